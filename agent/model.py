@@ -1,0 +1,214 @@
+"""What the agent makes of the facts: containers, verdicts and findings, all frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from collectors.facts import (
+    HostFacts,
+    ImageFacts,
+    Isolation,
+    Limits,
+    Mount,
+    NetworkFacts,
+    OpenvzFacts,
+    Process,
+    ProcessId,
+    Publish,
+    RootFacts,
+    State,
+)
+
+
+class Style(StrEnum):
+    """What a container is, by what it does."""
+
+    APP = "app"
+    SYSTEM = "system"
+    UNKNOWN = "unknown"
+
+
+class Axis(StrEnum):
+    """The ways in which an application and a small server differ."""
+
+    INIT = "init"
+    SERVICES = "services"
+    USERS = "users"
+    FILESYSTEM = "filesystem"
+    NETWORK = "network"
+    PROVENANCE = "provenance"
+    LIFECYCLE = "lifecycle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One observed fact that speaks for app (negative weight) or for system (positive)."""
+
+    axis: Axis
+    rule: str
+    """The rule's name in the table, stable: ``init.service_manager``."""
+    weight: float
+    sentence: str
+    source: str
+    """Where it was read, for instance ``/proc/4711/exe``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The judgement of one container."""
+
+    style: Style = Style.UNKNOWN
+    score: float = 0.0
+    """-1 is app, +1 is system."""
+    confidence: float = 0.0
+    axes: Mapping[Axis, float] = field(default_factory=dict)
+    """Score by axis, of those on which there is evidence."""
+    evidence: tuple[Evidence, ...] = ()
+    unseen: tuple[str, ...] = ()
+    """What could not be looked at, as sentences."""
+    override: str = ""
+    """The operator's rule that set the style; empty where the evidence did."""
+    services: int | None = None
+    """Unrelated services that run; None where the processes were not seen."""
+    users: int | None = None
+    sessions: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A named practice that the model warns of."""
+
+    name: str
+    """As in design.md: ``docker_as_vm``, ``logged_into``, ``no_limits``, …"""
+    sentence: str
+    """What was found, with the particulars of this container."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container of the host, whoever made it. ``id`` never changes while it exists."""
+
+    id: str
+    engine: str
+    """Empty string never: a container without an engine has ``none``."""
+    instance: str = ""
+    engine_id: str = ""
+    name: str = ""
+    image: str = ""
+    state: State = State.UNKNOWN
+    init: ProcessId | None = None
+    """First process in the host's numbering; None when it does not run."""
+    cgroup: str = ""
+    """Cgroup path in the host's view; empty where it has none of its own."""
+    cgroups: Mapping[str, str] = field(default_factory=dict)
+    """Path by controller, only where the cgroup holds this container and nobody else."""
+    parent_id: str = ""
+    role: str = ""
+    hostname: str = ""
+    created: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    exit_code: int | None = None
+    oom_killed: bool | None = None
+    restarts: int | None = None
+    health: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    pod: str = ""
+    namespace: str = ""
+    container_name: str = ""
+    runtime: str = ""
+    boots: bool | None = None
+    command: tuple[str, ...] = ()
+    network: str = ""
+    """``own``, ``host``, ``container:<id>`` (shared with that one), or empty where not known."""
+    pid_namespace: str = ""
+    """``own``, ``host``, ``container:<id>``, or empty where not known."""
+    image_facts: ImageFacts | None = None
+    publishes: tuple[Publish, ...] = ()
+    restart_policy: str = ""
+    auto_remove: bool | None = None
+    tty: bool | None = None
+    privileged: bool | None = None
+    writable_layer_bytes: int | None = None
+    log_bytes: int | None = None
+    isolation: Isolation = Isolation()
+    limits: Limits = Limits()
+    openvz: OpenvzFacts | None = None
+    listeners: int | None = None
+    processes: int | None = None
+    expected_style: Style = Style.UNKNOWN
+    """The style that its engine is made for: a prior, never the answer."""
+    verdict: Verdict = Verdict()
+    style_changes: int = 0
+    mismatch: bool = False
+    findings: tuple[Finding, ...] = ()
+    seen_by: tuple[str, ...] = ()
+    """Collectors that saw it; ``kernel`` is the process table."""
+    last_seen: float = 0.0
+    """When it last had processes, or was known to its engine."""
+    gone: bool = False
+    """It was removed; it is shown until the retention is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAlike:
+    """Something that looks like a container and is none, with the reason."""
+
+    kind: str
+    """service, sandbox, chroot, session, engine, cgroup, …"""
+    name: str
+    reason: str
+    pid: int | None = None
+    cgroup: str = ""
+    engine: str = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """All that is known of one container: what the classifier judges. No I/O from here on."""
+
+    container: Container
+    host: HostFacts
+    now: float
+    processes: tuple[Process, ...] = ()
+    """Its processes, without those of containers nested in it."""
+    visitors: frozenset[int] = frozenset()
+    """Pids among them that came in from outside (an engine's exec, nsenter) and their children."""
+    nested: int = 0
+    """Containers nested directly in it."""
+    mounts: tuple[Mount, ...] | None = None
+    root: RootFacts | None = None
+    network: NetworkFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorHealth:
+    """How one collector did when it last ran."""
+
+    name: str
+    success: bool
+    duration_seconds: float
+    last_success: float | None
+    denied: int = 0
+    malformed: int = 0
+    error: str = ""
+    containers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that the agent knows at one moment: published by one assignment, never changed."""
+
+    host: HostFacts
+    containers: Mapping[str, Container]
+    """By id."""
+    look_alikes: tuple[LookAlike, ...] = ()
+    collectors: tuple[CollectorHealth, ...] = ()
+    complete: bool = False
+    """The first full picture has been made."""
+    as_of: float = 0.0
+    event_lag_seconds: float | None = None
+    dropped: int = 0
+    """Containers that were left out because of the cap."""

@@ -1,0 +1,1 @@
+"""Collectors read the host and say what they saw, as frozen facts; they judge nothing."""

@@ -1,0 +1,1 @@
+"""One module an engine: names, images, labels and states, also of what is not running."""

@@ -1,0 +1,402 @@
+"""The vocabulary of everything that a collector may say: frozen facts, without opinion.
+
+Units stand in the field names or in the docstrings. Times are seconds since the epoch as float,
+sizes are bytes, and ``None`` always means "not known", never zero. Mappings are typed read-only
+and never changed after they were made (a MappingProxyType could not cross the pipe). Collectors
+make these, the agent reads them; nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class ProcessId(NamedTuple):
+    """A process that cannot be confused with a later one of the same number."""
+
+    pid: int
+    start_ticks: int
+    """Start time in clock ticks since boot: field 22 of /proc/<pid>/stat, proc_pid_stat(5)."""
+
+
+class FileId(NamedTuple):
+    """What a path really is: st_dev and st_ino of stat(2)."""
+
+    device: int
+    inode: int
+
+
+class State(StrEnum):
+    """What an engine says of a container's life, in Docker's words where it has one."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+    MOUNTED = "mounted"  # OpenVZ: its filesystem is there, its processes are not
+    SUSPENDED = "suspended"  # OpenVZ, Incus: frozen to disk
+    UNKNOWN = "unknown"
+
+
+ALIVE = frozenset({State.RUNNING, State.PAUSED, State.RESTARTING, State.REMOVING})
+"""States in which a container may have processes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespaces:
+    """The namespaces of a process as inode numbers, namespaces(7); None where unreadable."""
+
+    cgroup: int | None = None
+    ipc: int | None = None
+    mnt: int | None = None
+    net: int | None = None
+    pid: int | None = None
+    time: int | None = None
+    user: int | None = None
+    uts: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One process as /proc shows it, proc(5).
+
+    ``argv`` and ``comm`` are whatever the process wants them to be; ``exe``, ``uid``, ``ppid`` and
+    the namespaces are the kernel's own.
+    """
+
+    id: ProcessId
+    ppid: int
+    comm: str = ""
+    state: str = "S"
+    session: int = 0
+    tty: int = 0
+    """Controlling terminal's device number, 0 for none."""
+    threads: int = 1
+    argv: tuple[str, ...] = ()
+    exe: str | None = None
+    """Path of the running binary in the process's own view; None where it cannot be read."""
+    exe_id: FileId | None = None
+    uid: int | None = None
+    """Effective user id in the host's numbering."""
+    ns_pids: tuple[int, ...] = ()
+    """Its number in each pid namespace from the reader's inward; NSpid of /proc/<pid>/status."""
+    namespaces: Namespaces = Namespaces()
+    root: FileId | None = None
+    """What / is for it; None where /proc/<pid>/root cannot be read."""
+    cgroups: Mapping[str, str] = field(default_factory=dict)
+    """Path by controller; ``""`` is the unified hierarchy, ``name=systemd`` systemd's on v1."""
+    envid: str | None = None
+    """OpenVZ: the container it belongs to, ``envID`` of /proc/<pid>/status; "0" is the host."""
+    rss_bytes: int | None = None
+    capabilities: int | None = None
+    """Effective capabilities as a bit set, capabilities(7)."""
+    bounding: int | None = None
+    seccomp: int | None = None
+    """0 off, 1 strict, 2 filter; seccomp(2)."""
+    no_new_privs: bool | None = None
+
+    @property
+    def pid(self) -> int:
+        """The host's number for the process."""
+        return self.id.pid
+
+    @property
+    def inner_pid(self) -> int:
+        """Its number in its own pid namespace."""
+        return self.ns_pids[-1] if self.ns_pids else self.id.pid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A line of /proc/<pid>/mountinfo, proc_pid_mountinfo(5)."""
+
+    device: FileId
+    """major:minor, as ``FileId(os.makedev(major, minor), 0)``."""
+    root: str
+    """The directory of that filesystem which is mounted."""
+    target: str
+    fstype: str
+    source: str
+    options: str
+    """The per-superblock options: overlay's lowerdir and upperdir stand here."""
+    read_only: bool = False
+
+
+class CgroupMode(StrEnum):
+    """Which cgroup hierarchies a host has, cgroups(7)."""
+
+    V1 = "v1"
+    HYBRID = "hybrid"  # v1 controllers and an additional unified tree without controllers
+    V2 = "v2"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CgroupLayout:
+    """Where the cgroup hierarchies are mounted."""
+
+    mode: CgroupMode
+    hierarchies: Mapping[str, str] = field(default_factory=dict)
+    """Directory under --path.sysfs by controller; ``""`` is the unified hierarchy."""
+
+
+class Publish(NamedTuple):
+    """A port of the host that an engine forwards into a container."""
+
+    host_address: str
+    host_port: int
+    container_port: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What an engine knows of the image or template that a container was made from."""
+
+    reference: str = ""
+    """As the user wrote it, for instance ``docker.io/library/nginx:1.27``."""
+    id: str = ""
+    digests: tuple[str, ...] = ()
+    """Registry digests: an image that was pulled or pushed has one."""
+    created: float | None = None
+    size_bytes: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    layers: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beancounter:
+    """One resource of OpenVZ's user beancounters, in base units (bytes, or a count)."""
+
+    resource: str
+    held: int | None = None
+    maxheld: int | None = None
+    barrier: int | None = None
+    """None is unlimited."""
+    limit: int | None = None
+    failures: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenvzFacts:
+    """What only OpenVZ knows of a container, from vzlist or the kernel's own files."""
+
+    ctid: str
+    status: str = "unknown"
+    """vzlist's own word: running, stopped, mounted, suspended, paused, unknown."""
+    ostemplate: str = ""
+    addresses: tuple[str, ...] = ()
+    onboot: bool | None = None
+    layout: str = ""
+    """simfs, ploop4 or ploop5."""
+    beancounters: tuple[Beancounter, ...] = ()
+    disk_used_bytes: int | None = None
+    disk_soft_bytes: int | None = None
+    disk_hard_bytes: int | None = None
+    inodes_used: int | None = None
+    inodes_soft: int | None = None
+    inodes_hard: int | None = None
+    load: tuple[float, float, float] | None = None
+    uptime_seconds: float | None = None
+    cpu_limit_ratio: float | None = None
+    """CPUs it may use at most: 1.5 is one and a half; None is unlimited."""
+    cpu_units: int | None = None
+    cpus: int | None = None
+    cpu_seconds: float | None = None
+    swap_used_bytes: int | None = None
+    swap_limit_bytes: int | None = None
+    processes: int | None = None
+    as_of: float | None = None
+    """When this was read: vzlist's last good answer may be old."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What one collector says of one container.
+
+    A sighting names its container by ``(engine, instance, engine_id)`` and ties it to the kernel's
+    side by the first of ``init``, ``cgroup`` and ``root`` that it knows.
+    """
+
+    collector: str
+    engine: str
+    """docker, podman, containerd, cri-o, lxc, incus, lxd, nspawn, openvz, libvirt-lxc, runc, …"""
+    instance: str = ""
+    """Which one of several engines of that kind: socket, storage root, lxcpath, user."""
+    engine_id: str
+    """The engine's own id, which does not change when the container is renamed."""
+    name: str = ""
+    state: State = State.UNKNOWN
+    image: str = ""
+    """Image or OS template as people write it; empty where there is none."""
+    init: ProcessId | None = None
+    """The container's first process, in the host's numbering."""
+    cgroup: str | None = None
+    """Cgroup path in the host's view, where the engine knows it."""
+    hostname: str = ""
+    created: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    exit_code: int | None = None
+    oom_killed: bool | None = None
+    restarts: int | None = None
+    health: str | None = None
+    """healthy, unhealthy or starting; None where there is no health check."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    role: str = ""
+    """``infra`` for a pod's pause container, else empty."""
+    pod: str = ""
+    namespace: str = ""
+    """Kubernetes namespace; ``container_name`` and ``pod`` go with it."""
+    container_name: str = ""
+    runtime: str = ""
+    """OCI runtime: runc, crun, youki, kata, …"""
+    boots: bool | None = None
+    """The engine was told to start a whole system (nspawn --boot); None: it does not say."""
+    command: tuple[str, ...] = ()
+    image_facts: ImageFacts | None = None
+    publishes: tuple[Publish, ...] = ()
+    network_mode: str = ""
+    """As the engine was told: host, none, bridge, ``container:<id>``, a network's name."""
+    privileged: bool | None = None
+    writable_layer_bytes: int | None = None
+    log_bytes: int | None = None
+    tty: bool | None = None
+    auto_remove: bool | None = None
+    restart_policy: str = ""
+    rootfs: str = ""
+    """Directory of its root filesystem on the host, where the engine says."""
+    mounts: tuple[str, ...] = ()
+    """Sources on the host of what the engine binds into it."""
+    openvz: OpenvzFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """An engine that answers, or is on disk, on this host."""
+
+    engine: str
+    instance: str
+    version: str = ""
+    reachable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A socket that waits for others, as /proc/<pid>/net/{tcp,tcp6,udp,udp6,unix} shows it."""
+
+    protocol: str
+    address: str
+    port: int
+    inode: int = 0
+    uid: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFacts:
+    """What a network namespace looks like from inside."""
+
+    interfaces: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """Global addresses of its own, CIDR."""
+    routes: int | None = None
+    default_route: bool | None = None
+    firewall_rules: int | None = None
+    listeners: tuple[Listener, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A line of the container's /etc/passwd; numbers are the container's own."""
+
+    name: str
+    uid: int
+    shell: str
+    locked: bool = True
+    """No password is set that could be typed, as far as /etc/shadow tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootFacts:
+    """What the root filesystem of a container looks like. Everything in it can be made up."""
+
+    fstype: str = ""
+    source: str = ""
+    layered: bool | None = None
+    """The root is an overlay or snapshot over image layers."""
+    os_id: str = ""
+    os_name: str = ""
+    os_version: str = ""
+    package_manager: str = ""
+    packages: int | None = None
+    packages_changed: float | None = None
+    """When the package database last changed."""
+    init_present: bool | None = None
+    """There is an init system to boot (/sbin/init and what it points to)."""
+    units_enabled: int | None = None
+    machine_id: str = ""
+    accounts: tuple[Account, ...] = ()
+    sessions: int | None = None
+    """Logins that utmp shows."""
+    top_level: tuple[str, ...] = ()
+    """Names in /, at most some hundred."""
+    files_seen: int = 0
+    denied: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """What separates a container from its host; None where it cannot be read."""
+
+    shared_namespaces: frozenset[str] = frozenset()
+    """Namespaces that are the host's: cgroup, ipc, mnt, net, pid, user, uts."""
+    user_mapped: bool | None = None
+    """Its root is not the host's root, user_namespaces(7)."""
+    capabilities: int | None = None
+    seccomp: int | None = None
+    no_new_privs: bool | None = None
+    privileged: bool | None = None
+    engine_sockets: tuple[str, ...] = ()
+    """Engine sockets that are mounted inside: who has one is root on the host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a container may use at most, from its cgroup; None is no limit or not known."""
+
+    memory_bytes: int | None = None
+    memory_swap_bytes: int | None = None
+    memory_reservation_bytes: int | None = None
+    cpu_quota_us: int | None = None
+    cpu_period_us: int | None = None
+    cpu_shares: int | None = None
+    pids: int | None = None
+    cpuset: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """The machine whose kernel the agent runs on."""
+
+    nodename: str = ""
+    kernel: str = ""
+    boot_id: str = ""
+    machine_id: str = ""
+    system_uuid: str = ""
+    boot_time: float = 0.0
+    virtualization: str = ""
+    """What the host itself runs in: kvm, lxc, openvz, docker, …; empty: bare metal or unknown."""
+    cgroups: CgroupLayout = field(default_factory=lambda: CgroupLayout(mode=CgroupMode.NONE))
+    namespaces: Namespaces = Namespaces()
+    root: FileId | None = None
+    cpus: int = 1
+    memory_bytes: int | None = None
+    swap_bytes: int | None = None

@@ -1,0 +1,344 @@
+"""The one door to the host's files: /proc, /sys, the root filesystem, and container roots.
+
+Every read gives the value or raises ``Gone`` (it vanished: normal), ``Denied`` (counted, shown as
+a metric) or ``Malformed`` (counted). Paths are read relative to directory descriptors, so that a
+process or cgroup that was replaced by another of the same name is never read by mistake, and so
+that a captured tree can stand in for a host.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import logging
+import os
+import stat
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Self
+
+from collectors.facts import FileId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+READ_LIMIT = 1 << 20
+"""Largest file that is read when the caller does not say otherwise, in bytes."""
+
+LIST_LIMIT = 50_000
+"""Most directory entries that are read from a place where a stranger can make them."""
+
+_GONE = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.ENOTDIR, errno.ENXIO})
+_DENIED = frozenset({errno.EACCES, errno.EPERM})
+
+# Not in os: openat2(2), <linux/openat2.h>.
+_SYS_OPENAT2 = 437
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_IN_ROOT = 0x10
+_AT_FDCWD = -100
+
+
+class HostReadError(Exception):
+    """A path of the host could not be read. ``path`` says which, in the host's own words."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
+        self.why = why
+
+
+class Gone(HostReadError):
+    """It is not there, or not any more: containers and processes come and go."""
+
+
+class Denied(HostReadError):
+    """The agent may not read it."""
+
+
+class Malformed(HostReadError):
+    """It is there, but not what it should be: garbage, too large, not a regular file."""
+
+
+class Tally:
+    """How often reads were denied or malformed, by class of path; safe across threads."""
+
+    def __init__(self) -> None:
+        self.denied: Counter[str] = Counter()
+        self.malformed: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def count(self, error: HostReadError) -> None:
+        """Count one failed read; the first of each class of path is logged."""
+        kind = path_class(error.path)
+        counter = self.denied if isinstance(error, Denied) else self.malformed
+        with self._lock:
+            counter[kind] += 1
+            first = counter[kind] == 1
+        if first:
+            log.info("cannot read %s (%s); more of this kind are only counted", error.path, error)
+
+
+def path_class(path: str) -> str:
+    """Name the kind of path: numbers and long hexadecimal ids become ``*``.
+
+    ``/proc/4711/root`` and ``/proc/4712/root`` are one class, so that a log line or a counter per
+    class stays bounded.
+    """
+    parts = []
+    for part in PurePosixPath(path).parts[:6]:
+        is_id = part.isdigit() or (len(part) >= 32 and part[:32].isalnum())
+        parts.append("*" if is_id else part)
+    return "/".join(parts).replace("//", "/")
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def openat2(dir_fd: int, path: str, flags: int, resolve: int) -> int:
+    """Open ``path`` below ``dir_fd`` with RESOLVE_* flags, openat2(2). Raises OSError.
+
+    ENOSYS (kernel before 5.6, or a seccomp filter) is an error like any other and never a reason
+    to fall back to plain open(2), which follows a stranger's symlinks out of his root.
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
+    raw = os.fsencode(path)
+    fd = int(
+        _libc.syscall(
+            _SYS_OPENAT2, dir_fd, ctypes.c_char_p(raw), ctypes.byref(how), ctypes.sizeof(how)
+        )
+    )
+    if fd < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), path)
+    return fd
+
+
+class Dir:
+    """An open directory of the host from which files are read; close it, or use ``with``.
+
+    With ``confined`` every path is resolved as if this directory were ``/`` (openat2's
+    RESOLVE_IN_ROOT, no magic links) and only regular files are read: for trees that a stranger
+    has written, and for a host root that is mounted elsewhere.
+    """
+
+    __slots__ = ("_name", "_tally", "confined", "fd")
+
+    def __init__(self, fd: int, name: str, tally: Tally, *, confined: bool = False) -> None:
+        self.fd = fd
+        self._name = name
+        self._tally = tally
+        self.confined = confined
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptor; a second call does nothing."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def path(self, relative: str) -> str:
+        """Give the name by which ``relative`` is shown to people."""
+        return f"{self._name}/{relative}" if relative not in ("", ".") else self._name
+
+    def read(self, relative: str, limit: int = READ_LIMIT) -> bytes:
+        """Read a whole file of at most ``limit`` bytes."""
+        with self._errors(relative):
+            fd = self._open(relative, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            try:
+                if self.confined and not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise Malformed(self.path(relative), "not a regular file")
+                return self._read_all(fd, relative, limit)
+            finally:
+                os.close(fd)
+
+    def read_head(self, relative: str, limit: int) -> bytes:
+        """Read at most the first ``limit`` bytes of a file that may be larger."""
+        with self._errors(relative):
+            fd = self._open(relative, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            try:
+                if self.confined and not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise Malformed(self.path(relative), "not a regular file")
+                return os.read(fd, limit)
+            finally:
+                os.close(fd)
+
+    def read_text(self, relative: str, limit: int = READ_LIMIT) -> str:
+        """Read a file as UTF-8; bytes that are none become U+FFFD."""
+        return self.read(relative, limit).decode("utf-8", "replace")
+
+    def readlink(self, relative: str) -> str:
+        """Read where a symbolic link points to, without following it."""
+        with self._errors(relative):
+            if not self.confined:
+                return os.readlink(relative, dir_fd=self.fd)
+            fd = self._open(relative, os.O_PATH | os.O_NOFOLLOW)
+            try:
+                return os.readlink("", dir_fd=fd)
+            finally:
+                os.close(fd)
+
+    def stat(self, relative: str = ".", *, follow: bool = True) -> os.stat_result:
+        """Look at a path without reading it, stat(2)."""
+        with self._errors(relative):
+            if not self.confined:
+                return os.stat(relative, dir_fd=self.fd, follow_symlinks=follow)
+            fd = self._open(relative, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
+            try:
+                return os.fstat(fd)
+            finally:
+                os.close(fd)
+
+    def file_id(self, relative: str = ".") -> FileId:
+        """Give device and inode of what a path leads to."""
+        status = self.stat(relative)
+        return FileId(status.st_dev, status.st_ino)
+
+    def listdir(self, relative: str = ".", limit: int = LIST_LIMIT) -> list[str]:
+        """Give the names in a directory, at most ``limit`` of them, in no order."""
+        with self._errors(relative):
+            fd = self._open(relative, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
+            try:
+                names = []
+                with os.scandir(fd) as entries:
+                    for entry in entries:
+                        names.append(entry.name)
+                        if len(names) >= limit:
+                            break
+                return names
+            finally:
+                os.close(fd)
+
+    def exists(self, relative: str) -> bool:
+        """Say whether a path is there and may be looked at."""
+        try:
+            self.stat(relative)
+        except HostReadError:
+            return False
+        return True
+
+    def open_dir(self, relative: str, *, confined: bool | None = None) -> Dir:
+        """Open a directory below this one.
+
+        It is confined if this one is, or if asked for; a confined directory is a root of its own.
+        """
+        with self._errors(relative):
+            fd = self._open(relative, os.O_PATH | os.O_DIRECTORY)
+        confine = self.confined if confined is None else confined
+        return Dir(fd, self.path(relative), self._tally, confined=confine)
+
+    def malformed(self, relative: str, why: str) -> Malformed:
+        """Count and give a ``Malformed`` for content that the caller could not parse."""
+        error = Malformed(self.path(relative), why)
+        self._tally.count(error)
+        return error
+
+    def _open(self, relative: str, flags: int) -> int:
+        if self.confined:
+            return openat2(self.fd, relative, flags, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+        return os.open(relative, flags | os.O_CLOEXEC, dir_fd=self.fd)
+
+    def _read_all(self, fd: int, relative: str, limit: int) -> bytes:
+        # /proc gives a page at a time and st_size 0, so read until nothing comes.
+        data = os.read(fd, min(limit + 1, 65536))
+        if not data:
+            return data
+        chunks = [data]
+        size = len(data)
+        while data and size <= limit:
+            data = os.read(fd, min(limit + 1 - size, 65536))
+            chunks.append(data)
+            size += len(data)
+        if size > limit:
+            raise Malformed(self.path(relative), f"larger than {limit} bytes")
+        return b"".join(chunks)
+
+    @contextmanager
+    def _errors(self, relative: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self.translate(error, relative) from error
+        except Malformed as error:
+            self._tally.count(error)
+            raise
+
+    def translate(self, error: OSError, relative: str) -> HostReadError:
+        """Turn an OSError into Gone, Denied or Malformed, and count it."""
+        path = self.path(relative)
+        why = error.strerror or str(error)
+        if error.errno in _GONE:
+            return Gone(path, why)
+        found = Denied(path, why) if error.errno in _DENIED else Malformed(path, why)
+        self._tally.count(found)
+        return found
+
+
+class HostFS:
+    """The host's /proc, /sys and root filesystem, wherever they are mounted.
+
+    ``procfs``, ``sysfs`` and ``rootfs`` are the flags --path.procfs, --path.sysfs, --path.rootfs.
+    Raises ``HostReadError`` when procfs cannot be opened at all; the others may be missing.
+    """
+
+    def __init__(self, procfs: str = "/proc", sysfs: str = "/sys", rootfs: str = "/") -> None:
+        self.procfs = procfs
+        self.sysfs = sysfs
+        self.rootfs = rootfs
+        self.tally = Tally()
+        self.proc = self._top(procfs, "/proc", confined=False)
+        self.sys = self._top(sysfs, "/sys", confined=False)
+        # A root that is not ours has absolute symlinks that must not lead into our own.
+        self.root = self._top(rootfs, "", confined=rootfs != "/")
+
+    def with_tally(self) -> HostFS:
+        """Give the same door with a tally of its own, so that each collector counts its own."""
+        other = object.__new__(HostFS)
+        other.procfs, other.sysfs, other.rootfs = self.procfs, self.sysfs, self.rootfs
+        other.tally = Tally()
+        other.proc = Dir(self.proc.fd, "/proc", other.tally)
+        other.sys = Dir(self.sys.fd, "/sys", other.tally)
+        other.root = Dir(self.root.fd, "", other.tally, confined=self.root.confined)
+        return other
+
+    def process(self, pid: int) -> Dir:
+        """Open /proc/<pid>; it stays that very process, whoever gets the number later."""
+        return self.proc.open_dir(str(pid))
+
+    def container_root(self, pid: int) -> Dir:
+        """Open the root filesystem of a process, confined: a stranger has written what is in it."""
+        return self.proc.open_dir(f"{pid}/root/", confined=True)
+
+    def host_path(self, path: str) -> str:
+        """Give the path by which this process itself reaches an absolute path of the host.
+
+        For what cannot go through a descriptor: sockets to connect to, programs to run.
+        """
+        return path if self.rootfs == "/" else self.rootfs.rstrip("/") + path
+
+    def _top(self, path: str, name: str, *, confined: bool) -> Dir:
+        try:
+            fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            why = error.strerror or str(error)
+            if name == "/proc":
+                raise Gone(path, why) from error
+            log.warning("%s cannot be opened (%s): what it holds is not seen", path, why)
+            fd = -1
+        return Dir(fd, name, self.tally, confined=confined)

@@ -1,0 +1,1 @@
+"""What the kernel says: processes, namespaces, cgroups, networks, root filesystems."""

@@ -1,0 +1,286 @@
+"""Every process of the host as the kernel shows it, with its namespaces, root and cgroups."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from collectors.facts import FileId, Mount, Namespaces, Process, ProcessId
+from collectors.hostfs import Denied, Gone, HostReadError
+from collectors.kernel.cgroups import parse_cgroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from collectors.facts import HostFacts
+    from collectors.hostfs import Dir, HostFS
+
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD, include/linux/sched.h
+_NAMESPACE_KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+_ARGV_LIMIT = 16 << 10
+_ARGV_KEPT = 64
+"""Arguments kept of a process: enough to judge it, whatever it was started with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessTable:
+    """All processes of one moment that are not kernel threads or zombies."""
+
+    by_pid: Mapping[int, Process]
+    zombies: frozenset[int] = frozenset()
+
+    def __iter__(self) -> Iterator[Process]:
+        """Go through the processes in no order."""
+        return iter(self.by_pid.values())
+
+    def get(self, pid: int) -> Process | None:
+        """Give the process of that number, if there is one."""
+        return self.by_pid.get(pid)
+
+    def children(self) -> dict[int, list[int]]:
+        """Map each parent's number to the numbers of its children."""
+        found: dict[int, list[int]] = {}
+        for process in self:
+            found.setdefault(process.ppid, []).append(process.pid)
+        return found
+
+
+class ProcessReader:
+    """Reads the process table; keeps what it read, so that a light pass reads only what is new.
+
+    A process can move between namespaces and cgroups and become another program, so what is kept
+    is good only until the next full pass, and a young process is read again in every pass.
+    """
+
+    YOUNG_PASSES = 3
+
+    def __init__(self, host: HostFS, *, skip: frozenset[int] = frozenset()) -> None:
+        self._host = host
+        self._known: dict[int, tuple[Process | None, int]] = {}
+        self.skip = skip
+        """Processes that must not be touched, because reading them has hung before."""
+
+    def read(self, *, full: bool = True) -> ProcessTable:
+        """Read the table; a light pass (``full=False``) reads only new and young processes."""
+        seen: dict[int, tuple[Process | None, int]] = {}
+        table: dict[int, Process] = {}
+        for name in self._host.proc.listdir(limit=1 << 22):
+            if not name.isdigit():
+                continue
+            pid = int(name)
+            known = None if full else self._known.get(pid)
+            if known is not None and (known[1] >= self.YOUNG_PASSES or known[0] is None):
+                process, age = known
+            else:
+                age = known[1] + 1 if known is not None else self.YOUNG_PASSES if full else 0
+                try:
+                    process = self._read(pid)
+                except HostReadError:
+                    continue
+            seen[pid] = (process, age)
+            if process is not None:
+                table[pid] = process
+        self._known = seen
+        return ProcessTable(by_pid=table)
+
+    def _read(self, pid: int) -> Process | None:
+        """Read one process; None is a kernel thread, which never is in a container."""
+        with self._host.process(pid) as directory:
+            fields = parse_stat(directory.read("stat", 4096))
+            if fields is None:
+                raise directory.malformed("stat", "not as proc_pid_stat(5) says")
+            if fields.flags & _KERNEL_THREAD:
+                return None
+            process = Process(
+                id=ProcessId(pid, fields.start_ticks),
+                ppid=fields.ppid,
+                comm=fields.comm,
+                state=fields.state,
+                session=fields.session,
+                tty=fields.tty,
+                threads=fields.threads,
+                rss_bytes=fields.rss_pages * os.sysconf("SC_PAGE_SIZE"),
+                cgroups=_or_empty_cgroups(directory),
+            )
+            if pid in self.skip or fields.state in "ZX":
+                # A zombie has no memory, root or namespaces left, but it is still somebody's.
+                return process
+            return self._details(process, directory)
+
+    def _details(self, process: Process, directory: Dir) -> Process:
+        try:
+            status = parse_status(directory.read("status", 65536))
+        except Denied:
+            status = {}
+        return replace(
+            process,
+            argv=_read_argv(directory),
+            exe=_link(directory, "exe"),
+            exe_id=_file_id(directory, "exe"),
+            uid=_number(status.get("Uid", ""), 1),
+            ns_pids=tuple(int(n) for n in status.get("NSpid", "").split() if n.isdigit()),
+            namespaces=read_namespaces(directory),
+            root=_file_id(directory, "root/"),
+            envid=status.get("envID") or status.get("VEID"),
+            capabilities=_hexadecimal(status.get("CapEff")),
+            bounding=_hexadecimal(status.get("CapBnd")),
+            seccomp=_number(status.get("Seccomp", ""), 0),
+            no_new_privs=_flag(status.get("NoNewPrivs")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """The fields of /proc/<pid>/stat that are of use, proc_pid_stat(5)."""
+
+    comm: str
+    state: str
+    ppid: int
+    session: int
+    tty: int
+    flags: int
+    threads: int
+    start_ticks: int
+    rss_pages: int
+
+
+def parse_stat(data: bytes) -> Stat | None:
+    """Parse /proc/<pid>/stat; None when it is not one.
+
+    The name stands in parentheses and may hold parentheses and blanks itself: the last one counts.
+    """
+    head, found, tail = data.rpartition(b")")
+    if not found:
+        return None
+    fields = tail.split()
+    try:
+        return Stat(
+            comm=head.partition(b"(")[2].decode("utf-8", "replace"),
+            state=fields[0].decode("ascii", "replace"),
+            ppid=int(fields[1]),
+            session=int(fields[3]),
+            tty=int(fields[4]),
+            flags=int(fields[6]),
+            threads=int(fields[17]),
+            start_ticks=int(fields[19]),
+            rss_pages=int(fields[21]),
+        )
+    except (IndexError, ValueError):
+        return None
+
+
+def parse_status(data: bytes) -> dict[str, str]:
+    """Parse /proc/<pid>/status into its fields, proc_pid_status(5)."""
+    found: dict[str, str] = {}
+    for line in data.decode("utf-8", "replace").split("\n"):
+        key, colon, value = line.partition(":")
+        if colon:
+            # A second line of the same name would be a forged Name: the first is the kernel's,
+            # and Name itself is escaped by the kernel.
+            found.setdefault(key, value.strip())
+    return found
+
+
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+def parse_mountinfo(data: bytes) -> tuple[Mount, ...]:
+    """Parse /proc/<pid>/mountinfo, proc_pid_mountinfo(5); broken lines are left out."""
+    mounts = []
+    for line in data.decode("utf-8", "surrogateescape").split("\n"):
+        left, dash, right = line.partition(" - ")
+        fields, rest = left.split(" "), right.split(" ")
+        if not dash or len(fields) < 6 or len(rest) < 3:
+            continue
+        major, _, minor = fields[2].partition(":")
+        if not (major.isdigit() and minor.isdigit()):
+            continue
+        mounts.append(
+            Mount(
+                device=FileId(os.makedev(int(major), int(minor)), 0),
+                root=_unescape(fields[3]),
+                target=_unescape(fields[4]),
+                fstype=rest[0],
+                source=_unescape(rest[1]),
+                options=rest[2],
+                read_only="ro" in fields[5].split(","),
+            )
+        )
+    return tuple(mounts)
+
+
+def read_mounts(host: HostFS, pid: int) -> tuple[Mount, ...]:
+    """Read the mounts that a process sees."""
+    return parse_mountinfo(host.proc.read(f"{pid}/mountinfo", 8 << 20))
+
+
+def read_namespaces(directory: Dir) -> Namespaces:
+    """Read which namespaces the process of an open /proc/<pid> is in."""
+    found: dict[str, int] = {}
+    for kind in _NAMESPACE_KINDS:
+        link = _link(directory, f"ns/{kind}")
+        if link is not None and link.endswith("]"):
+            number = link.partition("[")[2][:-1]
+            if number.isdigit():
+                found[kind] = int(number)
+        elif link is None and kind == "cgroup":
+            # Denied or gone: the other seven would be, too.
+            break
+    return Namespaces(**found)
+
+
+def is_host(process: Process, host: HostFacts) -> bool:
+    """Say whether a process lives in the host's own mount namespace."""
+    return process.namespaces.mnt is not None and process.namespaces.mnt == host.namespaces.mnt
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(lambda m: chr(int(m[1], 8)), text) if "\\" in text else text
+
+
+def _or_empty_cgroups(directory: Dir) -> Mapping[str, str]:
+    try:
+        return parse_cgroup(directory.read("cgroup", 65536))
+    except Denied:
+        return {}
+
+
+def _read_argv(directory: Dir) -> tuple[str, ...]:
+    try:
+        data = directory.read_head("cmdline", _ARGV_LIMIT)
+    except (Denied, Gone):
+        return ()
+    words = data.rstrip(b"\0").split(b"\0")[:_ARGV_KEPT] if data else []
+    return tuple(word.decode("utf-8", "replace") for word in words)
+
+
+def _link(directory: Dir, name: str) -> str | None:
+    try:
+        return directory.readlink(name)
+    except HostReadError:
+        return None
+
+
+def _file_id(directory: Dir, name: str) -> FileId | None:
+    try:
+        return directory.file_id(name)
+    except HostReadError:
+        return None
+
+
+def _number(text: str, field: int) -> int | None:
+    words = text.split()
+    return int(words[field]) if len(words) > field and words[field].isdigit() else None
+
+
+def _hexadecimal(text: str | None) -> int | None:
+    try:
+        return int(text, 16) if text else None
+    except ValueError:
+        return None
+
+
+def _flag(text: str | None) -> bool | None:
+    return text == "1" if text is not None else None
