@@ -1,0 +1,1 @@
+"""Who is on the host: processes and sightings become containers, each once, with a stable id."""

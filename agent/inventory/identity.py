@@ -1,0 +1,162 @@
+"""Which cgroup is a container's own, and the id that it keeps: see "Identity" in the design.
+
+The container is the shallowest path that is one, and the hierarchies of one process disagree: an
+inner systemd moves about in one of them only, cpuset is seldom deep.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from agent.inventory.engines import INNER, component_engine
+from collectors.kernel.cgroups import SYSTEMD, UNIFIED, contains
+
+if TYPE_CHECKING:
+    from agent.inventory.partition import Group, Partition
+    from collectors.facts import Sighting
+
+_ID_ORDER = (SYSTEMD, UNIFIED, "cpu", "memory", "pids", "freezer", "devices", "blkio", "cpuset")
+"""Hierarchies in which the id is looked for: systemd's on v1 and hybrid, the unified one on v2."""
+
+_LONG_ID = 12
+"""An engine's id of at least this many characters is told from a name inside a path component."""
+
+
+def engine_cgroup(cgroups: Mapping[str, str], claims: Sequence[Sighting]) -> str:
+    """Give the cgroup of an engine's making that a process is in, "" for none."""
+    for controller in _ID_ORDER:
+        path = cgroups.get(controller, "")
+        cut = _cut(path, claims)
+        if cut:
+            return cut
+    return ""
+
+
+def _cut(path: str, claims: Sequence[Sighting]) -> str:
+    """Cut a path after the component that an engine made for a container; "" if there is none.
+
+    The deepest component that names the claimed container counts, as a container nested in
+    another has both in its path; without a claim it is the deepest that looks like an engine's.
+    """
+    for claim in claims:
+        if claim.cgroup and claim.cgroup != "/" and contains(claim.cgroup, path):
+            return claim.cgroup
+    parts = path.split("/")
+    for index in range(len(parts) - 1, 0, -1):
+        part = parts[index]
+        for claim in claims:
+            if len(claim.engine_id) >= _LONG_ID and claim.engine_id in part:
+                return "/".join(parts[: index + 1])
+        engine = component_engine(part)
+        if engine is not None and (not claims or any(_fits(c, engine, part) for c in claims)):
+            return "/".join(parts[: index + 1])
+    return ""
+
+
+def _fits(claim: Sighting, engine: str, component: str) -> bool:
+    if engine == "":
+        return claim.engine_id[:_LONG_ID] in component
+    return engine == claim.engine or (engine == "lxc" and claim.engine in ("incus", "lxd"))
+
+
+class Ownership:
+    """Tells which cgroups hold processes of one container and of nobody else."""
+
+    def __init__(self, parts: Partition, cgroups: Mapping[int, Mapping[str, str]]) -> None:
+        self._homes: dict[tuple[str, str], set[Group | None]] = {}
+        seen: set[tuple[str, str, int]] = set()
+        for pid, paths in cgroups.items():
+            home = parts.home.get(pid)
+            for controller, path in paths.items():
+                mark = (controller, path, id(home))
+                if mark in seen:
+                    continue
+                seen.add(mark)
+                while True:
+                    self._homes.setdefault((controller, path), set()).add(home)
+                    if path in ("/", ""):
+                        break
+                    path = posixpath.dirname(path)  # noqa: PLW2901 - walks up
+
+    def owned(self, group: Group, controller: str, path: str) -> bool:
+        """Say whether only this container's processes, or of those nested in it, are there."""
+        if path in ("", "/") or path.startswith("/.."):
+            return False
+        homes = self._homes.get((controller, path), ())
+        return all(home is not None and home.within(group) for home in homes)
+
+
+def own_cgroups(group: Group, ownership: Ownership) -> dict[str, str]:
+    """Give the cgroup path by controller, of those hierarchies where it has one of its own."""
+    found = {}
+    for controller, path in group.leader.cgroups.items():
+        for candidate in _candidates(group, controller, path):
+            if ownership.owned(group, controller, candidate):
+                found[controller] = candidate
+                break
+    return found
+
+
+def _candidates(group: Group, controller: str, path: str) -> Iterable[str]:
+    cut = _cut(path, group.claims) if group.claims else ""
+    if cut:
+        yield cut
+    staying = [
+        p.cgroups[controller]
+        for p in group.members
+        if p.pid not in group.visitors and controller in p.cgroups
+    ]
+    if len(staying) > 1:
+        yield strip_inner(posixpath.commonpath(staying))
+    if not cut:
+        by_name = _cut(path, ())
+        if by_name:
+            yield by_name
+    yield strip_inner(path)
+    yield path
+
+
+def strip_inner(path: str) -> str:
+    """Leave out the cgroups that an init or an engine makes below the container's own.
+
+    ``/machine.slice/machine-x.scope/payload/init.scope`` is machine-x.scope. What stands alone at
+    the top stays: ``/payload`` has nothing above it that could be the container.
+    """
+    while posixpath.basename(path) in INNER and posixpath.dirname(path) != "/":
+        path = posixpath.dirname(path)
+    return path
+
+
+def id_of_group(group: Group, cgroups: Mapping[str, str]) -> str:
+    """Give the id of a running container, which it then keeps."""
+    for controller in _ID_ORDER:
+        if controller in cgroups:
+            return without_suffix(cgroups[controller], group.claims)
+    if group.claims:
+        return id_of_sighting(group.claims[0], with_cgroup=False)
+    pid, start_ticks = group.leader.id
+    return f"/none/{pid}-{start_ticks}"
+
+
+def without_suffix(path: str, claims: Sequence[Sighting]) -> str:
+    """Leave out the ``-1`` that LXC adds to a cgroup whose name was still taken."""
+    head, dash, number = path.rpartition("-")
+    if dash and number.isdigit():
+        last = posixpath.basename(head)
+        for claim in claims:
+            if claim.name and last in (claim.name, f"lxc.payload.{claim.name}"):
+                return head
+    return path
+
+
+def id_of_sighting(claim: Sighting, *, with_cgroup: bool = True) -> str:
+    """Give the id of a container that only its engine knows.
+
+    The cgroup path that its engine will give it, else ``/<engine>[/<instance>]/<engine's id>``.
+    """
+    if with_cgroup and claim.cgroup:
+        return claim.cgroup
+    middle = f"/{claim.instance.strip('/').replace('/', ':')}" if claim.instance else ""
+    return f"/{claim.engine}{middle}/{claim.engine_id}"

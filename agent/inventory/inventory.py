@@ -1,0 +1,269 @@
+"""The inventory: remembers who is on the host from one pass to the next.
+
+An id is fixed when its container is first known and kept until it is removed; what is gone is
+shown, frozen, until the retention is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agent.inventory.identity import Ownership, id_of_group, id_of_sighting, own_cgroups
+from agent.inventory.lookalikes import cgroup_look_alikes
+from agent.inventory.merge import Key, assign, container_of, key_of, owners
+from agent.inventory.partition import Group, Mounts, Partition, partition
+from collectors.facts import State
+
+if TYPE_CHECKING:
+    from agent.model import Container, LookAlike
+    from collectors.facts import HostFacts, ProcessId, Sighting
+    from collectors.kernel.processes import ProcessTable
+
+Wanted = Callable[["Container"], bool]
+"""Says whether a container is to be shown at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """The outcome of one pass: the containers of now, and the processes of those that run."""
+
+    containers: Mapping[str, Container]
+    groups: Mapping[str, Group]
+    look_alikes: tuple[LookAlike, ...]
+    nested: Mapping[str, int]
+    """How many containers are nested directly in each."""
+    dropped: int = 0
+
+
+class Inventory:
+    """Keeps identities; ``update`` makes the next picture from the facts of one pass."""
+
+    def __init__(
+        self,
+        *,
+        retention: float = 300.0,
+        retained: int = 1000,
+        cap: int = 5000,
+        wanted: Wanted = lambda _: True,
+    ) -> None:
+        self._retention = retention
+        self._retained = retained
+        self._cap = cap
+        self._wanted = wanted
+        self._ids: dict[Key, str] = {}
+        self._id_of_init: dict[ProcessId, str] = {}
+        self._last: dict[str, Container] = {}
+
+    def update(
+        self,
+        host: HostFacts,
+        table: ProcessTable,
+        sightings: Sequence[Sighting],
+        mounts: Mounts,
+        *,
+        now: float,
+        empty_cgroups: Iterable[str] = (),
+    ) -> Picture:
+        """Take in what one pass saw. ``mounts`` is called for few processes, if any."""
+        parts = partition(host, table, (s for s in sightings if s.init is not None), mounts)
+        silent = assign(parts.groups, sightings)
+        ids = self._name(parts, silent, table)
+        seen: dict[str, Container] = {}
+        groups: dict[str, Group] = {}
+        parents = self._parents(parts, ids)
+        nets, pids = owners(parts.groups, "net"), owners(parts.groups, "pid")
+        for group in parts.groups:
+            found = ids.of_group[group]
+            container = container_of(found, group.claims, group, host, now)
+            seen[found] = replace(
+                container,
+                cgroups=ids.cgroups[group],
+                cgroup=ids.main_cgroup(group),
+                parent_id=parents.get(group, ""),
+                network=_whose(group, "net", nets, host, ids),
+                pid_namespace=_whose(group, "pid", pids, host, ids),
+            )
+            groups[found] = group
+        for claims, found in ids.of_silent:
+            if found not in seen:
+                seen[found] = container_of(found, claims, None, host, now)
+        seen = {k: self._settle(c) for k, c in seen.items() if self._wanted(c)}
+        dropped = max(0, len(seen) - self._cap)
+        if dropped:
+            seen = dict(sorted(seen.items(), key=lambda i: i[1].started or 0)[: self._cap])
+        everyone = {**seen, **self._gone(seen, now)}
+        self._remember(everyone, ids)
+        nested: dict[str, int] = {}
+        for container in seen.values():
+            if container.parent_id:
+                nested[container.parent_id] = nested.get(container.parent_id, 0) + 1
+        return Picture(
+            containers=everyone,
+            groups={k: g for k, g in groups.items() if k in seen},
+            look_alikes=(*parts.look_alikes, *cgroup_look_alikes(table, parts, empty_cgroups)),
+            nested=nested,
+            dropped=dropped,
+        )
+
+    def judged(self, containers: Mapping[str, Container]) -> None:
+        """Take back the containers with their verdicts, which stand while they are remembered."""
+        self._last = dict(containers)
+
+    def _name(
+        self, parts: Partition, silent: Sequence[list[Sighting]], table: ProcessTable
+    ) -> _Ids:
+        """Give every container its id: the one it had, else a new one that nobody has."""
+        ids = _Ids()
+        ownership = Ownership(parts, {p.pid: p.cgroups for p in table})
+        free = set()
+        for group in parts.groups:
+            ids.cgroups[group] = own_cgroups(group, ownership)
+            known = self._known(group)
+            if known is not None and known not in ids.taken:
+                ids.take(group, known)
+            else:
+                free.add(group)
+        for claims in silent:
+            known = next((self._ids[k] for k in map(key_of, claims) if k in self._ids), None)
+            if known is not None and known not in ids.taken:
+                ids.taken.add(known)
+                ids.of_silent.append((claims, known))
+            elif known is None:
+                wished = id_of_sighting(claims[0])
+                if wished in ids.taken:
+                    wished = id_of_sighting(claims[0], with_cgroup=False)
+                if wished not in ids.taken:
+                    ids.taken.add(wished)
+                    ids.of_silent.append((claims, wished))
+        for group in parts.groups:
+            if group in free:
+                wished = id_of_group(group, ids.cgroups[group])
+                if wished in ids.taken:
+                    # The cgroup has a namesake with the suffix, or two share what they have.
+                    wished = ids.main_cgroup(group)
+                if not wished or wished in ids.taken:
+                    wished = f"/{'none' if not group.claims else group.claims[0].engine}/" + (
+                        f"{group.leader.pid}-{group.leader.id.start_ticks}"
+                    )
+                ids.take(group, wished)
+        return ids
+
+    def _known(self, group: Group) -> str | None:
+        for claim in group.claims:
+            if key_of(claim) in self._ids:
+                return self._ids[key_of(claim)]
+        return self._id_of_init.get(group.leader.id)
+
+    def _parents(self, parts: Partition, ids: _Ids) -> dict[Group, str]:
+        """Find the container around each one: by process tree, else by cgroup.
+
+        An engine in a container with the host's pid namespace hangs its containers on the host's
+        init, but their cgroups stay below its own.
+        """
+        found = {}
+        by_cgroup = {ids.main_cgroup(g): g for g in parts.groups if ids.main_cgroup(g)}
+        for group in parts.groups:
+            parent = group.parent
+            if parent is None:
+                path = ids.main_cgroup(group)
+                while path not in ("", "/"):
+                    path = path.rpartition("/")[0]
+                    if path in by_cgroup and by_cgroup[path] is not group:
+                        parent = by_cgroup[path]
+                        break
+            if parent is not None:
+                found[group] = ids.of_group[parent]
+        return found
+
+    def _settle(self, container: Container) -> Container:
+        """Carry over what was known of a container, which its sources need not say again."""
+        before = self._last.get(container.id)
+        if before is None:
+            return container
+        kept = replace(
+            container,
+            verdict=before.verdict,
+            style_changes=before.style_changes,
+            expected_style=before.expected_style,
+            mismatch=before.mismatch,
+            findings=before.findings,
+        )
+        same_life = container.init is not None and container.init == before.init
+        if container.engine == "none" and same_life and before.engine != "none":
+            # Its engine stopped answering: the name does not go away with it.
+            kept = replace(
+                before,
+                init=container.init,
+                state=State.RUNNING,
+                processes=container.processes,
+                cgroup=container.cgroup,
+                cgroups=container.cgroups,
+                last_seen=container.last_seen,
+                seen_by=container.seen_by,
+                gone=False,
+            )
+        elif container.init is None:
+            kept = replace(
+                kept,
+                last_seen=before.last_seen,
+                isolation=before.isolation,
+                image_facts=container.image_facts or before.image_facts,
+                hostname=container.hostname or before.hostname,
+            )
+        return kept
+
+    def _gone(self, seen: Mapping[str, Container], now: float) -> dict[str, Container]:
+        """Keep what was removed for a while, frozen, the most recent first."""
+        left = [
+            replace(c, gone=True, state=State.DEAD, init=None, processes=None, cgroups={})
+            for c in self._last.values()
+            if c.id not in seen and now - c.last_seen <= self._retention
+        ]
+        left.sort(key=lambda c: -c.last_seen)
+        return {c.id: c for c in left[: self._retained]}
+
+    def _remember(self, everyone: Mapping[str, Container], ids: _Ids) -> None:
+        self._last = dict(everyone)
+        self._ids = {k: v for k, v in self._ids.items() if v in everyone}
+        self._id_of_init = {}
+        for group, found in ids.of_group.items():
+            self._id_of_init[group.leader.id] = found
+            for claim in group.claims:
+                self._ids[key_of(claim)] = found
+        for claims, found in ids.of_silent:
+            for claim in claims:
+                self._ids[key_of(claim)] = found
+
+
+class _Ids:
+    """The ids of one pass."""
+
+    def __init__(self) -> None:
+        self.of_group: dict[Group, str] = {}
+        self.of_silent: list[tuple[list[Sighting], str]] = []
+        self.cgroups: dict[Group, dict[str, str]] = {}
+        self.taken: set[str] = set()
+
+    def take(self, group: Group, found: str) -> None:
+        self.of_group[group] = found
+        self.taken.add(found)
+
+    def main_cgroup(self, group: Group) -> str:
+        """Give the cgroup path that people know a container by; "" if it has none of its own."""
+        paths = self.cgroups[group]
+        for controller in ("name=systemd", ""):
+            if controller in paths:
+                return paths[controller]
+        return next(iter(paths.values()), "")
+
+
+def _whose(group: Group, kind: str, owner: Mapping[int, Group], host: HostFacts, ids: _Ids) -> str:
+    """Say whose namespace a container is in: own, host, ``container:<id>``, or "" if unknown."""
+    mine = getattr(group.leader.namespaces, kind)
+    if mine is None:
+        return ""
+    if mine == getattr(host.namespaces, kind):
+        return "host"
+    return "own" if owner[mine] is group else f"container:{ids.of_group[owner[mine]]}"

@@ -1,0 +1,164 @@
+"""What looks like a container and is none: services, sandboxes, empty cgroups, with the reason."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from agent.inventory.engines import ENGINES_OWN, component_engine
+from agent.model import LookAlike
+
+if TYPE_CHECKING:
+    from agent.inventory.partition import Group, Partition
+    from collectors.facts import HostFacts, Mount, Process
+    from collectors.kernel.processes import ProcessTable
+
+_MANAGERS = frozenset({"systemd", "init"})
+
+
+def name_of(process: Process) -> str:
+    """Give a name for a process that a person would recognise."""
+    return posixpath.basename(process.exe or process.comm or "?").removesuffix(" (deleted)")
+
+
+def cgroup_of(process: Process) -> str:
+    """Give the cgroup by which systemd or the engine knows a process."""
+    return process.cgroups.get("name=systemd") or process.cgroups.get("", "")
+
+
+def service_reason(
+    leader: Process, parent: Process | None, manager: Process | None, around_pid: int | None
+) -> LookAlike | None:
+    """Say that this is a service of the manager around it, if it is.
+
+    With RootImage=, RootDirectory= or as a portable service it has a root and mounts of its own,
+    systemd.exec(5): but the manager started it, in the unit's cgroup, in the manager's own pid
+    namespace. What an engine starts has the engine for its parent, or a pid namespace.
+    """
+    if parent is None or leader.namespaces.pid != around_pid:
+        return None
+    started_by_manager = (manager is not None and parent.pid == manager.pid) or name_of(
+        parent
+    ) == "systemd"
+    if not started_by_manager or name_of(parent) not in _MANAGERS:
+        return None
+    unit = posixpath.basename(cgroup_of(leader))
+    if not unit.endswith(".service"):
+        return None
+    return LookAlike(
+        kind="service",
+        name=unit,
+        reason=f"the service manager (pid {parent.pid}) runs it as the unit {unit}",
+        pid=leader.pid,
+        cgroup=cgroup_of(leader),
+    )
+
+
+def empty_root_reason(
+    host: HostFacts,
+    leader: Process,
+    processes: Sequence[Process],
+    mounts: Sequence[Mount],
+    engine: str,
+) -> LookAlike | None:
+    """Say that nothing lives in a root of its own but programs of the host, if so.
+
+    A sandbox builds an empty root and binds the host's /usr into it, or leaves it empty with the
+    program still running from outside (browsers, slirp4netns). A container's programs come out of
+    its own filesystem.
+    """
+    root = mount_of("/", mounts)
+    if root is not None and root.fstype == "overlay" and _is_over(root, "/"):
+        why = "an overlay over the host's own root filesystem"
+    elif all(not _from_own_root(host, process, mounts) for process in processes):
+        why = "its root directory is its own, but the programs in it are the host's"
+    else:
+        return None
+    return LookAlike(
+        kind="sandbox",
+        name=name_of(leader),
+        reason=why,
+        pid=leader.pid,
+        cgroup=cgroup_of(leader),
+        engine=engine,
+    )
+
+
+def mount_of(path: str, mounts: Sequence[Mount]) -> Mount | None:
+    """Give the mount that a path is on: the longest target above it, the last one mounted there."""
+    best: Mount | None = None
+    for mount in mounts:
+        target = mount.target
+        inside = target in ("/", path) or path.startswith(target + "/")
+        if inside and (best is None or len(target) >= len(best.target)):
+            best = mount
+    return best
+
+
+def _is_over(mount: Mount, directory: str) -> bool:
+    for option in mount.options.split(","):
+        key, _, value = option.partition("=")
+        if key == "lowerdir" and value.split(":") == [directory]:
+            return True
+    return False
+
+
+def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -> bool:
+    """Say whether the binary of a process comes out of the root that the process has."""
+    if process.exe is None:
+        return True  # not readable: no reason to doubt
+    if process.exe.startswith("/memfd:"):
+        return False
+    mount = mount_of(process.exe, mounts)
+    if mount is None:
+        return False
+    host_device = host.root.device if host.root is not None else None
+    if mount.device.device == host_device:
+        # A directory of the host's root filesystem: the host's own /usr, when bound to the same
+        # place, or else somebody's tree that merely lies on that disk.
+        return mount.root not in (mount.target, "/")
+    on_host = process.exe_id is not None and process.exe_id.device == host_device
+    return not (on_host and not process.exe.endswith(" (deleted)"))
+
+
+def cgroup_look_alikes(
+    table: ProcessTable, parts: Partition, empty: Iterable[str]
+) -> list[LookAlike]:
+    """Name cgroups that are called like an engine's and hold no container.
+
+    ``empty`` are paths of cgroups without a process.
+    """
+    found: dict[str, LookAlike] = {}
+    for path in empty:
+        if component_engine(posixpath.basename(path)) is not None:
+            found[path] = LookAlike(
+                kind="cgroup",
+                name=posixpath.basename(path),
+                reason="a cgroup named like an engine's, without a process",
+                cgroup=path,
+            )
+    taken: dict[str, Group] = {cgroup_of(p): group for group in parts.groups for p in group.members}
+    for process in table:
+        if parts.home.get(process.pid) is not None:
+            continue
+        path = cgroup_of(process)
+        base = posixpath.basename(path)
+        if ENGINES_OWN.fullmatch(base):
+            found[path] = LookAlike(
+                kind="engine",
+                name=base,
+                reason=f"an engine's own helper ({name_of(process)}), not what it runs",
+                pid=process.pid,
+                cgroup=path,
+            )
+        elif component_engine(base) is not None and path not in taken:
+            found[path] = LookAlike(
+                kind="cgroup",
+                name=base,
+                reason=f"a cgroup named like an engine's with a process of the host in it "
+                f"({name_of(process)})",
+                pid=process.pid,
+                cgroup=path,
+            )
+    return list(found.values())

@@ -1,0 +1,293 @@
+"""Splits the processes of a host into its own and those of containers, by what the kernel says.
+
+That is mount namespace, root directory and process tree; names play no part in it.
+
+A mount namespace is the atom: all processes in one belong together. Top-down through the process
+tree each such set is either absorbed by what surrounds it (the same root: a service with private
+mounts), set aside as a look-alike, or a container of its own. Pure but for ``mounts``, which is
+asked only where a root of its own has to be told from a sandbox over somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agent.inventory.engines import SANDBOXES
+from agent.inventory.identity import engine_cgroup
+from agent.inventory.lookalikes import cgroup_of, empty_root_reason, name_of, service_reason
+from agent.model import LookAlike
+
+if TYPE_CHECKING:
+    from collectors.facts import HostFacts, Mount, Process, Sighting
+    from collectors.kernel.processes import ProcessTable
+
+Mounts = Callable[[int], "tuple[Mount, ...] | None"]
+"""Gives the mounts that a process sees, None when they cannot be read."""
+
+SetKey = tuple[str | None, int | None]
+"""Processes that belong together: OpenVZ container (None elsewhere) and mount namespace."""
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """The processes of one container, without those of containers nested in it."""
+
+    leader: Process
+    """Its init: the first process of it."""
+    members: list[Process] = field(default_factory=list)
+    parent: Group | None = None
+    claims: list[Sighting] = field(default_factory=list)
+    """What the collectors say of it, the most telling first once merged."""
+    visitors: frozenset[int] = frozenset()
+    by_cgroup: bool = False
+    """Found by its cgroup and pid namespace alone, as the rest could not be read."""
+
+    def within(self, other: Group | None) -> bool:
+        """Say whether this is ``other`` or nested in it."""
+        group: Group | None = self
+        while group is not None:
+            if group is other:
+                return True
+            group = group.parent
+        return other is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """What there is: containers, what only looks like one, and whose each process is."""
+
+    groups: tuple[Group, ...]
+    look_alikes: tuple[LookAlike, ...]
+    home: Mapping[int, Group | None]
+    """Group by pid; None is the host itself."""
+
+
+def partition(
+    host: HostFacts, table: ProcessTable, claims: Iterable[Sighting], mounts: Mounts
+) -> Partition:
+    """Split the processes. ``claims`` are the sightings that name an init process."""
+    return _Splitter(host, table, claims, mounts).split()
+
+
+class _Splitter:
+    def __init__(
+        self, host: HostFacts, table: ProcessTable, claims: Iterable[Sighting], mounts: Mounts
+    ) -> None:
+        self.host = host
+        self.table = table
+        self.mounts = mounts
+        self.claims: dict[int, list[Sighting]] = {}
+        for claim in claims:
+            process = table.get(claim.init.pid) if claim.init else None
+            if process is not None and process.id == claim.init:
+                self.claims.setdefault(process.pid, []).append(claim)
+        self.sets: dict[SetKey, list[Process]] = {}
+        self.groups: dict[SetKey, Group | None] = {}
+        self.look_alikes: list[LookAlike] = []
+        self.by_root: dict[object, Group] = {}
+
+    def split(self) -> Partition:
+        unreadable = []
+        for process in self.table:
+            key = self.key(process)
+            if key is None:
+                unreadable.append(process)
+            else:
+                self.sets.setdefault(key, []).append(process)
+        for key in list(self.sets):
+            self.decide(key)
+        home: dict[int, Group | None] = {}
+        for key, processes in self.sets.items():
+            group = self.groups[key]
+            for process in processes:
+                home[process.pid] = group
+        self.place_unreadable(unreadable, home)
+        for process in self.table:
+            group = home.get(process.pid)
+            if group is not None:
+                group.members.append(process)
+        groups = tuple(dict.fromkeys(g for g in home.values() if g is not None))
+        for group in groups:
+            group.visitors = _visitors(group)
+        self.look_alikes += self.chroots(home)
+        return Partition(groups=groups, look_alikes=tuple(self.look_alikes), home=home)
+
+    def key(self, process: Process) -> SetKey | None:
+        """Name the set that a process belongs to; None when the kernel does not say."""
+        envid = process.envid if process.envid not in ("", "0") else None
+        mnt = process.namespaces.mnt
+        # OpenVZ's 2.6.32 kernel has no /proc/<pid>/ns/mnt: the container's number is enough there.
+        return (envid, mnt) if mnt is not None or envid is not None else None
+
+    def decide(self, key: SetKey) -> Group | None:
+        if key in self.groups:
+            return self.groups[key]
+        self.groups[key] = None  # the host's, also while the answer is worked out
+        if key == (None, self.host.namespaces.mnt):
+            return None
+        leader = self.leader(self.sets[key])
+        parent = self.table.get(leader.ppid)
+        parent_key = self.key(parent) if parent is not None else None
+        around = self.decide(parent_key) if parent_key is not None else None
+        group = self.judge(key, leader, parent, around)
+        self.groups[key] = group
+        return group
+
+    def leader(self, processes: list[Process]) -> Process:
+        """Pick the first process of a set: the claimed one, else pid 1, else the oldest."""
+        alive = [p for p in processes if p.state not in "ZX"] or processes
+        return min(
+            alive,
+            key=lambda p: (p.pid not in self.claims, p.inner_pid != 1, p.id.start_ticks, p.pid),
+        )
+
+    def judge(
+        self, key: SetKey, leader: Process, parent: Process | None, around: Group | None
+    ) -> Group | None:
+        claims = [c for p in self.sets[key] for c in self.claims.get(p.pid, ())]
+        managed = [c for c in claims if c.engine not in SANDBOXES]
+        around_root = around.leader.root if around is not None else self.host.root
+        if key[0] is not None and around is None:
+            for other, group in self.groups.items():
+                if other[0] == key[0] and group is not None:
+                    return group
+        elif leader.root is None and not managed:
+            return around
+        elif not managed:
+            if leader.root == around_root:
+                self.note_private_mounts(leader, parent, around)
+                return around
+            same = self.by_root.get((leader.root, leader.namespaces.pid))
+            around_pid = (
+                around.leader.namespaces.pid if around is not None else self.host.namespaces.pid
+            )
+            if same is not None and leader.namespaces.pid != around_pid:
+                return same
+            manager = self.manager_of(around)
+            reason = service_reason(leader, parent, manager, around_pid) or self.sandbox_reason(
+                leader, self.sets[key], claims
+            )
+            if reason is not None:
+                if around is None:
+                    self.look_alikes.append(reason)
+                return around
+        group = Group(leader=leader, parent=around, claims=claims)
+        self.by_root[(leader.root, leader.namespaces.pid)] = group
+        return group
+
+    def manager_of(self, around: Group | None) -> Process | None:
+        return around.leader if around is not None else self.table.get(1)
+
+    def sandbox_reason(
+        self, leader: Process, processes: list[Process], claims: list[Sighting]
+    ) -> LookAlike | None:
+        mounts = self.mounts(leader.pid)
+        if mounts is None:
+            return None
+        engine = claims[0].engine if claims else "none"
+        return empty_root_reason(self.host, leader, processes, mounts, engine)
+
+    def note_private_mounts(
+        self, leader: Process, parent: Process | None, around: Group | None
+    ) -> None:
+        """Say of a set over the host's own root what it is; inside a container nobody asks."""
+        if around is not None or leader.argv[1:2] == ("init",):
+            return
+        claims = self.claims.get(leader.pid, ())
+        engine = claims[0].engine if claims else "none"
+        unit = service_reason(leader, parent, self.table.get(1), leader.namespaces.pid)
+        isolated = leader.namespaces.pid != self.host.namespaces.pid
+        kind = "service" if unit else "sandbox" if isolated or claims else "mounts"
+        reason = {
+            "service": "a service of the host with mounts of its own, over the host's root",
+            "sandbox": "isolates a program over the host's own root filesystem",
+            "mounts": "only its mounts are private: it runs on the host's root filesystem",
+        }[kind]
+        self.look_alikes.append(
+            LookAlike(
+                kind=kind,
+                name=name_of(leader),
+                reason=reason,
+                pid=leader.pid,
+                cgroup=cgroup_of(leader),
+                engine=engine,
+            )
+        )
+
+    def chroots(self, home: Mapping[int, Group | None]) -> list[LookAlike]:
+        """Name the processes of the host that run in a chroot, one for each root directory."""
+        found: dict[object, LookAlike] = {}
+        if self.host.root is None:
+            return []
+        for process in self.table:
+            of_host = (
+                home.get(process.pid, self) is None
+                and process.namespaces.mnt == self.host.namespaces.mnt
+            )
+            if of_host and process.root not in (None, self.host.root, *found):
+                found[process.root] = LookAlike(
+                    kind="chroot",
+                    name=name_of(process),
+                    reason="a changed root directory in the host's own mount namespace",
+                    pid=process.pid,
+                )
+        return list(found.values())
+
+    def place_unreadable(self, processes: list[Process], home: dict[int, Group | None]) -> None:
+        """Place processes whose namespaces could not be read.
+
+        A zombie or a quarantined process goes with its parent. Without permission a container is
+        known by its claimed init, or by a pid namespace of its own together with a cgroup that
+        only engines make; its other processes by their cgroup.
+        """
+        by_path: dict[str, Group] = {}
+        for process in sorted(processes, key=lambda p: p.id.start_ticks):
+            if process.pid in self.claims:
+                group = Group(leader=process, claims=self.claims[process.pid], by_cgroup=True)
+                home[process.pid] = group
+                path = engine_cgroup(process.cgroups, group.claims)
+                if path:
+                    by_path[path] = group
+        for process in sorted(processes, key=lambda p: p.id.start_ticks):
+            if process.pid in home:
+                continue
+            if process.state in "ZX":
+                home[process.pid] = home.get(process.ppid)
+                continue
+            path = engine_cgroup(process.cgroups, ())
+            group_or_none = by_path.get(path) if path else None
+            if path and group_or_none is None and len(process.ns_pids) > 1:
+                group_or_none = by_path[path] = Group(leader=process, by_cgroup=True)
+            home[process.pid] = group_or_none
+
+
+def _visitors(group: Group) -> frozenset[int]:
+    """Find who came into a container from outside, and their children.
+
+    Their parent is an engine's shim or a shell of the host. Where the container has no pid
+    namespace of its own an orphan is adopted from outside, too: it is told by its session, in
+    which others of the container are.
+    """
+    inside = {p.pid: p for p in group.members}
+    children: dict[int, list[int]] = {}
+    for process in group.members:
+        children.setdefault(process.ppid, []).append(process.pid)
+    own_sessions = {
+        p.session for p in group.members if p.pid == group.leader.pid or p.ppid in inside
+    }
+    found: set[int] = set()
+    queue = [
+        p.pid
+        for p in group.members
+        if p.pid != group.leader.pid
+        and p.ppid not in inside
+        and (group.leader.inner_pid == 1 or p.session not in own_sessions)
+    ]
+    while queue:
+        pid = queue.pop()
+        if pid not in found and pid != group.leader.pid:
+            found.add(pid)
+            queue += children.get(pid, ())
+    return frozenset(found)
