@@ -194,9 +194,16 @@ class OpenvzFacts:
     """vzlist's own word: running, stopped, mounted, suspended, paused, unknown."""
     ostemplate: str = ""
     addresses: tuple[str, ...] = ()
+    configured_addresses: tuple[str, ...] = ()
+    """What its configuration gives it; ``addresses`` are those that it has."""
     onboot: bool | None = None
+    bootorder: int | None = None
+    disabled: bool | None = None
+    """It may not be started."""
+    features: tuple[str, ...] = ()
+    """As ``nfs:on`` and ``bridge:off``, sorted."""
     layout: str = ""
-    """simfs, ploop4 or ploop5."""
+    """simfs, ploop, or vzfs4 (a directory tree of layout 4); empty where it is not known."""
     beancounters: tuple[Beancounter, ...] = ()
     disk_used_bytes: int | None = None
     disk_soft_bytes: int | None = None
@@ -211,9 +218,15 @@ class OpenvzFacts:
     cpu_units: int | None = None
     cpus: int | None = None
     cpu_seconds: float | None = None
+    """CPU time since it was started, from /proc/vz/vestat; vzlist does not know it."""
+    cpu_user_seconds: float | None = None
+    cpu_system_seconds: float | None = None
     swap_used_bytes: int | None = None
     swap_limit_bytes: int | None = None
     processes: int | None = None
+    io_limit_bytes_per_second: int | None = None
+    """None is unlimited, as for operations."""
+    io_limit_operations_per_second: int | None = None
     as_of: float | None = None
     """When this was read: vzlist's last good answer may be old."""
 
