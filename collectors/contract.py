@@ -55,7 +55,8 @@ class Context:
 class Collector(Protocol):
     """A reader of one engine. It may keep state between calls, and it is called by one thread.
 
-    ``collect`` gives everything that it sees, running or not: what it leaves out is gone. No engine on the host is an empty answer. It raises ``CollectorError`` when there is an engine
+    ``collect`` gives everything that it sees, running or not: what it leaves out is gone. No
+    engine on the host is an empty answer. It raises ``CollectorError`` when there is an engine
     that it could not read, and then its last answer stands. It never starts an engine and never
     connects to a socket whose daemon does not run. One broken container costs that container's
     sighting and is counted in the tally of ``ctx.host``, not more.

@@ -225,6 +225,16 @@ class Dir:
             finally:
                 os.close(fd)
 
+    def subdirectories(self, relative: str = ".") -> list[str]:
+        """Give the names of the directories in a directory, symbolic links left out."""
+        with self._errors(relative):
+            fd = self._open(relative, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
+            try:
+                with os.scandir(fd) as entries:
+                    return [e.name for e in entries if e.is_dir(follow_symlinks=False)]
+            finally:
+                os.close(fd)
+
     def exists(self, relative: str) -> bool:
         """Say whether a path is there and may be looked at."""
         try:
@@ -331,6 +341,10 @@ class HostFS:
         For what cannot go through a descriptor: sockets to connect to, programs to run.
         """
         return path if self.rootfs == "/" else self.rootfs.rstrip("/") + path
+
+    def sys_path(self, relative: str) -> str:
+        """Give the path of something in sysfs, for what takes no descriptor (inotify)."""
+        return f"{self.sysfs}/{relative}"
 
     def _top(self, path: str, name: str, *, confined: bool) -> Dir:
         try:

@@ -117,37 +117,27 @@ class Inventory:
         """Give every container its id: the one it had, else a new one that nobody has."""
         ids = _Ids()
         ownership = Ownership(parts, {p.pid: p.cgroups for p in table})
-        free = set()
+        new = []
         for group in parts.groups:
             ids.cgroups[group] = own_cgroups(group, ownership)
             known = self._known(group)
-            if known is not None and known not in ids.taken:
-                ids.take(group, known)
-            else:
-                free.add(group)
+            if known is None or not ids.take(group, known):
+                new.append(group)
         for claims in silent:
             known = next((self._ids[k] for k in map(key_of, claims) if k in self._ids), None)
-            if known is not None and known not in ids.taken:
-                ids.taken.add(known)
-                ids.of_silent.append((claims, known))
-            elif known is None:
-                wished = id_of_sighting(claims[0])
-                if wished in ids.taken:
-                    wished = id_of_sighting(claims[0], with_cgroup=False)
-                if wished not in ids.taken:
-                    ids.taken.add(wished)
-                    ids.of_silent.append((claims, wished))
-        for group in parts.groups:
-            if group in free:
-                wished = id_of_group(group, ids.cgroups[group])
-                if wished in ids.taken:
-                    # The cgroup has a namesake with the suffix, or two share what they have.
-                    wished = ids.main_cgroup(group)
-                if not wished or wished in ids.taken:
-                    wished = f"/{'none' if not group.claims else group.claims[0].engine}/" + (
-                        f"{group.leader.pid}-{group.leader.id.start_ticks}"
-                    )
-                ids.take(group, wished)
+            wishes = [known] if known else [id_of_sighting(claims[0]), _own_words(claims[0])]
+            ids.take_silent(claims, wishes)
+        for group in new:
+            pid, start_ticks = group.leader.id
+            engine = group.claims[0].engine if group.claims else "none"
+            for wished in (
+                id_of_group(group, ids.cgroups[group]),
+                # A namesake has the cgroup's name without the suffix, or two share what they have.
+                ids.main_cgroup(group),
+                f"/{engine}/{pid}-{start_ticks}",
+            ):
+                if wished and ids.take(group, wished):
+                    break
         return ids
 
     def _known(self, group: Group) -> str | None:
@@ -180,7 +170,7 @@ class Inventory:
     def _settle(self, container: Container) -> Container:
         """Carry over what was known of a container, which its sources need not say again."""
         before = self._last.get(container.id)
-        if before is None:
+        if before is None or before.gone:
             return container
         kept = replace(
             container,
@@ -246,9 +236,19 @@ class _Ids:
         self.cgroups: dict[Group, dict[str, str]] = {}
         self.taken: set[str] = set()
 
-    def take(self, group: Group, found: str) -> None:
-        self.of_group[group] = found
-        self.taken.add(found)
+    def take(self, group: Group, wished: str) -> bool:
+        if wished in self.taken:
+            return False
+        self.taken.add(wished)
+        self.of_group[group] = wished
+        return True
+
+    def take_silent(self, claims: list[Sighting], wishes: Iterable[str]) -> None:
+        for wished in wishes:
+            if wished not in self.taken:
+                self.taken.add(wished)
+                self.of_silent.append((claims, wished))
+                return
 
     def main_cgroup(self, group: Group) -> str:
         """Give the cgroup path that people know a container by; "" if it has none of its own."""
@@ -257,6 +257,10 @@ class _Ids:
             if controller in paths:
                 return paths[controller]
         return next(iter(paths.values()), "")
+
+
+def _own_words(claim: Sighting) -> str:
+    return id_of_sighting(claim, with_cgroup=False)
 
 
 def _whose(group: Group, kind: str, owner: Mapping[int, Group], host: HostFacts, ids: _Ids) -> str:

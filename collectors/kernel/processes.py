@@ -12,7 +12,7 @@ from collectors.hostfs import Denied, Gone, HostReadError
 from collectors.kernel.cgroups import parse_cgroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from collectors.facts import HostFacts
     from collectors.hostfs import Dir, HostFS
@@ -56,11 +56,17 @@ class ProcessReader:
 
     YOUNG_PASSES = 3
 
-    def __init__(self, host: HostFS, *, skip: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        host: HostFS,
+        *,
+        skip: frozenset[ProcessId] = frozenset(),
+        touch: Callable[[ProcessId], None] = lambda _: None,
+    ) -> None:
         self._host = host
         self._known: dict[int, tuple[Process | None, int]] = {}
-        self.skip = skip
-        """Processes that must not be touched, because reading them has hung before."""
+        self._skip = skip  # reading these has hung before: only what cannot block is read
+        self._touch = touch  # told before a process is read in a way that it could block
 
     def read(self, *, full: bool = True) -> ProcessTable:
         """Read the table; a light pass (``full=False``) reads only new and young processes."""
@@ -104,9 +110,10 @@ class ProcessReader:
                 rss_bytes=fields.rss_pages * os.sysconf("SC_PAGE_SIZE"),
                 cgroups=_or_empty_cgroups(directory),
             )
-            if pid in self.skip or fields.state in "ZX":
+            if process.id in self._skip or fields.state in "ZX":
                 # A zombie has no memory, root or namespaces left, but it is still somebody's.
                 return process
+            self._touch(process.id)
             return self._details(process, directory)
 
     def _details(self, process: Process, directory: Dir) -> Process:

@@ -1,0 +1,241 @@
+"""Gathers what is to be known of each container and has it judged, no oftener than it must.
+
+Reading inside a container is dear and a stranger can block it, so what was read is kept as long as
+the container's processes stay the same, and is looked at again now and then.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agent.classifier import (
+    Hysteresis,
+    Override,
+    classify,
+    expected_style,
+    findings,
+    is_mismatch,
+)
+from agent.model import Container, Subject, Verdict
+from collectors.facts import FileId, Isolation, Limits, Mount, NetworkFacts, Process, RootFacts
+from collectors.hostfs import HostReadError
+from collectors.kernel.isolation import read_isolation
+from collectors.kernel.limits import read_limits
+from collectors.kernel.network import read_network
+from collectors.kernel.processes import read_mounts
+from collectors.kernel.rootfs import read_root
+
+if TYPE_CHECKING:
+    from agent.inventory.inventory import Picture
+    from agent.inventory.partition import Group
+    from collectors.facts import HostFacts, ProcessId
+    from collectors.hostfs import HostFS
+
+log = logging.getLogger(__name__)
+
+_REFRESH = 600.0
+"""Seconds after which facts are read again though nothing seems to have changed."""
+
+_YOUNG = 30.0
+"""A container that started less than so many seconds ago is looked at in every pass."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was read of one container's life, and when."""
+
+    init: ProcessId
+    signature: object
+    read_at: float
+    mounts: tuple[Mount, ...] | None
+    root: RootFacts | None
+    network: NetworkFacts | None
+    isolation: Isolation
+    limits: Limits
+    judged: Container | None = None
+
+
+class Judge:
+    """Makes judged containers of a picture; keeps what it read between passes."""
+
+    def __init__(
+        self,
+        host: HostFS,
+        *,
+        overrides: Sequence[Override] = (),
+        skip: frozenset[str] = frozenset(),
+        begin: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._host = host.with_tally()
+        self.tally = self._host.tally
+        self._overrides = tuple(overrides)
+        self._skip = skip
+        self._begin = begin
+        self._known: dict[str, _Known] = {}
+        self._roots: dict[FileId, RootFacts] = {}
+        self._hysteresis: dict[str, Hysteresis] = {}
+
+    def mounts(self, pid: int) -> tuple[Mount, ...] | None:
+        """Read the mounts of a process; None when they cannot be read."""
+        try:
+            return read_mounts(self._host, pid)
+        except HostReadError:
+            return None
+
+    def judge(self, picture: Picture, facts: HostFacts, now: float) -> dict[str, Container]:
+        """Judge every container of a picture."""
+        self._roots.clear()
+        judged = {
+            key: self._one(container, picture, facts, now)
+            for key, container in picture.containers.items()
+        }
+        self._known = {k: v for k, v in self._known.items() if k in judged}
+        self._hysteresis = {k: v for k, v in self._hysteresis.items() if k in judged}
+        return judged
+
+    def _one(
+        self, container: Container, picture: Picture, facts: HostFacts, now: float
+    ) -> Container:
+        if container.gone:
+            return container
+        expected = expected_style(container.engine, container.boots)
+        container = replace(container, expected_style=expected)
+        group = picture.groups.get(container.id)
+        if group is None:
+            return self._silent(container, facts, now)
+        known, changed = self._facts(container, group, facts, now)
+        container = replace(
+            container,
+            isolation=known.isolation,
+            limits=known.limits,
+            listeners=len(known.network.listeners) if known.network is not None else None,
+            hostname=container.hostname,
+        )
+        if not changed and known.judged is not None:
+            return _with_judgement(container, known.judged)
+        subject = Subject(
+            container=container,
+            host=facts,
+            now=now,
+            processes=tuple(p for p in group.members if p.state not in "ZX"),
+            visitors=group.visitors,
+            nested=picture.nested.get(container.id, 0),
+            mounts=known.mounts,
+            root=known.root,
+            network=known.network,
+        )
+        known.judged = self._settle(container, subject)
+        return known.judged
+
+    def _silent(self, container: Container, facts: HostFacts, now: float) -> Container:
+        """Judge what does not run: by its last verdict while it is remembered, else by its engine."""
+        if container.verdict != Verdict():
+            return container
+        return self._settle(container, Subject(container=container, host=facts, now=now))
+
+    def _settle(self, container: Container, subject: Subject) -> Container:
+        verdict = classify(subject, self._overrides)
+        hysteresis = self._hysteresis.setdefault(container.id, Hysteresis())
+        settled = hysteresis.settle(verdict, subject.now)
+        if hysteresis.changes > container.style_changes:
+            log.info(
+                "%s (%s) turned to %s: %s",
+                container.name,
+                container.id,
+                settled.style,
+                "; ".join(e.sentence for e in settled.evidence[:3]),
+            )
+        return replace(
+            container,
+            verdict=settled,
+            style_changes=hysteresis.changes,
+            mismatch=is_mismatch(settled, container.expected_style),
+            findings=findings(subject, settled),
+        )
+
+    def _facts(
+        self, container: Container, group: Group, facts: HostFacts, now: float
+    ) -> tuple[_Known, bool]:
+        """Give what is known of a running container, read again if it is time; says if it was."""
+        leader = group.leader
+        signature = _signature(container, group)
+        known = self._known.get(container.id)
+        young = container.started is not None and now - container.started < _YOUNG
+        if (
+            known is not None
+            and known.init == leader.id
+            and known.signature == signature
+            and now - known.read_at < _REFRESH
+            and not young
+        ):
+            return known, False
+        subject = f"container {leader.pid} {leader.id.start_ticks}"
+        mounts = root = network = None
+        isolation, limits = Isolation(), Limits()
+        if subject not in self._skip:
+            self._begin(subject)
+            mounts = self.mounts(leader.pid)
+            root = self._root(leader, mounts)
+            network = self._network(leader)
+            isolation = read_isolation(self._host, facts, leader, mounts or ())
+            limits = read_limits(self._host, facts.cgroups, container.cgroups)
+        found = _Known(
+            init=leader.id,
+            signature=signature,
+            read_at=now,
+            mounts=mounts,
+            root=root,
+            network=network,
+            isolation=isolation,
+            limits=limits,
+        )
+        self._known[container.id] = found
+        return found, True
+
+    def _root(self, leader: Process, mounts: tuple[Mount, ...] | None) -> RootFacts | None:
+        """Read the root filesystem; containers on one and the same directory share the answer."""
+        if leader.root is not None and leader.root in self._roots:
+            return self._roots[leader.root]
+        try:
+            found = read_root(self._host, leader.pid, mounts or ())
+        except HostReadError:
+            return None
+        if leader.root is not None:
+            self._roots[leader.root] = found
+        return found
+
+    def _network(self, leader: Process) -> NetworkFacts | None:
+        try:
+            return read_network(self._host, leader.pid)
+        except HostReadError:
+            return None
+
+
+def _signature(container: Container, group: Group) -> object:
+    """Sum up what the verdict hangs on, so that it is worked out again when that has changed."""
+    return (
+        tuple(sorted((p.id, p.exe, p.argv, p.uid, p.session) for p in group.members)),
+        group.visitors,
+        container.engine,
+        container.name,
+        container.image,
+        container.state,
+        container.restarts,
+        container.health,
+    )
+
+
+def _with_judgement(container: Container, judged: Container) -> Container:
+    return replace(
+        container,
+        verdict=judged.verdict,
+        style_changes=judged.style_changes,
+        mismatch=judged.mismatch,
+        findings=judged.findings,
+    )
+
+

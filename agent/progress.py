@@ -1,0 +1,56 @@
+"""A page of memory by which serve sees what the scout is busy with, and since when.
+
+A read that a stranger blocks (a page of its argv on a hung FUSE) stops the whole scout, which can
+then tell nobody: but what it wrote here before it went in says whom to blame.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import time
+from typing import Self
+
+_SIZE = 4096
+_HEAD = struct.Struct("dH")
+"""Monotonic time in seconds since the subject is at work, 0 for none; length of its name."""
+
+
+class Progress:
+    """The shared page. The scout calls ``begin`` and ``idle``, serve calls ``read``."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._page = mmap.mmap(fd, _SIZE)
+
+    @classmethod
+    def create(cls) -> Self:
+        """Make a new page in an anonymous file, memfd_create(2)."""
+        fd = os.memfd_create("tallyman-progress")
+        os.ftruncate(fd, _SIZE)
+        return cls(fd)
+
+    def begin(self, subject: str) -> None:
+        """Say that work on ``subject`` begins now."""
+        name = subject.encode("utf-8", "replace")[: _SIZE - _HEAD.size]
+        _HEAD.pack_into(self._page, 0, 0.0, len(name))
+        self._page[_HEAD.size : _HEAD.size + len(name)] = name
+        _HEAD.pack_into(self._page, 0, time.monotonic(), len(name))
+
+    def idle(self) -> None:
+        """Say that nothing is being worked on: waiting is no reason to be killed."""
+        _HEAD.pack_into(self._page, 0, 0.0, 0)
+
+    def read(self) -> tuple[float, str] | None:
+        """Give for how many seconds which subject has been worked on; None when idle."""
+        since, length = _HEAD.unpack_from(self._page, 0)
+        if since == 0.0:
+            return None
+        name = self._page[_HEAD.size : _HEAD.size + length].decode("utf-8", "replace")
+        return max(0.0, time.monotonic() - since), name
+
+    def close(self) -> None:
+        """Let go of the page."""
+        self._page.close()
+        os.close(self.fd)

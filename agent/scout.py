@@ -1,0 +1,339 @@
+"""The scout: looks at the host again and again, and sends what changed up a pipe.
+
+``python -m agent.scout FD``, started by the supervisor; it listens on nothing. It does all that is
+slow, heavy, privileged or could be blocked by a stranger, on one clock with three hands: a full
+reconciliation now and then, a light look for new processes more often, and a look at once (and
+again soon after, as a cgroup comes before its process) when a cgroup or an engine says something.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from agent import logs, wire
+from agent.config import load
+from agent.inventory.inventory import Inventory, Picture
+from agent.judge import Judge
+from agent.model import CollectorHealth, Container
+from agent.progress import Progress
+from agent.runner import Runner
+from agent.watcher import CgroupWatcher
+from collectors.contract import Context
+from collectors.facts import ALIVE, HostFacts, ProcessId
+from collectors.hostfs import HostFS
+from collectors.kernel.host import read_host_facts
+from collectors.kernel.processes import ProcessReader, ProcessTable
+from collectors.registry import COLLECTORS
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from agent.config import Config
+
+log = logging.getLogger(__name__)
+
+_LOOK_AGAIN = (0.05, 0.2, 0.8)
+"""Seconds after an event at which to look: the first process is the runtime's own init."""
+
+_FULL_SHARE = 0.001
+"""Part of one CPU that full reconciliations may take: a large host is reconciled less often."""
+
+_EVENT_SHARE = 0.1
+"""The same for looks at events while containers come and go all the time."""
+
+_FIRST_SECONDS = 5.0
+_COLLECTOR_SECONDS = 10.0
+"""How long a look waits for the collectors: the first one less, as people wait for it."""
+
+_HUNG_SECONDS = 60.0
+"""After so long a collector will not come back: its thread ends only with the whole scout."""
+
+
+class Scout:
+    """One scout's life: ``once`` for a single look, ``run`` until nobody listens any more."""
+
+    def __init__(
+        self, config: Config, quarantine: frozenset[str], progress: Progress, out: IO[bytes]
+    ) -> None:
+        self._config = config
+        self._progress = progress
+        self._out = out
+        self.host = HostFS(config.path.procfs, config.path.sysfs, config.path.rootfs)
+        self.facts: HostFacts = read_host_facts(self.host)
+        skip_processes, skip_containers, self._skip_collectors = _quarantined(quarantine)
+        self._processes_host = self.host.with_tally()
+        self._reader = ProcessReader(
+            self._processes_host,
+            skip=skip_processes,
+            touch=lambda p: progress.begin(f"process {p.pid} {p.start_ticks}"),
+        )
+        self._judge = Judge(
+            self.host, overrides=config.style_rules, skip=skip_containers, begin=progress.begin
+        )
+        self._inventory = Inventory(
+            retention=config.containers.retention,
+            retained=config.containers.max_retained,
+            cap=config.containers.max,
+            wanted=config.containers.admits,
+        )
+        wanted = [c for name, c in COLLECTORS.items() if config.enabled(name)]
+        self._runner = Runner(
+            [make() for make in wanted if make.name not in self._skip_collectors], self.host
+        )
+        self._options = config.options()
+        self._watcher = CgroupWatcher(self.host, self.facts.cgroups)
+        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._sent: dict[str, Container] = {}
+        self._seen: object = None
+        self._kernel_seconds = 0.0
+        self._judge_seconds = 0.0
+
+    def wake(self) -> None:
+        """Ask for a look soon; from any thread."""
+        try:
+            os.write(self._wake_write, b"!")
+        except BlockingIOError:
+            return  # asked often enough
+
+    def look(self, *, full: bool, lag: float | None = None) -> None:
+        """Look at the host and send what changed. ``full`` reads everything anew."""
+        now = time.time()
+        table = self._read_processes(full=full)
+        self._runner.run(
+            lambda host: Context(
+                host=host,
+                facts=self.facts,
+                processes=table,
+                options=self._options,
+                now=now,
+                full=full,
+                wake=self.wake,
+            ),
+            _FIRST_SECONDS if self._seen is None else _COLLECTOR_SECONDS,
+        )
+        sightings = self._runner.sightings()
+        if any(s.state in ALIVE and s.init and s.init.pid not in table.by_pid for s in sightings):
+            table = self._read_processes(full=False)
+        seen = (frozenset((p.id, p.state == "Z") for p in table), tuple(sightings))
+        if not full and seen == self._seen:
+            self._send_health(now, lag)
+            return
+        self._seen = seen
+        started = time.monotonic()
+        self._watcher.refresh(c.cgroup for c in self._sent.values() if c.cgroup)
+        picture = self._inventory.update(
+            self.facts,
+            table,
+            sightings,
+            self._judge.mounts,
+            now=now,
+            empty_cgroups=self._empty_cgroups(table),
+        )
+        judged = self._judge.judge(picture, self.facts, now)
+        self._inventory.judged(judged)
+        self._judge_seconds = time.monotonic() - started
+        self._progress.idle()
+        self._send(picture, judged, now, lag)
+
+    def run(self, parent: int) -> None:
+        """Look until ``parent``, a descriptor, ends."""
+        self._watcher.open()
+        poller = select.poll()
+        poller.register(parent, select.POLLIN | select.POLLHUP)
+        poller.register(self._wake_read, select.POLLIN)
+        next_full = 0.0
+        next_light = float("inf")
+        looks: list[float] = []
+        event_at: float | None = None
+        watching = False
+        while True:
+            now = time.monotonic()
+            if now >= next_full:
+                self.look(full=True)
+                gc.collect()
+                took = time.monotonic() - now
+                next_full = now + max(self._config.inventory.full_interval, took / _FULL_SHARE)
+                next_light = now + self._config.inventory.poll_interval
+                if not watching and self._watcher.fd is not None:
+                    self._watcher.refresh(c.cgroup for c in self._sent.values() if c.cgroup)
+                    poller.register(self._watcher.fd, select.POLLIN)
+                    watching = True
+            elif looks and now >= looks[0]:
+                looks = [t for t in looks if t > now]
+                lag = now - event_at if event_at is not None else None
+                self.look(full=False, lag=lag)
+                took = time.monotonic() - now
+                next_light = time.monotonic() + self._config.inventory.poll_interval
+                looks = [max(t, now + took / _EVENT_SHARE) for t in looks[-1:]] or looks
+                if not looks:
+                    event_at = None
+            elif now >= next_light:
+                self.look(full=False)
+                next_light = time.monotonic() + self._config.inventory.poll_interval
+            hung = self._runner.hung(_HUNG_SECONDS)
+            if hung:
+                wire.send(self._out, wire.Stuck(f"collector {hung}"))
+                return
+            due = min([next_full, next_light, *looks[:1]])
+            ready = {fd for fd, _ in poller.poll(max(0.0, due - time.monotonic()) * 1000)}
+            if parent in ready:
+                return
+            if self._heard(ready):
+                event_at = event_at or time.monotonic()
+                looks = sorted({*looks, *(time.monotonic() + s for s in _LOOK_AGAIN)})
+
+    def close(self) -> None:
+        """Let the collectors go."""
+        self._runner.close()
+
+    def _heard(self, ready: set[int]) -> bool:
+        heard = False
+        if self._wake_read in ready:
+            os.read(self._wake_read, 4096)
+            heard = True
+        if self._watcher.fd in ready:
+            heard = self._watcher.drain() or heard
+        return heard
+
+    def _read_processes(self, *, full: bool) -> ProcessTable:
+        started = time.monotonic()
+        table = self._reader.read(full=full)
+        self._progress.idle()
+        self._kernel_seconds = time.monotonic() - started
+        return table
+
+    def _empty_cgroups(self, table: ProcessTable) -> list[str]:
+        """Give the cgroups that hold no process, neither themselves nor below."""
+        used = set()
+        for process in table:
+            path = process.cgroups.get("name=systemd") or process.cgroups.get("", "/")
+            while path not in used and path not in ("", "/"):
+                used.add(path)
+                path = path.rpartition("/")[0]
+        return [d for d in self._watcher.directories if d != "/" and d not in used]
+
+    def _send(
+        self, picture: Picture, judged: dict[str, Container], now: float, lag: float | None
+    ) -> None:
+        changed = tuple(c for key, c in judged.items() if self._sent.get(key) != c)
+        removed = tuple(key for key in self._sent if key not in judged)
+        self._sent = judged
+        self._update(now, lag, changed, removed, picture)
+
+    def _send_health(self, now: float, lag: float | None) -> None:
+        self._update(now, lag, (), (), None)
+
+    def _update(
+        self,
+        now: float,
+        lag: float | None,
+        changed: tuple[Container, ...],
+        removed: tuple[str, ...],
+        picture: Picture | None,
+    ) -> None:
+        wire.send(
+            self._out,
+            wire.Update(
+                host=self.facts,
+                changed=changed,
+                removed=removed,
+                look_alikes=picture.look_alikes if picture is not None else None,
+                collectors=self._health(now),
+                complete=True,
+                as_of=now,
+                event_lag_seconds=lag,
+                dropped=picture.dropped if picture is not None else 0,
+            ),
+        )
+
+    def _health(self, now: float) -> tuple[CollectorHealth, ...]:
+        processes, evidence = self._processes_host.tally, self._judge.tally
+        return (
+            CollectorHealth(
+                name="processes",
+                success=True,
+                duration_seconds=self._kernel_seconds,
+                last_success=now,
+                denied=processes.denied.total(),
+                malformed=processes.malformed.total(),
+                containers=sum(1 for c in self._sent.values() if c.init is not None),
+            ),
+            CollectorHealth(
+                name="evidence",
+                success=True,
+                duration_seconds=self._judge_seconds,
+                last_success=now,
+                denied=evidence.denied.total(),
+                malformed=evidence.malformed.total(),
+                containers=len(self._sent),
+            ),
+            *self._runner.health(),
+            *(
+                CollectorHealth(
+                    name=name,
+                    success=False,
+                    duration_seconds=0.0,
+                    last_success=None,
+                    error="hung before, and is left alone for a while",
+                )
+                for name in sorted(self._skip_collectors)
+            ),
+        )
+
+
+def _quarantined(
+    subjects: frozenset[str],
+) -> tuple[frozenset[ProcessId], frozenset[str], frozenset[str]]:
+    """Sort what hung earlier scouts into processes, containers and collectors."""
+    processes = set()
+    collectors = set()
+    for subject in subjects:
+        kind, *rest = subject.split(" ")
+        if kind == "process":
+            processes.add(ProcessId(*map(int, rest)))
+        elif kind == "collector":
+            collectors.update(rest)
+    containers = frozenset(s for s in subjects if s.startswith("container "))
+    return frozenset(processes), containers, frozenset(collectors)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, prctl(2): nobody would reap it."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def main() -> int:
+    """Take orders from stdin, look, and send what is seen to stdout."""
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for serve, which ends us
+    orders = wire.Orders.from_line(sys.stdin.buffer.readline())
+    config = load(orders.file, orders.flags)
+    logs.configure(config.log.level, config.log.format)
+    # What a library prints must not get between the frames.
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    scout = Scout(config, orders.quarantine, Progress(int(sys.argv[1])), out)
+    try:
+        if orders.once:
+            scout.look(full=True)
+        else:
+            scout.run(sys.stdin.fileno())
+    except BrokenPipeError:
+        return 0  # nobody listens any more
+    finally:
+        scout.close()
+    out.flush()
+    # Threads that hang in a stranger's socket must not keep the process.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Watches cgroup directories, so that a new container is seen when it comes and not by polling."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from collectors.hostfs import HostReadError
+from collectors.kernel.cgroups import SYSTEMD, UNIFIED
+
+if TYPE_CHECKING:
+    from inotify_simple import INotify
+
+    from collectors.facts import CgroupLayout
+    from collectors.hostfs import HostFS
+
+log = logging.getLogger(__name__)
+
+_WATCHES = 1000
+"""Directories watched at most: slices and engines' parents, not the containers themselves."""
+
+_DEPTH = 6
+
+
+class CgroupWatcher:
+    """An inotify(7) on the directories of one cgroup hierarchy in which containers may appear."""
+
+    def __init__(self, host: HostFS, layout: CgroupLayout) -> None:
+        self._host = host
+        self._base = ""
+        for controller in (SYSTEMD, UNIFIED, "pids", "cpu", "memory", *layout.hierarchies):
+            if controller in layout.hierarchies:
+                self._base = layout.hierarchies[controller]
+                break
+        self._watched: dict[str, int] = {}
+        self._inotify: INotify | None = None
+        self.directories: tuple[str, ...] = ()
+        """Cgroup paths found by the last walk, those inside containers left out."""
+
+    @property
+    def fd(self) -> int | None:
+        """A descriptor that is readable when something changed; None without inotify."""
+        return self._inotify.fileno() if self._inotify is not None else None
+
+    def open(self) -> None:
+        """Begin to watch; without inotify there is only the clock."""
+        from inotify_simple import INotify  # noqa: PLC0415 - a one-shot run needs none
+
+        try:
+            self._inotify = INotify(inheritable=False, nonblocking=True)
+        except OSError as error:
+            log.warning("inotify: %s; new containers are found by the clock only", error)
+
+    def drain(self) -> bool:
+        """Take what happened off the descriptor; says whether there was anything."""
+        return bool(self._inotify.read(timeout=0)) if self._inotify is not None else False
+
+    def refresh(self, containers: Iterable[str]) -> None:
+        """Walk the hierarchy again and watch what is there, but not inside ``containers``."""
+        if not self._base:
+            return
+        inside = frozenset(containers)
+        found: list[str] = []
+        queue = [("/", 0)]
+        while queue and len(found) < 20 * _WATCHES:
+            path, depth = queue.pop()
+            if path in inside:
+                continue
+            found.append(path)
+            if depth < _DEPTH:
+                queue += [(f"{path.rstrip('/')}/{d}", depth + 1) for d in self._children(path)]
+        self.directories = tuple(found)
+        self._watch(found)
+
+    def _children(self, path: str) -> list[str]:
+        try:
+            return self._host.sys.subdirectories(self._base + path)
+        except HostReadError:
+            return []
+
+    def _watch(self, paths: list[str]) -> None:
+        if self._inotify is None:
+            return
+        from inotify_simple import flags  # noqa: PLC0415
+
+        mask = flags.CREATE | flags.DELETE | flags.ONLYDIR
+        wanted = set(paths[:_WATCHES])
+        for path in [p for p in self._watched if p not in wanted]:
+            watch = self._watched.pop(path)
+            try:
+                self._inotify.rm_watch(watch)
+            except OSError:
+                continue  # the directory is gone and its watch with it
+        for path in paths[:_WATCHES]:
+            if path in self._watched:
+                continue
+            where = self._host.sys_path(self._base + path)
+            try:
+                self._watched[path] = self._inotify.add_watch(where, mask)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    log.warning("inotify: no more watches (fs.inotify.max_user_watches)")
+                    return

@@ -1,0 +1,118 @@
+"""What crosses the pipes between serve and the scout.
+
+Upwards: frames of pickled dataclasses behind a length. Pickle is right here because only the more
+trusted side writes; what strangers wrote into names crosses as plain strings. Downwards, where
+the less trusted side writes, a single line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import IO
+
+from agent.model import CollectorHealth, Container, LookAlike, Snapshot
+from collectors.facts import HostFacts  # noqa: TC001 - pickle and mypy both want it
+
+_HEAD = struct.Struct("!I")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """What changed since the last one: containers whole, and the rest whenever it is there."""
+
+    host: HostFacts
+    changed: tuple[Container, ...] = ()
+    removed: tuple[str, ...] = ()
+    look_alikes: tuple[LookAlike, ...] | None = None
+    """None: as before."""
+    collectors: tuple[CollectorHealth, ...] = ()
+    complete: bool = False
+    as_of: float = 0.0
+    event_lag_seconds: float | None = None
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What the scout is started with: how to read the configuration again, and whom to avoid."""
+
+    file: str = ""
+    flags: Mapping[str, object] = field(default_factory=dict)
+    quarantine: frozenset[str] = frozenset()
+    once: bool = False
+
+    def to_line(self) -> bytes:
+        """Write the orders as one line."""
+        values = {
+            "file": self.file,
+            "flags": dict(self.flags),
+            "quarantine": sorted(self.quarantine),
+            "once": self.once,
+        }
+        return json.dumps(values).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Orders:
+        """Read orders back; raises ValueError or KeyError when they are none."""
+        values = json.loads(line)
+        return cls(
+            file=values["file"],
+            flags=values["flags"],
+            quarantine=frozenset(values["quarantine"]),
+            once=values["once"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The scout gives up: a collector's thread has hung for too long and cannot be stopped."""
+
+    subject: str
+
+
+def send(stream: IO[bytes], message: object) -> None:
+    """Write one message and flush it. Raises BrokenPipeError when nobody reads any more."""
+    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    stream.write(_HEAD.pack(len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> object | None:
+    """Read one message; None at the end, also when it ends in the middle of one."""
+    head = stream.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    (size,) = _HEAD.unpack(head)
+    data = stream.read(size)
+    if len(data) < size:
+        return None
+    message: object = pickle.loads(data)  # noqa: S301 - written by our own scout, see above
+    return message
+
+
+def apply(snapshot: Snapshot | None, update: Update) -> Snapshot:
+    """Make the next snapshot out of the last one and what changed; the last one stays as it is."""
+    containers = dict(snapshot.containers) if snapshot is not None else {}
+    for gone in update.removed:
+        containers.pop(gone, None)
+    containers.update((c.id, c) for c in update.changed)
+    look_alikes = update.look_alikes
+    if look_alikes is None:
+        look_alikes = snapshot.look_alikes if snapshot is not None else ()
+    base = snapshot if snapshot is not None else Snapshot(host=update.host, containers={})
+    return replace(
+        base,
+        host=update.host,
+        containers=containers,
+        look_alikes=look_alikes,
+        collectors=update.collectors,
+        complete=update.complete,
+        as_of=update.as_of,
+        event_lag_seconds=update.event_lag_seconds,
+        dropped=update.dropped,
+    )
