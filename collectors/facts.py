@@ -81,6 +81,8 @@ class Process:
     argv: tuple[str, ...] = ()
     exe: str | None = None
     """Path of the running binary in the process's own view; None where it cannot be read."""
+    exe_outside: bool = False
+    """It changed its root with chroot(2) to a directory that its binary is not in."""
     exe_id: FileId | None = None
     uid: int | None = None
     """Effective user id in the host's numbering."""

@@ -112,7 +112,8 @@ def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -
         return False
     mount = mount_of(process.exe, mounts)
     if mount is None:
-        return False
+        # The root is a directory that is no mount point: mountinfo has no line for it.
+        return not process.exe_outside
     host_device = host.root.device if host.root is not None else None
     if mount.device.device == host_device:
         # A directory of the host's root filesystem: the host's own /usr, when bound to the same

@@ -148,7 +148,8 @@ def _state(claims: Sequence[Sighting], group: Group | None, host: HostFacts) -> 
     """Say how it is. The kernel decides whether it runs; the engine knows the finer shades."""
     said = next((c.state for c in claims if c.state is not State.UNKNOWN), State.UNKNOWN)
     if group is not None:
-        return said if said in ALIVE else State.RUNNING
+        # Created: the runtime's own init waits in it for the start.
+        return said if said in ALIVE or said is State.CREATED else State.RUNNING
     sees_all = host.namespaces.mnt is not None
     from_engine = claims and claims[0].engine != "openvz"
     if said in (State.RUNNING, State.PAUSED) and sees_all and from_engine:

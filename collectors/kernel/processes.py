@@ -121,10 +121,17 @@ class ProcessReader:
             status = parse_status(directory.read("status", 65536))
         except Denied:
             status = {}
+        exe, root_path = _link(directory, "exe"), _link(directory, "root")
+        outside = False
+        if exe and root_path and root_path != "/":
+            # Both are told from the top of its mount namespace: it has changed its root since.
+            outside = not exe.startswith(root_path + "/")
+            exe = exe.removeprefix(root_path) if not outside else exe
         return replace(
             process,
             argv=_read_argv(directory),
-            exe=_link(directory, "exe"),
+            exe=exe,
+            exe_outside=outside,
             exe_id=_file_id(directory, "exe"),
             uid=_number(status.get("Uid", ""), 1),
             ns_pids=tuple(int(n) for n in status.get("NSpid", "").split() if n.isdigit()),
