@@ -1,0 +1,22 @@
+"""The verdict: app-style or system-style, why, and what follows from it. Pure functions."""
+
+from agent.classifier.convention import expected_style
+from agent.classifier.findings import CATALOGUE, FindingKind, findings
+from agent.classifier.judge import SURE, classify, is_mismatch
+from agent.classifier.override import Override
+from agent.classifier.settle import Settled, settle
+from agent.classifier.table import RULES
+
+__all__ = [
+    "CATALOGUE",
+    "RULES",
+    "SURE",
+    "FindingKind",
+    "Override",
+    "Settled",
+    "classify",
+    "expected_style",
+    "findings",
+    "is_mismatch",
+    "settle",
+]

@@ -1,0 +1,343 @@
+"""The rules that judge the surroundings: filesystem, network, provenance and lifecycle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.classifier.convention import expected_style
+from agent.classifier.process_rules import listed
+from agent.classifier.rules import Hit, Rule
+from agent.model import Axis, Style
+from collectors.facts import State
+
+if TYPE_CHECKING:
+    from agent.classifier.scene import Scene
+
+_DAY = 86400.0
+_LONG = 30 * _DAY
+_MANY_PACKAGES = 60
+
+
+def _layered(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or not root.layered:
+        return None
+    return Hit({"fstype": root.fstype}, source="/proc/*/mountinfo")
+
+
+def _own_disk(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or root.layered is not False:
+        return None
+    return Hit({"fstype": root.fstype or "a filesystem"}, source="/proc/*/mountinfo")
+
+
+def _whole_system(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or not root.init_present:
+        return None
+    packages = f"{root.packages} packages" if root.packages else "its files"
+    return Hit({"os": root.os_name or root.os_id or "a system", "packages": packages}, source="/")
+
+
+def _tiny_root(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or root.init_present or root.os_id or root.package_manager:
+        return None
+    return Hit(source="/") if root.top_level else None
+
+
+def _patched(scene: Scene) -> Hit | None:
+    root, created = scene.subject.root, scene.subject.container.created
+    if root is None or root.packages_changed is None or created is None:
+        return None
+    later = root.packages_changed - created
+    if later < _DAY:
+        return None
+    return Hit({"days": int(later / _DAY), "manager": root.package_manager}, source="/var/lib")
+
+
+FILESYSTEM = (
+    Rule(
+        name="filesystem.layered",
+        axis=Axis.FILESYSTEM,
+        weight=-0.3,
+        when="The root is a writable layer over the layers of an image.",
+        sentence="its root is {fstype} over image layers",
+        detect=_layered,
+    ),
+    Rule(
+        name="filesystem.own_disk",
+        axis=Axis.FILESYSTEM,
+        weight=0.3,
+        when="The root is a disk, a subvolume or a directory of its own.",
+        sentence="its root is a disk of its own ({fstype})",
+        detect=_own_disk,
+    ),
+    Rule(
+        name="filesystem.whole_system",
+        axis=Axis.FILESYSTEM,
+        weight=0.4,
+        when="The root holds an operating system that could boot.",
+        sentence="its root is a whole {os} that could boot, with {packages}",
+        detect=_whole_system,
+        cheap=True,
+    ),
+    Rule(
+        name="filesystem.application_root",
+        axis=Axis.FILESYSTEM,
+        weight=-0.4,
+        when="The root has no operating system in it: no os-release, packages or init.",
+        sentence="its root holds no operating system, only what an application needs",
+        detect=_tiny_root,
+        cheap=True,
+    ),
+    Rule(
+        name="filesystem.patched",
+        axis=Axis.FILESYSTEM,
+        weight=0.5,
+        when="Packages changed a day or more after the container was made.",
+        sentence="it was patched in place: {manager} changed {days} days after it was made",
+        detect=_patched,
+        cheap=True,
+    ),
+)
+
+
+def _published(scene: Scene) -> Hit | None:
+    ports = [f"{p.container_port}/{p.protocol}" for p in scene.subject.container.publishes]
+    return Hit({"ports": listed(ports)}, source="engine") if ports else None
+
+
+def _shared_network(scene: Scene) -> Hit | None:
+    network = scene.subject.container.network
+    if network == "host" or network.startswith("container:"):
+        whose = "the host" if network == "host" else "another container"
+        return Hit({"whose": whose}, source="/proc/*/ns/net")
+    return None
+
+
+def _firewall(scene: Scene) -> Hit | None:
+    network = scene.subject.network
+    if network is None or scene.subject.container.network != "own" or not network.firewall_rules:
+        return None
+    return Hit({"count": network.firewall_rules}, source="/proc/*/net")
+
+
+NETWORK = (
+    Rule(
+        name="network.published",
+        axis=Axis.NETWORK,
+        weight=-0.3,
+        when="An engine forwards ports of the host into it.",
+        sentence="ports of the host are forwarded to it: {ports}",
+        detect=_published,
+    ),
+    Rule(
+        name="network.shared",
+        axis=Axis.NETWORK,
+        weight=-0.3,
+        when="It has no network of its own.",
+        sentence="it shares the network of {whose}",
+        detect=_shared_network,
+    ),
+    Rule(
+        name="network.firewall",
+        axis=Axis.NETWORK,
+        weight=0.4,
+        when="It keeps a firewall of its own.",
+        sentence="it keeps a firewall of its own ({count} rules)",
+        detect=_firewall,
+    ),
+)
+
+_ORCHESTRATED = (
+    "com.docker.compose.project",
+    "io.kubernetes.pod.name",
+    "com.docker.swarm.service.name",
+)
+_BUILT = ("org.opencontainers.image.", "org.label-schema.")
+_BOOTS = frozenset({"init", "systemd", "openrc-init", "runit-init", "runit"})
+
+
+def _convention_app(scene: Scene) -> Hit | None:
+    container = scene.subject.container
+    if expected_style(container.engine, container.boots) is not Style.APP:
+        return None
+    return Hit({"engine": container.engine}, source="engine")
+
+
+def _convention_system(scene: Scene) -> Hit | None:
+    container = scene.subject.container
+    if expected_style(container.engine, container.boots) is not Style.SYSTEM:
+        return None
+    return Hit({"engine": container.engine}, source="engine")
+
+
+def _infra(scene: Scene) -> Hit | None:
+    return Hit(source="engine") if scene.subject.container.role == "infra" else None
+
+
+def _orchestrated(scene: Scene) -> Hit | None:
+    labels = scene.subject.container.labels
+    names = [label for label in _ORCHESTRATED if label in labels]
+    return Hit({"labels": listed(names)}, source="labels") if names else None
+
+
+def _registry(scene: Scene) -> Hit | None:
+    image = scene.subject.container.image_facts
+    if image is None or not (image.digests or any(k.startswith(_BUILT) for k in image.labels)):
+        return None
+    return Hit({"image": image.reference or "its image"}, source="engine")
+
+
+def command_boots(command: tuple[str, ...]) -> bool:
+    """Say whether an engine was told to start an init."""
+    return bool(command) and command[0].rpartition("/")[2] in _BOOTS
+
+
+def _commanded(scene: Scene) -> tuple[str, ...]:
+    container = scene.subject.container
+    if container.command:
+        return container.command
+    image = container.image_facts
+    return (*image.entrypoint, *image.command) if image else ()
+
+
+def _told_to_boot(scene: Scene) -> Hit | None:
+    command = _commanded(scene)
+    return Hit({"command": command[0]}, source="engine") if command_boots(command) else None
+
+
+def _told_to_run(scene: Scene) -> Hit | None:
+    command = _commanded(scene)
+    if not command or command_boots(command):
+        return None
+    return Hit({"command": command[0]}, source="engine")
+
+
+def _template(scene: Scene) -> Hit | None:
+    facts = scene.subject.container.openvz
+    if facts is None:
+        return None
+    return Hit({"template": facts.ostemplate or "an OS template"}, source="vzlist")
+
+
+PROVENANCE = (
+    Rule(
+        name="provenance.application_engine",
+        axis=Axis.PROVENANCE,
+        weight=-0.4,
+        when="Its engine is made for applications (docker, podman, containerd, …): a prior.",
+        sentence="{engine} is made for applications",
+        detect=_convention_app,
+    ),
+    Rule(
+        name="provenance.system_engine",
+        axis=Axis.PROVENANCE,
+        weight=0.4,
+        when="Its engine is made for small servers (lxc, openvz, nspawn --boot, …): a prior.",
+        sentence="{engine} is made for small servers",
+        detect=_convention_system,
+    ),
+    Rule(
+        name="provenance.infra",
+        axis=Axis.PROVENANCE,
+        weight=-2.0,
+        when="It only holds a pod's namespaces.",
+        sentence="it only holds the namespaces of a pod",
+        detect=_infra,
+    ),
+    Rule(
+        name="provenance.orchestrated",
+        axis=Axis.PROVENANCE,
+        weight=-0.4,
+        when="Labels of Compose, Swarm or Kubernetes.",
+        sentence="an orchestrator placed it ({labels})",
+        detect=_orchestrated,
+        cheap=True,
+    ),
+    Rule(
+        name="provenance.registry",
+        axis=Axis.PROVENANCE,
+        weight=-0.3,
+        when="Its image has a registry digest or build metadata.",
+        sentence="{image} was built and published as an image",
+        detect=_registry,
+        cheap=True,
+    ),
+    Rule(
+        name="provenance.told_to_boot",
+        axis=Axis.PROVENANCE,
+        weight=0.8,
+        when="The engine was told to start an init.",
+        sentence="the engine was told to start {command}",
+        detect=_told_to_boot,
+        cheap=True,
+    ),
+    Rule(
+        name="provenance.told_to_run",
+        axis=Axis.PROVENANCE,
+        weight=-0.2,
+        when="The engine was told which program to run.",
+        sentence="the engine was told to run {command}",
+        detect=_told_to_run,
+        cheap=True,
+    ),
+    Rule(
+        name="provenance.template",
+        axis=Axis.PROVENANCE,
+        weight=0.4,
+        when="OpenVZ made it from an OS template, with a server's quotas.",
+        sentence="it was made from {template}, with the quotas of a server",
+        detect=_template,
+    ),
+)
+
+
+def _old(scene: Scene) -> Hit | None:
+    container = scene.subject.container
+    if container.started is None or container.state is not State.RUNNING:
+        return None
+    age = scene.subject.now - container.started
+    return Hit({"days": int(age / _DAY)}, source="engine") if age >= _LONG else None
+
+
+def _kept(scene: Scene) -> Hit | None:
+    container = scene.subject.container
+    if container.started is None or container.created is None:
+        return None
+    later = container.started - container.created
+    return Hit({"days": int(later / _DAY)}, source="engine") if later >= _LONG else None
+
+
+def _throwaway(scene: Scene) -> Hit | None:
+    return Hit(source="engine") if scene.subject.container.auto_remove else None
+
+
+LIFECYCLE = (
+    Rule(
+        name="lifecycle.long_running",
+        axis=Axis.LIFECYCLE,
+        weight=0.2,
+        when="It has run for a month or more.",
+        sentence="it has run for {days} days",
+        detect=_old,
+    ),
+    Rule(
+        name="lifecycle.repaired",
+        axis=Axis.LIFECYCLE,
+        weight=0.2,
+        when="It was started again a month or more after it was made: kept, not replaced.",
+        sentence="it was kept and started again {days} days after it was made",
+        detect=_kept,
+    ),
+    Rule(
+        name="lifecycle.throwaway",
+        axis=Axis.LIFECYCLE,
+        weight=-0.4,
+        when="The engine removes it when it ends.",
+        sentence="it is thrown away when it ends",
+        detect=_throwaway,
+    ),
+)

@@ -1,0 +1,218 @@
+"""Which program a process is, and how far that may be believed.
+
+The binary that runs (``/proc/<pid>/exe``) is dear to forge, the arguments are cheap. A process is
+what both say; where they disagree the binary is right, and where the binary is one that can be
+anything (busybox, an interpreter) its arguments are believed by half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.classifier.known import (
+    INTERPRETERS,
+    LOADERS,
+    MULTI_CALL,
+    Known,
+    Role,
+    lookup,
+    unversioned,
+)
+
+if TYPE_CHECKING:
+    from collectors.facts import Process
+
+HALF = 0.5
+"""Trust in a name that stands in the arguments alone."""
+
+_OWN_CODE = ("/app", "/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root", "/code")
+_SYSTEM_BIN = frozenset({"/bin", "/sbin", "/usr/bin", "/usr/sbin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a process is taken for."""
+
+    name: str
+    trust: float
+    """1 where the binary and the arguments agree, less where only the arguments say it."""
+    known: Known | None
+    place: str
+    """Directory that its program (binary or script) was started from, in the container's view."""
+    basis: str
+    """What it was told by, for a person: ``exe and argv``, ``argv alone (busybox)``."""
+
+    @property
+    def role(self) -> Role:
+        """The role that it plays; what nobody knows is somebody's application."""
+        return self.known.role if self.known else Role.APPLICATION
+
+
+def identify(process: Process) -> Identity:
+    """Establish which program a process is."""
+    claimed = claimed_name(process.argv) or process.comm
+    if process.exe is None:
+        known = lookup(claimed)
+        return Identity(claimed, HALF, known, _directory(process.argv, 0), "argv alone")
+    path = process.exe.removesuffix(" (deleted)")
+    name = _base(path)
+    bare = unversioned(name)
+    if name in MULTI_CALL:
+        return _multi_call(process, name, claimed)
+    if name.startswith(LOADERS):
+        return _script(name, _program_argument(process.argv))
+    if bare in INTERPRETERS:
+        return _interpreted(process, bare, claimed)
+    known = lookup(name)
+    if known is not None and known.role is Role.SHELL:
+        script = _shell_script(process.argv)
+        return _script(name, script) if script else _plain(process, name, known, claimed)
+    return _plain(process, name, known, claimed)
+
+
+def claimed_name(argv: tuple[str, ...]) -> str:
+    """Give the name by which a process calls itself.
+
+    A title such as ``nginx: master process nginx`` or ``sshd: root@pts/0`` begins with it, a login
+    shell puts a dash before it, and systemd an ``@`` before the name of a bus.
+    """
+    if not argv:
+        return ""
+    first = argv[0].strip().lstrip("-@")
+    head, colon, _ = first.partition(": ")
+    if colon or first.endswith(":"):
+        return _base(head.rstrip(":"))
+    # A rewritten title is one long word with blanks; a path with blanks is rare.
+    return _base(first.split(" ", 1)[0]) if " " in first else _base(first)
+
+
+def _plain(process: Process, name: str, known: Known | None, claimed: str) -> Identity:
+    place = _directory_of(process.exe or "")
+    if known is None or _agrees(name, known, claimed):
+        return Identity(name, 1.0, known, place, "exe and argv")
+    return Identity(name, HALF, known, place, "exe alone: its argv says otherwise")
+
+
+def _agrees(name: str, known: Known, claimed: str) -> bool:
+    if unversioned(claimed) == unversioned(name):
+        return True
+    other = lookup(claimed)
+    # One binary under two names of its package: udevadm and systemd-udevd, redis-check-rdb.
+    return other is not None and (other.family == known.family or other.role is known.role)
+
+
+def _multi_call(process: Process, name: str, claimed: str) -> Identity:
+    applet = claimed
+    if applet == name and len(process.argv) > 1:
+        applet = _base(process.argv[1])
+    if applet in ("sh", "ash", "hush", "bash"):
+        script = _shell_script(_without_applet(process.argv, name))
+        if script:
+            return _script(applet, script)
+    known = lookup(applet)
+    trust = HALF if known is None or known.role in _BELIEVED_BY_HALF else 1.0
+    return Identity(applet, trust, known, "", f"argv alone ({name} is many programs)")
+
+
+_BELIEVED_BY_HALF = frozenset({Role.OS, Role.PLUMBING, Role.MANAGER, Role.SUPERVISOR})
+"""Roles that speak for a system: a name in argv is too cheap for them. The others speak for an
+application or for nothing, so there is nothing to be gained by forging them."""
+
+
+def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:
+    script = _script_argument(process.argv, interpreter)
+    for candidate in (_base(script), claimed):
+        found = lookup(_without_suffix(candidate))
+        if found is not None and found.role not in (Role.SHELL, Role.UTILITY):
+            basis = f"argv alone (run by {interpreter})"
+            return Identity(_without_suffix(candidate), HALF, found, _directory_of(script), basis)
+    name = _without_suffix(_base(script)) or interpreter
+    return Identity(name, 1.0, lookup(interpreter), _directory_of(script), "exe and argv")
+
+
+def _script(runner: str, script: str) -> Identity:
+    """Identify a script or a program that is run by another binary: by its name, at half trust."""
+    name = _without_suffix(_base(script)) or runner
+    known = lookup(name)
+    if known is not None and known.role in (Role.SHELL, Role.UTILITY):
+        known = None
+    if known is None and not runner.startswith(LOADERS):
+        known = lookup("sh")
+    return Identity(name, HALF, known, _directory_of(script), f"argv alone (run by {runner})")
+
+
+def _shell_script(argv: tuple[str, ...]) -> str:
+    """Give the script that a shell runs; none where it is interactive or was given ``-c``."""
+    for word in argv[1:]:
+        if word.startswith(("-", "+")):
+            if "c" in word and not word.startswith("--"):
+                return ""
+            continue
+        return word
+    return ""
+
+
+def _without_applet(argv: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return argv[1:] if argv and _base(argv[0]) == name else argv
+
+
+def _script_argument(argv: tuple[str, ...], interpreter: str) -> str:
+    """Give what an interpreter runs: the script, the module after -m, the jar, the main class."""
+    words = iter(argv[1:])
+    for word in words:
+        if word in ("-m", "-jar", "-module"):
+            return next(words, "")
+        if word in ("-c", "-e", "-E"):
+            return ""
+        if word in ("-cp", "-classpath", "--class-path", "-p", "-r", "--require", "-W", "-X", "-I"):
+            next(words, "")
+        elif not word.startswith("-"):
+            # A main class stands with its package: org.apache.catalina.startup.Bootstrap.
+            return word.rpartition(".")[2] if interpreter == "java" and "/" not in word else word
+    return ""
+
+
+def _program_argument(argv: tuple[str, ...]) -> str:
+    """Give the program that a loader or an emulator was told to run."""
+    for word in argv[1:]:
+        if not word.startswith("-"):
+            return word
+    return ""
+
+
+def _without_suffix(name: str) -> str:
+    for suffix in (".py", ".pl", ".rb", ".js", ".mjs", ".sh", ".jar", ".war", ".php", ".bash"):
+        if name.endswith(suffix):
+            return name.removesuffix(suffix)
+    return name
+
+
+def _base(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _directory_of(path: str) -> str:
+    return path.rpartition("/")[0] if "/" in path else ""
+
+
+def _directory(argv: tuple[str, ...], index: int) -> str:
+    return _directory_of(argv[index]) if len(argv) > index else ""
+
+
+def package_place(place: str) -> str:
+    """Give the directory that tells one package of own code from another, or an empty string.
+
+    Everything under ``/opt/gitlab`` is one product; ``/usr/bin`` says nothing.
+    """
+    if place in _SYSTEM_BIN or not place:
+        return ""
+    for top in _OWN_CODE:
+        if place == top or place.startswith(top + "/"):
+            rest = place.removeprefix(top).strip("/").split("/")
+            sub = rest[0] if rest[0] not in ("bin", "sbin", "lib", "") else ""
+            return f"{top}/{sub}" if sub else top
+    parts = place.strip("/").split("/")
+    if parts[:2] in (["usr", "lib"], ["usr", "libexec"]) and len(parts) > 2:
+        return "/".join(["", *parts[:3]])
+    return "/" + parts[0]

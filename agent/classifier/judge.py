@@ -1,0 +1,103 @@
+"""From facts to verdict: look at the scene, try every rule, add up, apply the operator's word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.classifier.combine import combine
+from agent.classifier.rules import apply
+from agent.classifier.scene import InitKind, look
+from agent.classifier.table import CHEAP, RULES
+from agent.model import Axis, Evidence, Style, Verdict
+from collectors.facts import ALIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.classifier.override import Override
+    from agent.classifier.scene import Scene
+    from agent.model import Subject
+
+SURE = 0.5
+"""Confidence from which a verdict that differs from the convention is called a mismatch."""
+
+
+def classify(subject: Subject, overrides: Iterable[Override] = ()) -> Verdict:
+    """Judge one container. Pure, total, and independent of the order of what it is given."""
+    scene = look(subject)
+    evidence = [piece for rule in RULES if (piece := apply(rule, scene)) is not None]
+    unseen, visible = _visibility(scene)
+    combined = combine(evidence, CHEAP, seen=scene.seen, visible=visible)
+    verdict = Verdict(
+        style=combined.style,
+        score=combined.score,
+        confidence=combined.confidence,
+        axes=combined.axes,
+        evidence=tuple(sorted(evidence, key=lambda e: (-abs(e.weight), e.rule))),
+        unseen=unseen,
+        services=scene.services if scene.seen else None,
+        users=len(scene.users) if scene.seen else None,
+        sessions=len(scene.people) if scene.seen else None,
+    )
+    if scene.init_kind is InitKind.RUNTIME:
+        verdict = Verdict(
+            unseen=(*unseen, "it is only being started: its first process is the runtime's")
+        )
+    for override in overrides:
+        if override.matches(subject.container):
+            return _overridden(verdict, override)
+    return verdict
+
+
+def is_mismatch(verdict: Verdict, expected: Style) -> bool:
+    """Say whether a verdict is sure and differs from what its engine is made for."""
+    known = Style.UNKNOWN not in (verdict.style, expected)
+    return known and verdict.style is not expected and verdict.confidence >= SURE
+
+
+def _overridden(verdict: Verdict, override: Override) -> Verdict:
+    rule = override.describe()
+    word = Evidence(
+        axis=Axis.PROVENANCE,
+        rule="override",
+        weight=0.0,
+        sentence=f"the operator's rule for {rule} sets it to {override.style}",
+        source="configuration",
+    )
+    score = {Style.SYSTEM: 1.0, Style.APP: -1.0, Style.UNKNOWN: 0.0}[override.style]
+    return Verdict(
+        style=override.style,
+        score=score,
+        confidence=1.0,
+        axes=verdict.axes,
+        evidence=(word, *verdict.evidence),
+        unseen=verdict.unseen,
+        override=rule,
+        services=verdict.services,
+        users=verdict.users,
+        sessions=verdict.sessions,
+    )
+
+
+def _visibility(scene: Scene) -> tuple[tuple[str, ...], float]:
+    """Say what could not be seen, and which share of what matters could."""
+    subject = scene.subject
+    unseen = []
+    if not scene.seen:
+        if subject.container.state in ALIVE:
+            unseen.append("none of its processes could be seen")
+        else:
+            unseen.append(
+                f"it does not run ({subject.container.state}): its processes were not seen"
+            )
+        return tuple(unseen), 1.0
+    own = [p for p in subject.processes if p.pid not in subject.visitors]
+    hidden = sum(p.exe is None for p in own)
+    if hidden:
+        unseen.append(f"the binaries of {hidden} of {len(own)} processes could not be read")
+    if subject.root is None:
+        unseen.append("its root filesystem was not read")
+    if subject.network is None:
+        unseen.append("its network was not read")
+    visible = 1.0 - 0.5 * hidden / len(own) if own else 1.0
+    return tuple(unseen), visible

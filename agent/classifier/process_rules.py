@@ -1,0 +1,406 @@
+"""The rules that judge what runs: the axes init, services and users."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.classifier.rules import Hit, Rule
+from agent.classifier.scene import InitKind
+from agent.model import Axis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.classifier.scene import Program, Scene
+
+_TRUSTED_COMPANY = 0.7
+"""Operating system services of this weight decide; less is half a name, which wants company."""
+
+
+def _init(scene: Scene) -> dict[str, object]:
+    init, identity = scene.init, scene.init_identity
+    return {
+        "name": identity.name if identity else "?",
+        "exe": (init.exe if init else None) or "an unreadable binary",
+        "basis": identity.basis if identity else "",
+    }
+
+
+def _exe(scene: Scene) -> str:
+    return f"/proc/{scene.init.pid}/exe" if scene.init else ""
+
+
+def _tree(scene: Scene) -> str:
+    return f"process tree of {scene.init.pid}" if scene.init else "process tree"
+
+
+def listed(names: Iterable[str], limit: int = 6) -> str:
+    """Write names as a person does: ``cron, nginx and sshd``."""
+    rest = sorted(set(names))
+    if len(rest) > limit:
+        rest = [*rest[:limit], f"{len(rest) - limit} more"]
+    return rest[0] if len(rest) == 1 else f"{', '.join(rest[:-1])} and {rest[-1]}" if rest else ""
+
+
+def application_names(scene: Scene) -> list[str]:
+    """Give one name for each application."""
+    return ["+".join(p.identity.name for p in group[:4]) for group in scene.applications]
+
+
+def _os_names(programs: Iterable[Program]) -> str:
+    return listed(p.identity.name for p in programs)
+
+
+def _manager(scene: Scene) -> Hit | None:
+    if scene.init_kind is not InitKind.MANAGER or scene.init_identity is None:
+        return None
+    return Hit(_init(scene), scene.init_identity.trust, _exe(scene))
+
+
+def _units(scene: Scene) -> Hit | None:
+    if not scene.units:
+        return None
+    return Hit(
+        {"count": len(scene.units), "names": listed(scene.units, 4)},
+        source=f"/proc/{scene.init.pid}/cgroup and its children's" if scene.init else "",
+    )
+
+
+def _supervisor(scene: Scene) -> Hit | None:
+    if scene.init_kind is not InitKind.SUPERVISOR:
+        return None
+    return Hit(_init(scene), source=_exe(scene))
+
+
+def _reaper(scene: Scene) -> Hit | None:
+    if scene.init_kind is not InitKind.REAPER:
+        return None
+    return Hit(_init(scene), source=_exe(scene))
+
+
+def _shell(scene: Scene) -> Hit | None:
+    if scene.init_kind is not InitKind.SHELL:
+        return None
+    return Hit(_init(scene), source=_exe(scene))
+
+
+def _dummy(scene: Scene) -> Hit | None:
+    if scene.init_kind is not InitKind.DUMMY:
+        return None
+    return Hit(_init(scene), source=_exe(scene))
+
+
+def _program(scene: Scene) -> Hit | None:
+    if scene.init_kind is not InitKind.PROGRAM or scene.services > 1:
+        return None
+    return Hit(_init(scene), source=_exe(scene))
+
+
+def _program_among_others(scene: Scene) -> Hit | None:
+    if scene.init_kind is not InitKind.PROGRAM or scene.services <= 1:
+        return None
+    return Hit(_init(scene), source=_exe(scene))
+
+
+INIT = (
+    Rule(
+        name="init.service_manager",
+        axis=Axis.INIT,
+        weight=1.0,
+        when="The first process is a service manager (systemd, OpenRC, sysvinit, runit, busybox).",
+        sentence="its first process is {name}, a service manager ({exe}, by {basis})",
+        detect=_manager,
+    ),
+    Rule(
+        name="init.units",
+        axis=Axis.INIT,
+        weight=0.6,
+        when="The service manager keeps its services in cgroups of their own.",
+        sentence="its init keeps {count} units in cgroups of their own: {names}",
+        detect=_units,
+    ),
+    Rule(
+        name="init.supervisor",
+        axis=Axis.INIT,
+        weight=0.2,
+        when="The first process is a supervisor, by name or because it holds several services.",
+        sentence="its first process, {name}, supervises others",
+        detect=_supervisor,
+    ),
+    Rule(
+        name="init.reaper",
+        axis=Axis.INIT,
+        weight=-0.4,
+        when="The first process only reaps zombies and passes signals on (tini, docker-init).",
+        sentence="its first process is {name}, which only reaps children and passes signals on",
+        detect=_reaper,
+    ),
+    Rule(
+        name="init.shell",
+        axis=Axis.INIT,
+        weight=-0.5,
+        when="The first process is a shell: a script that starts things, or a prompt.",
+        sentence="its first process is a shell ({exe}), no service manager",
+        detect=_shell,
+    ),
+    Rule(
+        name="init.dummy",
+        axis=Axis.INIT,
+        weight=-0.3,
+        when="The first process does nothing but keep the container alive (sleep, tail -f).",
+        sentence="its first process, {name}, only keeps the container alive",
+        detect=_dummy,
+    ),
+    Rule(
+        name="init.program",
+        axis=Axis.INIT,
+        weight=-1.5,
+        when="The first process is the only program itself.",
+        sentence="its first process is the program itself: {name} ({exe})",
+        detect=_program,
+    ),
+    Rule(
+        name="init.program_among_others",
+        axis=Axis.INIT,
+        weight=-0.3,
+        when="The first process is a program, and other services run beside it.",
+        sentence="its first process is a program, {name}, no service manager",
+        detect=_program_among_others,
+    ),
+)
+
+
+def _operating_system(scene: Scene) -> Hit | None:
+    weight = scene.os_weight
+    if scene.services < 2 or not weight:
+        return None
+    return Hit(
+        {
+            "names": _os_names(scene.os_services),
+            "others": listed(application_names(scene)) or "nothing else",
+        },
+        min(1.0, weight) if weight >= _TRUSTED_COMPANY else weight / 2,
+        _tree(scene),
+    )
+
+
+def _more_operating_system(scene: Scene) -> Hit | None:
+    if scene.services < 2 or scene.os_weight <= 1:
+        return None
+    return Hit({"count": len(scene.os_services)}, (scene.os_weight - 1) / 3, _tree(scene))
+
+
+def _idle_system(scene: Scene) -> Hit | None:
+    if scene.init_kind is not InitKind.MANAGER or scene.applications:
+        return None
+    trust = scene.init_identity.trust if scene.init_identity else 0.0
+    names = _os_names((*scene.os_services, *scene.plumbing)) or "nothing yet"
+    return Hit({"names": names}, trust, _tree(scene))
+
+
+def _one_under_manager(scene: Scene) -> Hit | None:
+    if scene.init_kind is not InitKind.MANAGER or len(scene.applications) != 1:
+        return None
+    if scene.os_weight >= _TRUSTED_COMPANY:
+        return None
+    return Hit({"name": listed(application_names(scene))}, source=_tree(scene))
+
+
+def _unrelated_supervised(scene: Scene) -> Hit | None:
+    count = len(scene.applications)
+    held = scene.supervised or scene.init_kind is InitKind.MANAGER
+    if not held or count < 2:
+        return None
+    return Hit(
+        {"count": count, "names": listed(application_names(scene))},
+        0.7 if count == 2 else 1.0,
+        _tree(scene),
+    )
+
+
+def _several_loose(scene: Scene) -> Hit | None:
+    held = scene.supervised or scene.init_kind is InitKind.MANAGER
+    if held or len(scene.applications) < 2 or scene.os_services:
+        return None
+    return Hit(
+        {"count": len(scene.applications), "names": listed(application_names(scene))},
+        source=_tree(scene),
+    )
+
+
+def _one(scene: Scene) -> Hit | None:
+    if scene.init_kind is InitKind.MANAGER or len(scene.applications) > 1:
+        return None
+    names = [*application_names(scene), *(p.identity.name for p in scene.os_services)]
+    many = sum(len(p.processes) for p in scene.programs)
+    values = {"name": listed(names), "count": f"{many} process{'es' if many != 1 else ''}"}
+    if scene.services == 1:
+        return Hit(values, source=_tree(scene))
+    if scene.applications and 0 < scene.os_weight < _TRUSTED_COMPANY:
+        return Hit(values, 0.5, _tree(scene))
+    return None
+
+
+def _nothing(scene: Scene) -> Hit | None:
+    if scene.services or not scene.seen or scene.init_kind is InitKind.MANAGER:
+        return None
+    return Hit(source=_tree(scene))
+
+
+SERVICES = (
+    Rule(
+        name="services.operating_system",
+        axis=Axis.SERVICES,
+        weight=3.0,
+        when="At least two independent services run, and one is an operating system's own "
+        "(sshd, cron, syslog, getty, …). A name in argv alone counts half.",
+        sentence="an operating system's own services run ({names}) beside {others}",
+        detect=_operating_system,
+    ),
+    Rule(
+        name="services.more_operating_system",
+        axis=Axis.SERVICES,
+        weight=1.8,
+        when="Several of an operating system's own services run: a third for each after the first.",
+        sentence="{count} services of an operating system run side by side",
+        detect=_more_operating_system,
+    ),
+    Rule(
+        name="services.idle_system",
+        axis=Axis.SERVICES,
+        weight=2.0,
+        when="A service manager runs an operating system and no application.",
+        sentence="a system has booted and waits for work: {names}",
+        detect=_idle_system,
+    ),
+    Rule(
+        name="services.one_under_manager",
+        axis=Axis.SERVICES,
+        weight=-2.6,
+        when="A service manager holds one application, and neither getty, sshd, cron nor syslog.",
+        sentence="all that the service manager holds is one application, {name}",
+        detect=_one_under_manager,
+    ),
+    Rule(
+        name="services.unrelated_supervised",
+        axis=Axis.SERVICES,
+        weight=2.6,
+        when="A supervisor or service manager holds unrelated applications; two count 70 %.",
+        sentence="{count} unrelated applications are supervised together: {names}",
+        detect=_unrelated_supervised,
+    ),
+    Rule(
+        name="services.several_loose",
+        axis=Axis.SERVICES,
+        weight=-0.8,
+        when="Several applications run with neither a supervisor nor a system's own services.",
+        sentence="{count} applications share the container ({names}), with nothing of a system",
+        detect=_several_loose,
+    ),
+    Rule(
+        name="services.one",
+        axis=Axis.SERVICES,
+        weight=-2.0,
+        when="Exactly one service runs, however many processes it has; half where an operating "
+        "system's service beside it is only claimed by argv.",
+        sentence="one service runs: {name} ({count})",
+        detect=_one,
+    ),
+    Rule(
+        name="services.nothing",
+        axis=Axis.SERVICES,
+        weight=-1.8,
+        when="No service runs at all: a shell, a job, or something that waits.",
+        sentence="no service runs in it",
+        detect=_nothing,
+    ),
+)
+
+
+def _sessions(scene: Scene) -> Hit | None:
+    count = len(scene.people)
+    if not count:
+        return None
+    users = {p.uid for session in scene.people.values() for p in session[-1:]}
+    return Hit(
+        {"count": f"{count} session{'s' if count != 1 else ''}", "users": len(users)},
+        min(1.0, 0.4 * len(users) + 0.1 * (count - 1)),
+        _tree(scene),
+    )
+
+
+def _residents(scene: Scene) -> Hit | None:
+    if not scene.residents:
+        return None
+    names = listed(p.comm for p in scene.residents)
+    return Hit({"names": names}, source=f"/proc/{scene.residents[0].pid}/exe")
+
+
+def _several_users(scene: Scene) -> Hit | None:
+    count = len(scene.users)
+    return Hit({"count": count}, source="/proc/*/status") if count >= 3 else None
+
+
+def _single_user(scene: Scene) -> Hit | None:
+    own = {p.uid for program in scene.programs for p in program.processes}
+    if len(own) != 1 or None in own or scene.people or scene.init_kind is InitKind.MANAGER:
+        return None
+    return Hit({"uid": next(iter(own))}, source="/proc/*/status")
+
+
+def _accounts(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None:
+        return None
+    names = [a.name for a in root.accounts if not a.locked and can_log_in(a.shell)]
+    return Hit({"names": listed(names)}, source="/etc/shadow") if names else None
+
+
+def can_log_in(shell: str) -> bool:
+    """Say whether a login shell lets somebody in."""
+    return shell.rpartition("/")[2] not in ("nologin", "false", "sync", "halt", "shutdown", "")
+
+
+USERS = (
+    Rule(
+        name="users.sessions",
+        axis=Axis.USERS,
+        weight=1.5,
+        when="People are logged in through a login service of its own (not an engine's exec).",
+        sentence="people are logged in: {count} of {users} users",
+        detect=_sessions,
+    ),
+    Rule(
+        name="users.residents",
+        axis=Axis.USERS,
+        weight=1.2,
+        when="Something that people leave running stays when they go (tmux, screen).",
+        sentence="people live in it: {names} goes on without them",
+        detect=_residents,
+    ),
+    Rule(
+        name="users.several",
+        axis=Axis.USERS,
+        weight=0.3,
+        when="Programs run as at least three distinct users.",
+        sentence="programs run as {count} distinct users",
+        detect=_several_users,
+    ),
+    Rule(
+        name="users.single",
+        axis=Axis.USERS,
+        weight=-0.2,
+        when="Everything runs as one user.",
+        sentence="everything runs as one user (uid {uid} on the host)",
+        detect=_single_user,
+    ),
+    Rule(
+        name="users.accounts",
+        axis=Axis.USERS,
+        weight=0.2,
+        when="Accounts have a password and a shell.",
+        sentence="accounts can log in: {names}",
+        detect=_accounts,
+        cheap=True,
+    ),
+)

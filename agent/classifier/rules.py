@@ -1,0 +1,59 @@
+"""What a rule is, and the table of all rules: the model, in one place.
+
+The weights are natural logarithms of odds, as in naive Bayes: +0.7 doubles the odds that it is a
+small server, -0.7 halves them. They add up to a sum whose hyperbolic tangent is the score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agent.model import Axis, Evidence
+
+if TYPE_CHECKING:
+    from agent.classifier.scene import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule's finding in one container: how strongly it applies, with the particulars."""
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    """For the placeholders of the rule's sentence."""
+    strength: float = 1.0
+    """0 to 1: how much of the rule's weight applies."""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One way in which a container can look like an application or like a small server."""
+
+    name: str
+    """Stable: ``init.service_manager``."""
+    axis: Axis
+    weight: float
+    """At full strength; positive speaks for system."""
+    when: str
+    """When it applies, for the documentation."""
+    sentence: str
+    """What it says of a container, with the placeholders that ``detect`` fills."""
+    detect: Callable[[Scene], Hit | None]
+    cheap: bool = False
+    """Whoever is inside, or names things, can make it so: never decisive."""
+
+
+def apply(rule: Rule, scene: Scene) -> Evidence | None:
+    """Try one rule on a container."""
+    hit = rule.detect(scene)
+    if hit is None or hit.strength <= 0:
+        return None
+    return Evidence(
+        axis=rule.axis,
+        rule=rule.name,
+        weight=round(rule.weight * min(hit.strength, 1.0), 3),
+        sentence=rule.sentence.format_map(hit.values),
+        source=hit.source,
+    )

@@ -1,0 +1,81 @@
+"""Hysteresis: what a container's verdict is, seen over time.
+
+A verdict is judged anew from every picture. A system that boots looks like a shell for a second,
+an application that is being deployed looks like many things: a change of style is therefore
+delayed until it has held. It is only delayed: whatever holds is what is settled on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agent.model import Style, Verdict
+
+if TYPE_CHECKING:
+    from agent.model import Evidence
+
+YOUNG = 60.0
+"""Seconds after the start in which a new container may still turn at once, and uncounted."""
+HOLD = 30.0
+"""Seconds that another style must hold before it is taken."""
+PASSES = 2
+"""Pictures, at least, in which it must have been seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The verdict that stands for a container, and what may replace it."""
+
+    verdict: Verdict = Verdict()
+    grown: bool = False
+    """It has had a verdict while it was no longer young."""
+    changes: int = 0
+    """How often the style turned after that, between app and system."""
+    turned_by: tuple[Evidence, ...] = ()
+    """The evidence that turned it in this very pass; empty when it did not turn."""
+    candidate: Style | None = None
+    since: float = 0.0
+    passes: int = 0
+
+
+def settle(
+    before: Settled | None, new: Verdict, *, now: float, started: float | None = None
+) -> Settled:
+    """Give the verdict that stands after a new one, in seconds since the epoch.
+
+    ``started`` is when the container's first process started. Pure: the caller keeps the result.
+    """
+    young = started is not None and now - started < YOUNG
+    if before is None or before.verdict.style is Style.UNKNOWN:
+        return Settled(
+            verdict=new,
+            grown=not young and new.style is not Style.UNKNOWN,
+            changes=before.changes if before else 0,
+        )
+    if new.services is None and before.verdict.services is not None and not new.override:
+        # It stopped, or cannot be seen any more: what was seen of it stands.
+        return replace(before, turned_by=(), candidate=None, passes=0)
+    if new.style is before.verdict.style:
+        grown = before.grown or not young
+        return Settled(verdict=new, grown=grown, changes=before.changes)
+    if not before.grown or new.override or before.verdict.override:
+        return Settled(verdict=new, grown=not young, changes=before.changes)
+    same = before.candidate is new.style
+    since, passes = (before.since, before.passes + 1) if same else (now, 1)
+    if passes >= PASSES and now - since >= HOLD:
+        return Settled(
+            verdict=new,
+            grown=True,
+            changes=before.changes + (new.style is not Style.UNKNOWN),
+            turned_by=turning(before.verdict, new),
+        )
+    return replace(before, turned_by=(), candidate=new.style, since=since, passes=passes)
+
+
+def turning(old: Verdict, new: Verdict) -> tuple[Evidence, ...]:
+    """Give the evidence that made the difference, the weightiest first."""
+    was = {e.rule: e.weight for e in old.evidence}
+    sign = 1 if new.style is Style.SYSTEM else -1
+    moved = [e for e in new.evidence if (e.weight - was.get(e.rule, 0.0)) * sign > 0]
+    return tuple(sorted(moved, key=lambda e: (-abs(e.weight - was.get(e.rule, 0.0)), e.rule)))
