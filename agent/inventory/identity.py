@@ -80,12 +80,40 @@ class Ownership:
                         break
                     path = posixpath.dirname(path)  # noqa: PLW2901 - walks up
 
+    def adopt(self, groups: Iterable[Group]) -> None:
+        """Find the parent of containers that the process tree hangs on the host.
+
+        An engine in a container with the host's pid namespace has its containers adopted by the
+        host's init, but their cgroups stay below its own.
+        """
+        by_path = {}
+        for group in groups:
+            controller, path = _main_path(group)
+            path = _cut(path, group.claims) or strip_inner(path)
+            if path not in ("", "/") and None not in self._homes.get((controller, path), (None,)):
+                by_path[controller, path] = group
+        for group in groups:
+            controller, path = _main_path(group)
+            while group.parent is None and path not in ("", "/"):
+                path = posixpath.dirname(path)
+                above = by_path.get((controller, path))
+                if above is not None and not above.within(group):
+                    group.parent = above
+
     def owned(self, group: Group, controller: str, path: str) -> bool:
         """Say whether only this container's processes, or of those nested in it, are there."""
         if path in ("", "/") or path.startswith("/.."):
             return False
         homes = self._homes.get((controller, path), ())
         return all(home is not None and home.within(group) for home in homes)
+
+
+def _main_path(group: Group) -> tuple[str, str]:
+    for controller in _ID_ORDER:
+        path = group.leader.cgroups.get(controller, "/")
+        if path != "/":
+            return controller, path
+    return UNIFIED, "/"
 
 
 def own_cgroups(group: Group, ownership: Ownership) -> dict[str, str]:

@@ -72,7 +72,6 @@ class Inventory:
         ids = self._name(parts, silent, table)
         seen: dict[str, Container] = {}
         groups: dict[str, Group] = {}
-        parents = self._parents(parts, ids)
         nets, pids = owners(parts.groups, "net"), owners(parts.groups, "pid")
         for group in parts.groups:
             found = ids.of_group[group]
@@ -81,7 +80,7 @@ class Inventory:
                 container,
                 cgroups=ids.cgroups[group],
                 cgroup=ids.main_cgroup(group),
-                parent_id=parents.get(group, ""),
+                parent_id=ids.of_group[group.parent] if group.parent is not None else "",
                 network=_whose(group, "net", nets, host, ids),
                 pid_namespace=_whose(group, "pid", pids, host, ids),
             )
@@ -117,6 +116,7 @@ class Inventory:
         """Give every container its id: the one it had, else a new one that nobody has."""
         ids = _Ids()
         ownership = Ownership(parts, {p.pid: p.cgroups for p in table})
+        ownership.adopt(parts.groups)
         new = []
         for group in parts.groups:
             ids.cgroups[group] = own_cgroups(group, ownership)
@@ -146,27 +146,6 @@ class Inventory:
                 return self._ids[key_of(claim)]
         return self._id_of_init.get(group.leader.id)
 
-    def _parents(self, parts: Partition, ids: _Ids) -> dict[Group, str]:
-        """Find the container around each one: by process tree, else by cgroup.
-
-        An engine in a container with the host's pid namespace hangs its containers on the host's
-        init, but their cgroups stay below its own.
-        """
-        found = {}
-        by_cgroup = {ids.main_cgroup(g): g for g in parts.groups if ids.main_cgroup(g)}
-        for group in parts.groups:
-            parent = group.parent
-            if parent is None:
-                path = ids.main_cgroup(group)
-                while path not in ("", "/"):
-                    path = path.rpartition("/")[0]
-                    if path in by_cgroup and by_cgroup[path] is not group:
-                        parent = by_cgroup[path]
-                        break
-            if parent is not None:
-                found[group] = ids.of_group[parent]
-        return found
-
     def _settle(self, container: Container) -> Container:
         """Carry over what was known of a container, which its sources need not say again."""
         before = self._last.get(container.id)
@@ -181,7 +160,7 @@ class Inventory:
             findings=before.findings,
         )
         same_life = container.init is not None and container.init == before.init
-        if container.engine == "none" and same_life and before.engine != "none":
+        if container.seen_by == ("kernel",) and same_life and before.engine_id:
             # Its engine stopped answering: the name does not go away with it.
             kept = replace(
                 before,

@@ -102,7 +102,7 @@ class _Splitter:
         for key, processes in self.sets.items():
             group = self.groups[key]
             for process in processes:
-                home[process.pid] = group
+                home[process.pid] = self.outside(process, group)
         self.place_unreadable(unreadable, home)
         for process in self.table:
             group = home.get(process.pid)
@@ -176,6 +176,18 @@ class _Splitter:
         group = Group(leader=leader, parent=around, claims=claims)
         self.by_root[(leader.root, leader.namespaces.pid)] = group
         return group
+
+    def outside(self, process: Process, group: Group | None) -> Group | None:
+        """Give the home of one process of a set.
+
+        Who made the mount namespace may still be in it, on the root of those around, as
+        ``unshare --root`` is while its child runs.
+        """
+        if group is None or process is group.leader or process.root is None:
+            return group
+        around = group.parent
+        root = around.leader.root if around is not None else self.host.root
+        return around if process.root == root != group.leader.root else group
 
     def manager_of(self, around: Group | None) -> Process | None:
         return around.leader if around is not None else self.table.get(1)

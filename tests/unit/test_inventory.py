@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from agent.inventory.inventory import Inventory, Picture
+from agent.model import Container, Style, Verdict
+from collectors.facts import Process, ProcessId, Sighting, State
+from tests.unit.hosts import HOST, inner, own_root, process, sighting, table
+
+ID = "a" * 64
+DOCKER = f"/system.slice/docker-{ID}.scope"
+NS = {"mnt": 30, "pid": 50, "net": 40}
+
+
+def look(
+    inventory: Inventory,
+    *processes: Process,
+    sightings: Sequence[Sighting] = (),
+    now: float = 2_000_000.0,
+) -> Picture:
+    return inventory.update(HOST, table(*processes), sightings, own_root, now=now)
+
+
+def only(picture: Picture) -> Container:
+    assert len(picture.containers) == 1, list(picture.containers)
+    return next(iter(picture.containers.values()))
+
+
+def test_sightings_of_one_container_become_one() -> None:
+    init = process(10, ns=NS, root=1, cgroup=DOCKER)
+    seen = only(
+        look(
+            Inventory(),
+            init,
+            sightings=[
+                sighting(engine="containerd", collector="containerd", engine_id=ID, name=""),
+                sighting(init, engine="runc", collector="runc", engine_id=ID, name=ID),
+                sighting(init, image="nginx:1", engine_id=ID),
+            ],
+        )
+    )
+    assert (seen.id, seen.engine, seen.name, seen.image) == (DOCKER, "docker", "web", "nginx:1")
+    assert seen.runtime == "runc"
+    assert set(seen.seen_by) == {"kernel", "docker", "containerd", "runc"}
+    assert seen.cgroups == {"": DOCKER}
+
+
+def test_an_inner_init_does_not_move_the_container() -> None:
+    init = process(10, ns=NS, root=1, cgroup=f"{DOCKER}/init.scope")
+    service = inner(init, 11, cgroups={"": f"{DOCKER}/system.slice/cron.service"})
+    assert only(look(Inventory(), init, service)).id == DOCKER
+
+
+def test_a_cgroup_that_others_are_in_is_not_its_own() -> None:
+    init = process(10, ns=NS, root=1, cgroup="/user.slice/session-1.scope")
+    shell = process(9, cgroup="/user.slice/session-1.scope")
+    seen = only(look(Inventory(), shell, init))
+    assert seen.cgroups == {}
+    assert seen.id == "/none/10-110"
+
+
+def test_a_bare_container_keeps_its_id_when_its_engine_answers() -> None:
+    inventory = Inventory()
+    init = process(10, ns=NS, root=1, cgroup="/user.slice")
+    shell = process(9, cgroup="/user.slice")
+    before = only(look(inventory, shell, init))
+    after = only(look(inventory, shell, init, sightings=[sighting(init)]))
+    assert (before.engine, after.engine) == ("none", "docker")
+    assert after.id == before.id
+
+
+def test_a_restart_keeps_the_id() -> None:
+    inventory = Inventory()
+    first = process(10, ns=NS, root=1, cgroup=DOCKER)
+    running = only(look(inventory, first, sightings=[sighting(first)]))
+    stopped = only(look(inventory, sightings=[sighting(state=State.EXITED, exit_code=3)]))
+    second = process(20, ns={**NS, "mnt": 31}, root=2, cgroup=DOCKER)
+    again = only(look(inventory, second, sightings=[sighting(second)]))
+    assert running.id == stopped.id == again.id
+    assert (stopped.state, stopped.exit_code, stopped.init) == (State.EXITED, 3, None)
+    assert again.init == second.id
+
+
+def test_the_name_outlives_the_engine() -> None:
+    inventory = Inventory()
+    init = process(10, ns=NS, root=1, cgroup=DOCKER)
+    look(inventory, init, sightings=[sighting(init)])
+    alone = only(look(inventory, init))
+    assert (alone.name, alone.engine, alone.state) == ("web", "docker", State.RUNNING)
+
+
+def test_what_is_removed_is_shown_until_the_retention_is_over() -> None:
+    inventory = Inventory(retention=300)
+    init = process(10, ns=NS, root=1, cgroup=DOCKER)
+    look(inventory, init, sightings=[sighting(init)], now=1000)
+    gone = only(look(inventory, now=1200))
+    assert (gone.gone, gone.last_seen, gone.name) == (True, 1000, "web")
+    assert look(inventory, now=1301).containers == {}
+
+
+def test_a_new_container_under_an_old_path_inherits_no_verdict() -> None:
+    inventory = Inventory()
+    old = process(10, ns=NS, root=1, cgroup="/machine.slice/machine-x.scope")
+    seen = only(look(inventory, old))
+    verdict = Verdict(style=Style.SYSTEM, score=1.0)
+    inventory.judged({seen.id: dataclasses.replace(seen, verdict=verdict)})
+    look(inventory)
+    new = process(20, ns={**NS, "mnt": 31}, root=2, cgroup="/machine.slice/machine-x.scope")
+    assert only(look(inventory, new)).verdict == Verdict()
+
+
+def test_running_by_its_engine_and_without_a_process_is_exited() -> None:
+    seen = only(look(Inventory(), sightings=[sighting(state=State.RUNNING)]))
+    assert seen.state is State.EXITED
+
+
+def test_lxcs_suffix_is_no_part_of_the_id() -> None:
+    init = process(10, ns=NS, root=1, cgroup="/lxc.payload.db-1")
+    claim = sighting(init, engine="lxc", engine_id="db", name="db")
+    seen = only(look(Inventory(), init, sightings=[claim]))
+    assert seen.id == "/lxc.payload.db"
+    assert seen.cgroups == {"": "/lxc.payload.db-1"}
+
+
+def test_two_of_a_name_get_two_ids() -> None:
+    one = process(10, ns=NS, root=1, cgroup="/lxc.payload.db")
+    two = process(20, ns={**NS, "mnt": 31, "pid": 51}, root=2, cgroup="/lxc.payload.db-1")
+    claims = [
+        sighting(p, engine="lxc", engine_id="db", name="db", instance=f"/lxc{p.pid}")
+        for p in (one, two)
+    ]
+    seen = look(Inventory(), one, two, sightings=claims).containers
+    assert set(seen) == {"/lxc.payload.db", "/lxc.payload.db-1"}
+
+
+def test_who_shares_a_network_namespace_with_whom() -> None:
+    pause = process(10, ns=NS, root=1, cgroup="/a")
+    app = process(20, ns={**NS, "mnt": 31, "pid": 51}, root=2, cgroup="/b")
+    host_net = process(30, ns={"mnt": 32, "pid": 52}, root=3, cgroup="/c")
+    seen = look(Inventory(), pause, app, host_net).containers
+    assert [seen[k].network for k in ("/a", "/b", "/c")] == ["own", "container:/a", "host"]
+
+
+def test_nested_by_cgroup_where_the_process_tree_does_not_tell() -> None:
+    outer = process(10, ns=NS, root=1, cgroup=DOCKER)
+    nested = process(20, 1, ns={**NS, "mnt": 31}, root=2, cgroup=f"{DOCKER}/docker/{'b' * 64}")
+    picture = look(Inventory(), outer, nested)
+    found = next(c for c in picture.containers.values() if c.init == nested.id)
+    assert found.parent_id == DOCKER
+    assert picture.nested == {DOCKER: 1}
+
+
+def test_more_than_the_cap_is_dropped_and_said() -> None:
+    many = [
+        process(10 + n, ns={**NS, "mnt": 100 + n, "pid": 200 + n}, root=n, cgroup=f"/c{n}")
+        for n in range(5)
+    ]
+    picture = look(Inventory(cap=3), *many)
+    assert (len(picture.containers), picture.dropped) == (3, 2)
+
+
+def test_an_exec_in_a_reused_pid_is_not_the_same_life() -> None:
+    inventory = Inventory()
+    init = process(10, ns=NS, root=1, cgroup="/x")
+    first = only(look(inventory, init))
+    other = dataclasses.replace(init, id=ProcessId(10, 999))
+    second = look(inventory, other).containers[first.id]
+    assert second.init == other.id

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from agent.inventory.partition import Group, Partition, partition
+from collectors.facts import FileId, Mount, Namespaces, Process, Sighting
+from tests.unit.hosts import HOST, inner, mount, own_root, process, sighting, table
+
+CONTAINER = {"mnt": 30, "pid": 50, "net": 40}
+
+
+def split(
+    *processes: Process, claims: tuple[Sighting, ...] = (), mounts: tuple[Mount, ...] | None = None
+) -> Partition:
+    give = own_root if mounts is None else lambda _: mounts
+    return partition(HOST, table(*processes), claims, give)
+
+
+def only(parts: Partition) -> Group:
+    assert len(parts.groups) == 1, parts.groups
+    return parts.groups[0]
+
+
+def pids(group: Group) -> set[int]:
+    return {p.pid for p in group.members}
+
+
+def test_own_mounts_and_root_make_a_container_whoever_made_it() -> None:
+    init = process(10, ns=CONTAINER, root=1)
+    group = only(split(init, inner(init, 11)))
+    assert group.leader.pid == 10
+    assert pids(group) == {10, 11}
+
+
+def test_chroot_and_private_mounts_alone_make_none() -> None:
+    chrooted = process(10, root=1)
+    private = process(11, ns={"mnt": 31})
+    parts = split(chrooted, private)
+    assert parts.groups == ()
+    assert {look.kind for look in parts.look_alikes} == {"chroot", "mounts"}
+
+
+def test_a_service_with_private_mounts_belongs_to_the_container_it_is_in() -> None:
+    init = process(10, ns=CONTAINER, root=1)
+    service = inner(init, 12, namespaces=dataclasses.replace(init.namespaces, mnt=77))
+    assert pids(only(split(init, service))) == {10, 12}
+
+
+def test_nested_container_has_its_parent() -> None:
+    outer = process(10, ns=CONTAINER, root=1)
+    engine = inner(outer, 11)
+    nested = process(20, 11, ns={"mnt": 31, "pid": 51}, root=2)
+    parts = split(outer, engine, nested)
+    by_leader = {g.leader.pid: g for g in parts.groups}
+    assert by_leader[20].parent is by_leader[10]
+    assert pids(by_leader[10]) == {10, 11}
+
+
+def test_exec_from_outside_is_a_visitor_with_all_its_children() -> None:
+    init = process(10, ns=CONTAINER, root=1)
+    shell = inner(init, 20, 5)
+    child = inner(init, 21, 20)
+    group = only(split(process(5), init, shell, child))
+    assert pids(group) == {10, 20, 21}
+    assert group.visitors == {20, 21}
+
+
+def test_orphans_in_the_hosts_pid_namespace_are_no_visitors() -> None:
+    init = process(10, 5, ns={"mnt": 30}, root=1)
+    worker = inner(init, 11)
+    orphan = inner(init, 12, 5, session=worker.session)
+    stranger = inner(init, 13, 5)
+    assert only(split(process(5), init, worker, orphan, stranger)).visitors == {13}
+
+
+def test_the_claimed_process_is_the_init() -> None:
+    first = process(10, ns={"mnt": 30}, root=1)
+    claimed = inner(first, 11)
+    assert only(split(first, claimed, claims=(sighting(claimed),))).leader.pid == 11
+
+
+def test_a_claim_for_an_earlier_life_of_the_pid_does_not_count() -> None:
+    init = process(10)
+    stale = sighting(dataclasses.replace(init, id=init.id._replace(start_ticks=1)))
+    assert split(init, claims=(stale,)).groups == ()
+
+
+def test_what_an_engine_manages_counts_on_the_hosts_own_root() -> None:
+    execute = process(10, ns={"mnt": 30, "pid": 50})
+    assert split(execute).groups == ()
+    claim = sighting(execute, engine="lxc", engine_id="job")
+    assert only(split(execute, claims=(claim,))).claims == [claim]
+
+
+def test_a_sandbox_tools_claim_does_not_make_the_hosts_root_a_container() -> None:
+    wrapped = process(10, ns={"mnt": 30, "pid": 50})
+    parts = split(wrapped, claims=(sighting(wrapped, engine="bubblewrap"),))
+    assert parts.groups == ()
+    assert [(look.kind, look.engine) for look in parts.look_alikes] == [("sandbox", "bubblewrap")]
+
+
+def test_the_hosts_programs_in_an_empty_root_are_a_sandbox() -> None:
+    wrapped = process(10, ns={"mnt": 30}, root=1)
+    mounts = (mount("/", 70, "/", "tmpfs"), mount("/usr", 1, "/usr"))
+    parts = split(wrapped, mounts=mounts)
+    assert parts.groups == ()
+    assert parts.look_alikes[0].kind == "sandbox"
+
+
+def test_a_tree_on_the_hosts_disk_is_a_root_of_its_own() -> None:
+    mounts = (mount("/", 1, "/srv/rootfs"),)
+    assert only(split(process(10, ns={"mnt": 30}, root=1), mounts=mounts)).leader.pid == 10
+
+
+def test_an_overlay_over_the_hosts_root_is_a_sandbox() -> None:
+    mounts = (mount("/", 70, "/", "overlay", "rw,lowerdir=/,upperdir=/run/x"),)
+    assert split(process(10, ns={"mnt": 30}, root=1), mounts=mounts).groups == ()
+
+
+def test_a_binary_from_outside_the_root_is_a_sandbox() -> None:
+    helper = process(10, ns={"mnt": 30}, root=1, exe_id=FileId(1, 99))
+    parts = split(helper, mounts=(mount("/", 70, "/", "tmpfs"),))
+    assert parts.groups == ()
+
+
+def test_a_service_with_its_own_root_belongs_to_the_manager() -> None:
+    unit = process(10, 1, ns={"mnt": 30}, root=1, cgroup="/system.slice/portable.service")
+    parts = split(unit)
+    assert parts.groups == ()
+    assert parts.look_alikes[0].kind == "service"
+    assert "portable.service" in parts.look_alikes[0].reason
+
+
+def test_who_made_the_namespace_and_waits_outside_is_no_member() -> None:
+    tool = process(9, ns={"mnt": 30})
+    init = process(10, 9, ns={"mnt": 30, "pid": 50}, root=1)
+    parts = split(tool, init)
+    assert pids(only(parts)) == {10}
+    assert parts.home[9] is None
+
+
+def test_openvz_is_told_by_the_kernels_number_alone() -> None:
+    nothing: dict[str, Any] = {"namespaces": Namespaces(), "envid": "101"}
+    init = process(10, **nothing)
+    other = process(11, 10, **nothing)
+    group = only(split(init, other))
+    assert pids(group) == {10, 11}
+
+
+def test_without_permission_cgroup_and_pid_namespace_tell() -> None:
+    path = "/system.slice/docker-" + "b" * 64 + ".scope"
+    hidden: dict[str, Any] = {"namespaces": Namespaces(), "root": None, "exe": None}
+    inside = process(10, cgroup=path, ns_pids=(10, 1), **hidden)
+    on_host = process(11, cgroup="/system.slice/docker-" + "c" * 64 + ".scope", **hidden)
+    group = only(split(inside, on_host))
+    assert pids(group) == {10}
+    assert group.by_cgroup
+
+
+def test_a_zombie_is_its_parents() -> None:
+    init = process(10, ns=CONTAINER, root=1)
+    zombie = process(11, 10, state="Z", namespaces=Namespaces(), exe=None)
+    assert pids(only(split(init, zombie))) == {10, 11}
+
+
+def test_a_second_mount_namespace_on_the_same_root_is_the_same_container() -> None:
+    init = process(10, ns=CONTAINER, root=1)
+    entered = process(20, 5, ns={**CONTAINER, "mnt": 99}, root=1)
+    assert pids(only(split(process(5), init, entered))) == {10, 20}
