@@ -1,0 +1,208 @@
+"""The processes of container engines: which they are, what they see, whose processes are whose."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from collectors.engines.oci_json import clean_text
+from collectors.hostfs import HostReadError
+from collectors.kernel.cgroups import SYSTEMD, UNIFIED, contains
+from collectors.kernel.processes import read_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collectors.contract import Context
+    from collectors.facts import Process
+    from collectors.hostfs import Dir
+
+_CLOCK_SLACK = 2.0
+"""Seconds by which a process may seem younger than the file that names it, as clocks are set."""
+
+_HIERARCHIES = (SYSTEMD, UNIFIED, "memory", "pids", "cpu")
+"""Where a container's cgroup is looked for, first systemd's hierarchy as the identity wants it."""
+
+
+def exe_name(process: Process) -> str:
+    """Give the name of the binary that runs, which the process cannot choose freely.
+
+    Where exe may not be read it is the comm, which it can, but then it is another user's process
+    and nothing of it can be opened either.
+    """
+    if process.exe is None:
+        return process.comm
+    return posixpath.basename(process.exe.removesuffix(" (deleted)"))
+
+
+def options(argv: tuple[str, ...], *names: str) -> list[str]:
+    """Give all values of an option: ``-H x``, ``-H=x``, ``--host x``, ``--host=x``."""
+    found = []
+    for index, word in enumerate(argv[1:], 1):
+        name, equals, value = word.partition("=")
+        if name not in names:
+            continue
+        if equals:
+            found.append(clean_text(value))
+        elif index + 1 < len(argv):
+            found.append(clean_text(argv[index + 1]))
+    return found
+
+
+def option(argv: tuple[str, ...], *names: str) -> str:
+    """Give the first value of an option; empty where it is not given."""
+    return next(iter(options(argv, *names)), "")
+
+
+def in_host_root(ctx: Context, process: Process) -> bool:
+    """Say whether the host's paths mean the same files to a process.
+
+    An agent without privileges cannot read the namespaces of root's daemons: those it sees by
+    chance are taken to be the host's, as nothing inside a container could be opened anyway.
+    """
+    if process.namespaces.mnt is not None and ctx.facts.namespaces.mnt is not None:
+        return process.namespaces.mnt == ctx.facts.namespaces.mnt
+    return process.root is None or process.root == ctx.facts.root
+
+
+@contextmanager
+def root_of(ctx: Context, process: Process | None) -> Iterator[Dir]:
+    """Open the root directory as a process sees it; the host's own for None.
+
+    What is not the host's view is confined: somebody else has written what is in it.
+    """
+    if process is None or in_host_root(ctx, process):
+        yield ctx.host.root
+        return
+    with ctx.host.container_root(process.pid) as root:
+        yield root
+
+
+def alive(ctx: Context, pid: int | None) -> Process | None:
+    """Give the running process of a number in the host's numbering; zombies do not run."""
+    process = ctx.processes.get(pid) if pid is not None else None
+    return process if process is not None and process.state not in ("Z", "X") else None
+
+
+def started_at(ctx: Context, process: Process) -> float:
+    """Give when a process started, in seconds since the epoch."""
+    return ctx.facts.boot_time + process.id.start_ticks / os.sysconf("SC_CLK_TCK")
+
+
+def is_first_of(
+    ctx: Context, process: Process, engine_id: str, recorded: float | None = None
+) -> bool:
+    """Say whether a process is the first one of a container, as a file claims.
+
+    A number from a file may be somebody else's by now. It is right when the container's id stands
+    in the process's cgroup or in the command line of its parent (shim or conmon), or when the
+    process is older than ``recorded``, the time at which the file was written.
+    """
+    parts = (part for path in process.cgroups.values() for part in path.split("/"))
+    if any(is_named_after(part, engine_id) for part in parts):
+        return True
+    parent = ctx.processes.get(process.ppid)
+    if parent is not None and engine_id in parent.argv:
+        return True
+    return recorded is not None and started_at(ctx, process) <= recorded + _CLOCK_SLACK
+
+
+def is_named_after(part: str, engine_id: str) -> bool:
+    """Say whether a cgroup directory bears a container's id: itself, or ``<engine>-<id>.scope``."""
+    stem = part.removesuffix(".scope")
+    return stem == engine_id or stem.endswith("-" + engine_id)
+
+
+def host_numbers(ctx: Context, observer: Process) -> dict[int, Process]:
+    """Map process numbers as an engine sees them to the processes they mean.
+
+    An engine inside a container counts in its own pid namespace. A process of another container
+    can have the same number there, so only descendants of that namespace's processes are taken,
+    which is also all that such an engine can have started: it cannot name anybody else's.
+    """
+    if observer.namespaces.pid == ctx.facts.namespaces.pid or len(observer.ns_pids) < 2:
+        return dict(ctx.processes.by_pid)
+    level = len(observer.ns_pids) - 1
+    inside: dict[int, bool] = {}
+    found = {}
+    for process in ctx.processes:
+        if len(process.ns_pids) > level and _within(ctx, process, observer, inside):
+            found[process.ns_pids[level]] = process
+    return found
+
+
+def _within(ctx: Context, process: Process, observer: Process, known: dict[int, bool]) -> bool:
+    """Say whether a process or one of its ancestors is in the observer's pid namespace."""
+    chain = []
+    current: Process | None = process
+    answer = False
+    while current is not None and current.pid not in chain:
+        if current.pid in known:
+            answer = known[current.pid]
+            break
+        chain.append(current.pid)
+        if current.namespaces.pid == observer.namespaces.pid:
+            answer = True
+            break
+        current = ctx.processes.get(current.ppid)
+    known.update(dict.fromkeys(chain, answer))
+    return answer
+
+
+def cgroup_of(process: Process, wanted: str | None, engine_id: str) -> str | None:
+    """Give a running container's cgroup in the host's view; None where it has none of its own.
+
+    ``wanted`` is the path that its engine asked for, which for an engine inside a container lies
+    below that one's own. Without it the shallowest directory that is named after the id counts.
+    """
+    ordered = [process.cgroups[h] for h in _HIERARCHIES if h in process.cgroups]
+    for path in (*ordered, *process.cgroups.values()):
+        if wanted is not None:
+            start = path.find(wanted)
+            cut = path[: start + len(wanted)]
+            if start >= 0 and contains(cut, path):
+                return cut
+        parts = path.split("/")
+        for index, part in enumerate(parts):
+            if is_named_after(part, engine_id):
+                return "/".join(parts[: index + 1])
+    return None
+
+
+def cgroup_prefix(ctx: Context, engine: Process) -> str:
+    """Give the host's path of what an engine sees as the top of the cgroup tree; "" for the top.
+
+    An engine inside a container has that one's cgroup mounted as the whole, or it is in a cgroup
+    namespace of its own: mountinfo shows which, as the reader sees it.
+    """
+    if in_host_root(ctx, engine):
+        return ""
+    try:
+        mounts = read_mounts(ctx.host, engine.pid)
+    except HostReadError:
+        return ""
+    tops = [m for m in mounts if m.fstype in ("cgroup", "cgroup2")]
+    tops.sort(key=lambda m: (SYSTEMD not in m.options.split(","), m.fstype != "cgroup2"))
+    top = tops[0].root if tops else "/"
+    return "" if top == "/" or "/.." in top else top
+
+
+def is_frozen(ctx: Context, process: Process) -> bool:
+    """Say whether a container is paused: its first process is in a frozen cgroup, cgroups(7)."""
+    for controller, name, sign in (
+        ("freezer", "freezer.state", "FROZEN"),
+        (UNIFIED, "cgroup.events", "frozen 1"),
+    ):
+        hierarchy = ctx.facts.cgroups.hierarchies.get(controller)
+        path = process.cgroups.get(controller)
+        if hierarchy is None or path is None:
+            continue
+        try:
+            text = ctx.host.sys.read_text(f"{hierarchy}{path}/{name}", 4096)
+        except HostReadError:
+            continue
+        if sign in text.splitlines():
+            return True
+    return False
