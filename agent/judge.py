@@ -7,24 +7,25 @@ the container's processes stay the same, and is looked at again now and then.
 from __future__ import annotations
 
 import logging
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from collectors.kernel.limits import read_limits
+
 from agent.classifier import (
-    Hysteresis,
     Override,
+    Settled,
     classify,
     expected_style,
     findings,
     is_mismatch,
+    settle,
 )
 from agent.model import Container, Subject, Verdict
 from collectors.facts import FileId, Isolation, Limits, Mount, NetworkFacts, Process, RootFacts
 from collectors.hostfs import HostReadError
 from collectors.kernel.isolation import read_isolation
-from collectors.kernel.limits import read_limits
 from collectors.kernel.network import read_network
 from collectors.kernel.processes import read_mounts
 from collectors.kernel.rootfs import read_root
@@ -77,7 +78,7 @@ class Judge:
         self._begin = begin
         self._known: dict[str, _Known] = {}
         self._roots: dict[FileId, RootFacts] = {}
-        self._hysteresis: dict[str, Hysteresis] = {}
+        self._settled: dict[str, Settled] = {}
 
     def mounts(self, pid: int) -> tuple[Mount, ...] | None:
         """Read the mounts of a process; None when they cannot be read."""
@@ -85,6 +86,11 @@ class Judge:
             return read_mounts(self._host, pid)
         except HostReadError:
             return None
+
+    @property
+    def pending(self) -> bool:
+        """Say whether a verdict is about to turn, and wants to be looked at again."""
+        return any(s.candidate is not None for s in self._settled.values())
 
     def judge(self, picture: Picture, facts: HostFacts, now: float) -> dict[str, Container]:
         """Judge every container of a picture."""
@@ -94,7 +100,7 @@ class Judge:
             for key, container in picture.containers.items()
         }
         self._known = {k: v for k, v in self._known.items() if k in judged}
-        self._hysteresis = {k: v for k, v in self._hysteresis.items() if k in judged}
+        self._settled = {k: v for k, v in self._settled.items() if k in judged}
         return judged
 
     def _one(
@@ -113,9 +119,10 @@ class Judge:
             isolation=known.isolation,
             limits=known.limits,
             listeners=len(known.network.listeners) if known.network is not None else None,
-            hostname=container.hostname,
         )
-        if not changed and known.judged is not None:
+        settled = self._settled.get(container.id)
+        waiting = settled is not None and settled.candidate is not None
+        if not changed and not waiting and known.judged is not None:
             return _with_judgement(container, known.judged)
         subject = Subject(
             container=container,
@@ -132,29 +139,33 @@ class Judge:
         return known.judged
 
     def _silent(self, container: Container, facts: HostFacts, now: float) -> Container:
-        """Judge what does not run: by its last verdict while it is remembered, else by its engine."""
+        """Judge what does not run: by its last verdict, else by what its engine knows."""
         if container.verdict != Verdict():
             return container
         return self._settle(container, Subject(container=container, host=facts, now=now))
 
     def _settle(self, container: Container, subject: Subject) -> Container:
-        verdict = classify(subject, self._overrides)
-        hysteresis = self._hysteresis.setdefault(container.id, Hysteresis())
-        settled = hysteresis.settle(verdict, subject.now)
-        if hysteresis.changes > container.style_changes:
+        settled = settle(
+            self._settled.get(container.id),
+            classify(subject, self._overrides),
+            now=subject.now,
+            started=container.started,
+        )
+        self._settled[container.id] = settled
+        if settled.turned_by:
             log.info(
-                "%s (%s) turned to %s: %s",
+                "%s (%s) turned to %s-style: %s",
                 container.name,
                 container.id,
-                settled.style,
-                "; ".join(e.sentence for e in settled.evidence[:3]),
+                settled.verdict.style,
+                "; ".join(e.sentence for e in settled.turned_by[:3]),
             )
         return replace(
             container,
-            verdict=settled,
-            style_changes=hysteresis.changes,
-            mismatch=is_mismatch(settled, container.expected_style),
-            findings=findings(subject, settled),
+            verdict=settled.verdict,
+            style_changes=settled.changes,
+            mismatch=is_mismatch(settled.verdict, container.expected_style),
+            findings=findings(subject, settled.verdict),
         )
 
     def _facts(
@@ -237,5 +248,3 @@ def _with_judgement(container: Container, judged: Container) -> Container:
         mismatch=judged.mismatch,
         findings=judged.findings,
     )
-
-

@@ -123,7 +123,7 @@ class Scout:
         if any(s.state in ALIVE and s.init and s.init.pid not in table.by_pid for s in sightings):
             table = self._read_processes(full=False)
         seen = (frozenset((p.id, p.state == "Z") for p in table), tuple(sightings))
-        if not full and seen == self._seen:
+        if not full and seen == self._seen and not self._judge.pending:
             self._send_health(now, lag)
             return
         self._seen = seen

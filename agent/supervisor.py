@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agent import wire
@@ -31,6 +31,9 @@ _ATTEMPTS = 5
 _STEADY_SECONDS = 60.0
 """A scout that lived so long starts the back-off anew."""
 
+SCOUT = (sys.executable, "-P", "-m", "agent.scout")
+"""How a scout is started; the number of the progress page's descriptor follows."""
+
 Receiver = Callable[[wire.Update], None]
 
 
@@ -38,11 +41,18 @@ class Supervisor:
     """Keeps one scout running and hands on what it says."""
 
     def __init__(
-        self, config: Config, receive: Receiver, *, once: bool = False, hang: float | None = None
+        self,
+        config: Config,
+        receive: Receiver,
+        *,
+        once: bool = False,
+        hang: float | None = None,
+        command: Sequence[str] = SCOUT,
     ) -> None:
         self._config = config
         self._receive = receive
         self._once = once
+        self._command = tuple(command)
         self._hang = config.inventory.deadline if hang is None else hang
         self._quarantine: dict[str, float] = {}
         self._child: subprocess.Popen[bytes] | None = None
@@ -106,7 +116,7 @@ class Supervisor:
 
     def _start(self, progress: Progress) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(  # noqa: S603 - ourselves, by exec: no fork state comes along
-            [sys.executable, "-P", "-m", "agent.scout", str(progress.fd)],
+            [*self._command, str(progress.fd)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(progress.fd,),

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from agent import wire
+from agent.config import load
+from agent.model import Container, Snapshot
+from agent.progress import Progress
+from agent.supervisor import Supervisor
+from collectors.facts import HostFacts
+
+SCOUT = """
+import os, sys, time
+from agent import wire
+from agent.progress import Progress
+from collectors.facts import HostFacts
+orders = wire.Orders.from_line(sys.stdin.buffer.readline())
+progress = Progress(int(sys.argv[1]))
+out = sys.stdout.buffer
+"""
+
+
+def supervise(tmp_path: Path, body: str, *, updates: int, hang: float = 0.4) -> list[wire.Update]:
+    """Run scouts of that body until so many updates have come."""
+    script = tmp_path / "scout.py"
+    script.write_text(SCOUT + body)
+    got: list[wire.Update] = []
+    enough = threading.Event()
+
+    def receive(update: wire.Update) -> None:
+        got.append(update)
+        if len(got) >= updates:
+            enough.set()
+
+    supervisor = Supervisor(load(""), receive, hang=hang, command=(sys.executable, str(script)))
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    assert enough.wait(30)
+    supervisor.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+    return got
+
+
+SAY = "wire.send(out, wire.Update(host=HostFacts(nodename=repr(sorted(orders.quarantine)))))\n"
+
+
+def test_a_scout_that_dies_is_replaced(tmp_path: Path) -> None:
+    assert len(supervise(tmp_path, SAY + "os._exit(1)", updates=2)) == 2
+
+
+def test_one_that_hangs_is_replaced_and_the_culprit_left_out(tmp_path: Path) -> None:
+    body = SAY + "if not orders.quarantine: progress.begin('process 42 7')\ntime.sleep(600)"
+    got = supervise(tmp_path, body, updates=2)
+    assert [u.host.nodename for u in got] == ["[]", "['process 42 7']"]
+
+
+def test_one_that_gives_up_on_a_collector_says_whom(tmp_path: Path) -> None:
+    body = SAY + "wire.send(out, wire.Stuck('collector docker'))"
+    got = supervise(tmp_path, body, updates=2)
+    assert got[1].host.nodename == "['collector docker']"
+
+
+def test_half_a_message_is_no_message(tmp_path: Path) -> None:
+    body = SAY + "os.write(1, b'\\0\\0\\1\\0half'); os._exit(0)"
+    assert len(supervise(tmp_path, body, updates=2)) == 2
+
+
+def test_waiting_is_no_reason_to_be_killed(tmp_path: Path) -> None:
+    body = "progress.begin('x'); progress.idle(); time.sleep(1.5)\n" + SAY + "time.sleep(600)"
+    assert supervise(tmp_path, body, updates=1)[0].host.nodename == "[]"
+
+
+def test_progress_is_seen_through_another_mapping() -> None:
+    ours = Progress.create()
+    theirs = Progress(ours.fd)
+    assert ours.read() is None
+    theirs.begin("container 42 \u00e9")
+    busy = ours.read()
+    assert busy is not None
+    assert busy[1] == "container 42 \u00e9"
+    theirs.begin("x" * 10_000)
+    busy = ours.read()
+    assert busy is not None
+    assert set(busy[1]) == {"x"}
+    theirs.idle()
+    assert ours.read() is None
+
+
+def test_updates_make_the_next_snapshot_and_leave_the_last_alone() -> None:
+    host = HostFacts(nodename="h")
+    one, two = Container(id="/one", engine="none"), Container(id="/two", engine="none")
+    first = wire.apply(None, wire.Update(host=host, changed=(one, two), look_alikes=()))
+    second = wire.apply(first, wire.Update(host=host, removed=("/one",), complete=True))
+    assert set(first.containers) == {"/one", "/two"}
+    assert set(second.containers) == {"/two"}
+    assert second.complete
+    assert isinstance(second, Snapshot)
+
+
+def test_orders_cross_as_one_line() -> None:
+    orders = wire.Orders(
+        file="/etc/x.toml", flags={"a.b": True}, quarantine=frozenset({"q"}), once=True
+    )
+    line = orders.to_line()
+    assert line.count(b"\n") == 1
+    assert wire.Orders.from_line(line) == orders
