@@ -395,6 +395,8 @@ class Limits:
     cpu_shares: int | None = None
     pids: int | None = None
     cpuset: str = ""
+    seen: frozenset[str] = frozenset()
+    """What could be read: memory, swap, cpu, pids. Of these, None means that there is no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -350,6 +350,29 @@ _AGENT = (
         "/proc/<pid>/statm",
         "process",
     ),
+    counter(
+        "process_cpu_seconds_total", "agent", "CPU time of the serving process.", "/proc/self/stat"
+    ),
+    gauge(
+        "process_resident_memory_bytes",
+        "agent",
+        "Resident memory of the serving process.",
+        "/proc/self/statm",
+    ),
+    gauge(
+        "process_virtual_memory_bytes",
+        "agent",
+        "Virtual memory of the serving process.",
+        "/proc/self/statm",
+    ),
+    gauge(
+        "process_start_time_seconds",
+        "agent",
+        "When the serving process was started, seconds since the epoch.",
+        "/proc/self/stat",
+    ),
+    gauge("process_open_fds", "agent", "Open descriptors of the serving process.", "/proc/self/fd"),
+    gauge("process_max_fds", "agent", "Most descriptors that it may open.", "getrlimit(2)"),
 )
 
 TALLYMAN: tuple[Metric, ...] = (*_CONTAINER, *_HOST, *_AGENT)

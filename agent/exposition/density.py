@@ -1,0 +1,140 @@
+"""Density: what the containers of a host were promised and what they use, by engine and style."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from agent.exposition.samples import Sample, is_alive
+from collectors.kernel.counters.model import Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from agent.exposition.rows import Row
+    from agent.model import Container
+    from collectors.kernel.counters.model import Counters
+
+Kind = tuple[str, str]
+"""Engine and style."""
+
+_OUTSIDE: Kind = ("", "none")
+_WINDOW = 5.0
+"""Shortest time in seconds over which CPU use is averaged: two scrapers share one window."""
+_HOST_ID = "/"
+
+
+def host_samples(containers: Iterable[Container]) -> Iterator[Sample]:
+    """Give what follows from the inventory alone: counts and promises."""
+    there = [container for container in containers if not container.gone]
+    counts = Counter((c.engine, c.verdict.style, c.state) for c in there if c.role != "infra")
+    for (engine, style, state), count in counts.items():
+        labels = (("engine", engine), ("style", style), ("state", state))
+        yield Sample("tallyman_host_containers", count, labels)
+    # What a nested container may use is within what its parent may.
+    outer = [container for container in there if not container.parent_id]
+    disk: dict[Kind, float] = defaultdict(float)
+    for c in outer:
+        if c.openvz is not None and c.openvz.disk_hard_bytes is not None:
+            disk[_kind(c)] += c.openvz.disk_hard_bytes
+    yield from _by_kind("tallyman_host_limit_disk_bytes", disk)
+    alive = [container for container in outer if is_alive(container)]
+    yield from _promised("memory", "tallyman_host_limit_bytes", alive, _memory_limit)
+    yield from _promised("cpu", "tallyman_host_limit_cores", alive, _core_limit)
+
+
+def _promised(
+    resource: str,
+    name: str,
+    containers: Iterable[Container],
+    limit_of: Callable[[Container], float | None],
+) -> Iterator[Sample]:
+    sums: dict[Kind, float] = defaultdict(float)
+    unlimited: Counter[Kind] = Counter()
+    for c in containers:
+        limit = limit_of(c)
+        if limit is not None:
+            sums[_kind(c)] += limit
+        elif resource in c.limits.seen:
+            unlimited[_kind(c)] += 1
+    yield from _by_kind(name, sums)
+    for (engine, style), count in unlimited.items():
+        labels = (("resource", resource), ("engine", engine), ("style", style))
+        yield Sample("tallyman_host_unlimited_containers", count, labels)
+
+
+class Usage:
+    """What is used now. CPU is a difference, so this remembers the reading before."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, float] = {}
+        self._before_at = 0.0
+        self._cores: dict[Kind, float] = {}
+
+    def samples(
+        self, counted: Sequence[tuple[Row, Counters]], host: Counters | None, now: float
+    ) -> Iterator[Sample]:
+        """Give the use of each kind of container, and of what runs in none; ``now`` in seconds."""
+        memory: dict[Kind, float] = defaultdict(float)
+        for row, counters in counted:
+            value = counters.scalars[Scalar.MEMORY_WORKING_SET]
+            if value is not None and not row.container.parent_id:
+                memory[_kind(row.container)] += int(value)
+        total = host.scalars[Scalar.MEMORY_WORKING_SET] if host is not None else None
+        if total is not None:
+            memory[_OUTSIDE] = max(0, int(total) - sum(memory.values()))
+        yield from _by_kind("tallyman_host_memory_bytes", memory)
+        if now - self._before_at >= _WINDOW:
+            self._measure(counted, host, now)
+        yield from _by_kind("tallyman_host_cores", self._cores)
+
+    def _measure(
+        self, counted: Sequence[tuple[Row, Counters]], host: Counters | None, now: float
+    ) -> None:
+        used: dict[str, float] = {}
+        kinds: dict[str, Kind] = {}
+        for row, counters in counted:
+            value = counters.scalars[Scalar.CPU_USAGE]
+            if value is not None and not row.container.parent_id:
+                used[row.container.id] = float(value)
+                kinds[row.container.id] = _kind(row.container)
+        if host is not None and (value := host.scalars[Scalar.CPU_USAGE]) is not None:
+            used[_HOST_ID] = float(value)
+        elapsed = now - self._before_at
+        if self._before:
+            cores: dict[Kind, float] = defaultdict(float)
+            for key, kind in kinds.items():
+                before = self._before.get(key)
+                if before is not None:
+                    # One that was restarted counts from zero again.
+                    since = used[key] - before if used[key] >= before else used[key]
+                    cores[kind] += since / elapsed
+            if _HOST_ID in used and _HOST_ID in self._before:
+                total = (used[_HOST_ID] - self._before[_HOST_ID]) / elapsed
+                cores[_OUTSIDE] = max(0.0, total - sum(cores.values()))
+            self._cores = dict(cores)
+        self._before, self._before_at = used, now
+
+
+def _kind(container: Container) -> Kind:
+    return container.engine, container.verdict.style
+
+
+def _memory_limit(c: Container) -> int | None:
+    if c.limits.memory_bytes is not None or c.openvz is None:
+        return c.limits.memory_bytes
+    by_name = {counter.resource: counter.limit for counter in c.openvz.beancounters}
+    # vSwap's physpages is what a container may have in memory; before it, privvmpages promised.
+    return by_name.get("physpages") or by_name.get("privvmpages")
+
+
+def _core_limit(c: Container) -> float | None:
+    limits = c.limits
+    if limits.cpu_quota_us is not None and limits.cpu_period_us:
+        return limits.cpu_quota_us / limits.cpu_period_us
+    return c.openvz.cpu_limit_ratio if c.openvz is not None else None
+
+
+def _by_kind(name: str, sums: Mapping[Kind, float]) -> Iterator[Sample]:
+    for (engine, style), value in sums.items():
+        yield Sample(name, value, (("engine", engine), ("style", style)))

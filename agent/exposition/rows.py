@@ -1,0 +1,92 @@
+"""A container's rows on the page: label text rendered once, and what does not change by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.exposition.samples import container_samples, is_alive
+from agent.exposition.text import braces, identity, label_value, number, pairs
+from agent.metrics import CATALOGUE
+from collectors.kernel.counters.model import Target
+
+if TYPE_CHECKING:
+    from agent.exposition.options import Options
+    from agent.model import Container
+
+ORDER = {metric.name: index for index, metric in enumerate(CATALOGUE)}
+"""Where a metric stands on the page."""
+
+_LABEL_NAME = str.maketrans({c: "_" for c in map(chr, range(128)) if not c.isalnum()})
+
+
+class Row:
+    """One container as the page shows it; made anew when the scout says something new of it."""
+
+    __slots__ = ("alive", "base", "container", "id", "last_seen", "lines", "open", "series")
+
+    def __init__(self, container: Container, options: Options) -> None:
+        self.container = container
+        self.alive = is_alive(container)
+        self.id = identity(container.id)
+        self.open = b"{" + _base_labels(container, self.id, options).encode()
+        """Label text of its ``container_*`` series, up to where more labels may follow."""
+        self.base = self.open + b"} "
+        self.last_seen = max(container.finished or 0.0, container.last_seen)
+        """When it was last known to run, for one that does not run any more."""
+        self.lines: dict[int, bytes] = {}
+        """By place in the catalogue: its samples without the metric's name in front of each."""
+        self.series = 0
+        self._render(options)
+
+    def _render(self, options: Options) -> None:
+        own = f'id="{self.id}"'
+        plain = braces(own)
+        for name, value, labels in container_samples(self.container):
+            if not options.shows(name):
+                continue
+            if name.startswith("container_"):
+                label_text = (
+                    self.open + b"," + pairs(labels).encode() + b"} " if labels else self.base
+                )
+            else:
+                more = pairs(labels)
+                label_text = braces(f"{own},{more}") if more else plain
+            line = label_text + number(value)
+            place = ORDER[name]
+            before = self.lines.get(place)
+            # A second sample of the family needs the metric's name that stands between them.
+            between = b"\n" + name.encode()
+            self.lines[place] = line if before is None else before + between + line
+            self.series += 1
+
+    def target(self) -> Target | None:
+        """Say what to read of it when Prometheus scrapes; None of one that does not run."""
+        c = self.container
+        if not self.alive or not (c.cgroups or c.init):
+            return None
+        return Target(
+            id=c.id,
+            cgroups=c.cgroups,
+            init=c.init,
+            own_network=c.network == "own",
+            quota=c.limits.cpu_quota_us is not None,
+        )
+
+
+def _base_labels(c: Container, shown_id: str, options: Options) -> str:
+    own = [(_label_name(key), c.labels[key]) for key in options.container_labels if key in c.labels]
+    more = pairs(
+        (
+            ("container", c.container_name),
+            ("pod", c.pod),
+            ("namespace", c.namespace),
+            *dict(own).items(),
+        )
+    )
+    name, image = label_value(c.name), label_value(c.image)
+    return f'id="{shown_id}",name="{name}",image="{image}"' + (f",{more}" if more else "")
+
+
+def _label_name(key: str) -> str:
+    ascii_only = key.encode("ascii", "replace").decode("ascii")
+    return "container_label_" + ascii_only.translate(_LABEL_NAME)

@@ -1,0 +1,1 @@
+"""What the kernel counts of containers, read when Prometheus scrapes."""
