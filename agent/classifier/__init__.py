@@ -4,7 +4,7 @@ from agent.classifier.convention import expected_style
 from agent.classifier.findings import CATALOGUE, FindingKind, findings
 from agent.classifier.judge import SURE, classify, is_mismatch
 from agent.classifier.override import Override
-from agent.classifier.settle import Settled, settle
+from agent.classifier.settle import Hysteresis, Settled, settle
 from agent.classifier.table import RULES
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "RULES",
     "SURE",
     "FindingKind",
+    "Hysteresis",
     "Override",
     "Settled",
     "classify",

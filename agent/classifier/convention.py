@@ -7,8 +7,8 @@ from agent.model import Style
 _APPLICATION = frozenset(
     {
         "docker", "podman", "containerd", "cri-o", "kubernetes", "buildkit", "runc", "crun",
-        "youki", "kata", "runsc", "apptainer", "singularity", "bubblewrap", "flatpak", "snap", "firejail",
-        "charliecloud", "enroot", "rkt",
+        "youki", "kata", "runsc", "apptainer", "singularity", "bubblewrap", "flatpak", "snap",
+        "firejail", "charliecloud", "enroot", "rkt",
     }
 )  # fmt: skip
 _SYSTEM = frozenset({"lxc", "incus", "lxd", "openvz", "libvirt-lxc", "proxmox"})

@@ -79,3 +79,30 @@ def turning(old: Verdict, new: Verdict) -> tuple[Evidence, ...]:
     sign = 1 if new.style is Style.SYSTEM else -1
     moved = [e for e in new.evidence if (e.weight - was.get(e.rule, 0.0)) * sign > 0]
     return tuple(sorted(moved, key=lambda e: (-abs(e.weight - was.get(e.rule, 0.0)), e.rule)))
+
+
+class Hysteresis:
+    """Keeps what is settled of one container, for callers that would rather not."""
+
+    def __init__(self) -> None:
+        self.settled: Settled | None = None
+
+    def settle(self, new: Verdict, now: float, *, started: float | None = None) -> Verdict:
+        """Take in a new verdict; give the one that stands."""
+        self.settled = settle(self.settled, new, now=now, started=started)
+        return self.settled.verdict
+
+    @property
+    def changes(self) -> int:
+        """How often the style turned since it settled."""
+        return self.settled.changes if self.settled else 0
+
+    @property
+    def turned_by(self) -> tuple[Evidence, ...]:
+        """The evidence that turned the style in the last call; empty when it did not turn."""
+        return self.settled.turned_by if self.settled else ()
+
+    @property
+    def pending(self) -> bool:
+        """Another style waits to have held long enough: ask again, though no fact has changed."""
+        return self.settled is not None and self.settled.candidate is not None

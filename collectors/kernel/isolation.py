@@ -1,0 +1,108 @@
+"""What separates a container from its host: namespaces, user mapping, capabilities, sockets."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from collectors.facts import Isolation
+from collectors.hostfs import HostReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from collectors.facts import HostFacts, Mount, Process
+    from collectors.hostfs import HostFS
+
+_KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+
+# Bits of <linux/capability.h> that no engine gives unless it was told to give all.
+_CAP_DAC_READ_SEARCH = 2
+_CAP_NET_ADMIN = 12
+_CAP_SYS_MODULE = 16
+_CAP_SYS_RAWIO = 17
+_CAP_SYS_PTRACE = 19
+_CAP_SYS_ADMIN = 21
+_CAP_SYS_BOOT = 22
+_ALL = sum(
+    1 << bit
+    for bit in (
+        _CAP_DAC_READ_SEARCH,
+        _CAP_NET_ADMIN,
+        _CAP_SYS_MODULE,
+        _CAP_SYS_RAWIO,
+        _CAP_SYS_PTRACE,
+        _CAP_SYS_ADMIN,
+        _CAP_SYS_BOOT,
+    )
+)
+"""Who holds all of these has what ``--privileged`` gives, less what the host itself may lack."""
+
+_ENGINE_SOCKETS = frozenset(
+    {
+        "docker.sock",
+        "podman.sock",
+        "containerd.sock",
+        "crio.sock",
+        "buildkitd.sock",
+        "dockershim.sock",
+    }
+)
+_ENGINE_PATHS = ("/incus/unix.socket", "/lxd/unix.socket")
+
+
+def read_isolation(
+    host: HostFS, facts: HostFacts, init: Process, mounts: Sequence[Mount]
+) -> Isolation:
+    """Work out what separates a container's first process from the host."""
+    mapped = _user_mapped(host, facts, init)
+    return Isolation(
+        shared_namespaces=frozenset(
+            kind
+            for kind in _KINDS
+            if (mine := getattr(init.namespaces, kind)) is not None
+            and mine == getattr(facts.namespaces, kind)
+        ),
+        user_mapped=mapped,
+        capabilities=init.capabilities,
+        seccomp=init.seccomp,
+        no_new_privs=init.no_new_privs,
+        privileged=_privileged(init, mapped),
+        engine_sockets=tuple(sorted({m.target for m in mounts if _is_engine_socket(m)})),
+    )
+
+
+def _user_mapped(host: HostFS, facts: HostFacts, init: Process) -> bool | None:
+    mine = init.namespaces.user
+    if mine is not None and mine == facts.namespaces.user:
+        return False
+    try:
+        data = host.proc.read_head(f"{init.pid}/uid_map", 65536)
+    except HostReadError:
+        return None
+    root = root_outside(data)
+    return None if root is None else root != 0
+
+
+def root_outside(data: bytes) -> int | None:
+    """Parse /proc/<pid>/uid_map, user_namespaces(7): the host's number for the inner root.
+
+    None where nobody is mapped to root: then there is no root inside.
+    """
+    for line in data.decode("ascii", "replace").splitlines():
+        fields = line.split()
+        if len(fields) == 3 and all(f.isdigit() for f in fields) and fields[0] == "0":
+            return int(fields[1]) if int(fields[2]) else None
+    return None
+
+
+def _privileged(init: Process, mapped: bool | None) -> bool | None:
+    """Say whether it has every capability and no filter; the bounding set is what it can get."""
+    if init.bounding is None or init.seccomp is None:
+        return None
+    return init.bounding & _ALL == _ALL and init.seccomp == 0 and mapped is not True
+
+
+def _is_engine_socket(mount: Mount) -> bool:
+    # What is mounted is named by the host's side (root): inside it may be called anything.
+    return posixpath.basename(mount.root) in _ENGINE_SOCKETS or mount.root.endswith(_ENGINE_PATHS)

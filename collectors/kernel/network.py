@@ -1,0 +1,158 @@
+"""What a network namespace looks like from inside: /proc/<pid>/net, proc_pid_net(5).
+
+All of it is in files of the kernel, so nobody enters the namespace: netlink would say the same of
+addresses, routes and sockets, at the price of a process of its own for each container.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from collectors.facts import Listener, NetworkFacts
+from collectors.hostfs import HostReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collectors.hostfs import Dir, HostFS
+
+_LIMIT = 1 << 20
+_TCP_LISTEN = 0x0A  # include/net/tcp_states.h
+_UDP_OPEN = 0x07  # TCP_CLOSE: an UDP socket that is not connected
+_ACCEPTING = 0x10000  # SO_ACCEPTCON, unix(7)
+_LISTENERS_KEPT = 256
+
+
+def read_network(host: HostFS, pid: int) -> NetworkFacts:
+    """Read the network namespace of a process. Raises ``HostReadError`` when it is not readable."""
+    with host.process(pid) as process:
+        # The kernel lists who listens before who is connected, so the head of the file will do.
+        listeners = [
+            *parse_inet(process.read_head("net/tcp", _LIMIT), "tcp", _TCP_LISTEN),
+            *parse_inet(_optional(process, "net/tcp6"), "tcp6", _TCP_LISTEN),
+            *parse_inet(_optional(process, "net/udp"), "udp", _UDP_OPEN),
+            *parse_inet(_optional(process, "net/udp6"), "udp6", _UDP_OPEN),
+            *parse_unix(_optional(process, "net/unix")),
+        ]
+        routes = parse_routes(_optional(process, "net/route"))
+        local = parse_fib_trie(_optional(process, "net/fib_trie"))
+        return NetworkFacts(
+            interfaces=parse_interfaces(_optional(process, "net/dev")),
+            addresses=(
+                *(_with_prefix(address, routes) for address in local),
+                *parse_if_inet6(_optional(process, "net/if_inet6")),
+            ),
+            routes=len(routes),
+            default_route=any(r.prefixlen == 0 for r in routes),
+            firewall_rules=_optional(process, "net/ip_tables_names").count(b"\n") or None,
+            listeners=tuple(listeners[:_LISTENERS_KEPT]),
+        )
+
+
+def _optional(process: Dir, path: str) -> bytes:
+    """Read a file that a kernel need not have (no IPv6, no iptables); only its head."""
+    try:
+        return process.read_head(path, _LIMIT)
+    except HostReadError:
+        return b""
+
+
+def parse_inet(data: bytes, protocol: str, state: int) -> Iterator[Listener]:
+    """Parse /proc/net/{tcp,udp}*; gives the sockets of that state, leaves broken lines out."""
+    for line in data.decode("ascii", "replace").splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 10 or fields[3] != f"{state:02X}":
+            continue
+        address, _, port = fields[1].partition(":")
+        try:
+            yield Listener(
+                protocol=protocol,
+                address=_address(address),
+                port=int(port, 16),
+                inode=int(fields[9]),
+                uid=int(fields[7]),
+            )
+        except (ValueError, struct.error):
+            continue
+
+
+def _address(text: str) -> str:
+    """Turn the kernel's words in host byte order into an address."""
+    raw = bytes.fromhex(text)
+    words = struct.unpack(f"={len(raw) // 4}I", raw)
+    packed = struct.pack(f">{len(words)}I", *words)
+    return str(ipaddress.ip_address(packed))
+
+
+def parse_unix(data: bytes) -> Iterator[Listener]:
+    """Parse /proc/net/unix; gives the sockets that wait for connections and have a name."""
+    for line in data.decode("utf-8", "replace").splitlines()[1:]:
+        fields = line.split(maxsplit=7)
+        if len(fields) < 8 or not fields[6].isdigit():
+            continue
+        try:
+            accepting = int(fields[3], 16) & _ACCEPTING
+        except ValueError:
+            continue
+        if accepting:
+            yield Listener(protocol="unix", address=fields[7], port=0, inode=int(fields[6]))
+
+
+def parse_interfaces(data: bytes) -> tuple[str, ...]:
+    """Parse /proc/net/dev for the interfaces besides the loopback."""
+    lines = data.decode("utf-8", "replace").splitlines()[2:]
+    names = (line.partition(":")[0].strip() for line in lines if ":" in line)
+    return tuple(name for name in names if name != "lo")
+
+
+def parse_routes(data: bytes) -> list[ipaddress.IPv4Network]:
+    """Parse /proc/net/route for the destinations."""
+    routes = []
+    for line in data.decode("ascii", "replace").splitlines()[1:]:
+        fields = line.split()
+        try:
+            destination, mask = int(fields[1], 16), int(fields[7], 16)
+            where = (socket.htonl(destination), mask.bit_count())
+            routes.append(ipaddress.IPv4Network(where, strict=False))
+        except (IndexError, ValueError, OverflowError):
+            continue
+    return routes
+
+
+def parse_fib_trie(data: bytes) -> list[ipaddress.IPv4Address]:
+    """Parse /proc/net/fib_trie for the addresses of this namespace that are not the loopback's."""
+    found: dict[ipaddress.IPv4Address, None] = {}
+    last = ""
+    for line in data.decode("ascii", "replace").splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] == "|--":
+            last = words[1]
+        elif words[:2] == ["/32", "host"] and words[-1] == "LOCAL":
+            try:
+                address = ipaddress.IPv4Address(last)
+            except ValueError:
+                continue
+            if not address.is_loopback:
+                found[address] = None
+    return list(found)
+
+
+def _with_prefix(address: ipaddress.IPv4Address, routes: list[ipaddress.IPv4Network]) -> str:
+    lengths = [net.prefixlen for net in routes if address in net and net.prefixlen]
+    return f"{address}/{max(lengths, default=32)}"
+
+
+def parse_if_inet6(data: bytes) -> Iterator[str]:
+    """Parse /proc/net/if_inet6 for the addresses of global scope."""
+    for line in data.decode("ascii", "replace").splitlines():
+        fields = line.split()
+        if len(fields) < 6 or fields[3] != "00":
+            continue
+        try:
+            address = ipaddress.IPv6Address(bytes.fromhex(fields[0]))
+            yield f"{address}/{int(fields[2], 16)}"
+        except ValueError:
+            continue
