@@ -1,0 +1,271 @@
+"""The agent under test: started as people start it, asked as Prometheus and people ask it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from tests.engines.harness.programs import Daemon, run, workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from prometheus_client.samples import Sample
+
+    from tests.engines.harness.made import Made
+
+TALLYMAN = Path(sys.executable).with_name("tallyman")
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One container, or one thing that is none, as the agent shows it."""
+
+    id: str
+    name: str
+    engine: str
+    state: str
+    style: str
+    parent_id: str
+    pid: int | None = None
+    cgroup: str = ""
+    reason: str = ""
+    """Why it is not a container; empty where it is one."""
+
+    def is_about(self, made: Made) -> bool:
+        """Say whether this row shows what the test made, or anything in or around it."""
+        named = made.name != "" and self.name == made.name
+        handled = made.handle in self.id or made.handle in self.cgroup
+        return named or handled or (self.pid is not None and self.pid in made.pids())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class Page:
+    """One scrape, parsed with prometheus-client's own parser."""
+
+    def __init__(self, text: str, *, openmetrics: bool = False) -> None:
+        self.text = text
+        parse = parse_openmetrics if openmetrics else parse_text
+        self.families = list(parse(text))
+        self.samples: dict[str, list[Sample]] = {}
+        for family in self.families:
+            for sample in family.samples:
+                self.samples.setdefault(sample.name, []).append(sample)
+
+    def value(self, metric: str, /, **labels: str) -> float | None:
+        """Give the value of the one sample with these labels; None where there is none."""
+        found = [
+            sample.value
+            for sample in self.samples.get(metric, [])
+            if labels.items() <= sample.labels.items()
+        ]
+        assert len(found) <= 1, f"{metric}{labels} stands {len(found)} times on the page"
+        return found[0] if found else None
+
+    def rows(self) -> list[Row]:
+        """Give the containers of the page."""
+        states = {
+            s.labels["id"]: s.labels["state"]
+            for s in self.samples.get("tallyman_container_state", [])
+        }
+        return [
+            Row(
+                id=s.labels["id"],
+                name=s.labels.get("name", ""),
+                engine=s.labels["engine"],
+                state=states.get(s.labels["id"], ""),
+                style=s.labels["style"],
+                parent_id=s.labels.get("parent_id", ""),
+            )
+            for s in self.samples.get("tallyman_container_info", [])
+        ]
+
+    def row(self, name: str) -> Row | None:
+        """Give the container of that name; None where there is none yet."""
+        found = [row for row in self.rows() if row.name == name]
+        assert len(found) <= 1, f"{name} stands {len(found)} times on the page: {found}"
+        return found[0] if found else None
+
+
+class Agent:
+    """A running ``tallyman serve``."""
+
+    def __init__(self, place: Path, *flags: str, env: Mapping[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.daemon = Daemon(
+            TALLYMAN,
+            "serve",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            *flags,
+            log=place / "agent.log",
+            env=env,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self.daemon.pid
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Ask for a path; raises OSError while nobody listens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            return Answer(answer.status, dict(answer.getheaders()), answer.read())
+        finally:
+            connection.close()
+
+    def scrape(self, *, openmetrics: bool = False) -> Page:
+        """Scrape once."""
+        accept = OPENMETRICS if openmetrics else "text/plain; version=0.0.4"
+        answer = self.get("/metrics", Accept=accept)
+        assert answer.status == 200, answer
+        return Page(answer.text, openmetrics=openmetrics)
+
+    def listens(self) -> bool:
+        """Say whether it answers at all."""
+        try:
+            return self.get("/-/healthy").status == 200
+        except OSError:
+            return False
+
+    def is_ready(self) -> bool:
+        """Say whether it has made its first full picture."""
+        try:
+            return self.get("/-/ready").status == 200
+        except OSError:
+            return False
+
+    def wait_ready(self, seconds: float = 30) -> None:
+        """Wait for the first full picture."""
+        self.daemon.wait_for(self.is_ready, "the agent to be ready", seconds)
+
+    def wait_for(self, look: Callable[[Page], Any], what: str, seconds: float = 15) -> Page:
+        """Scrape until a page pleases, and give that page."""
+
+        def pleases() -> Page | None:
+            page = self.scrape()
+            return page if look(page) else None
+
+        return self.daemon.wait_for(pleases, what, seconds)
+
+    def wait_row(
+        self, made: Made, *, state: str = "running", style: str = "", seconds: float = 15
+    ) -> Row:
+        """Wait until a container is on the page in that state (and style), and give its row."""
+
+        def there(page: Page) -> bool:
+            row = page.row(made.name)
+            return row is not None and row.state == state and style in ("", row.style)
+
+        what = f"{made.engine} container {made.name}, {state} {style}"
+        page = self.wait_for(there, what, seconds)
+        row = page.row(made.name)
+        assert row is not None
+        return row
+
+
+def tallyman(*words: str, timeout: float = 60, env: Mapping[str, str] | None = None) -> str:
+    """Run the command, as a person would."""
+    return run(TALLYMAN, *words, timeout=timeout, env=env)
+
+
+def ls(*flags: str) -> list[Row]:
+    """Give what ``tallyman ls --all --json`` shows."""
+    return [_row(found) for found in json.loads(tallyman("ls", "--all", "--json", *flags))]
+
+
+def assert_found_once(
+    rows: list[Row], made: Made, *, state: str = "running", style: str = ""
+) -> Row:
+    """Assert that one row, and no other, shows this container, and that it is right."""
+    about = [row for row in rows if not row.reason and row.is_about(made)]
+    inner = {row.id for row in about}
+    # What is nested in it lies in its cgroup, too, but says so.
+    about = [row for row in about if row.parent_id not in inner]
+    assert len(about) == 1, f"{made} was found {len(about)} times: {about}"
+    row = about[0]
+    assert (row.engine, row.state) == (made.engine, state), row
+    assert made.name in ("", row.name), f"{row.name} should be called {made.name}"
+    assert style in ("", row.style), f"{row} should be {style}"
+    if made.pid is not None:
+        assert row.pid == made.pid, f"init of {made.name} is {made.pid}, not {row.pid}"
+    if made.parent is None:
+        assert row.parent_id == "", f"{made.name} is in no container, but {row}"
+    else:
+        assert row.parent_id == assert_found_once(rows, made.parent).id
+    return row
+
+
+def assert_no_container(rows: list[Row], made: Made) -> Row:
+    """Assert that this is nobody's container, and is shown with the reason."""
+    about = [row for row in rows if row.is_about(made)]
+    false = [row for row in about if not row.reason]
+    assert not false, f"{made.name} is no container, but was found: {false}"
+    assert about, f"{made} is not shown among what is no container"
+    assert all(row.style == "none" for row in about), about
+    return about[0]
+
+
+@contextmanager
+def running_agent(*flags: str, env: Mapping[str, str] | None = None) -> Iterator[Agent]:
+    """Give an agent that listens; it is ended afterwards."""
+    with workplace("agent") as place:
+        agent = Agent(place, *flags, env=env)
+        try:
+            agent.daemon.wait_for(agent.listens, "the agent to listen", 10)
+            yield agent
+        finally:
+            agent.daemon.stop()
+
+
+def free_port() -> int:
+    """Give a TCP port of the loopback address that nobody uses just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def open_descriptors(pid: int) -> int:
+    """Count the descriptors of a process."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def _row(found: dict[str, Any]) -> Row:
+    return Row(
+        id=found["id"] or "",
+        name=found["name"],
+        engine=found["engine"],
+        state=found["state"] or "",
+        style=found["style"],
+        parent_id=found["parent_id"],
+        pid=found["pid"],
+        cgroup=found["cgroup"],
+        reason=found.get("reason", ""),
+    )

@@ -1,0 +1,92 @@
+"""Containers that no engine manages, and what looks like a container and is none."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.engines.harness.made import Made, argv, namespace
+from tests.engines.harness.need import unique
+from tests.engines.harness.programs import (
+    Daemon,
+    descendants,
+    hierarchies,
+    parent_of,
+    remove_cgroups,
+    workplace,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SLEEP = ("sleep", "86400")
+
+
+@contextmanager
+def sleeping_in(engine: str, *words: str | Path) -> Iterator[Made]:
+    """Start ``words`` followed by a sleep, in whatever they put it; give what that sleep is in.
+
+    Nobody has named it, so there is no name that the agent would have to show.
+    """
+    with workplace(engine) as place:
+        daemon = Daemon(*words, *_SLEEP, log=place / "log", env={"USER": "root"})
+
+        def look() -> int | None:
+            for pid in (daemon.pid, *descendants(daemon.pid)):
+                if argv(pid)[-2:] == list(_SLEEP) and argv(pid)[0].endswith("sleep"):
+                    return pid
+            return None
+
+        try:
+            pid = daemon.wait_for(look, f"{' '.join(_SLEEP)} below {words[0]}")
+            yield Made(name="", engine=engine, handle=unique("nameless"), pid=outermost(pid))
+        finally:
+            daemon.stop()
+
+
+def outermost(pid: int) -> int:
+    """Give the first of the ancestors of ``pid`` with the same mounts and the same root."""
+    parent = parent_of(pid)
+    while parent > 1 and _world(parent) == _world(pid):
+        pid, parent = parent, parent_of(parent)
+    return pid
+
+
+def _world(pid: int) -> tuple[str, int, int]:
+    root = os.stat(f"/proc/{pid}/root/")
+    return namespace(pid, "mnt"), root.st_dev, root.st_ino
+
+
+@contextmanager
+def cgroup(path: str, *, with_host_process: bool = False) -> Iterator[Made]:
+    """Make a cgroup in every hierarchy, empty or with a process of the host in it."""
+    directories = [hierarchy / path.strip("/") for hierarchy in hierarchies()]
+    daemon = None
+    try:
+        for directory in directories:
+            directory.mkdir(parents=True)
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                # v1's cpuset takes no process before these are set.
+                with suppress(FileNotFoundError):
+                    _inherit(directory, name)
+        with workplace("cgroup") as place:
+            if with_host_process:
+                daemon = Daemon(*_SLEEP, log=place / "log")
+                for directory in directories:
+                    (directory / "cgroup.procs").write_text(str(daemon.pid))
+            pid = daemon.pid if daemon else None
+            yield Made(name="", engine="none", handle=Path(path).name, pid=pid)
+            if daemon:
+                daemon.stop()
+    finally:
+        remove_cgroups(path.strip("/"))
+
+
+def _inherit(directory: Path, name: str) -> None:
+    above = directory.parent / name
+    if not (directory / name).read_text().strip():
+        if not above.read_text().strip():
+            _inherit(directory.parent, name)
+        (directory / name).write_text(above.read_text())

@@ -1,0 +1,152 @@
+"""Docker daemons of the tests' own: private data, socket, containerd and network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from tests.engines.harness import roots
+from tests.engines.harness.made import Made
+from tests.engines.harness.need import unique
+from tests.engines.harness.programs import CommandError, Daemon, run, workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SYSTEMD = (
+    "--stop-signal=SIGRTMIN+3",
+    "--tmpfs=/run",
+    "--tmpfs=/run/lock",
+    "--tmpfs=/tmp",
+    # Never writable: systemd would remount the host's own tree.
+    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:ro",
+)
+"""What systemd as pid 1 needs of ``docker run``."""
+
+FREE = (
+    "--cap-add=ALL",
+    "--cap-drop=SYS_RESOURCE",
+    "--security-opt=seccomp=unconfined",
+    "--security-opt=apparmor=unconfined",
+)
+"""As much of --privileged as works where the machine itself has no CAP_SYS_RESOURCE."""
+
+
+class Docker:
+    """One daemon and its containers."""
+
+    def __init__(self, place: Path, *flags: str, own_network: bool = False) -> None:
+        self.place = place
+        self.socket = place / "docker.sock"
+        self.endpoint = f"unix://{self.socket}"
+        self._flags = flags
+        # Two daemons in one network namespace would fight over docker0.
+        self._prefix = ("unshare", "--net") if own_network else ()
+        self._bridge = "" if own_network else f"tm{os.getpid()}"
+        self._images: set[str] = set()
+        self.daemon: Daemon | None = None
+
+    def start(self) -> None:
+        """Start the daemon, or start it again, and wait until it answers."""
+        if self._bridge and self.daemon is None:
+            run("ip", "link", "add", self._bridge, "type", "bridge")
+            run("ip", "addr", "add", "10.199.77.1/24", "dev", self._bridge)
+            run("ip", "link", "set", self._bridge, "up")
+        self.daemon = Daemon(
+            *self._prefix,
+            "dockerd",
+            f"--data-root={self.place}/data",
+            f"--exec-root={self.place}/exec",
+            f"--host={self.endpoint}",
+            f"--pidfile={self.place}/pid",
+            "--iptables=false",
+            "--ip6tables=false",
+            *([f"--bridge={self._bridge}"] if self._bridge else []),
+            *self._flags,
+            log=self.place / "dockerd.log",
+        )
+        self.daemon.wait_for(self.answers, "dockerd's answer", 60)
+
+    def answers(self) -> bool:
+        """Say whether the daemon answers now."""
+        try:
+            self.cli("version", timeout=5)
+        except (CommandError, subprocess.TimeoutExpired):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Remove every container, end the daemon, take the bridge away."""
+        with suppress(CommandError, subprocess.TimeoutExpired):
+            self.remove_all()
+        if self.daemon:
+            self.daemon.stop(grace=20)
+        if self._bridge:
+            with suppress(CommandError):
+                run("ip", "link", "delete", self._bridge)
+
+    def cli(self, *words: str | Path, timeout: float = 120) -> str:
+        """Run the docker command against this daemon."""
+        return run("docker", "--host", self.endpoint, *words, timeout=timeout).strip()
+
+    def image(self, name: str, root: Path) -> str:
+        """Import a root filesystem as an image, once."""
+        if name not in self._images:
+            with subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE) as tar:
+                subprocess.run(
+                    ["docker", "--host", self.endpoint, "import", "-", name],
+                    stdin=tar.stdout,
+                    check=True,
+                    capture_output=True,
+                )
+            self._images.add(name)
+        return name
+
+    def busybox(self) -> str:
+        """Give the small image."""
+        root = self.place / "busybox"
+        if not root.exists():
+            roots.make_busybox(root)
+        return self.image("tallyman/busybox:1", root)
+
+    def debian(self) -> str:
+        """Give the image with systemd, sshd, cron, rsyslog and services."""
+        return self.image("tallyman/debian:12", roots.debian())
+
+    def run(self, image: str, *command: str, name: str = "", options: tuple[str, ...] = ()) -> Made:
+        """Start a container in the background."""
+        name = name or unique("docker")
+        handle = self.cli("run", "--detach", "--name", name, *options, image, *command)
+        return self.made(name, handle)
+
+    def made(self, name: str, handle: str = "") -> Made:
+        """Say what is true of a container of this daemon now."""
+        facts = self.inspect(name)
+        pid = int(facts["State"]["Pid"]) or None
+        return Made(name=name, engine="docker", handle=handle or facts["Id"], pid=pid)
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """Give what the daemon knows of a container."""
+        found: dict[str, Any] = json.loads(self.cli("inspect", "--type=container", name))[0]
+        return found
+
+    def remove_all(self) -> None:
+        """Remove every container of this daemon."""
+        if names := self.cli("ps", "--all", "--quiet").split():
+            self.cli("rm", "--force", "--volumes", *names)
+
+
+@contextmanager
+def docker_daemon(*flags: str, own_network: bool = False) -> Iterator[Docker]:
+    """Give a daemon that runs; in the end it is gone with all that it made."""
+    with workplace("docker") as place:
+        docker = Docker(place, *flags, own_network=own_network)
+        try:
+            docker.start()
+            yield docker
+        finally:
+            docker.close()

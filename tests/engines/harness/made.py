@@ -1,0 +1,64 @@
+"""A container that a test has made, and what the kernel shows of its processes."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.engines.harness.programs import descendants, wait_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What is true of a container, because the test made it so."""
+
+    name: str
+    engine: str
+    handle: str
+    """A part of its id or cgroup path that nothing else on the host has."""
+    pid: int | None
+    """Its first process in the host's numbering; None when it does not run."""
+    parent: Made | None = None
+
+    def pids(self) -> list[int]:
+        """Give its processes, its first one first."""
+        return [self.pid, *descendants(self.pid)] if self.pid else []
+
+    def wait_for(self, *programs: str, seconds: float = 60) -> Made:
+        """Wait until processes of these names run in it."""
+        wait_until(
+            lambda: set(programs) <= {comm(pid) for pid in self.pids()},
+            f"{', '.join(programs)} in {self.name}; there is {[comm(p) for p in self.pids()]}",
+            seconds,
+        )
+        return self
+
+
+def comm(pid: int) -> str:
+    """Give the name of a process, empty when it is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+def argv(pid: int) -> list[str]:
+    """Give the arguments of a process, none when it is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+    return []
+
+
+def child_running(parent: int, *words: str, seconds: float = 20) -> int:
+    """Wait for a process below ``parent`` with exactly these arguments, and give its number."""
+
+    def look() -> int | None:
+        return next((p for p in descendants(parent) if argv(p) == list(words)), None)
+
+    return wait_until(look, f"{' '.join(words)} below process {parent}", seconds)
+
+
+def namespace(pid: int, kind: str) -> str:
+    """Give what tells one namespace from another, for instance ``mnt:[4026531841]``."""
+    return os.readlink(f"/proc/{pid}/ns/{kind}")

@@ -1,0 +1,35 @@
+"""What a test needs of the machine: without it the test is skipped, and in CI it fails."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+
+import pytest
+
+IN_CI = bool(os.environ.get("TALLYMAN_CI"))
+"""Set by .ci/run, which has installed every engine: there is no excuse for a skip."""
+
+_numbers = itertools.count(1)
+
+
+def need(*programs: str) -> None:
+    """Go on only as root and with all ``programs``."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if os.geteuid() != 0:
+        lacking("root is needed to start engines")
+    if missing:
+        lacking(f"not installed: {', '.join(missing)} (.ci/run names the packages)")
+
+
+def lacking(why: str) -> None:
+    """Skip the test, or fail it in CI."""
+    if IN_CI:
+        pytest.fail(f"in CI nothing may be skipped: {why}")
+    pytest.skip(why)
+
+
+def unique(word: str) -> str:
+    """Give a name that no other container on this machine has."""
+    return f"tm{os.getpid()}-{word}{next(_numbers)}"

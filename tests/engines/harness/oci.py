@@ -1,0 +1,121 @@
+"""Containers of containerd, and of the OCI runtimes by themselves."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.engines.harness import roots
+from tests.engines.harness.made import Made
+from tests.engines.harness.need import unique
+from tests.engines.harness.programs import (
+    CommandError,
+    Daemon,
+    remove_cgroups,
+    run,
+    workplace,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_UNIFIED = Path("/sys/fs/cgroup/unified")
+
+
+@contextmanager
+def containerd(*command: str) -> Iterator[Made]:
+    """Give a container of a containerd of its own, without Docker and without Kubernetes."""
+    name, slice_name = unique("ctr"), unique("slice")
+    with workplace("containerd") as place:
+        socket = place / "containerd.sock"
+        (place / "config.toml").write_text(
+            f"""version = 2
+root = "{place}/root"
+state = "{place}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "{socket}"
+"""
+        )
+        daemon = Daemon("containerd", "--config", place / "config.toml", log=place / "log")
+        ctr = ("ctr", "--address", str(socket), "--namespace", "lab")
+        try:
+            daemon.wait_for(socket.exists, "containerd's socket")
+            root = roots.make_busybox(place / "busybox")
+            group = f"/{slice_name}/{name}"
+            run(*ctr, "run", "--detach", "--rootfs", "--cgroup", group, root, name, *command)
+            lines = run(*ctr, "task", "list").splitlines()
+            pid = next(int(line.split()[1]) for line in lines if line.startswith(name))
+            yield Made(name=name, engine="containerd", handle=name, pid=pid)
+        finally:
+            with suppress(CommandError):
+                run(*ctr, "task", "kill", "--signal=SIGKILL", name)
+            with suppress(CommandError):
+                run(*ctr, "task", "delete", "--force", name)
+            daemon.stop()
+            remove_cgroups(slice_name)
+
+
+@contextmanager
+def runc(*command: str, cgroup: str = "") -> Iterator[Made]:
+    """Give a container of bare runc, with its state where runc keeps it."""
+    name = unique("runc")
+    with workplace("runc") as place:
+        bundle = make_bundle(place, *command, cgroup=cgroup or f"/{name}")
+        pid_file = place / "pid"
+        try:
+            # runc hands its own output on to the container, and a pipe would never end.
+            _quietly("runc", "run", "--detach", "--bundle", bundle, "--pid-file", pid_file, name)
+            yield Made(name=name, engine="runc", handle=name, pid=int(pid_file.read_text()))
+        finally:
+            with suppress(CommandError):
+                run("runc", "delete", "--force", name)
+            remove_cgroups((cgroup or name).strip("/").split("/")[0])
+
+
+@contextmanager
+def crun(*command: str) -> Iterator[Made]:
+    """Give a container of bare crun, which refuses a hybrid tree and is shown a pure v1 one."""
+    name = unique("crun")
+    hide = "umount -l /sys/fs/cgroup/unified;" if _UNIFIED.exists() else ""
+    prefix = ("unshare", "--mount", "sh", "-c", f'{hide} exec "$@"', "sh")
+    with workplace("crun") as place:
+        bundle = make_bundle(place, *command, cgroup=f"/{name}")
+        pid_file = place / "pid"
+        try:
+            _quietly(
+                *(*prefix, "crun", "run", "--detach"),
+                *("--bundle", bundle, "--pid-file", pid_file, name),
+            )
+            yield Made(name=name, engine="crun", handle=name, pid=int(pid_file.read_text()))
+        finally:
+            with suppress(CommandError):
+                run(*prefix, "crun", "delete", "--force", name)
+            remove_cgroups(name)
+
+
+def make_bundle(place: Path, *command: str, cgroup: str, root: Path | None = None) -> Path:
+    """Make an OCI bundle: what ``runc spec`` gives, with our command and cgroup."""
+    bundle = place / "bundle"
+    bundle.mkdir()
+    if root is None:
+        roots.make_busybox(bundle / "rootfs")
+    run("runc", "spec", "--bundle", bundle)
+    config = json.loads((bundle / "config.json").read_text())
+    config["process"]["args"] = list(command)
+    config["process"]["terminal"] = False
+    config["linux"]["cgroupsPath"] = cgroup
+    if root is not None:
+        config["root"]["path"] = str(root)
+    (bundle / "config.json").write_text(json.dumps(config))
+    return bundle
+
+
+def _quietly(*argv: str | Path) -> None:
+    log = Path(argv[-2]).with_name("log")
+    daemon = Daemon(*argv, log=log)
+    status = daemon.process.wait(30)
+    if status:
+        raise CommandError(f"{argv}: exit status {status}\n{daemon.output()}")

@@ -1,0 +1,125 @@
+"""Podman as root, and as an ordinary user who is made for the test and taken away again."""
+
+from __future__ import annotations
+
+import pwd
+import shutil
+import subprocess
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.engines.harness import roots
+from tests.engines.harness.made import Made
+from tests.engines.harness.need import unique
+from tests.engines.harness.programs import CommandError, run, sweep, workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LIMITS = ("--ulimit=nofile=4096:8192", "--ulimit=nproc=4096:8192")
+"""Podman's own defaults are above what a machine without CAP_SYS_RESOURCE may set."""
+
+
+class Podman:
+    """Podman with its ordinary storage: root's in /var/lib/containers, a user's in his home."""
+
+    def __init__(self, place: Path, user: str = "") -> None:
+        self._place = place
+        self._user = user
+        self._image = f"localhost/{unique('image')}:latest"
+        self._names: list[str] = []
+        root = roots.make_busybox(place / "busybox")
+        archive = place / "busybox.tar"
+        run("tar", "-C", root, "-cf", archive, ".")
+        self.cli("import", archive, self._image)
+
+    def cli(self, *words: str | Path, without_unified: bool = False) -> str:
+        """Run podman, as the user whose it is."""
+        command: list[str | Path] = ["podman", "--cgroup-manager=cgroupfs"]
+        if self._user:
+            entry = pwd.getpwnam(self._user)
+            command += ["--storage-driver=vfs"]
+            command = [
+                *("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups"),
+                *("env", f"--chdir={entry.pw_dir}", f"HOME={entry.pw_dir}"),
+                f"XDG_RUNTIME_DIR=/run/user/{entry.pw_uid}",
+                *command,
+            ]
+        if without_unified:
+            command = ["unshare", "--mount", "sh", "-c", _WITHOUT_UNIFIED, "sh", *command]
+        return run(*command, *words).strip()
+
+    def run(self, *command: str, options: tuple[str, ...] = ()) -> Made:
+        """Start a container in the background."""
+        name = unique("podman")
+        self._names.append(name)
+        # crun alone can do without cgroups, and it refuses a hybrid tree.
+        without = "--cgroups=disabled" in options
+        runtime = "crun" if without else "runc"
+        self.cli(
+            f"--runtime={runtime}",
+            *("run", "--detach", "--name", name, "--network=none", *_LIMITS, *options),
+            *(self._image, *command),
+            without_unified=without and Path("/sys/fs/cgroup/unified").exists(),
+        )
+        return self.made(name)
+
+    def made(self, name: str) -> Made:
+        """Say what is true of a container now."""
+        handle, pid = self.cli(
+            "inspect", "--type=container", "--format={{.Id}} {{.State.Pid}}", name
+        ).split()
+        return Made(name=name, engine="podman", handle=handle, pid=int(pid) or None)
+
+    def close(self) -> None:
+        """Remove what was started here, and the image."""
+        for name in self._names:
+            with suppress(CommandError, subprocess.TimeoutExpired):
+                self.cli("rm", "--force", "--time=0", name)
+        with suppress(CommandError, subprocess.TimeoutExpired):
+            self.cli("rmi", "--force", self._image)
+
+
+_WITHOUT_UNIFIED = 'umount -l /sys/fs/cgroup/unified; exec "$@"'
+
+
+@contextmanager
+def podman() -> Iterator[Podman]:
+    """Give root's podman."""
+    with workplace("podman") as place:
+        engine = Podman(place)
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+@contextmanager
+def podman_of_a_user() -> Iterator[Podman]:
+    """Give the podman of a user who exists only here."""
+    with workplace("rootless") as place, _user(place) as user:
+        engine = Podman(place, user)
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+@contextmanager
+def _user(place: Path) -> Iterator[str]:
+    name = unique("user")
+    home = place / "home"
+    run("useradd", "--create-home", "--home-dir", home, "--shell", "/bin/sh", name)
+    entry = pwd.getpwnam(name)
+    runtime = Path(f"/run/user/{entry.pw_uid}")
+    runtime.mkdir(parents=True, mode=0o700)
+    shutil.chown(runtime, name, name)
+    try:
+        yield name
+    finally:
+        subprocess.run(["pkill", "--signal=KILL", "--uid", name], check=False)
+        sweep(runtime)
+        sweep(home)
+        shutil.rmtree(runtime)
+        run("userdel", "--force", name)

@@ -1,0 +1,82 @@
+"""A real Prometheus that scrapes the agent."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tests.engines.harness.agent import free_port
+from tests.engines.harness.programs import Daemon, wait_until, workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Series = list[tuple[dict[str, str], float]]
+
+
+class Prometheus:
+    """A server that scrapes one target each second."""
+
+    def __init__(self, place: Path, target: str, rules: tuple[Path, ...] = ()) -> None:
+        config = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(path) for path in rules],
+            "scrape_configs": [{"job_name": "tallyman", "static_configs": [{"targets": [target]}]}],
+        }
+        # JSON is YAML.
+        (place / "prometheus.yml").write_text(json.dumps(config))
+        self._address = f"127.0.0.1:{free_port()}"
+        self.daemon = Daemon(
+            "prometheus",
+            f"--config.file={place}/prometheus.yml",
+            f"--storage.tsdb.path={place}/data",
+            f"--web.listen-address={self._address}",
+            log=place / "prometheus.log",
+        )
+
+    def api(self, path: str, **parameters: str) -> Any:
+        """Ask the HTTP API, and give what stands under ``data``."""
+        query = urllib.parse.urlencode(parameters)
+        with urllib.request.urlopen(f"http://{self._address}{path}?{query}", timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def query(self, promql: str) -> Series:
+        """Evaluate an expression now."""
+        result = self.api("/api/v1/query", query=promql)["result"]
+        return [(series["metric"], float(series["value"][1])) for series in result]
+
+    def ready(self) -> bool:
+        """Say whether it answers queries."""
+        try:
+            with urllib.request.urlopen(f"http://{self._address}/-/ready", timeout=5):
+                return True
+        except OSError:
+            return False
+
+    def wait_for(
+        self, promql: str, look: Callable[[Series], object] = bool, seconds: float = 30
+    ) -> Series:
+        """Evaluate an expression until its result pleases, and give that."""
+
+        def pleases() -> Series | None:
+            found = self.query(promql)
+            return found if look(found) else None
+
+        return wait_until(pleases, f"series of {promql}", seconds)
+
+
+@contextmanager
+def prometheus(target: str, *rules: Path) -> Iterator[Prometheus]:
+    """Give a Prometheus that scrapes ``target`` each second."""
+    with workplace("prometheus") as place:
+        server = Prometheus(place, target, rules)
+        try:
+            server.daemon.wait_for(server.ready, "Prometheus to be ready", 30)
+            yield server
+        finally:
+            server.daemon.stop()

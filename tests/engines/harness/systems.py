@@ -1,0 +1,137 @@
+"""LXC and systemd-nspawn: engines that are made for whole systems, and also run single programs."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.engines.harness import roots
+from tests.engines.harness.made import Made, child_running
+from tests.engines.harness.need import unique
+from tests.engines.harness.programs import (
+    CommandError,
+    Daemon,
+    descendants,
+    remove_cgroups,
+    run,
+    wait_until,
+    workplace,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_COMMON = Path("/usr/share/lxc/config/common.conf")
+_OUTER_ID = 100_000
+
+
+@contextmanager
+def lxc(*command: str, unprivileged: bool = False, more: str = "") -> Iterator[Made]:
+    """Give an LXC container in an lxcpath of its own; without a command it boots Debian."""
+    name = unique("lxc")
+    with workplace("lxc") as place:
+        lines = _lxc_config(name, place, *command, unprivileged=unprivileged)
+        (place / name / "config").write_text("\n".join([*lines, more, ""]))
+        where = (f"--lxcpath={place}", f"--name={name}")
+        log = place / "log"
+        try:
+            run("lxc-start", *where, f"--logfile={log}", "--logpriority=info")
+            pid = int(run("lxc-info", *where, "--pid", "--no-humanize"))
+            yield Made(name=name, engine="lxc", handle=name, pid=pid)
+        finally:
+            with suppress(CommandError):
+                run("lxc-stop", *where, "--kill")
+            remove_cgroups(f"lxc.payload.{name}", f"lxc.monitor.{name}")
+
+
+@contextmanager
+def lxc_execute(*command: str) -> Iterator[Made]:
+    """Give an application container of LXC: lxc-execute stays in the foreground."""
+    name = unique("lxcexec")
+    with workplace("lxcexec") as place:
+        lines = _lxc_config(name, place, "/bin/true")
+        config = place / name / "config"
+        config.write_text("\n".join([*lines, ""]))
+        daemon = Daemon(
+            *("lxc-execute", f"--lxcpath={place}", f"--name={name}", f"--rcfile={config}", "--"),
+            *command,
+            log=place / "log",
+        )
+        try:
+            child_running(daemon.pid, *command)
+            pid = int(
+                run("lxc-info", f"--lxcpath={place}", f"--name={name}", "--pid", "--no-humanize")
+            )
+            yield Made(name=name, engine="lxc", handle=name, pid=pid)
+        finally:
+            with suppress(CommandError):
+                run("lxc-stop", f"--lxcpath={place}", f"--name={name}", "--kill")
+            daemon.stop()
+            remove_cgroups(f"lxc.payload.{name}", f"lxc.monitor.{name}")
+
+
+def _lxc_config(name: str, place: Path, *command: str, unprivileged: bool = False) -> list[str]:
+    here = place / name
+    here.mkdir()
+    lines = [
+        f"lxc.uts.name = {name}",
+        "lxc.net.0.type = empty",
+        "lxc.apparmor.profile = unconfined",
+    ]
+    if command:
+        root = roots.make_busybox(here / "rootfs")
+        lines += [f"lxc.rootfs.path = dir:{root}", f"lxc.init.cmd = {' '.join(command)}"]
+        if unprivileged:
+            run("chown", "--recursive", f"{_OUTER_ID}:{_OUTER_ID}", root)
+    else:
+        (here / "delta").mkdir()
+        lines += [f"lxc.rootfs.path = overlayfs:{roots.debian()}:{here}/delta"]
+        lines += [f"lxc.include = {_COMMON}"] if _COMMON.exists() else []
+    if unprivileged:
+        _delegate_ids()
+        lines += [f"lxc.idmap = {kind} 0 {_OUTER_ID} 65536" for kind in "ug"]
+    return lines
+
+
+def _delegate_ids() -> None:
+    for name in ("/etc/subuid", "/etc/subgid"):
+        path = Path(name)
+        entry = f"root:{_OUTER_ID}:65536"
+        have = path.read_text() if path.exists() else ""
+        if entry not in have.splitlines():
+            path.write_text(f"{have}{entry}\n")
+
+
+@contextmanager
+def nspawn(*command: str) -> Iterator[Made]:
+    """Give a container of systemd-nspawn without machined; without a command it boots Debian."""
+    name = unique("nspawn")
+    with workplace("nspawn") as place:
+        small = bool(command)
+        root = roots.make_busybox(place / "root") if small else overlay(place, roots.debian())
+        daemon = Daemon(
+            *("systemd-nspawn", "--register=no", "--keep-unit", f"--machine={name}"),
+            *(f"--directory={root}", "--console=pipe"),
+            *(command or ("--boot",)),
+            log=place / "log",
+        )
+        try:
+            pid = daemon.wait_for(
+                lambda: next(iter(descendants(daemon.pid)), None), "nspawn's first process"
+            )
+            if command:
+                pid = child_running(daemon.pid, *command)
+            yield Made(name=name, engine="nspawn", handle=name, pid=pid)
+        finally:
+            daemon.stop(grace=20)
+            wait_until(lambda: not Path(f"/proc/{pid}").exists(), f"the end of {name}")
+
+
+def overlay(place: Path, lower: Path) -> Path:
+    """Mount a writable view of a root that must stay as it is; ``workplace`` unmounts it."""
+    for name in ("upper", "work", "root"):
+        (place / name).mkdir()
+    options = f"lowerdir={lower},upperdir={place}/upper,workdir={place}/work"
+    run("mount", "-t", "overlay", "overlay", "-o", options, place / "root")
+    return place / "root"
