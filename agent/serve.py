@@ -7,13 +7,14 @@ is. It reads counters and nothing else of the host: all that could block or hurt
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agent import wire
-from agent.exposition import Exposition
+from agent.exposition import Exposition, Options
 from agent.model import Snapshot
 from agent.supervisor import Supervisor
 from agent.web import WebServer, make_app
@@ -61,7 +62,18 @@ class State:
 def run(config: Config) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit code."""
     host = HostFS(config.path.procfs, config.path.sysfs, config.path.rootfs)
-    state = State(Exposition(host, config))
+    supervisor: Supervisor | None = None
+
+    def processes() -> dict[str, int]:
+        scout = supervisor.pid if supervisor is not None else None
+        return {"serve": os.getpid(), **({"scout": scout} if scout is not None else {})}
+
+    options = Options(
+        cadvisor_names=config.metrics.cadvisor_names,
+        max_series=config.containers.max_series,
+        retention=config.containers.retention,
+    )
+    state = State(Exposition(host, options, processes=processes))
     server = WebServer(config, make_app(state, config))
     server.bind()
     supervisor = Supervisor(config, state.receive)

@@ -76,6 +76,12 @@ class Supervisor:
             self._stopping.wait(wait)
 
     @property
+    def pid(self) -> int | None:
+        """The scout's number; None while there is none."""
+        child = self._child
+        return child.pid if child is not None else None
+
+    @property
     def stopped(self) -> bool:
         """It was told to stop."""
         return self._stopping.is_set()

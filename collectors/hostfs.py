@@ -15,14 +15,10 @@ import os
 import stat
 import threading
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from collectors.facts import FileId
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
 
@@ -159,25 +155,27 @@ class Dir:
 
     def read(self, relative: str, limit: int = READ_LIMIT) -> bytes:
         """Read a whole file of at most ``limit`` bytes."""
-        with self._errors(relative):
+        try:
             fd = self._open(relative, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
             try:
-                if self.confined and not stat.S_ISREG(os.fstat(fd).st_mode):
-                    raise Malformed(self.path(relative), "not a regular file")
+                self._check_regular(fd, relative)
                 return self._read_all(fd, relative, limit)
             finally:
                 os.close(fd)
+        except OSError as error:
+            raise self.translate(error, relative) from error
 
     def read_head(self, relative: str, limit: int) -> bytes:
         """Read at most the first ``limit`` bytes of a file that may be larger."""
-        with self._errors(relative):
+        try:
             fd = self._open(relative, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
             try:
-                if self.confined and not stat.S_ISREG(os.fstat(fd).st_mode):
-                    raise Malformed(self.path(relative), "not a regular file")
+                self._check_regular(fd, relative)
                 return os.read(fd, limit)
             finally:
                 os.close(fd)
+        except OSError as error:
+            raise self.translate(error, relative) from error
 
     def read_text(self, relative: str, limit: int = READ_LIMIT) -> str:
         """Read a file as UTF-8; bytes that are none become U+FFFD."""
@@ -185,7 +183,7 @@ class Dir:
 
     def readlink(self, relative: str) -> str:
         """Read where a symbolic link points to, without following it."""
-        with self._errors(relative):
+        try:
             if not self.confined:
                 return os.readlink(relative, dir_fd=self.fd)
             fd = self._open(relative, os.O_PATH | os.O_NOFOLLOW)
@@ -193,10 +191,12 @@ class Dir:
                 return os.readlink("", dir_fd=fd)
             finally:
                 os.close(fd)
+        except OSError as error:
+            raise self.translate(error, relative) from error
 
     def stat(self, relative: str = ".", *, follow: bool = True) -> os.stat_result:
         """Look at a path without reading it, stat(2)."""
-        with self._errors(relative):
+        try:
             if not self.confined:
                 return os.stat(relative, dir_fd=self.fd, follow_symlinks=follow)
             fd = self._open(relative, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
@@ -204,6 +204,8 @@ class Dir:
                 return os.fstat(fd)
             finally:
                 os.close(fd)
+        except OSError as error:
+            raise self.translate(error, relative) from error
 
     def file_id(self, relative: str = ".") -> FileId:
         """Give device and inode of what a path leads to."""
@@ -212,7 +214,7 @@ class Dir:
 
     def listdir(self, relative: str = ".", limit: int = LIST_LIMIT) -> list[str]:
         """Give the names in a directory, at most ``limit`` of them, in no order."""
-        with self._errors(relative):
+        try:
             fd = self._open(relative, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
             try:
                 names = []
@@ -224,16 +226,20 @@ class Dir:
                 return names
             finally:
                 os.close(fd)
+        except OSError as error:
+            raise self.translate(error, relative) from error
 
     def subdirectories(self, relative: str = ".") -> list[str]:
         """Give the names of the directories in a directory, symbolic links left out."""
-        with self._errors(relative):
+        try:
             fd = self._open(relative, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
             try:
                 with os.scandir(fd) as entries:
                     return [e.name for e in entries if e.is_dir(follow_symlinks=False)]
             finally:
                 os.close(fd)
+        except OSError as error:
+            raise self.translate(error, relative) from error
 
     def exists(self, relative: str) -> bool:
         """Say whether a path is there and may be looked at."""
@@ -248,13 +254,15 @@ class Dir:
 
         It is confined if this one is, or if asked for; a confined directory is a root of its own.
         """
-        with self._errors(relative):
+        try:
             fd = self._open(relative, os.O_PATH | os.O_DIRECTORY)
+        except OSError as error:
+            raise self.translate(error, relative) from error
         confine = self.confined if confined is None else confined
         return Dir(fd, self.path(relative), self._tally, confined=confine)
 
     def malformed(self, relative: str, why: str) -> Malformed:
-        """Count and give a ``Malformed`` for content that the caller could not parse."""
+        """Give a ``Malformed`` to be raised, and count it: for content that cannot be parsed."""
         error = Malformed(self.path(relative), why)
         self._tally.count(error)
         return error
@@ -263,6 +271,10 @@ class Dir:
         if self.confined:
             return openat2(self.fd, relative, flags, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
         return os.open(relative, flags | os.O_CLOEXEC, dir_fd=self.fd)
+
+    def _check_regular(self, fd: int, relative: str) -> None:
+        if self.confined and not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise self.malformed(relative, "not a regular file")
 
     def _read_all(self, fd: int, relative: str, limit: int) -> bytes:
         # /proc gives a page at a time and st_size 0, so read until nothing comes.
@@ -276,18 +288,8 @@ class Dir:
             chunks.append(data)
             size += len(data)
         if size > limit:
-            raise Malformed(self.path(relative), f"larger than {limit} bytes")
+            raise self.malformed(relative, f"larger than {limit} bytes")
         return b"".join(chunks)
-
-    @contextmanager
-    def _errors(self, relative: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise self.translate(error, relative) from error
-        except Malformed as error:
-            self._tally.count(error)
-            raise
 
     def translate(self, error: OSError, relative: str) -> HostReadError:
         """Turn an OSError into Gone, Denied or Malformed, and count it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from collectors.facts import CgroupLayout, CgroupMode
@@ -44,8 +45,12 @@ def read_layout(host: HostFS) -> CgroupLayout:
     return CgroupLayout(mode=mode, hierarchies=found)
 
 
+@lru_cache(maxsize=8192)
 def parse_cgroup(data: bytes) -> Mapping[str, str]:
-    """Parse /proc/<pid>/cgroup into path by controller; lines that make no sense are left out."""
+    """Parse /proc/<pid>/cgroup into path by controller; lines that make no sense are left out.
+
+    Processes of one cgroup share the answer.
+    """
     paths: dict[str, str] = {}
     for line in data.decode("utf-8", "surrogateescape").splitlines():
         _, first, rest = line.partition(":")

@@ -185,16 +185,18 @@ def parse_stat(data: bytes) -> Stat | None:
         return None
 
 
+_FIELD = re.compile(r"^(\w+):[ \t]*(.*)$", re.MULTILINE)
+
+
 def parse_status(data: bytes) -> dict[str, str]:
-    """Parse /proc/<pid>/status into its fields, proc_pid_status(5)."""
-    found: dict[str, str] = {}
-    for line in data.decode("utf-8", "replace").split("\n"):
-        key, colon, value = line.partition(":")
-        if colon:
-            # A second line of the same name would be a forged Name: the first is the kernel's,
-            # and Name itself is escaped by the kernel.
-            found.setdefault(key, value.strip())
-    return found
+    """Parse /proc/<pid>/status into its fields, proc_pid_status(5).
+
+    Of two lines of one name the first is the kernel's: the process's name stands in the very first
+    line, and the kernel escapes its line ends.
+    """
+    fields = _FIELD.findall(data.decode("utf-8", "replace"))
+    fields.reverse()
+    return dict(fields)
 
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
