@@ -1,0 +1,208 @@
+"""What the web server answers: the page for Prometheus, and pages for people without JavaScript."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agent.exposition import OPENMETRICS_TYPE, TEXT_TYPE, compressed
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.model import Snapshot
+
+log = logging.getLogger(__name__)
+
+Headers = list[tuple[str, str]]
+StartResponse = Callable[[str, Headers], object]
+
+_SLOT_SECONDS = 1.0
+"""How long a scrape waits for one of the others to end before it is turned away."""
+
+_SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-store"),
+)
+_NOTHING_ALLOWED = "default-src 'none'; frame-ancestors 'none'"
+
+_OK = "200 OK"
+_UNAVAILABLE = "503 Service Unavailable"
+
+
+class State(Protocol):
+    """What the pages show."""
+
+    @property
+    def ready(self) -> bool:
+        """The first full picture has been made."""
+
+    def snapshot(self) -> Snapshot:
+        """Give the newest picture."""
+
+    def metrics(self, openmetrics: bool) -> Iterator[bytes]:
+        """Give the page for Prometheus in pieces."""
+
+
+class App:
+    """The WSGI application, PEP 3333."""
+
+    def __init__(self, state: State, config: Config) -> None:
+        self._state = state
+        self._telemetry_path = config.web.telemetry_path
+        self._max_scrapes = config.web.max_requests
+        self._slots = threading.BoundedSemaphore(self._max_scrapes)
+
+    def __call__(
+        self, environ: Mapping[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer one request."""
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            allow = [("Allow", "GET, HEAD")]
+            return _text(start_response, "405 Method Not Allowed", headers=allow)
+        # WSGI gives bytes as latin-1, and the id of a container may be no UTF-8.
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "surrogateescape")
+        if path == self._telemetry_path:
+            return self._scrape(environ, start_response)
+        body = self._page(path, start_response)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else body
+
+    def _page(self, path: str, start_response: StartResponse) -> list[bytes]:
+        match path:
+            case "/":
+                # Here and not above: where nobody looks, the pages cost no memory.
+                from agent.page import front  # noqa: PLC0415
+
+                html = front(self._state.snapshot(), self._telemetry_path, ready=self._state.ready)
+                return _html(start_response, html)
+            case "/-/healthy":
+                return _text(start_response, _OK, "Tallyman is healthy.")
+            case "/-/ready" if self._state.ready:
+                return _text(start_response, _OK, "Tallyman is ready.")
+            case "/-/ready":
+                text = "The first full picture of this host is not there yet."
+                return _text(start_response, _UNAVAILABLE, text)
+        if path.startswith("/containers/"):
+            from agent.page import detail  # noqa: PLC0415
+
+            snapshot = self._state.snapshot()
+            found = snapshot.containers.get(path.removeprefix("/containers"))
+            if found is not None:
+                return _html(start_response, detail(found, snapshot))
+        return _text(start_response, "404 Not Found")
+
+    def _scrape(self, environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        openmetrics = accepts_openmetrics(environ.get("HTTP_ACCEPT", ""))
+        gzip = accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", ""))
+        headers = [
+            ("Content-Type", OPENMETRICS_TYPE if openmetrics else TEXT_TYPE),
+            ("Vary", "Accept, Accept-Encoding"),
+        ]
+        if gzip:
+            headers.append(("Content-Encoding", "gzip"))
+        if environ["REQUEST_METHOD"] == "HEAD":
+            _start(start_response, _OK, headers)
+            return []
+        if not self._slots.acquire(timeout=_SLOT_SECONDS):
+            log.warning("a scrape was turned away: %d are under way", self._max_scrapes)
+            text = f"{self._max_scrapes} scrapes are under way, and no more are taken on."
+            return _text(start_response, _UNAVAILABLE, text, headers=[("Retry-After", "1")])
+        try:
+            pieces = self._state.metrics(openmetrics)
+            if gzip:
+                pieces = compressed(pieces)
+        except BaseException:
+            self._slots.release()
+            raise
+        _start(start_response, _OK, headers)
+        return _Scrape(pieces, self._slots.release)
+
+
+class _Scrape:
+    """The pieces of a scrape; ``close``, which a WSGI server always calls, gives the slot back."""
+
+    def __init__(self, pieces: Iterator[bytes], release: Callable[[], None]) -> None:
+        self._pieces = pieces
+        self._release = release
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        """Let the next scrape in."""
+        self._release()
+
+
+def make_app(state: State, config: Config) -> App:
+    """Make the application that shows ``state``."""
+    return App(state, config)
+
+
+def accepts_openmetrics(accept: str) -> bool:
+    """Say whether a client would rather have OpenMetrics 1.0.0 than the text format 0.0.4.
+
+    What prometheus_client's chooser says for everything that scrapes in the wild. It is not used
+    itself because importing it takes 3 MB for this one bit, and because it ignores preferences
+    (``q=``) and promises versions that we do not write.
+    """
+    text = openmetrics = 0.0
+    for media, parameters, quality in _preferences(accept):
+        if media == "application/openmetrics-text":
+            if parameters.get("version", "1.0.0") == "1.0.0":
+                openmetrics = max(openmetrics, quality)
+        elif media in ("text/plain", "text/*", "*/*"):
+            text = max(text, quality)
+    return openmetrics > 0 and openmetrics >= text
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Say whether a client takes gzip, RFC 9110 section 12.5.3."""
+    found = {coding: quality for coding, _, quality in _preferences(accept_encoding)}
+    return found.get("gzip", found.get("*", 0.0)) > 0
+
+
+def _preferences(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    for part in header.split(","):
+        name, *rest = part.split(";")
+        pairs = (word.partition("=") for word in rest)
+        parameters = {key.strip().lower(): value.strip().strip('"') for key, _, value in pairs}
+        try:
+            quality = float(parameters.pop("q", "1"))
+        except ValueError:
+            quality = 0.0
+        yield name.strip().lower(), parameters, quality
+
+
+def _start(
+    start_response: StartResponse,
+    status: str,
+    headers: Iterable[tuple[str, str]],
+    policy: str = _NOTHING_ALLOWED,
+) -> None:
+    start_response(status, [*headers, ("Content-Security-Policy", policy), *_SECURITY_HEADERS])
+
+
+def _text(
+    start_response: StartResponse,
+    status: str,
+    text: str = "",
+    *,
+    headers: Iterable[tuple[str, str]] = (),
+) -> list[bytes]:
+    body = f"{text or status}\n".encode()
+    kind = ("Content-Type", "text/plain; charset=utf-8")
+    _start(start_response, status, [kind, ("Content-Length", str(len(body))), *headers])
+    return [body]
+
+
+def _html(start_response: StartResponse, html: str) -> list[bytes]:
+    from agent.page import CONTENT_SECURITY_POLICY  # noqa: PLC0415
+
+    body = html.encode()
+    kind = ("Content-Type", "text/html; charset=utf-8")
+    length = ("Content-Length", str(len(body)))
+    _start(start_response, _OK, [kind, length], CONTENT_SECURITY_POLICY)
+    return [body]

@@ -1,0 +1,251 @@
+"""What ``tallyman check`` says: what can be read on this host, what not, and what is lost by it."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.harmless import escape_bytes, line
+from agent.terminal import Cell, Column, Screen, table
+from collectors.facts import CgroupMode
+from collectors.hostfs import Denied, Gone, HostReadError
+from collectors.kernel.processes import parse_status
+
+if TYPE_CHECKING:
+    from agent.model import CollectorHealth, Snapshot
+    from collectors.hostfs import HostFS
+
+_INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
+_CAPABILITIES = {  # include/uapi/linux/capability.h
+    "CAP_DAC_READ_SEARCH": 2,
+    "CAP_SYS_PTRACE": 19,
+}
+
+_DESCRIPTORS_EACH = 14
+"""Most cgroup files that are kept open of one container; half of the limit is used for them."""
+
+_STATE_FOLDERS = (
+    ("var/lib/docker/containers", "Docker"),
+    ("var/lib/containers/storage", "podman and CRI-O"),
+    ("run/containerd", "containerd"),
+    ("run/runc", "runc"),
+    ("var/lib/lxc", "LXC"),
+    ("var/lib/incus", "Incus"),
+    ("var/lib/machines", "systemd-nspawn"),
+    ("etc/pve", "Proxmox"),
+    ("etc/vz/conf", "OpenVZ"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that the agent wants to read, and whether it can."""
+
+    name: str
+    good: bool
+    found: str
+    lost: str = ""
+    """What is not seen because of it."""
+    remedy: str = ""
+
+    def as_object(self) -> dict[str, object]:
+        """Give the object of ``check --json``."""
+        return {
+            "name": escape_bytes(self.name),
+            "ok": self.good,
+            "found": escape_bytes(self.found),
+            "lost": self.lost,
+            "remedy": self.remedy,
+        }
+
+
+def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
+    """Try everything. ``snapshot`` is what a scout saw just now; None: it saw nothing in time."""
+    checks = [
+        _privileges(host),
+        _processes(host, snapshot),
+        _confinement(host),
+        *_folders(host),
+        _descriptors(),
+    ]
+    if snapshot is None:
+        checks.append(
+            Check(
+                name="first look",
+                good=False,
+                found="the scout gave no answer in time",
+                lost="everything",
+                remedy="try again with --timeout=2m, and look at what it logs",
+            )
+        )
+        return checks
+    checks.insert(1, _pid_namespace(snapshot))
+    checks.insert(3, _cgroups(snapshot))
+    return checks + [_collector(health) for health in snapshot.collectors]
+
+
+def as_text(checks: list[Check], screen: Screen) -> Iterator[str]:
+    """Give the lines for people."""
+    heads = (Column("CHECK"), Column(""), Column("FOUND", 30))
+    rows = [
+        (
+            Cell(line(check.name)),
+            Cell("ok", "green") if check.good else Cell("LOST", "red"),
+            Cell(line(check.found)),
+        )
+        for check in checks
+    ]
+    lines = table(heads, rows, screen)
+    yield lines[0]
+    for check, text in zip(checks, lines[1:], strict=True):
+        yield text
+        if not check.good:
+            yield from screen.wrap(f"lost: {check.lost}", "    ")
+            yield from screen.wrap(f"to do: {check.remedy}", "    ")
+    lost = sum(not check.good for check in checks)
+    yield ""
+    yield f"{lost} of {len(checks)} checks failed." if lost else "Everything can be read."
+
+
+def _privileges(host: HostFS) -> Check:
+    try:
+        status = parse_status(host.proc.read("self/status", 65536))
+        held = int(status.get("CapEff", "0"), 16)
+    except (HostReadError, ValueError):
+        held = 0
+    missing = [name for name, bit in _CAPABILITIES.items() if not held >> bit & 1]
+    who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
+    if not missing:
+        return Check(name="privileges", good=True, found=f"{who}, {' and '.join(_CAPABILITIES)}")
+    return Check(
+        name="privileges",
+        good=False,
+        found=f"{who}, without {' and '.join(missing)}",
+        lost="binaries, namespaces and files of other users' processes: their containers are "
+        "known from cgroups and engines alone, often with the verdict unknown",
+        remedy=f"run as root, or give {' and '.join(missing)}",
+    )
+
+
+def _pid_namespace(snapshot: Snapshot) -> Check:
+    found = snapshot.host.namespaces.pid
+    if found in (None, _INITIAL_PID_NAMESPACE):
+        return Check(name="pid namespace", good=True, found="the host's")
+    return Check(
+        name="pid namespace",
+        good=False,
+        found=f"one of its own ({found}): this is the inside of a container",
+        lost="every process, and so every container, outside of it",
+        remedy="run on the host, or in a container with --pid=host",
+    )
+
+
+def _processes(host: HostFS, snapshot: Snapshot | None) -> Check:
+    """Ask for the binaries of processes: the kernel answers as it does for all of the evidence."""
+    pids = ["1"]
+    if snapshot is not None:
+        containers = snapshot.containers.values()
+        pids += [str(c.init.pid) for c in containers if c.init is not None]
+    read = denied = 0
+    for pid in pids:
+        try:
+            # The link alone is read: to go where it leads could hang on a stranger's mount.
+            host.proc.readlink(f"{pid}/exe")
+            read += 1
+        except Denied:
+            denied += 1
+        except HostReadError:
+            continue
+    found = f"{read} of {read + denied} can be looked into (pid 1 and containers' first ones)"
+    # Some hardened hosts keep pid 1 alone from root; nothing hangs on that one.
+    if denied == 0 or (denied == 1 and len(pids) > 1 and read == len(pids) - 1):
+        return Check(name="processes", good=True, found=found)
+    return Check(
+        name="processes",
+        good=False,
+        found=found,
+        lost="the init, services and users axes of those containers",
+        remedy="run as root, or give CAP_SYS_PTRACE; in a container, also without its AppArmor "
+        "profile",
+    )
+
+
+def _cgroups(snapshot: Snapshot) -> Check:
+    layout = snapshot.host.cgroups
+    if layout.mode is not CgroupMode.NONE:
+        return Check(name="cgroups", good=True, found=f"cgroup {layout.mode}")
+    return Check(
+        name="cgroups",
+        good=False,
+        found="no cgroup hierarchy is mounted",
+        lost="CPU, memory, I/O and limits of every container",
+        remedy="mount /sys/fs/cgroup, or say where it is with --path.sysfs",
+    )
+
+
+def _confinement(host: HostFS) -> Check:
+    """Try openat2(2) on our own root, as it is used on the roots of containers."""
+    try:
+        with host.proc.open_dir("self/root/", confined=True) as root:
+            root.stat("/")
+    except HostReadError as error:
+        return Check(
+            name="confined reads",
+            good=False,
+            found=f"openat2 does not work: {error.why}",
+            lost="everything inside containers (os-release, accounts, packages): it is read "
+            "confined or not at all",
+            remedy="Linux 5.6 or newer, and a seccomp filter that knows openat2",
+        )
+    return Check(name="confined reads", good=True, found="openat2 works")
+
+
+def _folders(host: HostFS) -> Iterator[Check]:
+    for path, engine in _STATE_FOLDERS:
+        try:
+            host.root.listdir(path, limit=1)
+        except Gone:
+            continue
+        except HostReadError as error:
+            yield Check(
+                name=f"/{path}",
+                good=False,
+                found=error.why,
+                lost=f"names, images and stopped containers that {engine} keeps there",
+                remedy="run as root, or give CAP_DAC_READ_SEARCH",
+            )
+        else:
+            yield Check(name=f"/{path}", good=True, found="can be listed")
+
+
+def _descriptors(limits: Callable[[int], tuple[int, int]] = resource.getrlimit) -> Check:
+    _, hard = limits(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        return Check(name="descriptors", good=True, found="unlimited")
+    enough = hard // 2 // _DESCRIPTORS_EACH
+    # No loss, only cost: beyond, files are opened and closed again in each scrape.
+    found = f"{hard}: cgroup files of {enough} containers can stay open"
+    return Check(name="descriptors", good=True, found=found)
+
+
+def _collector(health: CollectorHealth) -> Check:
+    refused = f", {health.denied} reads denied" if health.denied else ""
+    refused += f", {health.malformed} malformed" if health.malformed else ""
+    if health.success:
+        number = f"{health.containers} container{'' if health.containers == 1 else 's'}"
+        return Check(
+            name=f"collector {health.name}",
+            good=True,
+            found=f"{number} in {health.duration_seconds:.2f} s{refused}",
+        )
+    return Check(
+        name=f"collector {health.name}",
+        good=False,
+        found=f"{line(health.error or 'failed')}{refused}",
+        lost="names, images and labels that only this engine knows, and its stopped containers; "
+        "running ones are still found from the kernel's side",
+        remedy=f"make it readable, or switch it off with --no-collector.{health.name}",
+    )

@@ -1,0 +1,268 @@
+"""What can be configured, and how it is read.
+
+The file is TOML, the flags have Prometheus's names, and a flag wins over the file. The commented
+example that documents every key is deploy/tallyman.toml.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agent.config.keys import BOOLEAN, ConfigError, Key, Reader, keys
+from agent.config.rules import Match, StyleRule
+from agent.config.sections import (
+    Containers,
+    Docker,
+    Inventory,
+    Log,
+    Lxc,
+    Metrics,
+    Openvz,
+    Paths,
+    Web,
+)
+from agent.metrics.model import GROUPS
+from agent.model import Style
+from collectors.contract import Options
+
+if TYPE_CHECKING:
+    from agent import exposition
+    from agent.classifier import Override
+
+__all__ = ["Config", "ConfigError", "Match", "StyleRule", "Web", "declared_keys", "load"]
+
+DEFAULT_FILE = "/etc/tallyman/tallyman.toml"
+"""Read when it exists and no other is named."""
+
+ENVIRONMENT = (
+    "DOCKER_HOST",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "CONTAINER_HOST",
+    "XDG_RUNTIME_DIR",
+)
+"""Variables that say where engines are, and that collectors may therefore see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A collector or a group of metrics that can be switched."""
+
+    name: str
+    help: str
+    default: bool = True
+
+
+_ENGINES = (
+    Switch("docker", "Docker daemons, through their API"),
+    Switch("podman", "podman, of root and of every user"),
+    Switch("containerd", "containerd and Kubernetes"),
+    Switch("crio", "CRI-O and Kubernetes"),
+    Switch("oci", "bundles of runc, crun and youki without an engine above them"),
+    Switch("lxc", "LXC"),
+    Switch("proxmox", "Proxmox"),
+    Switch("incus", "Incus and LXD"),
+    Switch("nspawn", "systemd-nspawn and machined"),
+    Switch("libvirt_lxc", "libvirt's LXC"),
+    Switch("openvz", "OpenVZ and Virtuozzo, through vzlist; and their metrics"),
+    Switch("sandboxes", "apptainer, bubblewrap, flatpak and their like"),
+)
+
+SWITCHES = {
+    switch.name: switch
+    for switch in (
+        *_ENGINES,
+        *(
+            Switch(group.name, f"metrics: {group.about}", group.default)
+            for group in GROUPS.values()
+            if group.name not in {engine.name for engine in _ENGINES}
+        ),
+    )
+}
+"""Everything that ``--[no-]collector.NAME`` switches: readers of engines, and groups of metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All that an operator said, checked; it can be pickled for the process that reads the host."""
+
+    web: Web = field(default_factory=Web)
+    path: Paths = field(default_factory=Paths)
+    log: Log = field(default_factory=Log)
+    inventory: Inventory = field(default_factory=Inventory)
+    containers: Containers = field(default_factory=Containers)
+    metrics: Metrics = field(default_factory=Metrics)
+    docker: Docker = field(default_factory=Docker)
+    openvz: Openvz = field(default_factory=Openvz)
+    lxc: Lxc = field(default_factory=Lxc)
+    switches: Mapping[str, bool] = field(
+        default_factory=lambda: {name: switch.default for name, switch in SWITCHES.items()}
+    )
+    style_rules: tuple[StyleRule, ...] = ()
+    file: str = ""
+    """The file that was read; empty where there was none."""
+    flags: Mapping[str, object] = field(default_factory=dict)
+    """What the command line said, to be laid over the file again when that is read again."""
+
+    def enabled(self, name: str) -> bool:
+        """Say whether a collector or group of metrics is switched on; raises KeyError."""
+        return self.switches[name]
+
+    def options(self, environment: Mapping[str, str] = os.environ) -> Options:
+        """Give what collectors need to know."""
+        return Options(
+            docker_hosts=self.docker.hosts,
+            docker_timeout=self.docker.timeout,
+            vzlist_command=self.openvz.vzlist_command,
+            vzlist_file=self.openvz.vzlist_file,
+            lxc_paths=self.lxc.paths,
+            environment={name: environment[name] for name in ENVIRONMENT if name in environment},
+        )
+
+    def page(self) -> exposition.Options:
+        """Give what the page of metrics holds."""
+        from agent import exposition  # noqa: PLC0415 - only serve makes pages
+
+        return exposition.Options(
+            groups=frozenset(name for name in GROUPS if self.enabled(name)),
+            cadvisor_names=self.metrics.cadvisor_names,
+            container_labels=self.metrics.container_labels,
+            max_series=self.containers.max_series,
+            retention=self.containers.retention,
+        )
+
+    def overrides(self) -> tuple[Override, ...]:
+        """Give the rules that set a style, as the classifier knows them."""
+        from agent.classifier import Override  # noqa: PLC0415 - only the scout classifies
+
+        return tuple(
+            Override(
+                style=Style(rule.style),
+                engine=rule.engine,
+                name=rule.name,
+                image=rule.image,
+                labels=dict(rule.labels),
+            )
+            for rule in self.style_rules
+        )
+
+
+SECTIONS: Mapping[str, type] = {
+    "web": Web,
+    "path": Paths,
+    "log": Log,
+    "inventory": Inventory,
+    "containers": Containers,
+    "metrics": Metrics,
+}
+COLLECTOR_SECTIONS: Mapping[str, type] = {"docker": Docker, "openvz": Openvz, "lxc": Lxc}
+"""Sections [collector.NAME] that have keys besides ``enabled``."""
+
+
+def declared_keys() -> Iterator[tuple[str, Key]]:
+    """Give every key with its dotted path, but for the lists of rules."""
+    for name, section in SECTIONS.items():
+        for field_name, declared in keys(section).items():
+            yield f"{name}.{field_name}", declared
+    for switch in SWITCHES.values():
+        yield (
+            f"collector.{switch.name}.enabled",
+            Key(BOOLEAN, switch.help, f"--collector.{switch.name}"),
+        )
+        for field_name, declared in keys(COLLECTOR_SECTIONS.get(switch.name, Switch)).items():
+            yield f"collector.{switch.name}.{field_name}", declared
+
+
+def load(file: str | None = None, flags: Mapping[str, object] | None = None) -> Config:
+    """Read the configuration: defaults, then the file, then the flags (dotted path to value).
+
+    ``file`` None is ``DEFAULT_FILE`` if that exists, an empty one is none. Raises ``ConfigError``
+    with everything that is wrong.
+    """
+    if file is None:
+        file = DEFAULT_FILE if os.path.exists(DEFAULT_FILE) else ""
+    flags = dict(flags or {})
+    from_file = Reader(file)
+    config = Config(file=file, flags=flags)
+    if file:
+        config = _apply(config, _parse(file), from_file)
+    from_flags = _FlagReader()
+    config = _apply(config, _nest(flags), from_flags)
+    problems = from_file.problems + from_flags.problems
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+class _FlagReader(Reader):
+    def problem(self, where: str, what: str) -> None:
+        flag = next(declared.flag for path, declared in declared_keys() if path == where)
+        super().problem(flag, what)
+
+
+def _parse(file: str) -> dict[str, Any]:
+    # Only read where there is a file, and only once.
+    import tomllib  # noqa: PLC0415
+
+    try:
+        with open(file, "rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(
+            [f"{file}: {error.strerror}; name a readable file with --config.file"]
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{file}: not TOML: {error}"]) from error
+
+
+def _nest(flags: Mapping[str, object]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for path, value in flags.items():
+        *tables, name = path.split(".")
+        table = document
+        for part in tables:
+            table = table.setdefault(part, {})
+        table[name] = value
+    return document
+
+
+def _apply(config: Config, document: Mapping[str, Any], reader: Reader) -> Config:
+    top = reader.table(document, "", (*SECTIONS, "collector", "style_rule"))
+    changes: dict[str, Any] = {
+        name: reader.section(getattr(config, name), top[name], name)
+        for name in SECTIONS
+        if name in top
+    }
+    switches = dict(config.switches)
+    for name, table in reader.table(top.get("collector", {}), "collector", SWITCHES).items():
+        where = f"collector.{name}"
+        section = COLLECTOR_SECTIONS.get(name)
+        own = keys(section) if section else {}
+        values = reader.table(table, where, ("enabled", *own))
+        if "enabled" in values:
+            on = reader.value(Key(BOOLEAN, ""), values.pop("enabled"), f"{where}.enabled")
+            switches[name] = switches[name] if on is None else on
+        if section:
+            changes[name] = reader.section(getattr(config, name), values, where)
+    changes["switches"] = switches
+    if "style_rule" in top:
+        changes["style_rules"] = tuple(_style_rules(top["style_rule"], reader))
+    return dataclasses.replace(config, **changes)
+
+
+def _style_rules(entries: object, reader: Reader) -> Iterator[StyleRule]:
+    if not isinstance(entries, list):
+        reader.problem("style_rule", "must be a list of tables, each headed [[style_rule]]")
+        return
+    for number, entry in enumerate(entries, 1):
+        where = f"style_rule {number}"
+        rule = reader.section(StyleRule(), entry, where)
+        if isinstance(entry, Mapping) and "style" not in entry:
+            reader.problem(where, 'must say which: style = "app" or style = "system"')
+        if not rule.names_something:
+            reader.problem(where, "must name engine, name, image or labels")
+        yield rule

@@ -1,0 +1,198 @@
+"""How configuration is read: keys declared on dataclasses, values from TOML and from flags.
+
+A key is declared once, with ``key(...)`` on a field of a section (a frozen dataclass): its
+default, what it may be, its flag and its help. Whatever is wrong is collected, so that a person
+sees all of it at once, and each problem says where it stands and what would be right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from agent.harmless import line
+
+Section = TypeVar("Section")
+
+_DURATION = re.compile(
+    r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?(?:(?P<ms>\d+)ms)?"
+)
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+class ConfigError(Exception):
+    """The configuration is wrong. ``problems`` has one line each, with what would be right."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a value may be. ``check`` gives it as the program uses it, or raises ValueError."""
+
+    check: Callable[[Any], Any]
+    from_flag: Callable[[str], Any] = str
+    """Turns a flag's text into what TOML would have given."""
+    repeated: bool = False
+    """The flag may be given several times, each adds a value."""
+    metavar: str = "TEXT"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is declared of one key, beside its default."""
+
+    kind: Kind
+    help: str
+    flag: str = ""
+    """Empty: this key has no flag and is set in the file alone."""
+
+
+def key(default: Any, kind: Kind, help_text: str, *, flag: str = "") -> Any:
+    """Declare a key as a field of a section."""
+    metadata = {"key": Key(kind, help_text, flag)}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def keys(section: type) -> dict[str, Key]:
+    """Give the keys that a section declares, by name."""
+    return {
+        field.name: field.metadata["key"]
+        for field in dataclasses.fields(section)
+        if "key" in field.metadata
+    }
+
+
+class Reader:
+    """Reads values of one source (a file, or the flags) and collects what is wrong with them."""
+
+    def __init__(self, source: str = "") -> None:
+        self._source = f"{source}: " if source else ""
+        self.problems: list[str] = []
+
+    def problem(self, where: str, what: str) -> None:
+        """Note that ``where`` is wrong, and how."""
+        self.problems.append(f"{self._source}{where}: {what}")
+
+    def section(self, current: Section, table: object, where: str) -> Section:
+        """Give ``current`` with the values of ``table``; what is wrong keeps its old value."""
+        declared = keys(type(current))
+        changes = {
+            name: checked
+            for name, value in self.table(table, where, declared).items()
+            if (checked := self.value(declared[name], value, f"{where}.{name}")) is not None
+        }
+        return dataclasses.replace(current, **changes) if changes else current  # type: ignore[type-var]
+
+    def table(self, value: object, where: str, known: Iterable[str]) -> dict[str, Any]:
+        """Give the entries of a TOML table whose keys are known; others are problems."""
+        if not isinstance(value, Mapping):
+            self.problem(where, f"must be a table [{where}], not {_show(value)}")
+            return {}
+        known = tuple(known)
+        for name in value:
+            if name not in known:
+                path = f"{where}.{line(name)}" if where else line(name)
+                self.problem(path, unknown(name, known, "key"))
+        return {name: entry for name, entry in value.items() if name in known}
+
+    def value(self, declared: Key, value: object, where: str) -> Any:
+        """Give a checked value, or None when it is wrong."""
+        try:
+            return declared.kind.check(value)
+        except ValueError as error:
+            scalar = isinstance(value, str | int | float)
+            self.problem(where, f"{error}, not {_show(value)}" if scalar else str(error))
+            return None
+
+
+def unknown(name: str, known: Iterable[str], what: str) -> str:
+    """Say that a name is not known, and which one was probably meant."""
+    known = tuple(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f'unknown {what}; did you mean "{close[0]}"?'
+    return f"unknown {what}; there are: {', '.join(known)}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError('must be text in quotes, such as "…"')
+
+
+def _boolean(value: Any) -> bool:
+    if value is not True and value is not False:
+        raise ValueError("must be true or false")
+    return value is True
+
+
+def _duration(value: Any) -> float:
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if not found or not value:
+        raise ValueError('must be a time with its unit in quotes, such as "90s", "5m" or "1h30m"')
+    return sum(_SECONDS[unit] * int(number) for unit, number in found.groupdict("0").items())
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError('must be a list of texts, such as ["…", "…"]')
+    return tuple(value)
+
+
+def _whole_number(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text  # the check says what would be right
+
+
+def _show(value: object) -> str:
+    return line(f'"{value}"' if isinstance(value, str) else str(value).lower(), 60)
+
+
+TEXT = Kind(_text)
+BOOLEAN = Kind(_boolean, metavar="")
+TEXTS = Kind(_texts, repeated=True)
+
+
+def choice(*choices: str) -> Kind:
+    """Declare one of a few words."""
+
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise ValueError("must be " + " or ".join(f'"{word}"' for word in choices))
+        return str(value)
+
+    return Kind(check, metavar="|".join(choices))
+
+
+def count(least: int = 0) -> Kind:
+    """Declare a whole number of at least ``least``."""
+
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"must be a whole number, at least {least}")
+        return value
+
+    return Kind(check, _whole_number, metavar="NUMBER")
+
+
+def duration(least: float) -> Kind:
+    """Declare a time in Prometheus's notation, of at least ``least`` seconds."""
+
+    def check(value: Any) -> float:
+        seconds = _duration(value)
+        if seconds < least:
+            raise ValueError(f'must be at least "{least:g}s"')
+        return seconds
+
+    return Kind(check, metavar="TIME")

@@ -1,0 +1,224 @@
+"""The sections of the file: each key once, with its default, its flag and its help."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from agent.config.keys import BOOLEAN, TEXT, TEXTS, Kind, choice, count, duration, key
+from agent.config.rules import MATCHES, Described, Match
+
+DEFAULT_ADDRESS = "127.0.0.1:10060"
+"""Loopback, as nobody has said yet who may look. The port: 9100 to 9999, where exporters live by
+Prometheus's list of default port allocations, is fully given away, so this one lies in the list's
+continuation from 10000, where neither that list nor IANA has an entry."""
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Split ``host:port``, ``[v6]:port`` or ``:port`` (all addresses); raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    # Digits of other scripts are digits to isdigit(), and five of them are enough.
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError('must be an address and a port, such as "127.0.0.1:10060"')
+    if ":" in host and not bracketed:
+        raise ValueError('must have its IPv6 address in brackets, such as "[::1]:10060"')
+    return host[1:-1] if bracketed else host, int(port)
+
+
+def _address(value: Any) -> str:
+    text: str = TEXT.check(value)
+    parse_address(text)
+    return text
+
+
+def _directory(value: Any) -> str:
+    text: str = TEXT.check(value)
+    if not text.startswith("/"):
+        raise ValueError("must be an absolute path")
+    return text
+
+
+def _file_path(value: Any) -> str:
+    text: str = TEXT.check(value)
+    return _directory(text) if text else text
+
+
+def _telemetry_path(value: Any) -> str:
+    text: str = TEXT.check(value)
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", text) or text.startswith(("/-/", "/containers/")):
+        raise ValueError('must be a path such as "/metrics", not below /-/ or /containers/')
+    return text
+
+
+def _command(value: Any) -> tuple[str, ...]:
+    words: tuple[str, ...] = TEXTS.check(value)
+    return words
+
+
+ADDRESS = Kind(_address, metavar="HOST:PORT")
+DIRECTORY = Kind(_directory, metavar="DIRECTORY")
+FILE_PATH = Kind(_file_path, metavar="FILE")
+TELEMETRY_PATH = Kind(_telemetry_path, metavar="PATH")
+COMMAND = Kind(_command, shlex.split, metavar="COMMAND")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """The web server."""
+
+    listen_address: str = key(
+        DEFAULT_ADDRESS,
+        ADDRESS,
+        "address to listen on; without a host (:10060) on all addresses",
+        flag="--web.listen-address",
+    )
+    telemetry_path: str = key(
+        "/metrics", TELEMETRY_PATH, "where Prometheus scrapes", flag="--web.telemetry-path"
+    )
+    max_requests: int = key(
+        8, count(1), "scrapes that are answered at the same time", flag="--web.max-requests"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Where the host is mounted, for an agent that runs in a container itself."""
+
+    procfs: str = key("/proc", DIRECTORY, "the host's /proc", flag="--path.procfs")
+    sysfs: str = key("/sys", DIRECTORY, "the host's /sys", flag="--path.sysfs")
+    rootfs: str = key("/", DIRECTORY, "the host's root filesystem", flag="--path.rootfs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What the agent says about itself, on standard error."""
+
+    level: str = key(
+        "info",
+        choice("debug", "info", "warning", "error"),
+        "least severity that is logged",
+        flag="--log.level",
+    )
+    format: str = key("text", choice("text", "json"), "how a line looks", flag="--log.format")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """How the picture of the host is kept up to date, beside the events that engines send."""
+
+    full_interval: float = key(
+        60.0,
+        duration(1),
+        "time between two full reconciliations",
+        flag="--inventory.full-interval",
+    )
+    poll_interval: float = key(
+        5.0,
+        duration(0.2),
+        "time between two light passes, which find what sends no event",
+        flag="--inventory.poll-interval",
+    )
+    deadline: float = key(
+        30.0,
+        duration(1),
+        "time after which the process that reads the host is taken for hung and started anew",
+        flag="--inventory.deadline",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Containers:
+    """Which containers are shown, and how many at most."""
+
+    include: tuple[Match, ...] = key((), MATCHES, "only containers that fit one of these")
+    exclude: tuple[Match, ...] = key((), MATCHES, "no containers that fit one of these")
+    max: int = key(
+        5000,
+        count(1),
+        "most containers; tallyman_dropped_containers says how many more there are",
+        flag="--containers.max",
+    )
+    max_series: int = key(
+        500_000, count(1000), "most series on a page of metrics", flag="--containers.max-series"
+    )
+    retention: float = key(
+        300.0,
+        duration(0),
+        "time that a removed container is remembered with its last state",
+        flag="--containers.retention",
+    )
+    max_retained: int = key(
+        1000, count(), "most removed containers to remember", flag="--containers.max-retained"
+    )
+
+    def admits(self, container: Described) -> bool:
+        """Say whether a container is to be shown."""
+        if self.include and not any(match.matches(container) for match in self.include):
+            return False
+        return not any(match.matches(container) for match in self.exclude)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """What the page of metrics holds."""
+
+    cadvisor_names: bool = key(
+        default=True,
+        kind=BOOLEAN,
+        help_text="cAdvisor's container_ series; without them where a kubelet serves them already",
+        flag="--cadvisor-names",
+    )
+    container_labels: tuple[str, ...] = key(
+        (),
+        TEXTS,
+        "label of containers that becomes container_label_… on each container_ series",
+        flag="--metrics.container-label",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Docker:
+    """Docker daemons."""
+
+    hosts: tuple[str, ...] = key(
+        (),
+        TEXTS,
+        "endpoint besides those found and DOCKER_HOST, such as unix:///srv/docker.sock",
+        flag="--collector.docker.host",
+    )
+    timeout: float = key(
+        3.0,
+        duration(0.1),
+        "time that a daemon may take for one answer",
+        flag="--collector.docker.timeout",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Openvz:
+    """OpenVZ and Virtuozzo."""
+
+    vzlist_command: tuple[str, ...] = key(
+        (),
+        COMMAND,
+        "what to run instead of vzlist, for instance through sudo",
+        flag="--collector.openvz.vzlist-command",
+    )
+    vzlist_file: str = key(
+        "",
+        FILE_PATH,
+        "file with the output of vzlist, where the agent cannot run it",
+        flag="--collector.openvz.vzlist-file",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lxc:
+    """LXC."""
+
+    paths: tuple[str, ...] = key(
+        (), TEXTS, "lxcpath besides those found", flag="--collector.lxc.path"
+    )

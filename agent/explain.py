@@ -1,0 +1,199 @@
+"""What ``tallyman explain`` says of one container: the verdict and everything that led to it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from agent import phrases
+from agent.harmless import escape_bytes, line
+from agent.listing import STYLE_COLOURS, as_object
+from agent.model import Axis, Container, Evidence, LookAlike, Style
+
+if TYPE_CHECKING:
+    from agent.model import Finding, Snapshot
+    from agent.terminal import Screen
+
+_HALF = 20
+"""Columns of half a bar."""
+
+_LEAST_PREFIX = 2
+
+
+def find(snapshot: Snapshot, wanted: str) -> list[Container]:
+    """Give the containers that ``wanted`` names; the first way in which any fits decides.
+
+    The ways: id, name, the engine's id, pid of the first process, and the beginning of the
+    engine's id. More than one means that ``wanted`` is ambiguous.
+    """
+    containers = list(snapshot.containers.values())
+    ways = (
+        [c for c in containers if c.id == wanted],
+        [c for c in containers if c.name == wanted],
+        [c for c in containers if c.engine_id == wanted],
+        [c for c in containers if c.init is not None and str(c.init.pid) == wanted],
+        [c for c in containers if len(wanted) >= _LEAST_PREFIX and c.engine_id.startswith(wanted)],
+    )
+    return next((found for found in ways if found), [])
+
+
+def find_look_alikes(snapshot: Snapshot, wanted: str) -> list[LookAlike]:
+    """Give what ``wanted`` names among that which is not a container."""
+    return [
+        other
+        for other in snapshot.look_alikes
+        if wanted in (other.name, other.cgroup) or str(other.pid) == wanted
+    ]
+
+
+def suggestion(snapshot: Snapshot, wanted: str) -> str:
+    """Give the name that was probably meant, or nothing."""
+    names = [phrases.title(container) for container in snapshot.containers.values()]
+    return next(iter(difflib.get_close_matches(wanted, names, n=1)), "")
+
+
+def as_text(container: Container, snapshot: Snapshot, screen: Screen) -> Iterator[str]:
+    """Give the lines for people."""
+    verdict = container.verdict
+    sentence, *more = screen.wrap(phrases.verdict(container), "")
+    yield screen.paint("bold", sentence)
+    yield from (screen.paint("bold", part) for part in more)
+    for fact in _facts(container, snapshot):
+        yield from screen.wrap(fact, "")
+    if verdict.axes:
+        yield ""
+        yield f"{'':12}{'app':<{_HALF}} {'system':>{_HALF}}"
+        for axis in Axis:
+            yield _bar(axis, verdict.axes.get(axis), screen)
+    yield from _all_evidence(container, screen)
+    if container.findings:
+        yield from _head("Findings", screen)
+        for finding in container.findings:
+            yield from _finding(finding, screen)
+    if verdict.unseen:
+        yield from _head("Could not be seen", screen)
+        for sentence in verdict.unseen:
+            yield from screen.wrap(line(sentence), "  ")
+
+
+def look_alike_text(other: LookAlike, screen: Screen) -> Iterator[str]:
+    """Say why something is not a container."""
+    yield screen.paint("bold", f"{line(other.name)} is not a container ({line(other.kind)}).")
+    yield from screen.wrap(line(other.reason), "")
+    places = [f"pid {other.pid}"] if other.pid is not None else []
+    places += [f"cgroup {line(other.cgroup)}"] if other.cgroup else []
+    if places:
+        yield ", ".join(places)
+
+
+def as_json_object(container: Container) -> dict[str, object]:
+    """Give the object of ``explain --json``: that of ``ls --json``, and why."""
+    verdict = container.verdict
+    return as_object(container) | {
+        "verdict": phrases.verdict(container),
+        "axes": {axis.value: round(score, 4) for axis, score in verdict.axes.items()},
+        "evidence": [
+            {
+                "axis": piece.axis.value,
+                "rule": piece.rule,
+                "weight": piece.weight,
+                "sentence": escape_bytes(piece.sentence),
+                "source": escape_bytes(piece.source),
+            }
+            for piece in verdict.evidence
+        ],
+        "findings": [_finding_object(finding) for finding in container.findings],
+        "unseen": [escape_bytes(sentence) for sentence in verdict.unseen],
+        "override": escape_bytes(verdict.override),
+    }
+
+
+def _finding_object(finding: Finding) -> dict[str, str]:
+    kind = phrases.finding_kind(finding)
+    found = {"name": finding.name, "sentence": escape_bytes(finding.sentence)}
+    if kind is not None:
+        found |= {
+            "title": kind.title,
+            "means": kind.means,
+            "matters": kind.matters,
+            "advice": kind.advice,
+        }
+    return found
+
+
+def _facts(container: Container, snapshot: Snapshot) -> Iterator[str]:
+    words = [line(container.engine)]
+    if container.image:
+        words.append(line(container.image))
+    words.append(phrases.state(container))
+    since = container.started or container.created
+    if since:
+        words.append(f"for {phrases.long_age(max(0.0, snapshot.as_of - since))}")
+    if container.init is not None:
+        words.append(f"pid {container.init.pid}")
+    yield ", ".join(words) + "."
+    yield f"id {line(container.id)}"
+    parent = snapshot.containers.get(container.parent_id)
+    if parent is not None:
+        yield f"It runs inside {phrases.title(parent)}."
+    inside = [c for c in snapshot.containers.values() if c.parent_id == container.id]
+    if inside:
+        yield "Inside it: " + ", ".join(phrases.title(child) for child in inside) + "."
+    if container.role:
+        yield f"Its role is {line(container.role)}: it is left out of density."
+
+
+def _bar(axis: Axis, score: float | None, screen: Screen) -> str:
+    full, empty, middle = ("█", "·", "│") if screen.unicode else ("#", ".", "|")
+    if score is None:
+        # Not "0": nothing was seen that speaks on this axis.
+        return f"  {axis.value:<10}{empty * _HALF}{middle}{empty * _HALF}"
+    cells = min(_HALF, round(abs(score) * _HALF))
+    style = Style.SYSTEM if score > 0 else Style.APP
+    filled = screen.paint(STYLE_COLOURS[style], full * cells)
+    rest = empty * (_HALF - cells)
+    left, right = (empty * _HALF, filled + rest) if score > 0 else (rest + filled, empty * _HALF)
+    return f"  {axis.value:<10}{left}{middle}{right} {score:+.2f}"
+
+
+def _all_evidence(container: Container, screen: Screen) -> Iterator[str]:
+    pieces = sorted(container.verdict.evidence, key=lambda piece: -abs(piece.weight))
+    app = [piece for piece in pieces if piece.weight < 0]
+    system = [piece for piece in pieces if piece.weight > 0]
+    match container.verdict.style:
+        case Style.APP:
+            parts = (("Evidence for app-style", app), ("Evidence against", system))
+        case Style.SYSTEM:
+            parts = (("Evidence for system-style", system), ("Evidence against", app))
+        case Style.UNKNOWN:
+            parts = (("Evidence for app-style", app), ("Evidence for system-style", system))
+    for head, some in parts:
+        if some:
+            yield from _head(head, screen)
+            yield from _evidence(some, screen)
+
+
+def _evidence(pieces: Sequence[Evidence], screen: Screen) -> Iterator[str]:
+    for piece in pieces:
+        lead = f"  {piece.weight:+5.2f}  {piece.axis.value:<10}  "
+        text = line(piece.sentence)
+        first, *rest = screen.wrap(text, " " * len(lead))
+        yield lead + first[len(lead) :]
+        yield from rest
+        if piece.source:
+            yield " " * len(lead) + screen.paint("dim", f"read from {line(piece.source)}")
+
+
+def _head(text: str, screen: Screen) -> Iterator[str]:
+    yield ""
+    yield screen.paint("bold", text)
+
+
+def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
+    kind = phrases.finding_kind(finding)
+    head = screen.paint("yellow", line(finding.name))
+    yield f"  {head}  {line(finding.sentence)}" if kind is None else f"  {head}  {kind.title}"
+    if kind is not None:
+        for text in (line(finding.sentence), kind.means, kind.matters, f"To do: {kind.advice}"):
+            yield from screen.wrap(text, "    ")

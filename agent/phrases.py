@@ -1,0 +1,93 @@
+"""How things are said to people: ages, scores, and verdicts as sentences. The same everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.harmless import line
+from agent.model import Style
+
+if TYPE_CHECKING:
+    from agent.classifier import FindingKind
+    from agent.model import Container, Finding
+
+_UNITS = ((86400.0, "d", "day"), (3600.0, "h", "hour"), (60.0, "m", "minute"), (1.0, "s", "second"))
+
+_MADE_FOR = {
+    Style.APP: "an engine made for applications",
+    Style.SYSTEM: "an engine made for systems",
+}
+_IS = {Style.APP: "a single application", Style.SYSTEM: "a small server of its own"}
+
+
+def age(seconds: float | None) -> str:
+    """Give a time span in its largest unit: ``3d``; nothing for one that is not known."""
+    if seconds is None:
+        return ""
+    for size, letter, _ in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds / size)}{letter}"
+    return "0s"
+
+
+def long_age(seconds: float) -> str:
+    """Give a time span in words: ``3 days``."""
+    for size, _, word in _UNITS:
+        if seconds >= size:
+            number = int(seconds / size)
+            return f"{number} {word}{'' if number == 1 else 's'}"
+    return "less than a second"
+
+
+def size(number: float) -> str:
+    """Give a size in bytes with a binary unit: ``1.5 GiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
+
+
+def percent(ratio: float) -> str:
+    """Give a ratio of 0 to 1 as whole percents; rounding never makes it certain."""
+    return f"{min(99, round(ratio * 100)) if ratio < 1 else 100} %"
+
+
+def title(container: Container) -> str:
+    """Give a container's name, or what stands for it where it has none."""
+    return line(container.name or container.engine_id[:12] or container.id)
+
+
+def state(container: Container) -> str:
+    """Give a container's state in one word."""
+    return "removed" if container.gone else container.state.value
+
+
+def verdict(container: Container) -> str:
+    """Give the verdict in one sentence."""
+    name, engine = title(container), line(container.engine)
+    found, expected = container.verdict, container.expected_style
+    if found.override:
+        rule = line(found.override)
+        return f"{name} is {found.style}-style because your configuration says so ({rule})."
+    if found.style is Style.UNKNOWN:
+        return f"{name} could not be judged: too little of it could be seen."
+    figures = f"score {found.score:+.2f}, confidence {percent(found.confidence)}"
+    what = f"{found.style}-style: {_IS[found.style]}"
+    if expected is Style.UNKNOWN:
+        return f"{name} is {what} ({figures})."
+    if expected is found.style:
+        return f"{name} is {what}, in {_MADE_FOR[expected]} ({engine}; {figures})."
+    if container.mismatch:
+        return f"{name} is {what}, although in {_MADE_FOR[expected]} ({engine}; {figures})."
+    return (
+        f"{name} looks {what}, although in {_MADE_FOR[expected]}, but that is not sure "
+        f"({engine}; {figures})."
+    )
+
+
+def finding_kind(finding: Finding) -> FindingKind | None:
+    """Give what a finding means for any container; None for one that is not in the catalogue."""
+    from agent.classifier import CATALOGUE  # noqa: PLC0415 - the rules, which lists do without
+
+    return next((kind for kind in CATALOGUE if kind.name == finding.name), None)

@@ -1,0 +1,140 @@
+"""What a terminal can show: its width, its colours, and text that fits in a column."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+_CODES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "magenta": "35",
+    "cyan": "36",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """Where output goes, and what it can show there."""
+
+    width: int | None = None
+    """Columns; None where nothing has to fit, as in a pipe."""
+    colour: bool = False
+    unicode: bool = True
+
+    @classmethod
+    def of(cls, stream: TextIO, environment: Mapping[str, str] = os.environ) -> Screen:
+        """Look at a stream: colour and a width only on a terminal, NO_COLOR (no-color.org)."""
+        encoding = (stream.encoding or "ascii").lower()
+        terminal = stream.isatty()
+        return cls(
+            width=shutil.get_terminal_size((100, 24)).columns if terminal else None,
+            colour=terminal
+            and not environment.get("NO_COLOR")
+            and environment.get("TERM", "") not in ("", "dumb"),
+            unicode=encoding.startswith("utf"),
+        )
+
+    def paint(self, colour: str, text: str) -> str:
+        """Give the text in a colour, where there are colours."""
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.colour and colour else text
+
+    def wrap(self, text: str, indent: str) -> list[str]:
+        """Break a sentence into indented lines that fit."""
+        if self.width is None or columns(indent + text) <= self.width:
+            return [indent + text]
+        room = max(20, self.width - len(indent))
+        lines = [""]
+        for word in text.split(" "):
+            if lines[-1] and columns(lines[-1]) + 1 + columns(word) > room:
+                lines.append(word)
+            else:
+                lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+        return [indent + part for part in lines]
+
+
+PLAIN = Screen()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One field of a table."""
+
+    text: str
+    colour: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its head, and the least width to which it may be cut (0: never)."""
+
+    head: str
+    least: int = 0
+    right: bool = False
+
+
+def columns(text: str) -> int:
+    """Give how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # noqa: PLC0415 - a megabyte of tables, for names that need it
+
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+def fit(text: str, width: int) -> str:
+    """Cut a text to a width, with an ellipsis where something is missing."""
+    if columns(text) <= width:
+        return text
+    kept = ""
+    for char in text:
+        if columns(kept + char) > width - 1:
+            break
+        kept += char
+    return kept + "…"
+
+
+def table(heads: Sequence[Column], rows: Sequence[Sequence[Cell]], screen: Screen) -> list[str]:
+    """Lay out a table; columns that may be cut share what the screen is too narrow by."""
+    widths = [
+        max([columns(head.head), *(columns(row[index].text) for row in rows)])
+        for index, head in enumerate(heads)
+    ]
+    if screen.width is not None:
+        _narrow(heads, widths, screen.width)
+    lines = [_row([Cell(head.head, "bold") for head in heads], heads, widths, screen)]
+    lines += [_row(row, heads, widths, screen) for row in rows]
+    return lines
+
+
+def _narrow(heads: Sequence[Column], widths: list[int], room: int) -> None:
+    excess = sum(widths) + 2 * (len(widths) - 1) - room
+    while excess > 0:
+        # The widest gives way first, until there is none left that may.
+        cuttable = [i for i, head in enumerate(heads) if head.least and widths[i] > head.least]
+        if not cuttable:
+            return
+        widest = max(cuttable, key=lambda i: widths[i])
+        widths[widest] -= 1
+        excess -= 1
+
+
+def _row(
+    cells: Sequence[Cell], heads: Sequence[Column], widths: Sequence[int], screen: Screen
+) -> str:
+    parts = []
+    for cell, head, width in zip(cells, heads, widths, strict=True):
+        text = fit(cell.text, width)
+        padding = " " * (width - columns(text))
+        painted = screen.paint(cell.colour, text)
+        parts.append(padding + painted if head.right else painted + padding)
+    return "  ".join(parts).rstrip()

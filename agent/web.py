@@ -1,0 +1,97 @@
+"""The web server: binds at once, answers from a bounded number of threads, stops cleanly."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from agent.app import make_app
+from agent.config.sections import parse_address
+
+if TYPE_CHECKING:
+    from agent.config import Config
+
+__all__ = ["CannotListenError", "WebServer", "make_app"]
+
+log = logging.getLogger(__name__)
+
+_MARGIN_THREADS = 4
+"""Threads beyond those that scrapes can take, so that /-/healthy and the pages go on."""
+
+
+class CannotListenError(Exception):
+    """The address cannot be listened on; the message says why and what to do, in one line."""
+
+
+class WebServer:
+    """``bind`` before anything slow, then ``serve_forever`` in a thread; ``stop`` from any."""
+
+    def __init__(self, config: Config, app: Callable[..., Iterable[bytes]]) -> None:
+        self._listen_address = config.web.listen_address
+        self._app = app
+        self._threads = config.web.max_requests + _MARGIN_THREADS
+        self._server: Any = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port that are bound; port 0 in the configuration is a free one here."""
+        host, port = self._server.bind_addr
+        return str(host), int(port)
+
+    def bind(self) -> None:
+        """Listen; who connects from now on waits for ``serve_forever``.
+
+        Raises ``CannotListenError``.
+        """
+        from agent.httpd import Server  # noqa: PLC0415 - brings cheroot
+
+        host, port = parse_address(self._listen_address)
+        server = Server((host or _every_address(), port), self._app, self._threads)
+        try:
+            server.prepare()
+        except OSError as error:
+            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            raise CannotListenError(
+                f"cannot listen on {self._listen_address}: {cause.strerror or cause}; "
+                "name another address with --web.listen-address"
+            ) from error
+        self._server = server
+        shown, port = self.address
+        shown = f"[{shown}]" if ":" in shown else shown
+        log.info("listening on http://%s:%d/", shown, port)
+        if not _is_loopback(self.address[0]):
+            log.warning(
+                "everybody who can reach %s:%d can read what runs on this host: no password is "
+                "asked for; listen on 127.0.0.1 or put something in front",
+                shown,
+                port,
+            )
+
+    def serve_forever(self) -> None:
+        """Answer until ``stop``. Blocks."""
+        self._server.serve()
+
+    def stop(self) -> None:
+        """Stop listening, let requests under way end for some seconds, and end the threads."""
+        if self._server is not None:
+            self._server.stop()
+
+
+def _every_address() -> str:
+    """Give the address that stands for all: IPv6's takes IPv4 as well, where there is IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return "0.0.0.0"  # noqa: S104 - asked for by an address without a host
+    return "::"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
