@@ -11,7 +11,8 @@ import pytest
 from agent.metrics import CATALOGUE
 from tests.engines.harness.agent import assert_found_once, ls, tallyman
 from tests.engines.harness.dockerd import SYSTEMD, Docker
-from tests.engines.harness.need import need, unique
+from tests.engines.harness.made import unique
+from tests.engines.harness.need import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

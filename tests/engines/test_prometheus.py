@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.engines.harness.dockerd import SYSTEMD
-from tests.engines.harness.need import need, unique
+from tests.engines.harness.made import unique
+from tests.engines.harness.need import need
 from tests.engines.harness.prometheus import prometheus
 
 if TYPE_CHECKING:

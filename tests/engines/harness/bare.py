@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import signal
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.engines.harness.made import Made, argv, namespace
-from tests.engines.harness.need import unique
+from tests.engines.harness.made import Made, argv, namespace, unique
 from tests.engines.harness.programs import (
     Daemon,
-    descendants,
     hierarchies,
     parent_of,
     remove_cgroups,
@@ -21,29 +22,53 @@ from tests.engines.harness.programs import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SLEEP = ("sleep", "86400")
+_numbers = itertools.count(1)
 
 
 @contextmanager
-def sleeping_in(engine: str, *words: str | Path) -> Iterator[Made]:
-    """Start ``words`` followed by a sleep, in whatever they put it; give what that sleep is in.
+def sleeping_in(engine: str, *words: str | Path, parent: Made | None = None) -> Iterator[Made]:
+    """Start ``words`` followed by a sleep, in whatever they put it; give what that sleep is in."""
+    with program_in(engine, words, sleep(), parent=parent) as made:
+        yield made
+
+
+@contextmanager
+def program_in(
+    engine: str, words: tuple[str | Path, ...], command: tuple[str, ...], parent: Made | None = None
+) -> Iterator[Made]:
+    """Start ``words`` followed by a command that nobody else runs; give what it ends up in.
 
     Nobody has named it, so there is no name that the agent would have to show.
     """
     with workplace(engine) as place:
-        daemon = Daemon(*words, *_SLEEP, log=place / "log", env={"USER": "root"})
-
-        def look() -> int | None:
-            for pid in (daemon.pid, *descendants(daemon.pid)):
-                if argv(pid)[-2:] == list(_SLEEP) and argv(pid)[0].endswith("sleep"):
-                    return pid
-            return None
-
+        daemon = Daemon(*words, *command, log=place / "log", env={"USER": "root"})
         try:
-            pid = daemon.wait_for(look, f"{' '.join(_SLEEP)} below {words[0]}")
-            yield Made(name="", engine=engine, handle=unique("nameless"), pid=outermost(pid))
+            pid = daemon.wait_for(partial(running, *command), f"{' '.join(command)} to run")
+            yield Made(
+                name="",
+                engine=engine,
+                handle=unique("nameless"),
+                pid=outermost(pid),
+                parent=parent,
+            )
         finally:
+            # From the inside out: unshare does not care for its own SIGTERM.
+            if left := running(*command):
+                os.kill(left, signal.SIGKILL)
             daemon.stop()
+
+
+def sleep() -> tuple[str, str]:
+    """Give a command that sleeps for a time that is nobody else's."""
+    return "sleep", f"{os.getpid()}{next(_numbers):04}"
+
+
+def running(*command: str) -> int | None:
+    """Give the process that has exactly these arguments, if there is one."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and argv(int(entry)) == list(command):
+            return int(entry)
+    return None
 
 
 def outermost(pid: int) -> int:
@@ -73,14 +98,14 @@ def cgroup(path: str, *, with_host_process: bool = False) -> Iterator[Made]:
                     _inherit(directory, name)
         with workplace("cgroup") as place:
             if with_host_process:
-                daemon = Daemon(*_SLEEP, log=place / "log")
+                daemon = Daemon(*sleep(), log=place / "log")
                 for directory in directories:
                     (directory / "cgroup.procs").write_text(str(daemon.pid))
             pid = daemon.pid if daemon else None
             yield Made(name="", engine="none", handle=Path(path).name, pid=pid)
-            if daemon:
-                daemon.stop()
     finally:
+        if daemon:
+            daemon.stop()
         remove_cgroups(path.strip("/"))
 
 

@@ -9,8 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.engines.harness import roots
-from tests.engines.harness.made import Made
-from tests.engines.harness.need import unique
+from tests.engines.harness.made import Made, unique
 from tests.engines.harness.programs import CommandError, Daemon, run, workplace
 
 if TYPE_CHECKING:
@@ -73,11 +72,7 @@ class Docker:
 
     def answers(self) -> bool:
         """Say whether the daemon answers now."""
-        try:
-            self.cli("version", timeout=5)
-        except (CommandError, subprocess.TimeoutExpired):
-            return False
-        return True
+        return self.succeeds("version")
 
     def close(self) -> None:
         """Remove every container, end the daemon, take the bridge away."""
@@ -92,6 +87,14 @@ class Docker:
     def cli(self, *words: str | Path, timeout: float = 120) -> str:
         """Run the docker command against this daemon."""
         return run("docker", "--host", self.endpoint, *words, timeout=timeout).strip()
+
+    def succeeds(self, *words: str) -> bool:
+        """Say whether a docker command ends well, and soon."""
+        try:
+            self.cli(*words, timeout=5)
+        except (CommandError, subprocess.TimeoutExpired):
+            return False
+        return True
 
     def image(self, name: str, root: Path) -> str:
         """Import a root filesystem as an image, once."""

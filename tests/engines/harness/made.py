@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.engines.harness.programs import descendants, wait_until
+
+_numbers = itertools.count(1)
+
+
+def unique(word: str) -> str:
+    """Give a name that no other container on this machine has."""
+    return f"tm{os.getpid()}-{word}{next(_numbers)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +29,8 @@ class Made:
     pid: int | None
     """Its first process in the host's numbering; None when it does not run."""
     parent: Made | None = None
+    place: Path | None = None
+    """Where its engine keeps it, where that is needed to speak of it."""
 
     def pids(self) -> list[int]:
         """Give its processes, its first one first."""

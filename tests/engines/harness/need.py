@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 
@@ -10,8 +9,6 @@ import pytest
 
 IN_CI = bool(os.environ.get("TALLYMAN_CI"))
 """Set by .ci/run, which has installed every engine: there is no excuse for a skip."""
-
-_numbers = itertools.count(1)
 
 
 def need(*programs: str) -> None:
@@ -28,8 +25,3 @@ def lacking(why: str) -> None:
     if IN_CI:
         pytest.fail(f"in CI nothing may be skipped: {why}")
     pytest.skip(why)
-
-
-def unique(word: str) -> str:
-    """Give a name that no other container on this machine has."""
-    return f"tm{os.getpid()}-{word}{next(_numbers)}"

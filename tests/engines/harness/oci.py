@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.engines.harness import roots
-from tests.engines.harness.made import Made
-from tests.engines.harness.need import unique
+from tests.engines.harness.made import Made, unique
 from tests.engines.harness.programs import (
     CommandError,
     Daemon,

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 CACHE = Path(os.environ.get("TALLYMAN_TEST_CACHE", Path(__file__).parents[3] / ".cache"))
 
-_APPLETS = "cat crond date echo env false hostname httpd id ls mkdir nc ps sh sleep tail top true"
+_APPLETS = (
+    "cat chroot crond date echo env false hostname httpd id ls mkdir nc ps sh sleep tail top true"
+)
 _PACKAGES = [
     "cron",
     "dbus",

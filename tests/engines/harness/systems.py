@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.engines.harness import roots
-from tests.engines.harness.made import Made, child_running
-from tests.engines.harness.need import unique
+from tests.engines.harness.made import Made, child_running, unique
 from tests.engines.harness.programs import (
     CommandError,
     Daemon,
     descendants,
     remove_cgroups,
     run,
-    wait_until,
     workplace,
 )
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _COMMON = Path("/usr/share/lxc/config/common.conf")
 _OUTER_ID = 100_000
+_INIT = "/usr/lib/systemd/systemd"
+"""Under which name nspawn starts an init."""
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def lxc(*command: str, unprivileged: bool = False, more: str = "") -> Iterator[M
         try:
             run("lxc-start", *where, f"--logfile={log}", "--logpriority=info")
             pid = int(run("lxc-info", *where, "--pid", "--no-humanize"))
-            yield Made(name=name, engine="lxc", handle=name, pid=pid)
+            yield Made(name=name, engine="lxc", handle=name, pid=pid, place=place)
         finally:
             with suppress(CommandError):
                 run("lxc-stop", *where, "--kill")
@@ -117,15 +119,14 @@ def nspawn(*command: str) -> Iterator[Made]:
             log=place / "log",
         )
         try:
-            pid = daemon.wait_for(
-                lambda: next(iter(descendants(daemon.pid)), None), "nspawn's first process"
-            )
-            if command:
-                pid = child_running(daemon.pid, *command)
+            pid = child_running(daemon.pid, *(command or (_INIT,)))
             yield Made(name=name, engine="nspawn", handle=name, pid=pid)
         finally:
-            daemon.stop(grace=20)
-            wait_until(lambda: not Path(f"/proc/{pid}").exists(), f"the end of {name}")
+            # With its first process the container ends, and nspawn tidies up after it.
+            for child in descendants(daemon.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            daemon.stop()
 
 
 def overlay(place: Path, lower: Path) -> Path:
