@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from collectors.kernel.limits import read_limits
-
 from agent.classifier import (
     Override,
     Settled,
@@ -26,6 +24,7 @@ from agent.model import Container, Subject, Verdict
 from collectors.facts import FileId, Isolation, Limits, Mount, NetworkFacts, Process, RootFacts
 from collectors.hostfs import HostReadError
 from collectors.kernel.isolation import read_isolation
+from collectors.kernel.limits import read_limits
 from collectors.kernel.network import read_network
 from collectors.kernel.processes import read_mounts
 from collectors.kernel.rootfs import read_root
@@ -79,6 +78,9 @@ class Judge:
         self._known: dict[str, _Known] = {}
         self._roots: dict[FileId, RootFacts] = {}
         self._settled: dict[str, Settled] = {}
+        self._complained: set[str] = set()
+        self.failed = 0
+        """Containers that could not be judged in the last pass."""
 
     def mounts(self, pid: int) -> tuple[Mount, ...] | None:
         """Read the mounts of a process; None when they cannot be read."""
@@ -95,13 +97,27 @@ class Judge:
     def judge(self, picture: Picture, facts: HostFacts, now: float) -> dict[str, Container]:
         """Judge every container of a picture."""
         self._roots.clear()
+        self.failed = 0
         judged = {
-            key: self._one(container, picture, facts, now)
+            key: self._guarded(container, picture, facts, now)
             for key, container in picture.containers.items()
         }
         self._known = {k: v for k, v in self._known.items() if k in judged}
         self._settled = {k: v for k, v in self._settled.items() if k in judged}
         return judged
+
+    def _guarded(
+        self, container: Container, picture: Picture, facts: HostFacts, now: float
+    ) -> Container:
+        """Judge one container; what nobody foresaw of a stranger costs his own verdict only."""
+        try:
+            return self._one(container, picture, facts, now)
+        except Exception:
+            self.failed += 1
+            if container.id not in self._complained:
+                self._complained.add(container.id)
+                log.exception("%s (%s) cannot be judged", container.name, container.id)
+            return container
 
     def _one(
         self, container: Container, picture: Picture, facts: HostFacts, now: float

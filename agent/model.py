@@ -63,7 +63,7 @@ class Verdict:
     score: float = 0.0
     """-1 is app, +1 is system."""
     confidence: float = 0.0
-    axes: Mapping[Axis, float] = field(default_factory=dict)
+    axes: Mapping[Axis, float] = field(default_factory=dict, hash=False)
     """Score by axis, of those on which there is evidence."""
     evidence: tuple[Evidence, ...] = ()
     unseen: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class Container:
     """First process in the host's numbering; None when it does not run."""
     cgroup: str = ""
     """Cgroup path in the host's view; empty where it has none of its own."""
-    cgroups: Mapping[str, str] = field(default_factory=dict)
+    cgroups: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Path by controller, only where the cgroup holds this container and nobody else."""
     parent_id: str = ""
     role: str = ""
@@ -114,7 +114,7 @@ class Container:
     oom_killed: bool | None = None
     restarts: int | None = None
     health: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     pod: str = ""
     namespace: str = ""
     container_name: str = ""

@@ -84,7 +84,7 @@ class Scout:
             cap=config.containers.max,
             wanted=config.containers.admits,
         )
-        wanted = [c for name, c in COLLECTORS.items() if config.enabled(name)]
+        wanted = [c for name, c in COLLECTORS.items() if config.switches.get(name, True)]
         self._runner = Runner(
             [make() for make in wanted if make.name not in self._skip_collectors], self.host
         )
@@ -268,7 +268,7 @@ class Scout:
             ),
             CollectorHealth(
                 name="evidence",
-                success=True,
+                success=self._judge.failed == 0,
                 duration_seconds=self._judge_seconds,
                 last_success=now,
                 denied=evidence.denied.total(),

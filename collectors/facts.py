@@ -91,7 +91,7 @@ class Process:
     namespaces: Namespaces = Namespaces()
     root: FileId | None = None
     """What / is for it; None where /proc/<pid>/root cannot be read."""
-    cgroups: Mapping[str, str] = field(default_factory=dict)
+    cgroups: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Path by controller; ``""`` is the unified hierarchy, ``name=systemd`` systemd's on v1."""
     envid: str | None = None
     """OpenVZ: the container it belongs to, ``envID`` of /proc/<pid>/status; "0" is the host."""
@@ -144,7 +144,7 @@ class CgroupLayout:
     """Where the cgroup hierarchies are mounted."""
 
     mode: CgroupMode
-    hierarchies: Mapping[str, str] = field(default_factory=dict)
+    hierarchies: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Directory under --path.sysfs by controller; ``""`` is the unified hierarchy."""
 
 
@@ -168,7 +168,7 @@ class ImageFacts:
     """Registry digests: an image that was pulled or pushed has one."""
     created: float | None = None
     size_bytes: int | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     layers: int | None = None
@@ -265,7 +265,7 @@ class Sighting:
     restarts: int | None = None
     health: str | None = None
     """healthy, unhealthy or starting; None where there is no health check."""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     role: str = ""
     """``infra`` for a pod's pause container, else empty."""
     pod: str = ""

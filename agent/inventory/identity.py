@@ -86,12 +86,14 @@ class Ownership:
         An engine in a container with the host's pid namespace has its containers adopted by the
         host's init, but their cgroups stay below its own.
         """
-        by_path = {}
+        by_path: dict[tuple[str, str], Group | None] = {}
         for group in groups:
             controller, path = _main_path(group)
             path = _cut(path, group.claims) or strip_inner(path)
-            if path not in ("", "/") and None not in self._homes.get((controller, path), (None,)):
-                by_path[controller, path] = group
+            hosts = None in self._homes.get((controller, path), (None,))
+            if path != "/" and posixpath.basename(path) not in INNER and not hosts:
+                # Two in one cgroup: neither of them is the one around what is below.
+                by_path[controller, path] = None if (controller, path) in by_path else group
         for group in groups:
             controller, path = _main_path(group)
             while group.parent is None and path not in ("", "/"):

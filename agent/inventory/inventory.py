@@ -11,7 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.inventory.identity import Ownership, id_of_group, id_of_sighting, own_cgroups
-from agent.inventory.lookalikes import cgroup_look_alikes
+from agent.inventory.lookalikes import (
+    cgroup_look_alikes,
+    inner_look_alikes,
+    namespace_look_alikes,
+    session_look_alikes,
+)
 from agent.inventory.merge import Key, assign, container_of, key_of, owners
 from agent.inventory.partition import Group, Mounts, Partition, partition
 from collectors.facts import State
@@ -101,7 +106,19 @@ class Inventory:
         return Picture(
             containers=everyone,
             groups={k: g for k, g in groups.items() if k in seen},
-            look_alikes=(*parts.look_alikes, *cgroup_look_alikes(table, parts, empty_cgroups)),
+            look_alikes=(
+                *parts.look_alikes,
+                *namespace_look_alikes(host, table, parts),
+                *session_look_alikes(table, parts),
+                *cgroup_look_alikes(table, parts, empty_cgroups),
+                *inner_look_alikes(
+                    parts,
+                    {
+                        g: (_name_of(everyone.get(ids.of_group[g])), ids.main_cgroup(g))
+                        for g in parts.groups
+                    },
+                ),
+            ),
             nested=nested,
             dropped=dropped,
         )
@@ -236,6 +253,10 @@ class _Ids:
             if controller in paths:
                 return paths[controller]
         return next(iter(paths.values()), "")
+
+
+def _name_of(container: Container | None) -> str:
+    return (container.name or container.id) if container is not None else "that is not shown"
 
 
 def _own_words(claim: Sighting) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from agent.inventory.engines import ENGINES_OWN, component_engine
 from agent.model import LookAlike
+from collectors.kernel.cgroups import contains
 
 if TYPE_CHECKING:
     from agent.inventory.partition import Group, Partition
@@ -121,6 +122,81 @@ def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -
         return mount.root not in (mount.target, "/")
     on_host = process.exe_id is not None and process.exe_id.device == host_device
     return not (on_host and not process.exe.endswith(" (deleted)"))
+
+
+_KINDS = ("pid", "net", "ipc", "uts", "user", "cgroup")
+
+
+def own_kinds(host: HostFacts, process: Process) -> tuple[str, ...]:
+    """Name the namespaces of a process that are not the host's."""
+    return tuple(
+        kind
+        for kind in _KINDS
+        if getattr(process.namespaces, kind) not in (None, getattr(host.namespaces, kind))
+    )
+
+
+def namespace_look_alikes(
+    host: HostFacts, table: ProcessTable, parts: Partition
+) -> list[LookAlike]:
+    """Name what has namespaces of its own in the host's mount namespace, once for each set.
+
+    Browsers isolate their parts like this, and services with PrivateNetwork= or PrivateIPC=.
+    """
+    found: dict[object, LookAlike] = {}
+    for process in sorted(table, key=lambda p: p.id.start_ticks):
+        on_host = parts.home.get(process.pid) is None
+        if not on_host or process.namespaces.mnt != host.namespaces.mnt:
+            continue
+        kinds = own_kinds(host, process)
+        mark = tuple(getattr(process.namespaces, kind) for kind in kinds)
+        if kinds and mark not in found:
+            unit = posixpath.basename(cgroup_of(process))
+            service = unit.endswith(".service")
+            found[mark] = LookAlike(
+                kind="service" if service else "sandbox",
+                name=unit if service else name_of(process),
+                reason=f"of its own are only {', '.join(kinds)}; mounts and root are the host's",
+                pid=process.pid,
+                cgroup=cgroup_of(process),
+            )
+    return list(found.values())
+
+
+def session_look_alikes(table: ProcessTable, parts: Partition) -> list[LookAlike]:
+    """Name the login sessions of the host, systemd-logind's ``session-<id>.scope``."""
+    found: dict[str, LookAlike] = {}
+    for process in table:
+        path = cgroup_of(process)
+        base = posixpath.basename(path)
+        if (
+            path not in found
+            and base.startswith("session-")
+            and base.endswith(".scope")
+            and parts.home.get(process.pid) is None
+        ):
+            found[path] = LookAlike(
+                kind="session", name=base, reason="a login session of the host", cgroup=path
+            )
+    return list(found.values())
+
+
+def inner_look_alikes(parts: Partition, names: Mapping[Group, tuple[str, str]]) -> list[LookAlike]:
+    """Name the slices and services inside containers; ``names`` are their names and cgroups."""
+    found: dict[str, LookAlike] = {}
+    for group in parts.groups:
+        name, own = names[group]
+        for process in group.members:
+            path = cgroup_of(process)
+            if own and path != own and path not in found and contains(own, path):
+                found[path] = LookAlike(
+                    kind="inner",
+                    name=posixpath.basename(path),
+                    reason=f"a cgroup inside the container {name}",
+                    pid=process.pid,
+                    cgroup=path,
+                )
+    return list(found.values())
 
 
 def cgroup_look_alikes(

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 
 from agent.inventory.engines import SANDBOXES
 from agent.inventory.identity import engine_cgroup
-from agent.inventory.lookalikes import cgroup_of, empty_root_reason, name_of, service_reason
+from agent.inventory.lookalikes import (
+    cgroup_of,
+    empty_root_reason,
+    name_of,
+    own_kinds,
+    service_reason,
+)
 from agent.model import LookAlike
 
 if TYPE_CHECKING:
@@ -210,18 +216,14 @@ class _Splitter:
         claims = self.claims.get(leader.pid, ())
         engine = claims[0].engine if claims else "none"
         unit = service_reason(leader, parent, self.table.get(1), leader.namespaces.pid)
-        isolated = leader.namespaces.pid != self.host.namespaces.pid
-        kind = "service" if unit else "sandbox" if isolated or claims else "mounts"
-        reason = {
-            "service": "a service of the host with mounts of its own, over the host's root",
-            "sandbox": "isolates a program over the host's own root filesystem",
-            "mounts": "only its mounts are private: it runs on the host's root filesystem",
-        }[kind]
+        kinds = own_kinds(self.host, leader)
+        kind = "service" if unit else "sandbox" if kinds or claims else "mounts"
+        own = ", ".join(("mounts", *kinds))
         self.look_alikes.append(
             LookAlike(
                 kind=kind,
                 name=name_of(leader),
-                reason=reason,
+                reason=f"of its own are only {own}; it runs on the host's root filesystem",
                 pid=leader.pid,
                 cgroup=cgroup_of(leader),
                 engine=engine,
