@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from collectors.engines.oci_files import FileCache, json_cache
+from collectors.engines.oci_files import FileCache, parsed, read_object
 from collectors.engines.oci_json import JsonObject
 from collectors.engines.oci_process import (
     alive,
     cgroup_of,
     exe_name,
-    in_host_root,
     is_first_of,
     is_frozen,
+    on_host,
     option,
     options,
 )
@@ -83,8 +83,8 @@ class OciCollector:
     name = "runc"
 
     def __init__(self) -> None:
-        self._states = json_cache()
-        self._specs: FileCache[Spec] = FileCache(parse_spec)
+        self._states = FileCache(read_object)
+        self._specs = FileCache(parsed(parse_spec))
         self._last: dict[tuple[str, str], Sighting] = {}
         self._shims: dict[ProcessId, str] = {}
 
@@ -118,11 +118,11 @@ class OciCollector:
             name = exe_name(process)
             if name in RUNTIMES:
                 root = option(process.argv, "--root")
-                if root.startswith("/") and process.uid is not None and in_host_root(ctx, process):
+                if root.startswith("/") and process.uid is not None and on_host(ctx, process):
                     found.append(StateRoot(posixpath.normpath(root), process.uid))
             elif process.uid != 0 or not name.startswith(("conmon", "containerd-shim")):
                 continue
-            elif in_host_root(ctx, process):
+            elif on_host(ctx, process):
                 if name == "conmon":
                     # "--runtime-arg --root=/run/runc" is CRI-O's way to pass it on.
                     found += [
@@ -267,7 +267,7 @@ def _shim_root(ctx: Context, shim: Process) -> str:
     """Read where a shim's runtime keeps its state: ``options.json`` in its bundle, its cwd."""
     try:
         with ctx.host.proc.open_dir(f"{shim.pid}/cwd", confined=True) as bundle:
-            document = json_cache().get(bundle, "options.json") or JsonObject()
+            document = read_object(bundle, "options.json") or JsonObject()
     except HostReadError:
         return ""
     root = document.text("root")

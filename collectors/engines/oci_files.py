@@ -20,14 +20,14 @@ _Mark = tuple[int, int, int, int, int]
 
 
 class FileCache(Generic[T]):
-    """What files parse to, kept while device, inode, size and both times stay the same.
+    """What files hold, kept while device, inode, size and both times stay the same.
 
-    Engines write a new file and rename it over the old one, so a change always shows in these.
+    Engines write a new file and rename it over the old one, or touch its times, so a change
+    always shows in these. ``load`` reads and parses one file; None means that it does not parse.
     """
 
-    def __init__(self, parse: Callable[[bytes], T | None], limit: int = CONFIG_LIMIT) -> None:
-        self._parse = parse
-        self._limit = limit
+    def __init__(self, load: Callable[[Dir, str], T | None]) -> None:
+        self._load = load
         self._kept: dict[tuple[int, int], tuple[_Mark, T | None]] = {}
         self._used: set[tuple[int, int]] = set()
 
@@ -43,7 +43,7 @@ class FileCache(Generic[T]):
         kept = self._kept.get(file)
         if kept is not None and kept[0] == mark:
             return kept[1]
-        value = self._parse(directory.read(name, self._limit))
+        value = self._load(directory, name)
         if value is None:
             directory.malformed(name, "not as its engine writes it")
         self._kept[file] = (mark, value)
@@ -55,6 +55,13 @@ class FileCache(Generic[T]):
         self._used.clear()
 
 
-def json_cache(limit: int = CONFIG_LIMIT) -> FileCache[JsonObject]:
-    """Give a cache of files that hold one JSON object each."""
-    return FileCache(parse_object, limit)
+def parsed(
+    parse: Callable[[bytes], T | None], limit: int = CONFIG_LIMIT
+) -> Callable[[Dir, str], T | None]:
+    """Make a loader for ``FileCache`` out of a parser of bytes."""
+    return lambda directory, name: parse(directory.read(name, limit))
+
+
+def read_object(directory: Dir, name: str) -> JsonObject | None:
+    """Read a file that holds one JSON object; None when it does not."""
+    return parse_object(directory.read(name, CONFIG_LIMIT))

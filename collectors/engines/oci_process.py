@@ -56,15 +56,35 @@ def option(argv: tuple[str, ...], *names: str) -> str:
     return next(iter(options(argv, *names)), "")
 
 
-def in_host_root(ctx: Context, process: Process) -> bool:
-    """Say whether the host's paths mean the same files to a process.
+def in_host_mounts(ctx: Context, process: Process) -> bool:
+    """Say whether a process sees the very mounts of the host, so that all paths mean the same.
 
-    An agent without privileges cannot read the namespaces of root's daemons: those it sees by
-    chance are taken to be the host's, as nothing inside a container could be opened anyway.
+    An agent without privileges cannot read the namespaces of root's daemons: those it sees are
+    taken to be the host's, as nothing inside a container could be opened anyway.
     """
-    if process.namespaces.mnt is not None and ctx.facts.namespaces.mnt is not None:
-        return process.namespaces.mnt == ctx.facts.namespaces.mnt
-    return process.root is None or process.root == ctx.facts.root
+    mine, theirs = ctx.facts.namespaces.mnt, process.namespaces.mnt
+    return mine == theirs or mine is None or theirs is None
+
+
+def on_host(ctx: Context, process: Process) -> bool:
+    """Say whether an engine runs on the host itself and not in a container.
+
+    Rootless engines have mounts of their own above the host's root, which makes no container.
+    """
+    return in_host_mounts(ctx, process) or process.root in (None, ctx.facts.root)
+
+
+def place_of(ctx: Context, process: Process) -> str:
+    """Name where an engine runs that is not on the host itself: ``<its cgroup>:``, else "".
+
+    The cgroup stays the same when the container around it is restarted; where it has none of its
+    own, the mount namespace has to do.
+    """
+    if on_host(ctx, process):
+        return ""
+    ordered = (process.cgroups.get(hierarchy, "/") for hierarchy in _HIERARCHIES)
+    cgroup = next((path for path in ordered if path != "/"), "")
+    return f"{cgroup}:" if cgroup else f"mnt {process.namespaces.mnt}:"
 
 
 @contextmanager
@@ -73,7 +93,7 @@ def root_of(ctx: Context, process: Process | None) -> Iterator[Dir]:
 
     What is not the host's view is confined: somebody else has written what is in it.
     """
-    if process is None or in_host_root(ctx, process):
+    if process is None or in_host_mounts(ctx, process):
         yield ctx.host.root
         return
     with ctx.host.container_root(process.pid) as root:
@@ -177,7 +197,7 @@ def cgroup_prefix(ctx: Context, engine: Process) -> str:
     An engine inside a container has that one's cgroup mounted as the whole, or it is in a cgroup
     namespace of its own: mountinfo shows which, as the reader sees it.
     """
-    if in_host_root(ctx, engine):
+    if on_host(ctx, engine):
         return ""
     try:
         mounts = read_mounts(ctx.host, engine.pid)

@@ -1,0 +1,34 @@
+"""What an image's own configuration says: the OCI image specification's config.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collectors.facts import ImageFacts
+
+if TYPE_CHECKING:
+    from collectors.engines.oci_json import JsonObject
+
+
+def image_facts(
+    document: JsonObject,
+    *,
+    image_id: str,
+    reference: str = "",
+    digests: tuple[str, ...] = (),
+    size_bytes: int | None = None,
+) -> ImageFacts:
+    """Read an image configuration, as it lies in podman's, Docker's or containerd's store."""
+    config = document.object("config")
+    layers = document.object("rootfs").texts("diff_ids")
+    return ImageFacts(
+        reference=reference,
+        id=image_id,
+        digests=digests,
+        created=document.time("created"),
+        size_bytes=size_bytes,
+        labels=config.text_map("Labels"),
+        entrypoint=config.texts("Entrypoint"),
+        command=config.texts("Cmd"),
+        layers=len(layers) or None,
+    )
