@@ -77,6 +77,7 @@ class Judge:
         self._begin = begin
         self._known: dict[str, _Known] = {}
         self._roots: dict[FileId, RootFacts] = {}
+        self._networks: dict[int, NetworkFacts] = {}
         self._settled: dict[str, Settled] = {}
         self._complained: set[str] = set()
         self.failed = 0
@@ -97,6 +98,7 @@ class Judge:
     def judge(self, picture: Picture, facts: HostFacts, now: float) -> dict[str, Container]:
         """Judge every container of a picture."""
         self._roots.clear()
+        self._networks.clear()
         self.failed = 0
         judged = {
             key: self._guarded(container, picture, facts, now)
@@ -207,7 +209,7 @@ class Judge:
             self._begin(subject)
             mounts = self.mounts(leader.pid)
             root = self._root(leader, mounts)
-            network = self._network(leader)
+            network = self._network(leader, facts)
             isolation = read_isolation(self._host, facts, leader, mounts or ())
             limits = read_limits(self._host, facts.cgroups, container.cgroups)
         found = _Known(
@@ -235,11 +237,17 @@ class Judge:
             self._roots[leader.root] = found
         return found
 
-    def _network(self, leader: Process) -> NetworkFacts | None:
-        try:
-            return read_network(self._host, leader.pid)
-        except HostReadError:
+    def _network(self, leader: Process, facts: HostFacts) -> NetworkFacts | None:
+        """Read the network namespace, once for all that share it; the host's own tells nothing."""
+        number = leader.namespaces.net
+        if number is None or number == facts.namespaces.net:
             return None
+        if number not in self._networks:
+            try:
+                self._networks[number] = read_network(self._host, leader.pid)
+            except HostReadError:
+                return None
+        return self._networks[number]
 
 
 def _signature(container: Container, group: Group) -> object:

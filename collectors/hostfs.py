@@ -337,6 +337,17 @@ class HostFS:
         """Open the root filesystem of a process, confined: a stranger has written what is in it."""
         return self.proc.open_dir(f"{pid}/root/", confined=True)
 
+    def open_namespace(self, pid: int, kind: str) -> int:
+        """Open a namespace of a process, namespaces(7); whoever gets the descriptor closes it.
+
+        It pins the namespace, so it is not to be kept.
+        """
+        relative = f"{pid}/ns/{kind}"
+        try:
+            return os.open(relative, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.proc.fd)
+        except OSError as error:
+            raise self.proc.translate(error, relative) from error
+
     def host_path(self, path: str) -> str:
         """Give the path by which this process itself reaches an absolute path of the host.
 

@@ -1,0 +1,103 @@
+"""TCP sockets that listen in another network namespace, by sock_diag(7).
+
+/proc/<pid>/net/tcp walks the hash table of all connections of the machine for each namespace: 5 ms
+for an empty one on a host with 24 GiB, and tcp6 as much again. Asked for listening sockets alone
+the kernel looks at those alone, in 20 µs. The thread enters the namespace just to open the socket,
+setns(2), which takes CAP_SYS_ADMIN; a socket stays where it was opened.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from collectors.facts import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collectors.hostfs import HostFS
+
+_CLONE_NEWNET = 0x40000000
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_REQUEST_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+_LISTEN = 1 << 10  # 1 << TCP_LISTEN, include/net/tcp_states.h
+_DONE, _ERROR = 3, 2
+
+_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+_REQUEST = struct.Struct("=BBBxI48x")  # struct inet_diag_req_v2
+_ANSWER = struct.Struct("!BBBBH2x16s28x4x4x4x")  # struct inet_diag_msg up to its uid
+_OWNER = struct.Struct("=II")
+_ANSWERS_READ = 256
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def read_tcp_listeners(host: HostFS, pid: int) -> list[Listener]:
+    """Give who listens on TCP in the network namespace of a process.
+
+    Raises ``HostReadError`` when the process is gone, OSError where the namespace must not be
+    entered or the kernel has no sock_diag.
+    """
+    target = host.open_namespace(pid, "net")
+    try:
+        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _enter(target)
+            try:
+                diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+            finally:
+                _enter(own)
+        finally:
+            os.close(own)
+    finally:
+        os.close(target)
+    with diag:
+        diag.settimeout(1.0)
+        return [
+            *_dump(diag, socket.AF_INET, "tcp"),
+            *_dump(diag, socket.AF_INET6, "tcp6"),
+        ]
+
+
+def _enter(namespace: int) -> None:
+    if _libc.setns(namespace, _CLONE_NEWNET):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), "setns")
+
+
+def _dump(diag: socket.socket, family: int, name: str) -> Iterator[Listener]:
+    request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _LISTEN)
+    header = _HEADER.pack(
+        _HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, family, 0
+    )
+    diag.send(header + request)
+    for _ in range(_ANSWERS_READ):
+        data = diag.recv(65536)
+        while len(data) >= _HEADER.size:
+            length, kind, _, sequence, _ = _HEADER.unpack_from(data)
+            if kind in (_DONE, _ERROR) or length < _HEADER.size:
+                return
+            body = data[_HEADER.size : length]
+            if sequence == family and len(body) >= _ANSWER.size + _OWNER.size:
+                yield _listener(body, family, name)
+            data = data[(length + 3) & ~3 :]
+    raise OSError(errno.EMSGSIZE, "too many listening sockets", name)
+
+
+def _listener(body: bytes, family: int, name: str) -> Listener:
+    port, address = _ANSWER.unpack_from(body)[4:]
+    uid, inode = _OWNER.unpack_from(body, _ANSWER.size)
+    size = 4 if family == socket.AF_INET else 16
+    return Listener(
+        protocol=name,
+        address=socket.inet_ntop(family, address[:size]),
+        port=port,
+        inode=inode,
+        uid=uid,
+    )
