@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from collectors.hostfs import Gone, HostFS
+from collectors.kernel.sock_diag import read_tcp_listeners
+
+LISTEN = """
+import socket, sys
+sockets = [socket.create_server(("", 0), family=f) for f in (socket.AF_INET, socket.AF_INET6)]
+print(*(s.getsockname()[1] for s in sockets), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="entering a network namespace takes root")
+def test_listeners_of_another_namespace_and_of_that_alone() -> None:
+    ours = os.readlink("/proc/thread-self/ns/net")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as here,
+        subprocess.Popen(
+            ["unshare", "-n", sys.executable, "-c", LISTEN],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child,
+    ):
+        assert child.stdout is not None
+        four, six = (int(p) for p in child.stdout.readline().split())
+        found = {(s.protocol, s.port) for s in read_tcp_listeners(HostFS(), child.pid)}
+        child.kill()
+    assert found == {("tcp", four), ("tcp6", six)}
+    assert ("tcp", here) not in found
+    assert os.readlink("/proc/thread-self/ns/net") == ours
+
+
+def test_a_process_that_is_gone_is_gone() -> None:
+    with pytest.raises(Gone):
+        read_tcp_listeners(HostFS(), 1 << 22)
