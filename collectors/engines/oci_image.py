@@ -32,3 +32,9 @@ def image_facts(
         command=config.texts("Cmd"),
         layers=len(layers) or None,
     )
+
+
+def repository(reference: str) -> str:
+    """Give an image's name without tag and digest: ``docker.io/library/nginx``."""
+    head, slash, last = reference.partition("@")[0].rpartition("/")
+    return head + slash + last.partition(":")[0]

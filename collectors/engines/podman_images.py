@@ -10,7 +10,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from collectors.engines.oci_files import CONFIG_LIMIT
-from collectors.engines.oci_image import image_facts
+from collectors.engines.oci_image import image_facts, repository
 from collectors.engines.oci_json import JsonObject, as_objects, parse_json, parse_object
 from collectors.hostfs import HostReadError
 
@@ -40,7 +40,7 @@ def load_images(directory: Dir, name: str) -> dict[str, ImageFacts] | None:
         found[image_id] = image_facts(
             _configuration(directory, folder, image_id),
             image_id=image_id,
-            digests=tuple(f"{_repository(n)}@{digest}" for n in names) if digest else (),
+            digests=tuple(f"{repository(n)}@{digest}" for n in names) if digest else (),
             size_bytes=_size(layers, image.text("layer")),
         )
     return found
@@ -75,8 +75,3 @@ def _size(layers: Mapping[str, JsonObject], top: str) -> int | None:
         total = (total or 0) + size
         top = layer.text("parent")
     return total
-
-
-def _repository(name: str) -> str:
-    head, slash, last = name.rpartition("/")
-    return head + slash + last.partition(":")[0]
