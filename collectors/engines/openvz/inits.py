@@ -1,0 +1,62 @@
+"""Which process is the init of a container: the one with its envID that is pid 1 inside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collectors.engines.openvz.kernel import HOST
+from collectors.engines.openvz.units import is_ctid
+from collectors.hostfs import HostReadError
+from collectors.kernel.processes import parse_status
+
+if TYPE_CHECKING:
+    from collectors.facts import Process
+    from collectors.hostfs import HostFS
+    from collectors.kernel.processes import ProcessTable
+
+
+def container_of(process: Process) -> str | None:
+    """Give the CTID of the container that a process is in; None for the host's own."""
+    envid = process.envid
+    return envid if envid is not None and envid != HOST and is_ctid(envid) else None
+
+
+def find_inits(host: HostFS, table: ProcessTable) -> dict[str, Process]:
+    """Find the init of each container in which a process runs, by CTID.
+
+    Two kinds of process have a parent outside of their container: init, and what vzctl exec and
+    enter have put in. A pid 1 whose parent is inside belongs to a container nested in this one.
+    Where the inner number is not known, init is the one that was there first.
+    """
+    entered: dict[str, list[Process]] = {}
+    for process in table:
+        ctid = container_of(process)
+        if ctid is not None:
+            parent = table.get(process.ppid)
+            if parent is None or parent.envid != process.envid:
+                entered.setdefault(ctid, []).append(process)
+    return {
+        ctid: min(processes, key=lambda p: (_inner_pid(host, p) != 1, p.id.start_ticks, p.pid))
+        for ctid, processes in entered.items()
+    }
+
+
+def starts_a_system(init: Process) -> bool:
+    """Say whether this is the init that vzctl starts: it runs ``init -z``."""
+    name = init.argv[0].rpartition("/")[2] if init.argv else ""
+    return name == "init" and "-z" in init.argv[1:]
+
+
+def _inner_pid(host: HostFS, process: Process) -> int | None:
+    """Give the number of a process in its own container.
+
+    The kernels of 6 and 7 are older than NSpid in /proc/<pid>/status and write VPid.
+    """
+    if process.ns_pids:
+        return process.ns_pids[-1]
+    try:
+        with host.process(process.pid) as directory:
+            inner = parse_status(directory.read("status", 65536)).get("VPid", "")
+    except HostReadError:
+        return None
+    return int(inner) if inner.isascii() and inner.isdecimal() and len(inner) < 20 else None
