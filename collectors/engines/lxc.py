@@ -44,9 +44,6 @@ _SYSTEM_CONFIG = "etc/lxc/lxc.conf"
 _MOST_OF_A_USER = 500
 """Containers read from an lxcpath that is not root's: who owns it can make any number of them."""
 
-_OTHER_ENGINES = re.compile(r"/(incus|lxd)/containers$")
-"""lxcpaths in which Incus and LXD keep theirs: collectors.engines.incus."""
-
 
 @dataclass(slots=True)
 class _Place:
@@ -82,14 +79,8 @@ class LxcCollector:
         found: list[Sighting] = []
         for place in places:
             found += [_running(ctx, place, monitor) for monitor in place.monitors.values()]
-        taken = {s.cgroup for s in found}
-        for place in places:
-            for name in [n for n in place.configs if n not in place.monitors]:
-                sighting = _stopped(place, name, place.configs[name])
-                # Two lxcpaths may have a container of one name: the first gets the plain cgroup.
-                free = sighting.cgroup not in taken
-                taken.add(sighting.cgroup)
-                found.append(sighting if free else replace(sighting, cgroup=None))
+            stopped = [n for n in place.configs if n not in place.monitors]
+            found += [_stopped(place, name, place.configs[name]) for name in stopped]
         return found
 
     def close(self) -> None:
@@ -101,9 +92,9 @@ class LxcCollector:
         paths = dict.fromkeys([default, DEFAULT_PATH, *ctx.options.lxc_paths, *self._seen_paths])
         places = {p: _Place(p, p) for p in paths}
         for monitor in find_monitors(ctx):
-            path = monitor.lxcpath or default
-            if _OTHER_ENGINES.search(path):
+            if monitor.engine != "lxc":
                 continue
+            path = monitor.lxcpath or default
             instance = instance_of(path, monitor.process, ctx.facts)
             on_host = instance == path
             through = None if on_host else monitor.process

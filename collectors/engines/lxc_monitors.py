@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 _TITLE = "[lxc monitor] "
 _STARTERS = frozenset({"lxc-start", "lxc-execute"})
-_PROGRAMS = _STARTERS | {"lxc-autostart", "lxc-copy", "incusd", "lxd"}
+DAEMONS = {"incusd": "incus", "lxd": "lxd"}
+"""Engines that are daemons over liblxc, by their program; their monitors are forks of it."""
+
+_PROGRAMS = _STARTERS | {"lxc-autostart", "lxc-copy"} | DAEMONS.keys()
 _INIT_OF_EXECUTE = frozenset({"lxc-execute", "init.lxc", "init.lxc.static", "lxc-init"})
 """What lxc-execute puts in as first process: it starts the program and reaps."""
 
@@ -58,6 +61,11 @@ class Monitor:
     command: tuple[str, ...] = ()
     """Program named on the command line instead of the configuration's."""
     rcfile: str = ""
+
+    @property
+    def engine(self) -> str:
+        """Name the engine whose monitor it is."""
+        return DAEMONS.get(program(self.process), "lxc")
 
 
 def find_monitors(ctx: Context) -> list[Monitor]:

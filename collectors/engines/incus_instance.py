@@ -1,0 +1,125 @@
+"""What Incus and LXD keep of one instance: from the API, or from the backup.yaml beside its root.
+
+Both show the same structure, api.Instance. No YAML parser is needed for the few keys that are of
+use: the daemon writes the file itself, always in the same style, and only lines at the very
+indentation of those keys are taken.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+BACKUP_LIMIT = 4 << 20
+"""Cloud-init data of the instance and of its snapshots may make backup.yaml large."""
+
+_LINE = re.compile(r"( *)([^\s:][^:]*):(?: (.*))?")
+_SECTIONS = frozenset({"container", "instance"})
+_CONFIGS = frozenset({"config", "expanded_config"})
+"""The instance's own keys, and those of its profiles besides; the latter come last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """An instance as its daemon knows it."""
+
+    kind: str = "container"
+    """``container`` or ``virtual-machine``."""
+    created: float | None = None
+    ephemeral: bool = False
+    config: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def image(self) -> str:
+        """Name its image as people do: ``debian/12``, or by its description."""
+        system = "/".join(filter(None, map(self.config.get, ("image.os", "image.release"))))
+        return (
+            self.config.get("image.id")
+            or system.lower()
+            or self.config.get("image.description", "")
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Give the image's SHA-256, by which the daemon knows it."""
+        return self.config.get("volatile.base_image", "")
+
+    @property
+    def boots(self) -> bool:
+        """Say whether a whole system is started, and not the program of an OCI image."""
+        return self.config.get("volatile.container.oci") != "true"
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Give the keys that users may set as they like."""
+        return {k: v for k, v in self.config.items() if k.startswith("user.") and len(v) <= 256}
+
+
+def from_api(answer: Mapping[str, Any]) -> tuple[str, Instance]:
+    """Read an instance out of the API's answer, with the name that liblxc knows it by."""
+    name, project = _text(answer, "name"), _text(answer, "project")
+    full = name if project in ("", "default") else f"{project}_{name}"
+    config = answer.get("expanded_config") or answer.get("config")
+    pairs = config.items() if isinstance(config, dict) else ()
+    return full, Instance(
+        kind=_text(answer, "type") or "container",
+        created=parse_time(_text(answer, "created_at")),
+        ephemeral=answer.get("ephemeral") is True,
+        config={k: v for k, v in pairs if isinstance(v, str)},
+    )
+
+
+def parse_backup(text: str) -> Instance | None:
+    """Read an instance out of its backup.yaml; None when it is not one."""
+    section, group = "", ""
+    fields: dict[str, str] = {}
+    config: dict[str, str] = {}
+    for line in text.splitlines():
+        found = _LINE.fullmatch(line)
+        if found is None:
+            continue
+        indentation, key, value = len(found[1]), found[2], found[3] or ""
+        if indentation == 0:
+            section = key
+        elif section in _SECTIONS and indentation == 2:
+            group = key
+            fields[key] = _scalar(value)
+        elif section in _SECTIONS and indentation == 4 and group in _CONFIGS:
+            config[_scalar(key)] = _scalar(value)
+    if "name" not in fields:
+        return None
+    return Instance(
+        kind=fields.get("type", "container"),
+        created=parse_time(fields.get("created_at", "")),
+        ephemeral=fields.get("ephemeral") == "true",
+        config=config,
+    )
+
+
+def parse_time(text: str) -> float | None:
+    """Parse a time of the API's; None for its zero, the years 1 and 1970."""
+    try:
+        seconds = datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _text(answer: Mapping[str, Any], key: str) -> str:
+    value = answer.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _scalar(text: str) -> str:
+    if text[:1] == '"':
+        try:
+            return str(json.loads(text))
+        except ValueError:
+            return text
+    if text[:1] == "'" and text[-1:] == "'":
+        return text[1:-1].replace("''", "'")
+    return text
