@@ -24,6 +24,14 @@ _IMAGES_LIMIT = 5000
 _LAYERS_LIMIT = 200  # of one image
 
 
+def folders(graph: Dir, suffix: str) -> list[str]:
+    """Give the folders of a kind, one for each storage driver that was ever used."""
+    try:
+        return [name for name in graph.subdirectories() if name.endswith(suffix)]
+    except HostReadError:
+        return []
+
+
 def load_images(directory: Dir, name: str) -> dict[str, ImageFacts] | None:
     """Read ``<driver>-images/images.json`` with what belongs to it; None when it is none."""
     document = parse_json(directory.read(name, CONFIG_LIMIT * 4))

@@ -20,7 +20,7 @@ from collectors.engines.oci_process import (
 from collectors.engines.oci_spec import Spec, parse_spec
 from collectors.engines.podman_config import STATES, Configured
 from collectors.engines.podman_database import Database, DatabaseReader, newest_database
-from collectors.engines.podman_images import load_images
+from collectors.engines.podman_images import folders, load_images
 from collectors.facts import ALIVE, ImageFacts, Sighting, State
 from collectors.hostfs import HostReadError
 
@@ -83,7 +83,7 @@ class StoreReader:
 
     def _all_images(self, graph: Dir) -> dict[str, ImageFacts]:
         found: dict[str, ImageFacts] = {}
-        for folder in _folders(graph, "-images"):
+        for folder in folders(graph, "-images"):
             try:
                 found |= self._images.get(graph, f"{folder}/images.json") or {}
             except HostReadError:
@@ -144,7 +144,7 @@ class StoreReader:
 
     def _without_database(self, view: _View) -> Iterator[Sighting]:
         """Make do with what the storage library and the bundles say, where no database tells."""
-        for folder in _folders(view.graph, "-containers"):
+        for folder in folders(view.graph, "-containers"):
             for name in ("containers.json", "volatile-containers.json"):
                 try:
                     data = view.graph.read(f"{folder}/{name}")
@@ -213,14 +213,6 @@ def _opened(ctx: Context, store: Store) -> Iterator[_View | None]:
         except HostReadError:
             view = None
         yield view
-
-
-def _folders(graph: Dir, suffix: str) -> list[str]:
-    """Give the folders of a kind, one for each storage driver that was ever used."""
-    try:
-        return [name for name in graph.subdirectories() if name.endswith(suffix)]
-    except HostReadError:
-        return []
 
 
 def _first_process(

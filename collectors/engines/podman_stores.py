@@ -44,7 +44,7 @@ class Store:
 
 def find_stores(ctx: Context) -> list[Store]:
     """Find every store of which there may be containers, each once."""
-    found = [_root_store(ctx)]
+    found = [root_store(ctx)]
     monitors = [p for p in ctx.processes if exe_name(p) == "conmon"]
     uids = {p.uid for p in monitors if p.uid and on_host(ctx, p)} | set(_users(ctx))
     for uid, home in _homes(ctx, uids).items():
@@ -82,7 +82,8 @@ def _store_of_monitor(ctx: Context, process: Process) -> Store | None:
     )
 
 
-def _root_store(ctx: Context) -> Store:
+def root_store(ctx: Context) -> Store:
+    """Give root's store, which CRI-O and buildah use as well, storage.conf(5)."""
     storage: dict[str, object] = {}
     for path in _CONFIGURATIONS:
         storage = _storage_conf(ctx, path)
