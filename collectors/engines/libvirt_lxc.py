@@ -146,7 +146,8 @@ def _cgroup_of(init: Process) -> str | None:
 def parse_domain(data: bytes) -> Domain | None:
     """Parse a domain's XML, also inside a domstatus; None when it is none of the LXC driver's.
 
-    A document type is refused, in any encoding: libvirt writes none, and entities are defined in it.
+    A document type is refused, as entities are defined in it, and so is UTF-16, which hides one:
+    libvirt writes neither.
     """
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - few hosts need it
 
@@ -190,5 +191,5 @@ def _network(domain: Element) -> str:
         # Without interfaces of its own it keeps the host's network, unless told otherwise.
         return "none" if domain.find("features/privnet") is not None else "host"
     source = interface.find("source")
-    named = source.get("network") or source.get("bridge") if source is not None else None
-    return named or interface.get("type", "")
+    names = (source.get("network"), source.get("bridge")) if source is not None else ()
+    return next(filter(None, (*names, interface.get("type"))), "")
