@@ -63,8 +63,11 @@ class App:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             allow = [("Allow", "GET, HEAD")]
             return _text(start_response, "405 Method Not Allowed", headers=allow)
-        # WSGI gives bytes as latin-1, and the id of a container may be no UTF-8.
-        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "surrogateescape")
+        try:
+            # WSGI gives bytes as latin-1; the id of a container may be no valid Unicode.
+            path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            return _text(start_response, "404 Not Found")
         if path == self._telemetry_path:
             return self._scrape(environ, start_response)
         body = self._page(path, start_response)

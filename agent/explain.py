@@ -63,7 +63,7 @@ def as_text(container: Container, snapshot: Snapshot, screen: Screen) -> Iterato
         yield from screen.wrap(fact, "")
     if verdict.axes:
         yield ""
-        yield f"{'':12}{'app':<{_HALF}} {'system':>{_HALF}}"
+        yield f"{'':13}{'app':<{_HALF}} {'system':>{_HALF}}"
         for axis in Axis:
             yield _bar(axis, verdict.axes.get(axis), screen)
     yield from _all_evidence(container, screen)
@@ -148,13 +148,13 @@ def _bar(axis: Axis, score: float | None, screen: Screen) -> str:
     full, empty, middle = ("█", "·", "│") if screen.unicode else ("#", ".", "|")
     if score is None:
         # Not "0": nothing was seen that speaks on this axis.
-        return f"  {axis.value:<10}{empty * _HALF}{middle}{empty * _HALF}"
+        return f"  {axis.value:<11}{empty * _HALF}{middle}{empty * _HALF}"
     cells = min(_HALF, round(abs(score) * _HALF))
     style = Style.SYSTEM if score > 0 else Style.APP
     filled = screen.paint(STYLE_COLOURS[style], full * cells)
     rest = empty * (_HALF - cells)
     left, right = (empty * _HALF, filled + rest) if score > 0 else (rest + filled, empty * _HALF)
-    return f"  {axis.value:<10}{left}{middle}{right} {score:+.2f}"
+    return f"  {axis.value:<11}{left}{middle}{right} {score:+.2f}"
 
 
 def _all_evidence(container: Container, screen: Screen) -> Iterator[str]:

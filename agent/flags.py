@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 from agent import __version__
-from agent.config import DEFAULT_FILE, declared_keys
+from agent.config import DEFAULT_FILE, READERS, declared_keys
 from agent.config.keys import BOOLEAN, Key, duration, unknown
 from agent.listing import STYLES
 
@@ -49,7 +49,7 @@ not complete until it is: /-/ready is 503 until then. Pages: / for people, /metr
 /-/healthy and /-/ready for whoever watches over it.
 """
 
-SHARED = ("path.", "log.", "collector.")
+SHARED = ("path.", "log.", *(f"collector.{name}." for name in READERS))
 """Keys whose flags every command has that looks at the host; the others are for serve."""
 
 
@@ -93,6 +93,7 @@ def overrides(parsed: argparse.Namespace) -> dict[str, object]:
 def _parsers() -> tuple[Parser, Mapping[str, Parser]]:
     parser = Parser(
         prog="tallyman",
+        usage="tallyman COMMAND [flags]",
         description="Finds every container on this host, whoever made it, and says what it is: "
         "app-style (one application) or system-style (a small server), and why.",
         epilog="tallyman COMMAND --help tells more of each.\n\n" + EXIT_CODES,
@@ -100,25 +101,32 @@ def _parsers() -> tuple[Parser, Mapping[str, Parser]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"tallyman {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(
+        prog="tallyman", dest="command", metavar="COMMAND", required=True
+    )
 
-    def command(name: str, summary: str, text: str = "", epilog: str = "") -> Parser:
+    def command(
+        name: str, summary: str, text: str = "", epilog: str = "", *, usage: str = "[flags]"
+    ) -> Parser:
         added: Parser = subparsers.add_parser(
             name,
+            usage=f"tallyman {name} {usage}".rstrip(),
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.\n\n{text}",
             epilog=epilog + EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_wide,
             allow_abbrev=False,
         )
         return added
 
     serve = command("serve", "run the agent: answer Prometheus and people", _SERVE_TEXT)
     listing = command("ls", "list the containers with their verdicts", epilog=_LS_EXAMPLES)
-    explain = command("explain", "say why a container is what it is said to be")
+    explain = command(
+        "explain", "say why a container is what it is said to be", usage="WHAT [flags]"
+    )
     check = command("check", "say what can be read on this host, and what not", _CHECK_TEXT)
-    check_config = command("check-config", "say what is wrong with a configuration")
-    command("version", "print the version")
+    check_config = command("check-config", "say what is wrong with a configuration", usage="[FILE]")
+    command("version", "print the version", usage="")
 
     _ls_flags(listing)
     explain.add_argument(
@@ -146,6 +154,10 @@ def _parsers() -> tuple[Parser, Mapping[str, Parser]]:
             help=f"TOML; empty for none (default: {DEFAULT_FILE}, if it exists)",
         )
     return parser, subparsers.choices
+
+
+def _wide(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=34)
 
 
 def _ls_flags(parser: Parser) -> None:
@@ -180,17 +192,19 @@ def _ls_flags(parser: Parser) -> None:
 
 
 def _config_flags(parser: Parser, wanted: Callable[[str], bool]) -> None:
-    group = parser.add_argument_group("configuration (wins over the file)")
+    group = parser.add_argument_group("configuration (flags win over the file)")
     for path, declared in declared_keys():
         if declared.flag and wanted(path):
             _config_flag(group, path, declared)
 
 
 def _config_flag(group: Any, path: str, declared: Key) -> None:
+    default = f" (default: {declared.shown})" if declared.shown else ""
     arguments: dict[str, Any] = {
         "dest": path,
+        # Only what is given ends up in the namespace: the rest is for the file to say.
         "default": argparse.SUPPRESS,
-        "help": declared.help.replace("%", "%%"),
+        "help": declared.help.replace("%", "%%") + default,
     }
     if declared.kind is BOOLEAN:
         group.add_argument(declared.flag, action=argparse.BooleanOptionalAction, **arguments)

@@ -78,7 +78,17 @@ class Server(wsgi.Server):
         )
         self.busy: dict[Connection, float] = {}
         """Since when each connection is at work on a request."""
+        self.refusal: OSError | None = None
+        """Why the address could not be bound; ``prepare`` itself raises without the cause."""
         self._ended = threading.Event()
+
+    def bind(self, family: int, type: int, proto: int = 0) -> Any:  # noqa: A002 - cheroot's name
+        """Make and bind the listening socket."""
+        try:
+            return super().bind(family, type, proto)
+        except OSError as error:
+            self.refusal = error
+            raise
 
     def serve(self) -> None:
         """Answer requests until ``stop``."""

@@ -73,7 +73,7 @@ def detail(container: Container, snapshot: Snapshot) -> str:
 
 def link(container_id: str) -> str:
     """Give the path of a container's page."""
-    raw = container_id.encode("utf-8", "surrogateescape")
+    raw = container_id.encode("utf-8", "surrogatepass")
     return "/containers" + quote(raw, safe="/")
 
 

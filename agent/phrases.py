@@ -39,15 +39,6 @@ def long_age(seconds: float) -> str:
     return "less than a second"
 
 
-def size(number: float) -> str:
-    """Give a size in bytes with a binary unit: ``1.5 GiB``."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} TiB"
-
-
 def percent(ratio: float) -> str:
     """Give a ratio of 0 to 1 as whole percents; rounding never makes it certain."""
     return f"{min(99, round(ratio * 100)) if ratio < 1 else 100} %"

@@ -53,9 +53,9 @@ class WebServer:
         try:
             server.prepare()
         except OSError as error:
-            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            why = server.refusal or error
             raise CannotListenError(
-                f"cannot listen on {self._listen_address}: {cause.strerror or cause}; "
+                f"cannot listen on {self._listen_address}: {why.strerror or why}; "
                 "name another address with --web.listen-address"
             ) from error
         self._server = server

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent.config.keys import BOOLEAN, ConfigError, Key, Reader, keys
+from agent.config.keys import BOOLEAN, ConfigError, Key, Reader, keys, show_default
 from agent.config.rules import Match, StyleRule
 from agent.config.sections import (
     Containers,
@@ -57,7 +57,7 @@ class Switch:
     default: bool = True
 
 
-_ENGINES = (
+_READERS = (
     Switch("docker", "Docker daemons, through their API"),
     Switch("podman", "podman, of root and of every user"),
     Switch("containerd", "containerd and Kubernetes"),
@@ -72,14 +72,17 @@ _ENGINES = (
     Switch("sandboxes", "apptainer, bubblewrap, flatpak and their like"),
 )
 
+READERS = frozenset(switch.name for switch in _READERS)
+"""Names of the collectors of engines, as in ``collectors.registry``."""
+
 SWITCHES = {
     switch.name: switch
     for switch in (
-        *_ENGINES,
+        *_READERS,
         *(
             Switch(group.name, f"metrics: {group.about}", group.default)
             for group in GROUPS.values()
-            if group.name not in {engine.name for engine in _ENGINES}
+            if group.name not in READERS
         ),
     )
 }
@@ -171,7 +174,12 @@ def declared_keys() -> Iterator[tuple[str, Key]]:
     for switch in SWITCHES.values():
         yield (
             f"collector.{switch.name}.enabled",
-            Key(BOOLEAN, switch.help, f"--collector.{switch.name}"),
+            Key(
+                BOOLEAN,
+                switch.help,
+                f"--collector.{switch.name}",
+                show_default(switch.default),
+            ),
         )
         for field_name, declared in keys(COLLECTOR_SECTIONS.get(switch.name, Switch)).items():
             yield f"collector.{switch.name}.{field_name}", declared

@@ -52,14 +52,25 @@ class Key:
     help: str
     flag: str = ""
     """Empty: this key has no flag and is set in the file alone."""
+    shown: str = ""
+    """The default, as people write it; empty where there is nothing to show."""
 
 
 def key(default: Any, kind: Kind, help_text: str, *, flag: str = "") -> Any:
     """Declare a key as a field of a section."""
-    metadata = {"key": Key(kind, help_text, flag)}
+    metadata = {"key": Key(kind, help_text, flag, show_default(default))}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def show_default(value: Any) -> str:
+    """Write a default as a flag would take it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}s"
+    return str(value) if isinstance(value, str | int) else ""
 
 
 def keys(section: type) -> dict[str, Key]:

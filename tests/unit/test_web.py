@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import http.client
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from agent import app, httpd
+from agent.config import load
+from agent.web import CannotListenError, WebServer, make_app
+from tests.unit.test_app import FakeState
+
+
+@contextmanager
+def serving(state: FakeState, **flags: object) -> Iterator[tuple[str, int]]:
+    named = {f"web.{name}": value for name, value in flags.items()}
+    config = load("", {"web.listen_address": "127.0.0.1:0", **named})
+    server = WebServer(config, make_app(state, config))
+    server.bind()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.address
+    finally:
+        server.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def get(address: tuple[str, int], path: str, **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(*address, timeout=5)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body
+
+
+def say(address: tuple[str, int], request: bytes) -> bytes:
+    with socket.create_connection(address, timeout=5) as client:
+        client.sendall(request)
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+    return answer
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[tuple[str, int]]:
+    with serving(FakeState()) as found:
+        yield found
+
+
+def test_pages_and_scrapes(address: tuple[str, int]) -> None:
+    assert get(address, "/-/healthy") == (200, b"Tallyman is healthy.\n")
+    assert get(address, "/metrics") == (200, b"one 1\ntwo 2\n")
+    assert get(address, "/x")[0] == 404
+
+
+def test_it_answers_as_soon_as_it_serves_what_came_before() -> None:
+    config = load("", {"web.listen_address": "127.0.0.1:0"})
+    server = WebServer(config, make_app(FakeState(), config))
+    server.bind()
+    with socket.create_connection(server.address, timeout=5) as early:
+        early.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        assert early.recv(100).startswith(b"HTTP/1.1 200")
+    server.stop()
+    thread.join(10)
+
+
+def test_an_address_in_use_is_told_in_one_line(address: tuple[str, int]) -> None:
+    config = load("", {"web.listen_address": f"127.0.0.1:{address[1]}"})
+    server = WebServer(config, make_app(FakeState(), config))
+    with pytest.raises(CannotListenError) as caught:
+        server.bind()
+    assert str(caught.value) == (
+        f"cannot listen on 127.0.0.1:{address[1]}: Address already in use; "
+        "name another address with --web.listen-address"
+    )
+
+
+def test_an_open_address_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), serving(FakeState(), listen_address=":0") as found:
+        status, _ = get(("127.0.0.1", found[1]), "/-/healthy")
+    assert status == 200
+    assert any(
+        record.levelno == logging.WARNING and "no password" in record.message
+        for record in caplog.records
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"\r\n\r\n", b"400"),
+        (b"GET\r\n\r\n", b"400"),
+        (b"GET / HTTP/9.9\r\n\r\n", b"505"),
+        (b"get / HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET x HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n", b"413"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", b"413"),
+        (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"400"),
+        (b"GET /%ff%00 HTTP/1.0\r\n\r\n", b"404"),
+        (b"GET /containers/%2e%2e/%2e%2e/etc/passwd HTTP/1.0\r\n\r\n", b"404"),
+    ],
+)
+def test_rude_requests(address: tuple[str, int], request_: bytes, status: bytes) -> None:
+    assert say(address, request_).split(b" ", 2)[1] == status
+
+
+def test_silent_clients_hold_no_thread(address: tuple[str, int]) -> None:
+    silent = [socket.create_connection(address) for _ in range(40)]
+    try:
+        assert get(address, "/-/healthy")[0] == 200
+    finally:
+        for client in silent:
+            client.close()
+
+
+def test_one_silent_client_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpd.Server, "keep_alive_conn_limit", 2)
+    with serving(FakeState()) as address:
+        silent = [socket.create_connection(address, timeout=5) for _ in range(3)]
+        refused = [client for client in silent if _hears(client, b"HTTP/1.1 503")]
+        for client in silent:
+            client.close()
+    assert len(refused) == 1
+
+
+def _hears(client: socket.socket, words: bytes) -> bool:
+    client.settimeout(0.5)
+    try:
+        return client.recv(100).startswith(words)
+    except TimeoutError:
+        return False
+
+
+@dataclass
+class EndlessState(FakeState):
+    def metrics(self, openmetrics: bool) -> Iterator[bytes]:
+        self.asked.append(openmetrics)
+        while True:
+            yield b"x" * 65536
+
+
+def test_a_slow_reader_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpd, "_REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(app, "_SLOT_SECONDS", 0.01)
+    with (
+        serving(EndlessState(), max_requests=1) as address,
+        socket.create_connection(address, timeout=10) as client,
+    ):
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.recv(10)
+        # It reads no more, and still the one place for scrapes becomes free.
+        while _status(address) == b"503":
+            pass
+        assert _status(address) == b"200"
+
+
+def _status(address: tuple[str, int]) -> bytes:
+    with socket.create_connection(address, timeout=10) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        return client.recv(200).split(b" ", 2)[1]
+
+
+def test_a_slow_sender_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpd, "_REQUEST_SECONDS", 0.5)
+    with (
+        serving(FakeState()) as address,
+        socket.create_connection(address, timeout=10) as client,
+    ):
+        client.sendall(b"GET / HT")
+        assert client.recv(100).split(b" ", 2)[1:2] in ([], [b"400"])
+
+
+def test_a_failing_page_is_a_500_and_the_next_one_works(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    state = FakeState(broken=True)
+    with serving(state) as address:
+        assert get(address, "/metrics")[0] == 500
+        state.broken = False
+        assert get(address, "/metrics")[0] == 200
+    assert any(record.levelno == logging.ERROR for record in caplog.records)
+
+
+def test_a_client_that_leaves_is_nobodys_trouble(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(5):
+        with socket.create_connection(address) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    assert get(address, "/-/healthy")[0] == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
