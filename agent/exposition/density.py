@@ -6,14 +6,14 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from agent.exposition.samples import Sample, is_alive
-from collectors.kernel.counters.model import Scalar
+from collectors.kernel.counters import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from agent.exposition.rows import Row
     from agent.model import Container
-    from collectors.kernel.counters.model import Counters
+    from collectors.kernel.counters import Counters
 
 Kind = tuple[str, str]
 """Engine and style."""

@@ -13,14 +13,16 @@ from agent.exposition.options import Options
 from agent.exposition.page import Page
 from agent.exposition.rows import Row
 from agent.exposition.samples import Sample
-from agent.model import Snapshot
+from agent.model import Container, Snapshot
 from collectors.facts import HostFacts
+from collectors.kernel.counters import CounterReader, HostCounters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from collectors.facts import CgroupLayout
     from collectors.hostfs import HostFS
-    from collectors.kernel.counters.model import Counters
+    from collectors.kernel.counters import Counters, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class _Inventory:
 
     snapshot: Snapshot
     rows: tuple[Row, ...]
+    targets: tuple[tuple[Row, Target], ...]
+    """What is to be read when Prometheus scrapes."""
     fixed: tuple[Sample, ...]
     """Of the host and the agent, as long as the snapshot stands."""
 
@@ -53,12 +57,18 @@ class Exposition:
         self._processes = processes
         self._clock = clock
         self._proc = host.proc
-        self._inventory = _Inventory(Snapshot(host=HostFacts(), containers={}), (), ())
+        self._inventory = _Inventory(Snapshot(host=HostFacts(), containers={}), (), (), ())
+        self._host_counters = HostCounters(host, self._options.groups)
+        self._host_row = Row(Container(id="/", engine="none"), self._options)
+        self._reader: CounterReader | None = None
+        self._layout: CgroupLayout | None = None
+        self._read_last: _Inventory | None = None
         self._updating = threading.Lock()
         self._reading = threading.Lock()
         self._last: tuple[float, Page] | None = None
         self._usage = Usage()
         self._scrapes = 0
+        self._read_seconds = 0.0
 
     def update(self, snapshot: Snapshot) -> None:
         """Take in what the scout has sent. A container that is the same object is kept as it is."""
@@ -68,12 +78,14 @@ class Exposition:
             for container in snapshot.containers.values():
                 row = before.get(container.id)
                 if row is None or row.container is not container:
-                    row = Row(container, self._options)
+                    row = Row(container, self._options, row)
                 rows.append(row)
             fixed = list(machine_samples(snapshot.host))
             if snapshot.complete:
                 fixed += host_samples(snapshot.containers.values())
-            self._inventory = _Inventory(snapshot, tuple(rows), tuple(fixed))
+            shown = tuple(sample for sample in fixed if self._options.shows(sample.name))
+            targets = tuple((row, row.target) for row in rows if row.target is not None)
+            self._inventory = _Inventory(snapshot, tuple(rows), targets, shown)
 
     def render(self, *, openmetrics: bool = False) -> Iterator[bytes]:
         """Read the counters, or share the reading under way, and give the page in pieces."""
@@ -89,25 +101,47 @@ class Exposition:
     def _read(self) -> Page:
         inventory = self._inventory
         now = self._clock()
+        started = time.perf_counter()
+        counted = self._read_counters(inventory)
+        host = self._host_counters.read()
+        self._read_seconds += time.perf_counter() - started
         self._scrapes += 1
-        counted: list[tuple[Row, Counters]] = []
-        seen: dict[bytes, float] = {}
+        seen = self._last_seen(inventory, {id(row) for row, _ in counted}, now)
+        others = [*inventory.fixed, *self._of_this_page(inventory, counted, host, now)]
+        return Page(self._options, inventory.rows, [(self._host_row, host), *counted], seen, others)
+
+    def _read_counters(self, inventory: _Inventory) -> list[tuple[Row, Counters]]:
+        """Read the counters of all containers that are still there."""
+        if inventory is not self._read_last:
+            layout = inventory.snapshot.host.cgroups
+            if self._reader is None or layout != self._layout:
+                self._layout = layout
+                self._reader = CounterReader(self._host, layout, self._options.groups)
+            self._reader.update(target for _, target in inventory.targets)
+            self._read_last = inventory
+        if self._reader is None:
+            return []
+        found = zip(inventory.targets, self._reader.read(), strict=True)
+        return [(row, counters) for (row, _), counters in found if counters is not None]
+
+    def _last_seen(
+        self, inventory: _Inventory, counted: set[int], now: float
+    ) -> dict[bytes, float]:
+        """Say when each container was last seen running: now, or when it stopped."""
+        seen = {}
         for row in inventory.rows:
-            if row.alive:
+            # One whose counters are gone has died, though the scout has not said so yet.
+            if row.alive and (row.target is None or id(row) in counted):
                 row.last_seen = now
             if now - row.last_seen <= self._options.retention:
                 seen[row.base] = row.last_seen
-        others = [
-            *(s for s in inventory.fixed if self._options.shows(s.name)),
-            *self._of_this_page(inventory, counted, None, now),
-        ]
-        return Page(self._options, inventory.rows, counted, seen, others)
+        return seen
 
     def _of_this_page(
         self,
         inventory: _Inventory,
         counted: Sequence[tuple[Row, Counters]],
-        host: Counters | None,
+        host: Counters,
         now: float,
     ) -> Iterator[Sample]:
         found = [*inventory_samples(inventory.snapshot, now)]
@@ -115,4 +149,11 @@ class Exposition:
             found += self._usage.samples(counted, host, time.monotonic())
         found += process_samples(self._proc, self._processes(), inventory.snapshot.host.boot_time)
         found.append(Sample("tallyman_scrapes_total", self._scrapes))
+        found.append(
+            Sample("tallyman_scrape_seconds_total", self._read_seconds, (("phase", "read"),))
+        )
+        if self._reader is not None:
+            found.append(Sample("tallyman_kept_descriptors", self._reader.kept))
+            limit = self._reader.descriptor_limit
+            found.append(Sample("tallyman_kept_descriptors_limit", limit))
         return (sample for sample in found if self._options.shows(sample.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from collectors.kernel.counters.model import Scalar, Table
+from collectors.kernel.counters import Scalar, Table
 
 
 class Cell(NamedTuple):
@@ -61,6 +61,21 @@ SCALARS: dict[str, tuple[Cell, ...]] = {
     "container_pressure_io_stalled_seconds_total": (Cell(Scalar.PRESSURE_IO_FULL),),
     "container_processes": (Cell(Scalar.PROCESSES),),
     "container_threads": (Cell(Scalar.THREADS),),
+    **{
+        f"container_memory_{name}": (Cell(scalar),)
+        for name, scalar in (
+            ("total_active_file_bytes", Scalar.MEMORY_ACTIVE_FILE),
+            ("total_inactive_file_bytes", Scalar.MEMORY_INACTIVE_FILE),
+            ("file_dirty_bytes", Scalar.MEMORY_DIRTY),
+            ("file_writeback_bytes", Scalar.MEMORY_WRITEBACK),
+            ("pgscan_total", Scalar.MEMORY_PGSCAN),
+            ("pgsteal_total", Scalar.MEMORY_PGSTEAL),
+            ("workingset_refault_file_total", Scalar.MEMORY_REFAULT_FILE),
+            ("workingset_refault_anon_total", Scalar.MEMORY_REFAULT_ANON),
+            ("events_high_total", Scalar.MEMORY_EVENTS_HIGH),
+            ("events_max_total", Scalar.MEMORY_EVENTS_MAX),
+        )
+    },
     "container_file_descriptors": (Cell(Scalar.DESCRIPTORS),),
     "container_sockets": (Cell(Scalar.SOCKETS),),
 }
@@ -86,6 +101,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "container_blkio_device_usage_total": (
         Column(Table.IO_BY_OPERATION, 0, ("device", "major", "minor", "operation")),
     ),
+    **{
+        f"container_network_{table.name.lower()}_usage_total": (
+            Column(table, 0, (f"{table.name.lower()[:3]}_state",)),
+        )
+        for table in (Table.TCP, Table.TCP6, Table.UDP, Table.UDP6)
+    },
     "container_hugetlb_usage_bytes": (Column(Table.HUGETLB, 0, ("pagesize",)),),
     "container_hugetlb_max_usage_bytes": (Column(Table.HUGETLB, 1, ("pagesize",)),),
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agent.exposition.options import Options
     from agent.exposition.rows import Row
     from agent.exposition.samples import Sample
-    from collectors.kernel.counters.model import Counters
+    from collectors.kernel.counters import Counters
 
 _LAST_SEEN = "container_last_seen"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from agent.exposition.samples import container_samples, is_alive
 from agent.exposition.text import braces, identity, label_value, number, pairs
 from agent.metrics import CATALOGUE
-from collectors.kernel.counters.model import Target
+from collectors.kernel.counters import Target
 
 if TYPE_CHECKING:
     from agent.exposition.options import Options
@@ -22,17 +22,31 @@ _LABEL_NAME = str.maketrans({c: "_" for c in map(chr, range(128)) if not c.isaln
 class Row:
     """One container as the page shows it; made anew when the scout says something new of it."""
 
-    __slots__ = ("alive", "base", "container", "id", "last_seen", "lines", "open", "series")
+    __slots__ = (
+        "alive",
+        "base",
+        "container",
+        "id",
+        "last_seen",
+        "lines",
+        "open",
+        "series",
+        "target",
+    )
 
-    def __init__(self, container: Container, options: Options) -> None:
+    def __init__(self, container: Container, options: Options, before: Row | None = None) -> None:
         self.container = container
         self.alive = is_alive(container)
         self.id = identity(container.id)
         self.open = b"{" + _base_labels(container, self.id, options).encode()
         """Label text of its ``container_*`` series, up to where more labels may follow."""
         self.base = self.open + b"} "
-        self.last_seen = max(container.finished or 0.0, container.last_seen)
+        self.last_seen = container.finished or container.last_seen
         """When it was last known to run, for one that does not run any more."""
+        if before is not None:
+            self.last_seen = max(self.last_seen, before.last_seen)
+        self.target = _target(container) if self.alive else None
+        """What to read of it when Prometheus scrapes; None of one that does not run."""
         self.lines: dict[int, bytes] = {}
         """By place in the catalogue: its samples without the metric's name in front of each."""
         self.series = 0
@@ -59,18 +73,17 @@ class Row:
             self.lines[place] = line if before is None else before + between + line
             self.series += 1
 
-    def target(self) -> Target | None:
-        """Say what to read of it when Prometheus scrapes; None of one that does not run."""
-        c = self.container
-        if not self.alive or not (c.cgroups or c.init):
-            return None
-        return Target(
-            id=c.id,
-            cgroups=c.cgroups,
-            init=c.init,
-            own_network=c.network == "own",
-            quota=c.limits.cpu_quota_us is not None,
-        )
+
+def _target(c: Container) -> Target | None:
+    if not c.cgroups and c.init is None:
+        return None
+    return Target(
+        id=c.id,
+        cgroups=c.cgroups,
+        init=c.init,
+        own_network=c.network == "own",
+        quota=c.limits.cpu_quota_us is not None,
+    )
 
 
 def _base_labels(c: Container, shown_id: str, options: Options) -> str:

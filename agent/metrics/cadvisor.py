@@ -65,6 +65,74 @@ def _network() -> tuple[Metric, ...]:
     return tuple(found)
 
 
+def _memory_detail() -> tuple[Metric, ...]:
+    return (
+        *(
+            _gauge(f"container_memory_{name}", "memory_detail", text, source)
+            for name, text, source in (
+                (
+                    "total_active_file_bytes",
+                    "Page cache in active use.",
+                    "memory.stat total_active_file; active_file",
+                ),
+                (
+                    "total_inactive_file_bytes",
+                    "Page cache that nobody has used for a while.",
+                    "memory.stat total_inactive_file; inactive_file",
+                ),
+                (
+                    "file_dirty_bytes",
+                    "Page cache that is to be written.",
+                    "memory.stat total_dirty; file_dirty",
+                ),
+                (
+                    "file_writeback_bytes",
+                    "Page cache that is being written.",
+                    "memory.stat total_writeback; file_writeback",
+                ),
+            )
+        ),
+        *(
+            _counter(f"container_memory_{name}_total", "memory_detail", text, source)
+            for name, text, source in (
+                ("pgscan", "Pages looked at by reclaim; v2 only.", "memory.stat pgscan"),
+                ("pgsteal", "Pages reclaimed; v2 only.", "memory.stat pgsteal"),
+                (
+                    "workingset_refault_file",
+                    "Pages of files read again soon after they were reclaimed.",
+                    "memory.stat workingset_refault_file",
+                ),
+                (
+                    "workingset_refault_anon",
+                    "Anonymous pages read again soon after they were reclaimed.",
+                    "memory.stat workingset_refault_anon",
+                ),
+                (
+                    "events_high",
+                    "How often memory.high was exceeded; v2 only.",
+                    "memory.events high",
+                ),
+                ("events_max", "How often memory.max was hit; v2 only.", "memory.events max"),
+            )
+        ),
+    )
+
+
+def _sockets() -> tuple[Metric, ...]:
+    return tuple(
+        _gauge(
+            f"container_network_{protocol}{version}_usage_total",
+            protocol,
+            f"{protocol.upper()} sockets over IPv{version or 4}, by state.",
+            f"/proc/<pid>/net/{protocol}{version} of its first process",
+            f"{protocol}_state",
+            lint=_GAUGE_TOTAL,
+        )
+        for protocol in ("tcp", "udp")
+        for version in ("", "6")
+    )
+
+
 CADVISOR: tuple[Metric, ...] = (
     _gauge(
         "container_last_seen",
@@ -232,6 +300,7 @@ CADVISOR: tuple[Metric, ...] = (
         "Processes that the kernel killed for want of memory.",
         "memory.oom_control oom_kill from Linux 4.13; memory.events oom_kill",
     ),
+    *_memory_detail(),
     *_pressure(),
     _counter(
         "container_fs_reads_bytes_total",
@@ -301,6 +370,7 @@ CADVISOR: tuple[Metric, ...] = (
         unit="bytes",
     ),
     *_network(),
+    *_sockets(),
     _gauge(
         "container_processes",
         "process",

@@ -79,7 +79,7 @@ GROUPS = {
         Group(
             name="memory_detail",
             default=False,
-            about="reclaim, dirty pages and memory events: 11 more series a container",
+            about="reclaim, dirty pages and memory events: 10 more series a container",
         ),
         Group(
             name="blkio_device",
@@ -92,17 +92,11 @@ GROUPS = {
             about="open descriptors and sockets: reads /proc/<pid>/fd of every process",
         ),
         Group(
-            name="sched",
-            default=False,
-            about="time run and waited for a CPU: reads /proc/<pid>/schedstat of every process",
-        ),
-        Group(
             name="tcp",
             default=False,
             about="TCP sockets by state: 22 more series, and costly with many connections",
         ),
         Group(name="udp", default=False, about="UDP sockets and their queues: 8 more series"),
-        Group(name="numa", default=False, about="memory by NUMA node: 6 more series a node"),
     )
 }
 """Every group; a default one is on unless switched off."""

@@ -1,1 +1,9 @@
-"""What the kernel counts of containers, read when Prometheus scrapes."""
+"""What the kernel counts of containers and of the host, read when Prometheus scrapes."""
+
+from __future__ import annotations
+
+from collectors.kernel.counters.host import HostCounters
+from collectors.kernel.counters.model import Counters, Rows, Scalar, Table, Target
+from collectors.kernel.counters.reader import CounterReader
+
+__all__ = ["CounterReader", "Counters", "HostCounters", "Rows", "Scalar", "Table", "Target"]

@@ -26,8 +26,6 @@ class Scalar(IntEnum):
     CFS_PERIODS = auto()
     CFS_THROTTLED_PERIODS = auto()
     CFS_THROTTLED = auto()
-    CFS_BURST_PERIODS = auto()
-    CFS_BURST = auto()
     MEMORY_USAGE = auto()  # bytes
     MEMORY_MAX_USAGE = auto()
     MEMORY_WORKING_SET = auto()
@@ -60,9 +58,6 @@ class Scalar(IntEnum):
     THREADS = auto()
     DESCRIPTORS = auto()
     SOCKETS = auto()
-    SCHED_RUN = auto()
-    SCHED_WAIT = auto()
-    SCHED_PERIODS = auto()
 
 
 @unique
@@ -84,8 +79,6 @@ class Table(IntEnum):
     TCP6 = auto()
     UDP = auto()
     UDP6 = auto()
-    NUMA = auto()
-    """By type, scope and node: pages."""
     DISK = auto()
     """By device of the host: seconds reading, seconds writing, requests under way, busy seconds."""
 
@@ -95,6 +88,20 @@ Values = list[bytes | None]
 
 Rows = tuple[tuple[tuple[str, ...], tuple[bytes | None, ...]], ...]
 """A table: its keys (an interface's name, say) and the values of each."""
+
+
+class Draft:
+    """The values of one container as they are being read; what is not read again stays."""
+
+    __slots__ = ("scalars", "tables")
+
+    def __init__(self) -> None:
+        self.scalars: Values = [None] * len(Scalar)
+        self.tables: dict[Table, Rows] = {}
+
+    def finish(self) -> Counters:
+        """Give the values as they are now, once and for all."""
+        return Counters(tuple(self.scalars), dict(self.tables))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,178 @@
+"""All counters of one container: its cgroups' files, its network, its processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collectors.hostfs import HostReadError
+from collectors.kernel.cgroups import UNIFIED
+from collectors.kernel.counters import parse, processes
+from collectors.kernel.counters.files import CgroupFiles
+from collectors.kernel.counters.model import Draft, Scalar, Table
+from collectors.kernel.processes import parse_stat
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from collectors.hostfs import Dir, HostFS
+    from collectors.kernel.counters.calls import Calls
+    from collectors.kernel.counters.devices import Devices
+    from collectors.kernel.counters.model import Counters, Target
+    from collectors.kernel.counters.sources import Source
+
+_PROCS_HIERARCHIES = (UNIFIED, "pids", "memory", "cpu", "cpuacct", "name=systemd")
+_SOCKETS = (
+    ("tcp", processes.count_tcp, (Table.TCP, Table.TCP6)),
+    ("udp", processes.count_udp, (Table.UDP, Table.UDP6)),
+)
+
+
+class ContainerCounters:
+    """What is kept of one container between two rounds, and how it is read."""
+
+    def __init__(
+        self,
+        host: HostFS,
+        target: Target,
+        chosen: Sequence[Source],
+        paths: Mapping[str, str],
+        groups: Collection[str],
+    ) -> None:
+        self._host = host
+        self._target = target
+        self._groups = groups
+        self._files = CgroupFiles(host.sys, chosen, paths)
+        self._procs = next((paths[c] for c in _PROCS_HIERARCHIES if c in paths), None)
+        self._procs_raw: bytes | None = None
+        self._process: Dir | None = None
+        self._net_raw: bytes | None = None
+        self._draft = Draft()
+        self._last = self._draft.finish()
+
+    def serves(self, target: Target, chosen: tuple[Source, ...]) -> bool:
+        """Say whether this is the right reader for a target as it is now."""
+        return target == self._target and chosen == self._files.sources
+
+    @property
+    def kept(self) -> int:
+        """How many descriptors are kept."""
+        return self._files.kept + (self._process is not None)
+
+    def keep(self, most: int) -> None:
+        """Let go of descriptors beyond the first ``most``."""
+        self._files.keep(most - 1)
+        if most < 1:
+            self._leave()
+
+    def read(self, calls: Calls, devices: Devices, most_kept: int) -> Counters | None:
+        """Read it; None when there is nothing left of it."""
+        files = self._files
+        files.read(calls, most_kept - 1, self._draft, devices)
+        alive, changed = files.alive, files.changed
+        if self._target.init is not None:
+            if self._enter():
+                changed |= self._read_network(calls)
+                alive = alive or self._runs()
+            else:
+                changed |= self._forget_network()
+            if most_kept < 1:
+                self._leave()
+        if files.ran and alive and "process" in self._groups:
+            changed |= self._read_processes(calls)
+        if not alive:
+            return None
+        if changed:
+            parse.working_set(self._draft.scalars)
+            self._last = self._draft.finish()
+        return self._last
+
+    def _enter(self) -> bool:
+        """Open /proc/<pid> of its first process, if that is still the same one."""
+        if self._process is not None:
+            return True
+        init = self._target.init
+        if init is None:
+            return False
+        try:
+            process = self._host.process(init.pid)
+        except HostReadError:
+            return False
+        try:
+            fields = parse_stat(process.read("stat", 4096))
+        except HostReadError:
+            fields = None
+        if fields is None or fields.start_ticks != init.start_ticks:
+            process.close()
+            return False
+        self._process = process
+        return True
+
+    def _leave(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def _runs(self) -> bool:
+        """Say whether its first process is there; a container need not have a cgroup."""
+        return self._process is not None and self._process.exists("stat")
+
+    def _read_network(self, calls: Calls) -> bool:
+        process = self._process
+        if process is None or not self._target.own_network:
+            return False
+        changed = False
+        if "network" in self._groups:
+            try:
+                raw = calls.read_records_at("net/dev", process.fd)
+            except OSError as error:
+                process.translate(error, "net/dev")
+                self._leave()
+                return self._forget_network()
+            if raw != self._net_raw:
+                self._net_raw = raw
+                self._draft.tables[Table.NETWORK] = parse.net_dev(raw)
+                changed = True
+        for group, count, tables in _SOCKETS:
+            if group in self._groups:
+                changed = True
+                for version, table in zip(("", "6"), tables, strict=True):
+                    try:
+                        count(process, version, self._draft)
+                    except HostReadError:
+                        self._draft.tables.pop(table, None)
+        return changed
+
+    def _forget_network(self) -> bool:
+        self._net_raw = None
+        found = [self._draft.tables.pop(t, None) for t in (Table.NETWORK, *_SOCKET_TABLES)]
+        return any(rows is not None for rows in found)
+
+    def _read_processes(self, calls: Calls) -> bool:
+        """Count processes, those of inner cgroups too, and their descriptors if asked for."""
+        scalars = self._draft.scalars
+        if self._procs is None:
+            return False
+        sys = self._host.sys
+        try:
+            raw = calls.read_records_at(f"{self._procs}/cgroup.procs", sys.fd)
+        except OSError as error:
+            sys.translate(error, f"{self._procs}/cgroup.procs")
+            scalars[Scalar.PROCESSES] = None
+            return True
+        found = processes.pids(raw)
+        if scalars[Scalar.THREADS] != b"%d" % len(found):
+            # Some are further in, or have threads: it takes a look to know.
+            inner = processes.inner_processes(sys, self._procs)
+            scalars[Scalar.PROCESSES] = None if inner is None else b"%d" % (len(found) + len(inner))
+            found += inner or ()
+        else:
+            scalars[Scalar.PROCESSES] = b"%d" % len(found)
+        if "descriptors" in self._groups:
+            try:
+                processes.count_descriptors(self._host.proc, found, self._draft)
+            except HostReadError:
+                scalars[Scalar.DESCRIPTORS] = scalars[Scalar.SOCKETS] = None
+        return True
+
+
+_SOCKET_TABLES = tuple(table for _, _, tables in _SOCKETS for table in tables)

@@ -1,0 +1,138 @@
+"""The counter files of one container's cgroups: which are open, and what they said last."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from collectors.kernel.counters.model import Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from collectors.hostfs import Dir
+    from collectors.kernel.counters.calls import Calls
+    from collectors.kernel.counters.devices import Devices
+    from collectors.kernel.counters.model import Draft
+    from collectors.kernel.counters.sources import Source
+
+RECHECK = 8
+"""Each this many rounds a container that has not run is read in full all the same, and a file
+that was not there is looked for again."""
+
+
+class _File:
+    """A counter file: its descriptor while it is kept, and what it said last."""
+
+    __slots__ = ("absent_until", "fd", "parse", "path", "raw", "source")
+
+    def __init__(self, source: Source, path: str) -> None:
+        self.source = source
+        self.parse = source.parse
+        self.path = path
+        self.fd = -1
+        self.raw: bytes | None = None
+        self.absent_until = 0
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class CgroupFiles:
+    """Reads the files of one container into its draft; a file that says the same is not parsed.
+
+    After ``read``, ``alive`` says that there is any such file, ``changed`` that the draft has
+    changed, and ``ran`` that the container may have got CPU time since it was read before.
+    """
+
+    __slots__ = ("_files", "_has_pulse", "_round", "_sys", "alive", "changed", "ran")
+
+    def __init__(self, sys: Dir, chosen: Sequence[Source], paths: Mapping[str, str]) -> None:
+        self._sys = sys
+        self._files = [_File(s, f"{paths[s.controller]}/{s.file}") for s in chosen]
+        self._has_pulse = bool(chosen) and Scalar.CPU_USAGE in chosen[0].scalars
+        self._round = 0
+        self.alive = self.changed = self.ran = False
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What is read."""
+        return tuple(file.source for file in self._files)
+
+    @property
+    def kept(self) -> int:
+        """How many descriptors are kept."""
+        return sum(file.fd >= 0 for file in self._files)
+
+    def keep(self, most: int) -> None:
+        """Let go of all descriptors but the first ``most``."""
+        for file in self._files[max(0, most) :]:
+            file.close()
+
+    def read(self, calls: Calls, most_kept: int, draft: Draft, devices: Devices) -> None:
+        """Read what can have changed; files beyond ``most_kept`` are opened and closed again."""
+        self._round += 1
+        pread = calls.pread
+        # What cannot move while the container gets no CPU time comes last, its CPU time first.
+        ran = not self._has_pulse or self._round % RECHECK == 1
+        alive = changed = False
+        for index, file in enumerate(self._files):
+            if not ran and not file.source.moves_when_idle:
+                break
+            raw = None
+            if file.fd >= 0:
+                try:
+                    raw = pread(file.fd)
+                except OSError:
+                    # ENODEV: the cgroup was removed. One that was restarted has the same path.
+                    file.close()
+            if raw is None:
+                raw = self._open(file, calls, keep=index < most_kept)
+            if raw is None:
+                changed |= self._lose(file, draft)
+                continue
+            alive = True
+            if raw != file.raw:
+                file.raw = raw
+                file.parse(raw, draft, devices)
+                changed = True
+                ran |= index == 0
+        if not alive:
+            # It may be back in a moment, under the same path.
+            for file in self._files:
+                file.absent_until = 0
+        self.alive, self.changed, self.ran = alive, changed, ran
+
+    def _open(self, file: _File, calls: Calls, *, keep: bool) -> bytes | None:
+        if file.absent_until > self._round:
+            return None
+        try:
+            fd = calls.open(file.path, self._sys.fd)
+        except OSError as error:
+            self._sys.translate(error, file.path)
+            file.absent_until = self._round + RECHECK
+            return None
+        try:
+            raw = calls.pread(fd)
+        except OSError as error:
+            self._sys.translate(error, file.path)
+            raw, keep = None, False
+        if keep:
+            file.fd = fd
+        else:
+            os.close(fd)
+        return raw
+
+    @staticmethod
+    def _lose(file: _File, draft: Draft) -> bool:
+        """Make unknown what the file said; a counter that cannot be read is absent, not zero."""
+        if file.raw is None:
+            return False
+        file.raw = None
+        for scalar in file.source.scalars:
+            draft.scalars[scalar] = None
+        for table in file.source.tables:
+            draft.tables.pop(table, None)
+        return True

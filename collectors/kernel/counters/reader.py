@@ -1,0 +1,161 @@
+"""Reads the counters of all containers at once, at little more than the kernel's own cost.
+
+Files of cgroups stay open between scrapes and are read with pread. What would pin a container is
+opened below its kept /proc/<pid> and closed in the same read: a kept ``net/dev`` would keep the
+dead container's network namespace, and with it its veth on the host.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import time
+from typing import TYPE_CHECKING
+
+from collectors.hostfs import HostReadError
+from collectors.kernel.counters.calls import POLITE, STUBBORN
+from collectors.kernel.counters.container import ContainerCounters
+from collectors.kernel.counters.devices import Devices
+from collectors.kernel.counters.sources import sources
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from collectors.facts import CgroupLayout
+    from collectors.hostfs import HostFS
+    from collectors.kernel.counters.model import Counters, Target
+
+log = logging.getLogger(__name__)
+
+MOST_KEPT = 14
+"""Descriptors kept of one container at most, that of its /proc/<pid> among them."""
+
+_WAITED = 0.001
+"""Seconds. One container takes a tenth of it, unless other threads have the interpreter."""
+
+
+class CounterReader:
+    """Reads what the kernel counts of the containers that it was told of; for one thread.
+
+    ``groups`` are names of the groups of metrics that are on: what nobody wants is not read.
+    """
+
+    def __init__(self, host: HostFS, layout: CgroupLayout, groups: Collection[str]) -> None:
+        self._host = host
+        self._layout = layout
+        self._groups = frozenset(groups)
+        self._devices = Devices(host.sys)
+        self._containers: dict[str, ContainerCounters] = {}
+        self.descriptor_limit = raise_descriptor_limit() // 2
+        """Most descriptors that may be kept: half of what the process may have."""
+        self._keep = MOST_KEPT
+
+    @property
+    def kept(self) -> int:
+        """How many descriptors are kept now."""
+        return sum(container.kept for container in self._containers.values())
+
+    def update(self, targets: Iterable[Target]) -> None:
+        """Say which containers there are; ``read`` answers in this order."""
+        bfq = self._has_bfq()
+        hugepages = self._hugepages()
+        before, self._containers = self._containers, {}
+        for target in targets:
+            known = before.get(target.id)
+            chosen = sources(
+                self._mounted(target.cgroups),
+                self._groups,
+                quota=target.quota,
+                bfq=bfq,
+                hugepages=hugepages,
+            )
+            if known is None or not known.serves(target, chosen):
+                paths = self._paths(target)
+                known = ContainerCounters(self._host, target, chosen, paths, self._groups)
+            else:
+                del before[target.id]
+            self._containers[target.id] = known
+        for gone in before.values():
+            gone.keep(0)
+        self._keep = min(MOST_KEPT, self.descriptor_limit // max(1, len(self._containers)))
+        for known in self._containers.values():
+            known.keep(self._keep)
+
+    def read(self) -> list[Counters | None]:
+        """Read all containers; None is one that is not there (any more)."""
+        calls = POLITE
+        clock = time.monotonic
+        found = []
+        for container in self._containers.values():
+            started = clock()
+            found.append(container.read(calls, self._devices, self._keep))
+            if calls is POLITE and clock() - started > _WAITED:
+                calls = STUBBORN
+        return found
+
+    def close(self) -> None:
+        """Let go of every descriptor."""
+        self.update(())
+
+    def _mounted(self, cgroups: Mapping[str, str]) -> frozenset[str]:
+        return frozenset(cgroups.keys() & self._layout.hierarchies.keys())
+
+    def _paths(self, target: Target) -> dict[str, str]:
+        """Give the container's directory below /sys by controller."""
+        return {
+            controller: self._layout.hierarchies[controller]
+            + target.cgroups[controller].rstrip("/")
+            for controller in self._mounted(target.cgroups)
+        }
+
+    def _has_bfq(self) -> bool:
+        """Say whether a block device is scheduled by BFQ, which keeps v1's counts of its own."""
+        if "blkio" not in self._layout.hierarchies:
+            return False
+        try:
+            names = self._host.sys.listdir("block")
+        except HostReadError:
+            return False
+        return any("[bfq]" in self._text(f"block/{name}/queue/scheduler") for name in names)
+
+    def _hugepages(self) -> tuple[str, ...]:
+        """Give the sizes of huge pages of which the host has any, as cgroup files write them."""
+        try:
+            names = self._host.sys.listdir("kernel/mm/hugepages")
+        except HostReadError:
+            return ()
+        found = []
+        for name in sorted(names):
+            size = name.removeprefix("hugepages-").removesuffix("kB")
+            where = f"kernel/mm/hugepages/{name}"
+            counts = ("nr_hugepages", "nr_overcommit_hugepages")
+            if size.isdecimal() and any(
+                self._text(f"{where}/{c}") not in ("", "0") for c in counts
+            ):
+                found.append(_page_size(int(size)))
+        return tuple(found)
+
+    def _text(self, path: str) -> str:
+        try:
+            return self._host.sys.read_text(path, 4096).strip()
+        except HostReadError:
+            return ""
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one, and give it; setrlimit(2)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            log.warning("cannot raise the limit of open files above %d: %s", soft, error)
+            return soft
+    return hard
+
+
+def _page_size(kilobytes: int) -> str:
+    """Write a size of huge pages as the kernel names files: 2MB, 1GB, 64KB (hugetlb_cgroup.c)."""
+    if kilobytes >= 1 << 20:
+        return f"{kilobytes >> 20}GB"
+    return f"{kilobytes >> 10}MB" if kilobytes >= 1 << 10 else f"{kilobytes}KB"

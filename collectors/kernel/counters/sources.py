@@ -1,0 +1,341 @@
+"""Which files a container's counters are read from, on v1, hybrid and v2 hosts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from collectors.kernel.cgroups import UNIFIED
+from collectors.kernel.counters import parse
+from collectors.kernel.counters.model import Scalar, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from collectors.kernel.counters.devices import Devices
+    from collectors.kernel.counters.model import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of a container's cgroup, and what it says."""
+
+    controller: str
+    """The hierarchy that it is in, as in ``Container.cgroups``."""
+    file: str
+    group: str
+    """The group that wants it; a source is read when its group is on."""
+    parse: Callable[[bytes, Draft, Devices], None]
+    scalars: tuple[Scalar, ...] = ()
+    """What becomes unknown when the file is not there any more; ``tables`` as well."""
+    tables: tuple[Table, ...] = ()
+    moves_when_idle: bool = True
+    """It can change while no process of the container gets any CPU time: memory is reclaimed from
+    outside, waits go on, writeback comes later. The others are read when there was CPU time."""
+
+
+def _flat(
+    controller: str, file: str, group: str, *fields: tuple[bytes, Scalar, int], idle: bool = True
+) -> Source:
+    parser = parse.flat(fields)
+    return Source(
+        controller,
+        file,
+        group,
+        lambda raw, draft, _: parser(raw, draft.scalars),
+        tuple(scalar for _, scalar, _ in fields),
+        moves_when_idle=idle,
+    )
+
+
+def _single(
+    controller: str, file: str, group: str, scalar: Scalar, digits: int = 0, *, idle: bool = True
+) -> Source:
+    parser = parse.single(scalar, digits)
+    return Source(
+        controller,
+        file,
+        group,
+        lambda raw, draft, _: parser(raw, draft.scalars),
+        (scalar,),
+        moves_when_idle=idle,
+    )
+
+
+def _pressure(resource: str, some: Scalar, full: Scalar) -> Source:
+    parser = parse.pressure(some, full)
+    return Source(
+        UNIFIED,
+        f"{resource}.pressure",
+        "pressure",
+        lambda raw, draft, _: parser(raw, draft.scalars),
+        (some, full),
+    )
+
+
+def _blkio(file: str, table: Table, group: str) -> Source:
+    def parser(raw: bytes, draft: Draft, devices: Devices) -> None:
+        draft.tables[table] = tuple(
+            ((devices.name(number),), (found.get("read"), found.get("write")))
+            for number, found in list(parse.blkio(raw).items())[: parse.MAX_ROWS]
+        )
+
+    return Source("blkio", file, group, parser, tables=(table,), moves_when_idle=False)
+
+
+def _blkio_operations(file: str) -> Source:
+    def parser(raw: bytes, draft: Draft, devices: Devices) -> None:
+        draft.tables[Table.IO_BY_OPERATION] = tuple(
+            ((devices.name(number), *number.partition(":")[::2], operation.capitalize()), (count,))
+            for number, found in list(parse.blkio(raw).items())[: parse.MAX_ROWS]
+            for operation, count in found.items()
+        )
+
+    return Source(
+        "blkio",
+        file,
+        "blkio_device",
+        parser,
+        tables=(Table.IO_BY_OPERATION,),
+        moves_when_idle=False,
+    )
+
+
+def _io_stat(raw: bytes, draft: Draft, devices: Devices) -> None:
+    found = list(parse.io_stat(raw).items())[: parse.MAX_ROWS]
+    draft.tables[Table.IO_BYTES] = tuple(
+        ((devices.name(number),), (keys.get("rbytes"), keys.get("wbytes")))
+        for number, keys in found
+    )
+    draft.tables[Table.IO_OPERATIONS] = tuple(
+        ((devices.name(number),), (keys.get("rios"), keys.get("wios"))) for number, keys in found
+    )
+
+
+def _io_stat_operations(raw: bytes, draft: Draft, devices: Devices) -> None:
+    names = (("rbytes", "Read"), ("wbytes", "Write"), ("dbytes", "Discard"))
+    draft.tables[Table.IO_BY_OPERATION] = tuple(
+        ((devices.name(number), *number.partition(":")[::2], operation), (keys[key],))
+        for number, keys in list(parse.io_stat(raw).items())[: parse.MAX_ROWS]
+        for key, operation in names
+        if key in keys
+    )
+
+
+_UNIFIED_CPU = (
+    (b"usage_usec", Scalar.CPU_USAGE, parse.MICROSECONDS),
+    (b"user_usec", Scalar.CPU_USER, parse.MICROSECONDS),
+    (b"system_usec", Scalar.CPU_SYSTEM, parse.MICROSECONDS),
+)
+UNIFIED_CPU = _flat(UNIFIED, "cpu.stat", "cpu", *_UNIFIED_CPU)
+"""There in every unified tree, also in that of a hybrid host, which has no controllers."""
+
+_PERIODS = (
+    (b"nr_periods", Scalar.CFS_PERIODS, 0),
+    (b"nr_throttled", Scalar.CFS_THROTTLED_PERIODS, 0),
+)
+V2_CPU_WITH_QUOTA = _flat(
+    UNIFIED,
+    "cpu.stat",
+    "cpu",
+    *_UNIFIED_CPU,
+    *_PERIODS,
+    (b"throttled_usec", Scalar.CFS_THROTTLED, parse.MICROSECONDS),
+)
+
+V1_CPU = (
+    _single("cpuacct", "cpuacct.usage", "cpu", Scalar.CPU_USAGE, parse.NANOSECONDS),
+    _flat(
+        "cpuacct",
+        "cpuacct.stat",
+        "cpu",
+        (b"user", Scalar.CPU_USER, parse.TICKS),
+        (b"system", Scalar.CPU_SYSTEM, parse.TICKS),
+        idle=False,
+    ),
+)
+
+V1_THROTTLED = _flat(
+    "cpu",
+    "cpu.stat",
+    "cpu",
+    *_PERIODS,
+    (b"throttled_time", Scalar.CFS_THROTTLED, parse.NANOSECONDS),
+)
+
+_V1_MEMORY_STAT = (
+    (b"total_rss", Scalar.MEMORY_RSS, 0),
+    (b"total_cache", Scalar.MEMORY_CACHE, 0),
+    (b"total_mapped_file", Scalar.MEMORY_MAPPED_FILE, 0),
+    (b"total_swap", Scalar.MEMORY_SWAP, 0),
+    (b"total_inactive_file", Scalar.MEMORY_INACTIVE_FILE, 0),
+    (b"total_pgfault", Scalar.PAGE_FAULTS, 0),
+    (b"total_pgmajfault", Scalar.MAJOR_PAGE_FAULTS, 0),
+)
+_V1_MEMORY_DETAIL = (
+    (b"total_active_file", Scalar.MEMORY_ACTIVE_FILE, 0),
+    (b"total_dirty", Scalar.MEMORY_DIRTY, 0),
+    (b"total_writeback", Scalar.MEMORY_WRITEBACK, 0),
+    (b"total_workingset_refault_file", Scalar.MEMORY_REFAULT_FILE, 0),
+    (b"total_workingset_refault_anon", Scalar.MEMORY_REFAULT_ANON, 0),
+)
+
+V1_MEMORY = (
+    _flat("memory", "memory.stat", "memory", *_V1_MEMORY_STAT),
+    _flat("memory", "memory.stat", "memory_detail", *_V1_MEMORY_DETAIL),
+    _single("memory", "memory.usage_in_bytes", "memory", Scalar.MEMORY_USAGE),
+    _single("memory", "memory.kmem.usage_in_bytes", "memory", Scalar.MEMORY_KERNEL),
+    _single("memory", "memory.max_usage_in_bytes", "memory", Scalar.MEMORY_MAX_USAGE, idle=False),
+    _single("memory", "memory.failcnt", "memory", Scalar.MEMORY_FAILCNT, idle=False),
+    _flat(
+        "memory",
+        "memory.oom_control",
+        "memory",
+        (b"oom_kill", Scalar.OOM_KILLS, 0),
+        idle=False,
+    ),
+)
+
+_V2_MEMORY_STAT = (
+    (b"anon", Scalar.MEMORY_RSS, 0),
+    (b"file", Scalar.MEMORY_CACHE, 0),
+    (b"kernel", Scalar.MEMORY_KERNEL, 0),
+    (b"file_mapped", Scalar.MEMORY_MAPPED_FILE, 0),
+    (b"inactive_file", Scalar.MEMORY_INACTIVE_FILE, 0),
+    (b"pgfault", Scalar.PAGE_FAULTS, 0),
+    (b"pgmajfault", Scalar.MAJOR_PAGE_FAULTS, 0),
+)
+_V2_MEMORY_DETAIL = (
+    (b"active_file", Scalar.MEMORY_ACTIVE_FILE, 0),
+    (b"file_dirty", Scalar.MEMORY_DIRTY, 0),
+    (b"file_writeback", Scalar.MEMORY_WRITEBACK, 0),
+    (b"pgscan", Scalar.MEMORY_PGSCAN, 0),
+    (b"pgsteal", Scalar.MEMORY_PGSTEAL, 0),
+    (b"workingset_refault_file", Scalar.MEMORY_REFAULT_FILE, 0),
+    (b"workingset_refault_anon", Scalar.MEMORY_REFAULT_ANON, 0),
+)
+
+V2_MEMORY = (
+    _flat(UNIFIED, "memory.stat", "memory", *_V2_MEMORY_STAT),
+    _flat(UNIFIED, "memory.stat", "memory_detail", *_V2_MEMORY_DETAIL),
+    _single(UNIFIED, "memory.current", "memory", Scalar.MEMORY_USAGE),
+    _single(UNIFIED, "memory.swap.current", "memory", Scalar.MEMORY_SWAP),
+    _single(UNIFIED, "memory.peak", "memory", Scalar.MEMORY_MAX_USAGE, idle=False),
+    _flat(
+        UNIFIED,
+        "memory.events",
+        "memory",
+        (b"oom_kill", Scalar.OOM_KILLS, 0),
+        idle=False,
+    ),
+    _flat(
+        UNIFIED,
+        "memory.events",
+        "memory_detail",
+        (b"high", Scalar.MEMORY_EVENTS_HIGH, 0),
+        (b"max", Scalar.MEMORY_EVENTS_MAX, 0),
+        idle=False,
+    ),
+)
+
+PRESSURE = (
+    _pressure("cpu", Scalar.PRESSURE_CPU_SOME, Scalar.PRESSURE_CPU_FULL),
+    _pressure("memory", Scalar.PRESSURE_MEMORY_SOME, Scalar.PRESSURE_MEMORY_FULL),
+    _pressure("io", Scalar.PRESSURE_IO_SOME, Scalar.PRESSURE_IO_FULL),
+)
+
+_V1_IO = {
+    policy: (
+        _blkio(f"blkio.{policy}.io_service_bytes_recursive", Table.IO_BYTES, "io"),
+        _blkio(f"blkio.{policy}.io_serviced_recursive", Table.IO_OPERATIONS, "io"),
+        _blkio_operations(f"blkio.{policy}.io_service_bytes_recursive"),
+    )
+    for policy in ("throttle", "bfq")
+}
+
+V2_IO = (
+    Source(UNIFIED, "io.stat", "io", _io_stat, tables=(Table.IO_BYTES, Table.IO_OPERATIONS)),
+    Source(
+        UNIFIED, "io.stat", "blkio_device", _io_stat_operations, tables=(Table.IO_BY_OPERATION,)
+    ),
+)
+
+
+def _pids(controller: str) -> Source:
+    return _single(controller, "pids.current", "process", Scalar.THREADS, idle=False)
+
+
+def _hugetlb(controller: str, size: str) -> tuple[Source, ...]:
+    def used(raw: bytes, draft: Draft, _: Devices) -> None:
+        _put_hugetlb(draft, size, 0, parse.number(raw))
+
+    def most(raw: bytes, draft: Draft, _: Devices) -> None:
+        _put_hugetlb(draft, size, 1, parse.number(raw))
+
+    if controller == UNIFIED:
+        return (Source(UNIFIED, f"hugetlb.{size}.current", "hugetlb", used),)
+    return (
+        Source("hugetlb", f"hugetlb.{size}.usage_in_bytes", "hugetlb", used),
+        Source("hugetlb", f"hugetlb.{size}.max_usage_in_bytes", "hugetlb", most),
+    )
+
+
+def _put_hugetlb(draft: Draft, size: str, column: int, value: bytes | None) -> None:
+    rows = {key[0]: list(values) for key, values in draft.tables.get(Table.HUGETLB, ())}
+    row = rows.setdefault(size, [None, None])
+    row[column] = value
+    # A container that has never used huge pages shows none.
+    draft.tables[Table.HUGETLB] = tuple(
+        ((name,), tuple(values))
+        for name, values in rows.items()
+        if any(value is not None and value.strip(b"0") for value in values)
+    )
+
+
+def sources(
+    controllers: Collection[str],
+    groups: Collection[str],
+    *,
+    quota: bool,
+    bfq: bool = False,
+    hugepages: Sequence[str] = (),
+) -> tuple[Source, ...]:
+    """Choose the files of a container that has a cgroup of its own in these hierarchies.
+
+    The first one is its CPU use, by which the reader sees whether it has run at all; the last ones
+    are those that are opened anew each time when descriptors are short. ``bfq`` says that a block
+    device of the host is scheduled by BFQ, which counts apart; ``hugepages`` are the sizes of
+    which the host has any.
+    """
+    chosen = [*_cpu(controllers, quota=quota)]
+    chosen += _either("memory", V1_MEMORY, V2_MEMORY, controllers)
+    chosen += _either("none", (), PRESSURE, controllers)
+    chosen += _either("blkio", _V1_IO["bfq" if bfq else "throttle"], V2_IO, controllers)
+    chosen += _either("pids", (_pids("pids"),), (_pids(UNIFIED),), controllers)
+    for size in hugepages:
+        v1, v2 = _hugetlb("hugetlb", size), _hugetlb(UNIFIED, size)
+        chosen += _either("hugetlb", v1, v2, controllers)
+    wanted = [source for source in chosen if source.group in groups]
+    return tuple(sorted(wanted, key=lambda source: not source.moves_when_idle))
+
+
+def _cpu(controllers: Collection[str], *, quota: bool) -> Iterator[Source]:
+    if UNIFIED in controllers:
+        v2_quota = quota and "cpu" not in controllers
+        yield V2_CPU_WITH_QUOTA if v2_quota else UNIFIED_CPU
+    elif "cpuacct" in controllers:
+        yield from V1_CPU
+    if quota and "cpu" in controllers:
+        yield V1_THROTTLED
+
+
+def _either(
+    controller: str,
+    v1: tuple[Source, ...],
+    v2: tuple[Source, ...],
+    controllers: Collection[str],
+) -> tuple[Source, ...]:
+    """Choose v1's files where the controller has a hierarchy of its own, else the unified one."""
+    if controller in controllers:
+        return v1
+    return v2 if UNIFIED in controllers else ()
