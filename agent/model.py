@@ -146,8 +146,8 @@ class Container:
     findings: tuple[Finding, ...] = ()
     seen_by: tuple[str, ...] = ()
     """Collectors that saw it; ``kernel`` is the process table."""
-    last_seen: float = 0.0
-    """When it last had processes, or was known to its engine."""
+    last_seen: float | None = None
+    """When it last had processes, or was known to its engine; None while that is now."""
     gone: bool = False
     """It was removed; it is shown until the retention is over."""
 

@@ -41,7 +41,7 @@ class Row:
         self.open = b"{" + _base_labels(container, self.id, options).encode()
         """Label text of its ``container_*`` series, up to where more labels may follow."""
         self.base = self.open + b"} "
-        self.last_seen = container.finished or container.last_seen
+        self.last_seen = container.finished or container.last_seen or 0.0
         """When it was last known to run, for one that does not run any more."""
         if before is not None:
             self.last_seen = max(self.last_seen, before.last_seen)

@@ -62,23 +62,36 @@ def _fits(claim: Sighting, engine: str, component: str) -> bool:
 
 
 class Ownership:
-    """Tells which cgroups hold processes of one container and of nobody else."""
+    """Tells which cgroups hold processes of one container and of nobody else.
+
+    On v1 a path stands in ten hierarchies alike: a set of bits says in which of them.
+    """
 
     def __init__(self, parts: Partition, cgroups: Mapping[int, Mapping[str, str]]) -> None:
-        self._homes: dict[tuple[str, str], set[Group | None]] = {}
-        seen: set[tuple[str, str, int]] = set()
+        self._bits: dict[str, int] = {}
+        self._homes: dict[str, dict[Group | None, int]] = {}
         for pid, paths in cgroups.items():
             home = parts.home.get(pid)
-            for controller, path in paths.items():
-                mark = (controller, path, id(home))
-                if mark in seen:
-                    continue
-                seen.add(mark)
-                while True:
-                    self._homes.setdefault((controller, path), set()).add(home)
-                    if path in ("/", ""):
-                        break
-                    path = posixpath.dirname(path)  # noqa: PLW2901 - walks up
+            for path, bits in self._by_path(paths).items():
+                self._note(path, bits, home)
+
+    def _by_path(self, paths: Mapping[str, str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for controller, path in paths.items():
+            bit = self._bits.get(controller)
+            if bit is None:
+                bit = self._bits[controller] = 1 << len(self._bits)
+            found[path] = found.get(path, 0) | bit
+        return found
+
+    def _note(self, path: str, bits: int, home: Group | None) -> None:
+        while True:
+            homes = self._homes.setdefault(path, {})
+            before = homes.get(home, 0)
+            if before | bits == before or path in ("/", ""):
+                return  # known, and so are those above
+            homes[home] = before | bits
+            path = posixpath.dirname(path)
 
     def adopt(self, groups: Iterable[Group]) -> None:
         """Find the parent of containers that the process tree hangs on the host.
@@ -90,7 +103,7 @@ class Ownership:
         for group in groups:
             controller, path = _main_path(group)
             path = _cut(path, group.claims) or strip_inner(path)
-            hosts = None in self._homes.get((controller, path), (None,))
+            hosts = self._homes.get(path, {}).get(None, 0) & self._bits.get(controller, 0)
             if path != "/" and posixpath.basename(path) not in INNER and not hosts:
                 # Two in one cgroup: neither of them is the one around what is below.
                 by_path[controller, path] = None if (controller, path) in by_path else group
@@ -102,12 +115,15 @@ class Ownership:
                 if above is not None and not above.within(group):
                     group.parent = above
 
-    def owned(self, group: Group, controller: str, path: str) -> bool:
-        """Say whether only this container's processes, or of those nested in it, are there."""
+    def owned(self, group: Group, path: str, controllers: Iterable[str]) -> list[str]:
+        """Give those hierarchies where only this container, or those nested in it, are there."""
         if path in ("", "/") or path.startswith("/.."):
-            return False
-        homes = self._homes.get((controller, path), ())
-        return all(home is not None and home.within(group) for home in homes)
+            return []
+        others = 0
+        for home, bits in self._homes.get(path, {}).items():
+            if home is None or not home.within(group):
+                others |= bits
+        return [c for c in controllers if not self._bits[c] & others]
 
 
 def _main_path(group: Group) -> tuple[str, str]:
@@ -120,26 +136,34 @@ def _main_path(group: Group) -> tuple[str, str]:
 
 def own_cgroups(group: Group, ownership: Ownership) -> dict[str, str]:
     """Give the cgroup path by controller, of those hierarchies where it has one of its own."""
-    found = {}
+    by_path: dict[str, list[str]] = {}
     for controller, path in group.leader.cgroups.items():
-        for candidate in _candidates(group, controller, path):
-            if ownership.owned(group, controller, candidate):
-                found[controller] = candidate
+        by_path.setdefault(path, []).append(controller)
+    found: dict[str, str] = {}
+    for path, controllers in by_path.items():
+        left = controllers
+        for candidate in dict.fromkeys(_candidates(group, controllers, path)):
+            owned = ownership.owned(group, candidate, left)
+            found.update((controller, candidate) for controller in owned)
+            left = [c for c in left if c not in owned]
+            if not left:
                 break
     return found
 
 
-def _candidates(group: Group, controller: str, path: str) -> Iterable[str]:
+def _candidates(group: Group, controllers: Sequence[str], path: str) -> Iterable[str]:
+    """Give the paths that may be the container's, the likeliest first."""
     cut = _cut(path, group.claims) if group.claims else ""
     if cut:
         yield cut
-    staying = [
-        p.cgroups[controller]
-        for p in group.members
-        if p.pid not in group.visitors and controller in p.cgroups
-    ]
-    if len(staying) > 1:
-        yield strip_inner(posixpath.commonpath(staying))
+    for controller in controllers:
+        staying = {
+            p.cgroups[controller]
+            for p in group.members
+            if p.pid not in group.visitors and controller in p.cgroups
+        }
+        if len(staying) > 1:
+            yield strip_inner(posixpath.commonpath(staying))
     if not cut:
         by_name = _cut(path, ())
         if by_name:

@@ -60,6 +60,7 @@ class Inventory:
         self._ids: dict[Key, str] = {}
         self._id_of_init: dict[ProcessId, str] = {}
         self._last: dict[str, Container] = {}
+        self._looked_at = 0.0  # when the picture before this one was made
 
     def update(
         self,
@@ -80,7 +81,7 @@ class Inventory:
         nets, pids = owners(parts.groups, "net"), owners(parts.groups, "pid")
         for group in parts.groups:
             found = ids.of_group[group]
-            container = container_of(found, group.claims, group, host, now)
+            container = container_of(found, group.claims, group, host)
             seen[found] = replace(
                 container,
                 cgroups=ids.cgroups[group],
@@ -92,13 +93,14 @@ class Inventory:
             groups[found] = group
         for claims, found in ids.of_silent:
             if found not in seen:
-                seen[found] = container_of(found, claims, None, host, now)
+                seen[found] = container_of(found, claims, None, host)
         seen = {k: self._settle(c) for k, c in seen.items() if self._wanted(c)}
         dropped = max(0, len(seen) - self._cap)
         if dropped:
             seen = dict(sorted(seen.items(), key=lambda i: i[1].started or 0)[: self._cap])
         everyone = {**seen, **self._gone(seen, now)}
         self._remember(everyone, ids)
+        self._looked_at = now
         nested: dict[str, int] = {}
         for container in seen.values():
             if container.parent_id:
@@ -186,14 +188,14 @@ class Inventory:
                 processes=container.processes,
                 cgroup=container.cgroup,
                 cgroups=container.cgroups,
-                last_seen=container.last_seen,
+                last_seen=None,
                 seen_by=container.seen_by,
                 gone=False,
             )
         elif container.init is None:
             kept = replace(
                 kept,
-                last_seen=before.last_seen,
+                last_seen=self._looked_at if before.last_seen is None else before.last_seen,
                 isolation=before.isolation,
                 image_facts=container.image_facts or before.image_facts,
                 hostname=container.hostname or before.hostname,
@@ -202,12 +204,22 @@ class Inventory:
 
     def _gone(self, seen: Mapping[str, Container], now: float) -> dict[str, Container]:
         """Keep what was removed for a while, frozen, the most recent first."""
+        removed = (c for c in self._last.values() if c.id not in seen)
         left = [
-            replace(c, gone=True, state=State.DEAD, init=None, processes=None, cgroups={})
-            for c in self._last.values()
-            if c.id not in seen and now - c.last_seen <= self._retention
+            replace(
+                c,
+                gone=True,
+                state=State.DEAD,
+                init=None,
+                processes=None,
+                cgroups={},
+                last_seen=when,
+            )
+            for c in removed
+            if now - (when := self._looked_at if c.last_seen is None else c.last_seen)
+            <= self._retention
         ]
-        left.sort(key=lambda c: -c.last_seen)
+        left.sort(key=lambda c: -(c.last_seen or 0.0))
         return {c.id: c for c in left[: self._retained]}
 
     def _remember(self, everyone: Mapping[str, Container], ids: _Ids) -> None:

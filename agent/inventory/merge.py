@@ -82,7 +82,7 @@ def _first(claims: Sequence[Sighting], name: str, empty: T) -> T:
 
 
 def container_of(
-    container_id: str, claims: Sequence[Sighting], group: Group | None, host: HostFacts, now: float
+    container_id: str, claims: Sequence[Sighting], group: Group | None, host: HostFacts
 ) -> Container:
     """Join all that is known of one container; the verdict comes later."""
     best = claims[0] if claims else None
@@ -125,7 +125,6 @@ def container_of(
         seen_by=tuple(
             dict.fromkeys([*(["kernel"] if group else []), *(c.collector for c in claims)])
         ),
-        last_seen=now,
     )
 
 
