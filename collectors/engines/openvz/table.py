@@ -50,6 +50,9 @@ _QUOTAS = {
 _QUOTA_PARTS = {"": "usage", "S": "softlimit", "H": "hardlimit"}
 _ADDRESSES = {"IP_ADDR": "ip", "CFG_IP_ADDR": "configured_ip"}
 _ADDRESS_WIDTH = 15
+_MOST_COLUMNS = 500
+"""More than vzlist has; all fields of 7 with all of their parts are 160."""
+
 _CTID = ("CTID", "VEID", "VPSID")
 _WIDE = {
     "NAME": 32,
@@ -95,9 +98,9 @@ def parse_table(data: bytes) -> list[Fields]:
 
 def _parse_header(line: bytes) -> list[_Column]:
     """Give the columns that a header names, nothing when it is no header."""
-    columns = []
+    columns: list[_Column] = []
     for match in _WORD.finditer(line):
-        if _HEADER_WORD.fullmatch(match[0]) is None:
+        if _HEADER_WORD.fullmatch(match[0]) is None or len(columns) >= _MOST_COLUMNS:
             return []
         columns.append(_Column(match[0].decode("ascii"), match.start(), match.end()))
     return columns if any(c.header in _CTID for c in columns) else []
