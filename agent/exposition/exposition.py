@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agent.exposition.agent import inventory_samples, machine_samples, process_samples
 from agent.exposition.density import Usage, host_samples
 from agent.exposition.options import Options
-from agent.exposition.page import Page
+from agent.exposition.page import Page, fit
 from agent.exposition.rows import Row
 from agent.exposition.samples import Sample
 from agent.model import Container, Snapshot
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collectors.facts import CgroupLayout
     from collectors.hostfs import HostFS
     from collectors.kernel.counters import Counters, Target
+
+
+_AT_ONCE = 20
+"""New containers that are read before a scrape may come in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,14 @@ class Exposition:
         self._host_row = Row(Container(id="/", engine="none"), self._options)
         self._reader: CounterReader | None = None
         self._layout: CgroupLayout | None = None
-        self._read_last: _Inventory | None = None
+        self._told: _Inventory | None = None
         self._updating = threading.Lock()
         self._reading = threading.Lock()
         self._last: tuple[float, Page] | None = None
         self._usage = Usage()
         self._scrapes = 0
-        self._read_seconds = 0.0
+        self._seconds = {"read": 0.0, "encode": 0.0}
+        self._warming = False
 
     def update(self, snapshot: Snapshot) -> None:
         """Take in what the scout has sent. A container that is the same object is kept as it is."""
@@ -86,6 +91,9 @@ class Exposition:
             shown = tuple(sample for sample in fixed if self._options.shows(sample.name))
             targets = tuple((row, row.target) for row in rows if row.target is not None)
             self._inventory = _Inventory(snapshot, tuple(rows), targets, shown)
+            if not self._warming:
+                self._warming = True
+                threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     def render(self, *, openmetrics: bool = False) -> Iterator[bytes]:
         """Read the counters, or share the reading under way, and give the page in pieces."""
@@ -98,31 +106,46 @@ class Exposition:
                 page = self._last[1]
         return page.pieces(openmetrics=openmetrics)
 
+    def _warm_up(self) -> None:
+        """Read what is new, a little at a time, so that the next scrape need not."""
+        more = True
+        while more:
+            with self._reading:
+                self._warming = False
+                more = self._sync(self._inventory).warm(_AT_ONCE)
+
     def _read(self) -> Page:
         inventory = self._inventory
         now = self._clock()
         started = time.perf_counter()
-        counted = self._read_counters(inventory)
+        found = zip(inventory.targets, self._sync(inventory).read(), strict=True)
+        counted = [(row, counters) for (row, _), counters in found if counters is not None]
         host = self._host_counters.read()
-        self._read_seconds += time.perf_counter() - started
+        self._seconds["read"] += time.perf_counter() - started
         self._scrapes += 1
         seen = self._last_seen(inventory, {id(row) for row, _ in counted}, now)
+        shown = fit([(self._host_row, host), *counted], inventory.rows, self._options.max_series)
         others = [*inventory.fixed, *self._of_this_page(inventory, counted, host, now)]
-        return Page(self._options, inventory.rows, [(self._host_row, host), *counted], seen, others)
+        if self._options.shows("tallyman_dropped_series"):
+            others.append(Sample("tallyman_dropped_series", shown.dropped))
+        return Page(self._options, shown, seen, others, self._encoded)
 
-    def _read_counters(self, inventory: _Inventory) -> list[tuple[Row, Counters]]:
-        """Read the counters of all containers that are still there."""
-        if inventory is not self._read_last:
-            layout = inventory.snapshot.host.cgroups
-            if self._reader is None or layout != self._layout:
-                self._layout = layout
-                self._reader = CounterReader(self._host, layout, self._options.groups)
+    def _sync(self, inventory: _Inventory) -> CounterReader:
+        """Give the reader, told of the containers of that inventory."""
+        layout = inventory.snapshot.host.cgroups
+        if self._reader is None or layout != self._layout:
+            if self._reader is not None:
+                self._reader.close()
+            self._layout = layout
+            self._reader = CounterReader(self._host, layout, self._options.groups)
+            self._told = None
+        if inventory is not self._told:
             self._reader.update(target for _, target in inventory.targets)
-            self._read_last = inventory
-        if self._reader is None:
-            return []
-        found = zip(inventory.targets, self._reader.read(), strict=True)
-        return [(row, counters) for (row, _), counters in found if counters is not None]
+            self._told = inventory
+        return self._reader
+
+    def _encoded(self, seconds: float) -> None:
+        self._seconds["encode"] += seconds
 
     def _last_seen(
         self, inventory: _Inventory, counted: set[int], now: float
@@ -149,9 +172,9 @@ class Exposition:
             found += self._usage.samples(counted, host, time.monotonic())
         found += process_samples(self._proc, self._processes(), inventory.snapshot.host.boot_time)
         found.append(Sample("tallyman_scrapes_total", self._scrapes))
-        found.append(
-            Sample("tallyman_scrape_seconds_total", self._read_seconds, (("phase", "read"),))
-        )
+        for phase, seconds in self._seconds.items():
+            labels = (("phase", phase),)
+            found.append(Sample("tallyman_scrape_seconds_total", seconds, labels))
         if self._reader is not None:
             found.append(Sample("tallyman_kept_descriptors", self._reader.kept))
             limit = self._reader.descriptor_limit

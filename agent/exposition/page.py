@@ -5,15 +5,17 @@ Nothing that a page refers to changes any more, so a slow client may take its ti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from agent.exposition.fast import SCALARS, TABLES, Cell, Column
 from agent.exposition.rows import ORDER
 from agent.exposition.text import braces, header, label_value, number, pairs
 from agent.metrics import CATALOGUE
+from collectors.kernel.counters import Scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from agent.exposition.options import Options
     from agent.exposition.rows import Row
@@ -22,6 +24,51 @@ if TYPE_CHECKING:
 
 _LAST_SEEN = "container_last_seen"
 
+_T = TypeVar("_T")
+
+
+class Shown(NamedTuple):
+    """What there is room for on a page."""
+
+    counted: Sequence[tuple[Row, Counters]]
+    rows: Sequence[Row]
+    dropped: int
+    """Series that there was no room for."""
+
+
+def fit(counted: Sequence[tuple[Row, Counters]], rows: Sequence[Row], limit: int) -> Shown:
+    """Take what fits into ``limit`` series: who the containers are first, then their counters."""
+    known = sum(row.series for row in rows)
+    if known + len(counted) * _MOST_COUNTERS <= limit:
+        return Shown(counted, rows, 0)
+    sizes = [_series(counters) for _, counters in counted]
+    room = limit
+    kept_rows, room, dropped = _take(rows, [row.series for row in rows], room)
+    kept_counted, _, dropped_counted = _take(counted, sizes, room)
+    return Shown(kept_counted, kept_rows, dropped + dropped_counted)
+
+
+def _take(items: Sequence[_T], sizes: Sequence[int], room: int) -> tuple[list[_T], int, int]:
+    kept, dropped = [], 0
+    for item, size in zip(items, sizes, strict=True):
+        if size <= room:
+            kept.append(item)
+            room -= size
+        else:
+            dropped += size
+    return kept, room, dropped
+
+
+_MOST_COUNTERS = len(Scalar) + 400
+"""Upper bound of a container's counters: its scalars, and 16 rows of each table."""
+
+
+def _series(counters: Counters) -> int:
+    scalars = len(counters.scalars) - counters.scalars.count(None)
+    cells = sum(len(values) for rows in counters.tables.values() for _, values in rows)
+    # Page faults are shown under two scopes each.
+    return scalars + cells + 2
+
 
 class Page:
     """The page of one scrape; ``pieces`` gives its bytes, as often as one likes."""
@@ -29,16 +76,18 @@ class Page:
     def __init__(
         self,
         options: Options,
-        rows: Sequence[Row],
-        counted: Sequence[tuple[Row, Counters]],
+        shown: Shown,
         seen: Mapping[bytes, float],
         others: Iterable[Sample],
+        spent: Callable[[float], None],
     ) -> None:
         self._options = options
-        self._rows = rows
-        self._counted = counted
+        self._rows = shown.rows
+        self._counted = shown.counted
         self._seen = seen
         """``container_last_seen`` by label text."""
+        self._spent = spent
+        """Is told how many seconds it took to make a piece."""
         self._others: dict[int, list[bytes]] = {}
         for name, value, labels in others:
             line = braces(pairs(labels)) + number(value)
@@ -50,12 +99,15 @@ class Page:
         for place, metric in enumerate(CATALOGUE):
             if not self._options.shows(metric.name):
                 continue
+            started = time.perf_counter()
             lines = self._lines(place, metric.name)
             if not lines:
                 continue
             head = header(metric, openmetrics=openmetrics)
             name = b"\n" + metric.name.encode()
-            yield name.join([head if first else b"\n" + head, *lines])
+            piece = name.join([head if first else b"\n" + head, *lines])
+            self._spent(time.perf_counter() - started)
+            yield piece
             first = False
         yield b"\n# EOF\n" if openmetrics else b"\n"
 

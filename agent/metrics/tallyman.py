@@ -319,7 +319,7 @@ _AGENT = (
     counter(
         "tallyman_scrape_seconds_total",
         "agent",
-        "Time spent on scrapes: reading counters, encoding and compressing the page.",
+        "Time spent on scrapes: reading counters, and encoding the page.",
         "the agent",
         "phase",
     ),

@@ -47,6 +47,7 @@ class ContainerCounters:
         self._process: Dir | None = None
         self._net_raw: bytes | None = None
         self._draft = Draft()
+        self.was_read = False
         self._last = self._draft.finish()
 
     def serves(self, target: Target, chosen: tuple[Source, ...]) -> bool:
@@ -66,6 +67,7 @@ class ContainerCounters:
 
     def read(self, calls: Calls, devices: Devices, most_kept: int) -> Counters | None:
         """Read it; None when there is nothing left of it."""
+        self.was_read = True
         files = self._files
         files.read(calls, most_kept - 1, self._draft, devices)
         alive, changed = files.alive, files.changed

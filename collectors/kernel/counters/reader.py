@@ -49,6 +49,7 @@ class CounterReader:
         self.descriptor_limit = raise_descriptor_limit() // 2
         """Most descriptors that may be kept: half of what the process may have."""
         self._keep = MOST_KEPT
+        self._unread: list[ContainerCounters] = []
 
     @property
     def kept(self) -> int:
@@ -80,6 +81,18 @@ class CounterReader:
         self._keep = min(MOST_KEPT, self.descriptor_limit // max(1, len(self._containers)))
         for known in self._containers.values():
             known.keep(self._keep)
+        self._unread = [c for c in self._containers.values() if not c.was_read]
+
+    def warm(self, count: int) -> bool:
+        """Read some containers that were never read; says whether there are more of them.
+
+        The first reading opens a container's files and costs ten times a later one, so a thousand
+        new containers are better not left to the next scrape.
+        """
+        for container in self._unread[:count]:
+            container.read(POLITE, self._devices, self._keep)
+        self._unread = self._unread[count:]
+        return bool(self._unread)
 
     def read(self) -> list[Counters | None]:
         """Read all containers; None is one that is not there (any more)."""
