@@ -115,10 +115,16 @@ class Page:
 class Agent:
     """A running ``tallyman serve``."""
 
-    def __init__(self, place: Path, *flags: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        place: Path,
+        *flags: str,
+        command: tuple[str | Path, ...] = (TALLYMAN,),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.port = free_port()
         self.daemon = Daemon(
-            TALLYMAN,
+            *command,
             "serve",
             f"--web.listen-address=127.0.0.1:{self.port}",
             *flags,
@@ -197,7 +203,7 @@ def tallyman(*words: str, timeout: float = 60, env: Mapping[str, str] | None = N
 
 def ls(*flags: str) -> list[Row]:
     """Give what ``tallyman ls --all --json`` shows."""
-    return [_row(found) for found in json.loads(tallyman("ls", "--all", "--json", *flags))]
+    return [row_of(found) for found in json.loads(tallyman("ls", "--all", "--json", *flags))]
 
 
 def assert_found_once(
@@ -233,12 +239,17 @@ def assert_no_container(rows: list[Row], made: Made) -> Row:
 
 
 @contextmanager
-def running_agent(*flags: str, env: Mapping[str, str] | None = None) -> Iterator[Agent]:
+def running_agent(
+    *flags: str,
+    command: tuple[str | Path, ...] = (TALLYMAN,),
+    env: Mapping[str, str] | None = None,
+    start_seconds: float = 10,
+) -> Iterator[Agent]:
     """Give an agent that listens; it is ended afterwards."""
     with workplace("agent") as place:
-        agent = Agent(place, *flags, env=env)
+        agent = Agent(place, *flags, command=command, env=env)
         try:
-            agent.daemon.wait_for(agent.listens, "the agent to listen", 10)
+            agent.daemon.wait_for(agent.listens, "the agent to listen", start_seconds)
             yield agent
         finally:
             agent.daemon.stop()
@@ -257,7 +268,7 @@ def open_descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def _row(found: dict[str, Any]) -> Row:
+def row_of(found: dict[str, Any]) -> Row:
     return Row(
         id=found["id"] or "",
         name=found["name"],

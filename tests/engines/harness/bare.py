@@ -43,7 +43,7 @@ def program_in(
     with workplace(engine) as place:
         daemon = Daemon(*words, *command, log=place / "log", env={"USER": "root"})
         try:
-            pid = daemon.wait_for(partial(running, *command), f"{' '.join(command)} to run")
+            pid = daemon.wait_for(partial(running, *command), f"{' '.join(command)} to run", 60)
             yield Made(
                 name="",
                 engine=engine,
@@ -60,7 +60,7 @@ def program_in(
 
 def sleep() -> tuple[str, str]:
     """Give a command that sleeps for a time that is nobody else's."""
-    return "sleep", f"{os.getpid()}{next(_numbers):04}"
+    return "/bin/sleep", f"{os.getpid()}{next(_numbers):04}"
 
 
 def running(*command: str) -> int | None:
@@ -72,9 +72,9 @@ def running(*command: str) -> int | None:
 
 
 def outermost(pid: int) -> int:
-    """Give the first of the ancestors of ``pid`` with the same mounts and the same root."""
+    """Give the first of the ancestors of ``pid`` with its mounts and root, if they are not ours."""
     parent = parent_of(pid)
-    while parent > 1 and _world(parent) == _world(pid):
+    while parent > 1 and _world(parent) == _world(pid) != _world(os.getpid()):
         pid, parent = parent, parent_of(parent)
     return pid
 

@@ -86,12 +86,12 @@ class Daemon:
         return self.log.read_text(errors="replace")
 
     def wait_for(self, look: Callable[[], T | None], what: str, seconds: float = 20) -> T:
-        """Like ``wait_until``, but fail at once, with the log, when the program has ended."""
+        """Like ``wait_until``, but fail at once, with the log, when the program fails."""
 
         def look_while_alive() -> T | None:
-            if not self.alive():
+            if self.process.poll():
                 end = self.output()[-2000:]
-                raise AssertionError(f"{self.process.args!r} ended before {what}:\n{end}")
+                raise AssertionError(f"{self.process.args!r} failed before {what}:\n{end}")
             return look()
 
         return wait_until(look_while_alive, what, seconds)

@@ -1,0 +1,1 @@
+"""What runs inside the cgroup v2 guest: standard library and the harness only, no pytest."""

@@ -1,0 +1,62 @@
+"""Builds the scene inside the guest, runs the agent over it, and writes down what it said.
+
+python3 -m tests.engines.guest.report FILE
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+import traceback
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tests.engines.guest.scene import LookAlikes, Scene, cases, make
+from tests.engines.harness.programs import CommandError
+
+AGENT = (sys.executable, "-m", "agent")
+
+
+def main(file: Path) -> None:
+    """Write a JSON document: what was made, what went wrong, and what the agent says."""
+    stack = ExitStack()
+    report: dict[str, Any] = {"made": {}, "failed": {}, "seconds": {}}
+    for of in (Scene, LookAlikes):
+        for name in cases(of):
+            started = time.monotonic()
+            try:
+                made = make(of(stack), name)
+            except (AssertionError, CommandError, OSError, subprocess.SubprocessError):
+                report["failed"][name] = traceback.format_exc()
+            else:
+                report["made"][name] = dataclasses.asdict(made)
+            report["seconds"][name] = round(time.monotonic() - started, 1)
+    report["rows"] = json.loads(_run(*AGENT, "ls", "--all", "--json", "--timeout=3m"))
+    report["page"] = _page()
+    report["podman_service"] = _run("systemctl", "is-active", "podman.service", check=False)
+    file.write_text(json.dumps(report))
+
+
+def _run(*words: str, check: bool = True) -> str:
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=check, timeout=400)
+    return done.stdout.strip()
+
+
+def _page() -> str:
+    from tests.engines.harness.agent import running_agent  # noqa: PLC0415
+
+    with running_agent(command=AGENT, start_seconds=60) as agent:
+        agent.wait_ready(300)
+        return agent.get("/metrics").text
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    # The VM goes away: nothing that was made is taken down.
+    os._exit(0)

@@ -1,0 +1,90 @@
+"""A host with systemd and a pure cgroup v2 tree: each container once, and nothing else.
+
+The guest is slow, so one run of it makes everything, and each case is judged here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.engines.guest.scene import LookAlikes, Scene, cases
+from tests.engines.harness.agent import Page, Row, assert_found_once, assert_no_container, row_of
+from tests.engines.harness.guest import guest_report, need_guest
+from tests.engines.harness.made import Made
+
+pytestmark = [pytest.mark.engine, pytest.mark.vm]
+
+SYSTEMS = {"docker_system", "lxc_system", "nspawn_of_machined"}
+STATES = {
+    "docker_paused": "paused",
+    "docker_stopped": "exited",
+    "podman_stopped": "created",
+    "lxc_stopped": "exited",
+}
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    need_guest()
+    return guest_report()
+
+
+@pytest.fixture(scope="module")
+def rows(report: dict[str, Any]) -> list[Row]:
+    return [row_of(found) for found in report["rows"]]
+
+
+@pytest.fixture(scope="module")
+def page(report: dict[str, Any]) -> Page:
+    return Page(report["page"])
+
+
+@pytest.mark.parametrize("case", cases(Scene))
+def test_container(case: str, report: dict[str, Any], rows: list[Row]) -> None:
+    made = _made(report, case)
+    runs = made.pid is not None and case not in STATES
+    style = ("system" if case in SYSTEMS else "app") if runs else ""
+
+    assert_found_once(rows, made, state=STATES.get(case, "running"), style=style)
+
+
+@pytest.mark.parametrize("case", cases(LookAlikes))
+def test_look_alike(case: str, report: dict[str, Any], rows: list[Row]) -> None:
+    assert_no_container(rows, _made(report, case))
+
+
+def test_nothing_else_is_a_container(report: dict[str, Any], rows: list[Row]) -> None:
+    known = [Made(**report["made"][case]) for case in cases(Scene) if case in report["made"]]
+
+    others = [row for row in rows if not row.reason and not any(row.is_about(m) for m in known)]
+
+    assert others == []
+
+
+def test_no_engine_was_woken(report: dict[str, Any]) -> None:
+    assert report["podman_service"] in ("inactive", "failed", "unknown")
+
+
+@pytest.mark.parametrize("case", [case for case in cases(Scene) if case not in STATES])
+def test_running_containers_have_counters(case: str, report: dict[str, Any], page: Page) -> None:
+    made = _made(report, case)
+    ids = [row.id for row in page.rows() if made.name and row.name == made.name]
+    ids = ids or [row["id"] for row in report["rows"] if row["pid"] == made.pid and row["id"]]
+
+    assert len(ids) == 1
+    own_cgroup = case != "unshare_in_a_service"
+    for name in ("container_memory_usage_bytes", "container_cpu_usage_seconds_total"):
+        assert (page.value(name, id=ids[0]) is not None) == own_cgroup, name
+
+
+def test_the_host_is_seen_as_v2(page: Page) -> None:
+    assert page.value("tallyman_host_info", cgroup_mode="v2") == 1
+    assert page.value("tallyman_inventory_complete") == 1
+
+
+def _made(report: dict[str, Any], case: str) -> Made:
+    assert case in report["made"], report["failed"].get(case) or json.dumps(report)[:500]
+    return Made(**report["made"][case])
