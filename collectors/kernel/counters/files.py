@@ -68,7 +68,7 @@ class CgroupFiles:
 
     def keep(self, most: int) -> None:
         """Let go of all descriptors but the first ``most``."""
-        for file in self._files[max(0, most) :]:
+        for file in [file for file in self._files if file.fd >= 0][max(0, most) :]:
             file.close()
 
     def read(self, calls: Calls, most_kept: int, draft: Draft, devices: Devices) -> None:
@@ -78,7 +78,8 @@ class CgroupFiles:
         # What cannot move while the container gets no CPU time comes last, its CPU time first.
         ran = not self._has_pulse or self._round % RECHECK == 1
         alive = changed = False
-        for index, file in enumerate(self._files):
+        kept = 0
+        for file in self._files:
             if not ran and not file.source.moves_when_idle:
                 break
             raw = None
@@ -89,16 +90,17 @@ class CgroupFiles:
                     # ENODEV: the cgroup was removed. One that was restarted has the same path.
                     file.close()
             if raw is None:
-                raw = self._open(file, calls, keep=index < most_kept)
+                raw = self._open(file, calls, keep=kept < most_kept)
             if raw is None:
                 changed |= self._lose(file, draft)
                 continue
             alive = True
+            kept += 1
             if raw != file.raw:
                 file.raw = raw
                 file.parse(raw, draft, devices)
                 changed = True
-                ran |= index == 0
+                ran = ran or file is self._files[0]
         if not alive:
             # It may be back in a moment, under the same path.
             for file in self._files:

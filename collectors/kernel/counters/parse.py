@@ -138,8 +138,8 @@ def blkio(raw: bytes) -> Numbers:
     found: Numbers = {}
     for line in raw.split(b"\n"):
         words = line.split()
-        if len(words) == 3 and words[2].isdigit() and b":" in words[0]:
-            device = found.setdefault(words[0].decode("ascii", "replace"), {})
+        if len(words) == 3 and words[2].isdigit() and _is_device(words[0]):
+            device = found.setdefault(words[0].decode("ascii"), {})
             device[words[1].decode("ascii", "replace").lower()] = words[2]
     return found
 
@@ -148,14 +148,19 @@ def io_stat(raw: bytes) -> Numbers:
     """Parse v2's io.stat into numbers by ``major:minor`` and key (rbytes, wios, …)."""
     found: Numbers = {}
     for line in raw.split(b"\n"):
-        device, *words = line.split()
-        if b":" not in device:
+        words = line.split()
+        if not words or not _is_device(words[0]):
             continue
         numbers = {}
-        for word in words:
+        for word in words[1:]:
             key, _, value = word.partition(b"=")
             if value.isdigit():
                 numbers[key.decode("ascii", "replace")] = value
         if numbers:
-            found[device.decode("ascii", "replace")] = numbers
+            found[words[0].decode("ascii")] = numbers
     return found
+
+
+def _is_device(word: bytes) -> bool:
+    major, _, minor = word.partition(b":")
+    return major.isdigit() and minor.isdigit()

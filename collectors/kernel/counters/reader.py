@@ -19,10 +19,11 @@ from collectors.kernel.counters.devices import Devices
 from collectors.kernel.counters.sources import sources
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from collectors.facts import CgroupLayout
     from collectors.hostfs import HostFS
+    from collectors.kernel.counters.calls import Calls
     from collectors.kernel.counters.model import Counters, Target
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,17 @@ class CounterReader:
     ``groups`` are names of the groups of metrics that are on: what nobody wants is not read.
     """
 
-    def __init__(self, host: HostFS, layout: CgroupLayout, groups: Collection[str]) -> None:
+    def __init__(
+        self,
+        host: HostFS,
+        layout: CgroupLayout,
+        groups: Collection[str],
+        *,
+        ways: tuple[Calls, Calls] = (POLITE, STUBBORN),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._polite, self._stubborn = ways
+        self._clock = clock
         self._host = host
         self._layout = layout
         self._groups = frozenset(groups)
@@ -90,20 +101,19 @@ class CounterReader:
         new containers are better not left to the next scrape.
         """
         for container in self._unread[:count]:
-            container.read(POLITE, self._devices, self._keep)
+            container.read(self._polite, self._devices, self._keep)
         self._unread = self._unread[count:]
         return bool(self._unread)
 
     def read(self) -> list[Counters | None]:
         """Read all containers; None is one that is not there (any more)."""
-        calls = POLITE
-        clock = time.monotonic
+        calls, clock = self._polite, self._clock
         found = []
         for container in self._containers.values():
             started = clock()
             found.append(container.read(calls, self._devices, self._keep))
-            if calls is POLITE and clock() - started > _WAITED:
-                calls = STUBBORN
+            if calls is self._polite and clock() - started > _WAITED:
+                calls = self._stubborn
         return found
 
     def close(self) -> None:
