@@ -80,7 +80,7 @@ class OciCollector:
     ``engine`` of its sightings is the runtime's own name.
     """
 
-    name = "runc"
+    name = "oci"
 
     def __init__(self) -> None:
         self._states = FileCache(read_object)

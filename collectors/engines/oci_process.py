@@ -226,3 +226,8 @@ def is_frozen(ctx: Context, process: Process) -> bool:
         if sign in text.splitlines():
             return True
     return False
+
+
+def user_manager(uid: int) -> str:
+    """Give the cgroup below which a user's own systemd puts what his engines start."""
+    return f"/user.slice/user-{uid}.slice/user@{uid}.service"

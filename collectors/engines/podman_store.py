@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collectors.engines.oci_files import FileCache, parsed, read_object
-from collectors.engines.oci_json import JsonObject, as_objects, parse_json
+from collectors.engines.oci_json import JsonObject, as_objects, parse_decimal, parse_json
 from collectors.engines.oci_process import (
     alive,
     cgroup_of,
@@ -16,6 +16,7 @@ from collectors.engines.oci_process import (
     host_numbers,
     is_first_of,
     root_of,
+    user_manager,
 )
 from collectors.engines.oci_spec import Spec, parse_spec
 from collectors.engines.podman_config import STATES, Configured
@@ -171,7 +172,7 @@ class StoreReader:
             spec = self._specs.get(view.graph, f"{folder}/{engine_id}/userdata/config.json") or spec
             pidfile = f"{view.store.runroot}/{folder}/{engine_id}/userdata/pidfile"
             with view.root.open_dir(posixpath.dirname(pidfile), confined=True) as directory:
-                pid = _number(directory.read_text("pidfile", _EXIT_FILE_LIMIT))
+                pid = parse_decimal(directory.read_text("pidfile", _EXIT_FILE_LIMIT))
                 recorded = directory.stat("pidfile").st_mtime
         except HostReadError:
             pass  # never started, or not since the last boot
@@ -234,8 +235,7 @@ def _cgroup(view: _View, container: Configured, process: Process | None) -> str 
     if container.cgroup is None:
         return None
     if store.uid != 0:
-        manager = f"/user.slice/user-{store.uid}.slice/user@{store.uid}.service"
-        return manager + container.cgroup if container.systemd_cgroup else None
+        return user_manager(store.uid) + container.cgroup if container.systemd_cgroup else None
     return (cgroup_prefix(view.ctx, store.monitor) if store.monitor else "") + container.cgroup
 
 
@@ -243,7 +243,7 @@ def _exit_file(view: _View, engine_id: str) -> int | None:
     """Read the exit code that conmon left where podman did not clean up yet."""
     try:
         with view.root.open_dir(f"{view.store.tmpdir}/exits", confined=True) as directory:
-            return _number(directory.read_text(engine_id, _EXIT_FILE_LIMIT))
+            return parse_decimal(directory.read_text(engine_id, _EXIT_FILE_LIMIT))
     except HostReadError:
         return None
 
@@ -257,8 +257,3 @@ def _size_of(view: _View, path: str) -> int | None:
         return view.graph.stat(path.removeprefix(inside)).st_size
     except HostReadError:
         return None
-
-
-def _number(text: str) -> int | None:
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdecimal() else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.engines.oci_process import exe_name, on_host, option, options, place_of
+from collectors.engines.oci_users import homes
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def find_stores(ctx: Context) -> list[Store]:
     found = [root_store(ctx)]
     monitors = [p for p in ctx.processes if exe_name(p) == "conmon"]
     uids = {p.uid for p in monitors if p.uid and on_host(ctx, p)} | set(_users(ctx))
-    for uid, home in _homes(ctx, uids).items():
-        found.append(_user_store(ctx, uid, home))
+    known = homes(ctx) if uids else {}
+    found += [_user_store(ctx, uid, known[uid]) for uid in uids if uid and uid in known]
     found += filter(None, (_store_of_monitor(ctx, p) for p in monitors))
     return list({store.instance: store for store in reversed(found)}.values())
 
@@ -124,16 +125,3 @@ def _users(ctx: Context) -> list[int]:
         return [int(name) for name in ctx.host.root.listdir("/run/user") if name.isdecimal()]
     except HostReadError:
         return []
-
-
-def _homes(ctx: Context, uids: set[int]) -> dict[int, str]:
-    """Look up home directories, passwd(5); users from elsewhere are known by their conmon."""
-    if not uids:
-        return {}
-    try:
-        lines = ctx.host.root.read_text("/etc/passwd").splitlines()
-    except HostReadError:
-        return {}
-    fields = (line.split(":") for line in lines)
-    homes = {int(f[2]): f[5] for f in fields if len(f) >= 7 and f[2].isdecimal()}
-    return {uid: homes[uid] for uid in uids if uid and homes.get(uid, "").startswith("/")}

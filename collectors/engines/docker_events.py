@@ -1,0 +1,143 @@
+"""Docker's event stream, followed on a connection and a thread of its own.
+
+https://docs.docker.com/reference/api/engine/ (SystemEvents)
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from collectors.engines.docker_errors import ApiError
+from collectors.engines.oci_json import JsonObject, parse_object
+
+if TYPE_CHECKING:
+    from collectors.engines.docker_api import Client
+
+log = logging.getLogger(__name__)
+
+KINDS = (
+    "create",
+    "start",
+    "die",
+    "stop",
+    "kill",
+    "oom",
+    "pause",
+    "unpause",
+    "rename",
+    "restart",
+    "update",
+    "health_status",
+    "destroy",
+)
+"""Events that change what inspecting a container shows; exec, attach and the like do not."""
+
+_LINE_LIMIT = 1 << 20
+_CHANGED_LIMIT = 1000
+_EVENTS_PER_SECOND = 500  # that are listened to: a stranger's daemon may tell any number
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_OVERLAP = 2
+"""Seconds that are asked for again after a break: events carry times, not numbers."""
+
+
+class Follower:
+    """Collects what changed, until somebody takes it; wakes somebody up to do so.
+
+    ``connect`` gives a new connection; it may raise ApiError. The thread ends with ``close``.
+    """
+
+    def __init__(self, connect: Callable[[], Client], name: str) -> None:
+        self.wake: Callable[[], None] = lambda: None
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._changed: set[str] = set()
+        self._connected = False
+        self._missed = True
+        self._client: Client | None = None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"events {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; it needs a moment at most."""
+        self._closed.set()
+        with self._lock:
+            client = self._client
+        if client is not None:
+            client.abort()
+
+    def take(self) -> tuple[bool, set[str]]:
+        """Give what changed since it was last taken, and whether more may have than is known.
+
+        While there is no connection, anything may have changed.
+        """
+        with self._lock:
+            missed = self._missed or not self._connected
+            self._missed = False
+            changed, self._changed = self._changed, set()
+        return missed, changed
+
+    def _run(self) -> None:
+        since = int(time.time())
+        pause = _FIRST_PAUSE
+        while not self._closed.is_set():
+            second, count = time.monotonic(), 0
+            for event in self._events(since):
+                pause = _FIRST_PAUSE
+                since = max(since, event.integer("time") or 0)
+                self._note(event)
+                count += 1
+                if count >= _EVENTS_PER_SECOND:
+                    self._closed.wait(second + 1 - time.monotonic())
+                    second, count = time.monotonic(), 0
+            self._hang_up()
+            self._closed.wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _events(self, since: int) -> Iterator[JsonObject]:
+        """Connect, and cut the stream into events, one JSON object a line, until it ends."""
+        buffer = b""
+        try:
+            client = self._connect()
+            with self._lock:
+                self._client = client
+            pieces = client.events(since - _OVERLAP, KINDS)
+            # From now on it tells what happens; what happened before is to be listed.
+            with self._lock:
+                self._connected = self._missed = True
+            self.wake()
+            for piece in pieces:
+                if self._closed.is_set():
+                    return
+                *lines, buffer = (buffer + piece).split(b"\n")
+                yield from (event for event in map(parse_object, lines) if event is not None)
+                if len(buffer) > _LINE_LIMIT:
+                    return  # an event without an end
+        except ApiError as error:
+            log.debug("%s: %s", self._thread.name, error)
+
+    def _note(self, event: JsonObject) -> None:
+        engine_id = event.object("Actor").text("ID") or event.text("id")
+        with self._lock:
+            self._changed.add(engine_id)
+            if len(self._changed) > _CHANGED_LIMIT:
+                self._missed = True
+                self._changed.clear()
+        self.wake()
+
+    def _hang_up(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+            was_connected, self._connected = self._connected, False
+        if client is not None:
+            client.close()
+        if was_connected and not self._closed.is_set():
+            self.wake()
