@@ -76,7 +76,7 @@ class Scout:
             touch=lambda p: progress.begin(f"process {p.pid} {p.start_ticks}"),
         )
         self._judge = Judge(
-            self.host, overrides=config.style_rules, skip=skip_containers, begin=progress.begin
+            self.host, overrides=config.overrides(), skip=skip_containers, begin=progress.begin
         )
         self._inventory = Inventory(
             retention=config.containers.retention,
@@ -84,10 +84,8 @@ class Scout:
             cap=config.containers.max,
             wanted=config.containers.admits,
         )
-        wanted = [c for name, c in COLLECTORS.items() if config.switches.get(name, True)]
-        self._runner = Runner(
-            [make() for make in wanted if make.name not in self._skip_collectors], self.host
-        )
+        wanted = (n for n in COLLECTORS if config.enabled(n) and n not in self._skip_collectors)
+        self._runner = Runner([COLLECTORS[name]() for name in wanted], self.host)
         self._options = config.options()
         self._watcher = CgroupWatcher(self.host, self.facts.cgroups)
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)

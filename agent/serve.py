@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agent import wire
-from agent.exposition import Exposition, Options
+from agent.exposition import Exposition
 from agent.model import Snapshot
 from agent.supervisor import Supervisor
 from agent.web import WebServer, make_app
@@ -68,12 +68,7 @@ def run(config: Config) -> int:
         scout = supervisor.pid if supervisor is not None else None
         return {"serve": os.getpid(), **({"scout": scout} if scout is not None else {})}
 
-    options = Options(
-        cadvisor_names=config.metrics.cadvisor_names,
-        max_series=config.containers.max_series,
-        retention=config.containers.retention,
-    )
-    state = State(Exposition(host, options, processes=processes))
+    state = State(Exposition(host, config.page(), processes=processes))
     server = WebServer(config, make_app(state, config))
     server.bind()
     supervisor = Supervisor(config, state.receive)

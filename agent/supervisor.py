@@ -59,6 +59,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self.restarts = 0
         """How often a scout had to be replaced."""
+        self.exit_code: int | None = None
 
     def run(self) -> None:
         """Run one scout after the other until ``stop``. Blocks."""
@@ -94,7 +95,10 @@ class Supervisor:
             child.kill()
 
     def run_one(self) -> None:
-        """Start a scout and listen until it ends, by itself or because it hung."""
+        """Start a scout and listen until it ends, by itself or because it hung.
+
+        ``exit_code`` is what it ended with: negative is the signal that killed it.
+        """
         progress = Progress.create()
         try:
             child = self._start(progress)
@@ -119,6 +123,7 @@ class Supervisor:
             self._reap(child)
             progress.close()
             self._child = None
+            self.exit_code = child.returncode
 
     def _start(self, progress: Progress) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(  # noqa: S603 - ourselves, by exec: no fork state comes along
@@ -198,8 +203,9 @@ def take_once(config: Config, *, deadline: float = 30.0) -> Snapshot | None:
     try:
         for _ in range(_ATTEMPTS):
             supervisor.run_one()
-            if (found and found[0].complete) or supervisor.stopped:
-                break
+            crashed = supervisor.exit_code is not None and supervisor.exit_code > 0
+            if (found and found[0].complete) or crashed or supervisor.stopped:
+                break  # another would end just the same
     finally:
         timer.cancel()
         supervisor.stop()

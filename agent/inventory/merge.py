@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from agent.inventory.engines import LOW_LEVEL, component_engine, rank
+from agent.inventory.engines import LOW_LEVEL, SANDBOXES, component_engine, rank
 from agent.inventory.identity import engine_cgroup
 from agent.model import Container
 from collectors.facts import ALIVE, HostFacts, Sighting, State
@@ -45,8 +45,7 @@ def assign(groups: Iterable[Group], sightings: Iterable[Sighting]) -> list[list[
         path = engine_cgroup(group.leader.cgroups, group.claims)
         if path:
             by_cgroup.setdefault(path, group)
-    left: dict[Key, list[Sighting]] = {}
-    alias: dict[str, Key] = {}
+    left: list[Sighting] = []
     for claim in sorted((s for s in sightings if id(s) not in taken), key=_order):
         found = by_key.get(key_of(claim)) or by_id.get(claim.engine_id)
         if found is None and claim.cgroup and claim.init is None and claim.state in ALIVE:
@@ -54,13 +53,23 @@ def assign(groups: Iterable[Group], sightings: Iterable[Sighting]) -> list[list[
         if found is not None:
             found.claims.append(claim)
             continue
+        if claim.engine not in SANDBOXES or claim.init is None:
+            left.append(claim)  # else its process is there and no container: a look-alike
+    for group in groups:
+        group.claims.sort(key=_order)
+    return _by_container(left)
+
+
+def _by_container(claims: Iterable[Sighting]) -> list[list[Sighting]]:
+    """Put together what several collectors say of one container that does not run."""
+    found: dict[Key, list[Sighting]] = {}
+    alias: dict[str, Key] = {}
+    for claim in claims:
         key = key_of(claim)
         if _is_unique(claim.engine_id):
             key = alias.setdefault(claim.engine_id, key)
-        left.setdefault(key, []).append(claim)
-    for group in groups:
-        group.claims.sort(key=_order)
-    return list(left.values())
+        found.setdefault(key, []).append(claim)
+    return list(found.values())
 
 
 def _is_unique(engine_id: str) -> bool:

@@ -167,3 +167,10 @@ def test_an_exec_in_a_reused_pid_is_not_the_same_life() -> None:
     other = dataclasses.replace(init, id=ProcessId(10, 999))
     second = look(inventory, other).containers[first.id]
     assert second.init == other.id
+
+
+def test_a_sandbox_over_the_hosts_root_is_listed_nowhere_among_containers() -> None:
+    wrapped = process(10, ns={"mnt": 30, "pid": 50})
+    picture = look(Inventory(), wrapped, sightings=[sighting(wrapped, engine="bubblewrap")])
+    assert picture.containers == {}
+    assert [look.engine for look in picture.look_alikes] == ["bubblewrap"]
