@@ -229,6 +229,9 @@ def main() -> None:
             as_json = True
         elif option == "-o":
             fields = arguments.pop(0).split(",")
+        elif option == "-L":
+            sys.stdout.write("".join(f"{f:15} {known[f][0]:15}\n" for f in supported if f in known))
+            return
         elif option != "-a":
             fail(f"vzlist: invalid option -- '{option.lstrip('-')[:1]}'")
     for field in fields or []:

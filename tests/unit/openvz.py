@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
 import sys
 from collections.abc import Mapping
@@ -140,13 +141,16 @@ class FakeVzlist:
         return self.path.with_name(self.path.name + suffix)
 
 
-def is_gone(pid: int) -> bool:
-    """Say whether a process is no more, or only waits to be collected by somebody else."""
+def ends(pid: int) -> bool:
+    """Say whether a process comes to its end, whoever has to collect it."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
         return True
-    return state in "ZX"
+    try:
+        return bool(select.select([descriptor], [], [], 10)[0])
+    finally:
+        os.close(descriptor)
 
 
 def without_symlinks(node: Path) -> None:

@@ -9,6 +9,7 @@ Any other shape, for instance after jq -c, is left to the JSON parser.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def parse_json(data: bytes) -> list[Fields]:
     start = _first_line(text)
     if start is None:
         return _parse_any_json(text)
-    return _parse_lines(text[start:].split("\n"))
+    return _parse_lines(_lines(text[start:]))
 
 
 def _first_line(text: str) -> int | None:
@@ -53,15 +54,18 @@ def _first_line(text: str) -> int | None:
     return None
 
 
-def _parse_lines(lines: list[str]) -> list[Fields]:
-    if lines[0] == "[]":
+def _lines(text: str) -> Iterator[str]:
+    """Give the lines one by one: a list of a million of them would be many times their size."""
+    return (line.removesuffix("\n") for line in io.StringIO(text, newline="\n"))
+
+
+def _parse_lines(lines: Iterator[str]) -> list[Fields]:
+    if next(lines) == "[]":
         return []
     containers: list[Fields] = []
-    rest = iter(lines)
-    next(rest)
-    for line in rest:
+    for line in lines:
         if line == "  {":
-            containers.append(_parse_container(rest))
+            containers.append(_parse_container(lines))
         elif line == "]":
             return containers
     raise CutShort("the output of vzlist ends before the list does")
@@ -72,7 +76,7 @@ def _parse_container(lines: Iterator[str]) -> Fields:
     for line in lines:
         if line in ("  }", "  },"):
             return fields
-        key, value = _field(line, "    ")
+        key, value = _field(line, '    "')
         if not key:
             continue
         if value == "{":
@@ -91,7 +95,7 @@ def _parse_mapping(lines: Iterator[str]) -> dict[str, Value]:
     for line in lines:
         if line in ("    }", "    },"):
             return fields
-        key, text = _field(line, "      ")
+        key, text = _field(line, '      "')
         value = _value(text)
         if key and value is not _MISSING:
             fields[key] = value
@@ -110,11 +114,11 @@ def _parse_list(lines: Iterator[str]) -> list[Value]:
     raise CutShort("the output of vzlist ends within a list")
 
 
-def _field(line: str, indent: str) -> tuple[str, str]:
+def _field(line: str, start: str) -> tuple[str, str]:
     """Split ``    "key": value,``; the key is empty for a line that is none."""
-    if not line.startswith(f'{indent}"'):
+    if not line.startswith(start):
         return "", ""
-    key, colon, value = line[len(indent) + 1 :].partition('": ')
+    key, colon, value = line[len(start) :].partition('": ')
     return (key, value.removesuffix(",")) if colon else ("", "")
 
 

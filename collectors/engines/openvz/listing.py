@@ -64,19 +64,21 @@ def parse_fields(fields: Fields) -> Listed | None:
         return None
     status = _text(fields, "status")
     status = status if status in STATUSES else "unknown"
-    counters = {name: value for name, value in fields.items() if isinstance(value, dict)}
+    mappings = {name: value for name, value in fields.items() if isinstance(value, dict)}
+    counters = {
+        name: value
+        for name, value in mappings.items()
+        if ("held" in value or "limit" in value) and is_resource(name)
+    }
     counted = status == "running" and any(
         _number(counter, part)
-        for name, counter in counters.items()
-        if is_resource(name)
+        for counter in counters.values()
         for part in ("held", "maxheld", "failcnt")
     )
     beancounters = tuple(
-        _beancounter(name, counter, counted=counted)
-        for name, counter in counters.items()
-        if is_resource(name) and not {"limit", "held"}.isdisjoint(counter)
+        _beancounter(name, counter, counted=counted) for name, counter in counters.items()
     )
-    space, inodes = counters.get("diskspace", {}), counters.get("diskinodes", {})
+    space, inodes = mappings.get("diskspace", {}), mappings.get("diskinodes", {})
     held = {b.resource: b for b in beancounters}
     swap, processes = held.get("swappages"), held.get("numproc")
     facts = OpenvzFacts(
@@ -88,7 +90,7 @@ def parse_fields(fields: Fields) -> Listed | None:
         onboot=_flag(fields, "onboot"),
         bootorder=_positive(fields, "bootorder"),
         disabled=_flag(fields, "disabled"),
-        features=_features(counters.get("features", {})),
+        features=_features(mappings.get("features", {})),
         layout=_layout(fields.get("layout")),
         beancounters=beancounters,
         disk_used_bytes=_quota(space, "usage", BLOCK),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from collectors.facts import State
 
@@ -47,6 +48,7 @@ def is_ctid(text: str) -> bool:
     return _CTID.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=256)
 def is_resource(name: str) -> bool:
     """Say whether this can be the name of a beancounter; ``dummy`` holds the place of none."""
     return name != "dummy" and _RESOURCE.fullmatch(name) is not None

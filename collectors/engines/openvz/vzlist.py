@@ -173,9 +173,18 @@ class Vzlist:
             try:
                 return _read(output)
             except NoSuchField as error:
-                if error.field not in known or len(self._unknown) > len(_TABLE_FIELDS):
+                if error.field not in known:
                     raise
                 self._unknown.add(error.field)
+                self._forget_unknown(budget, known)
+
+    def _forget_unknown(self, budget: _Budget, asked: Collection[str]) -> None:
+        """Leave out at once what is not in this version's own list of fields, if it has one."""
+        output = self._program.run(("-L",), budget.left(), budget.stop)
+        lines = (line.split() for line in output.stdout.decode("utf-8", "replace").splitlines())
+        fields = {words[0] for words in lines if len(words) == 2}
+        if "status" in fields:
+            self._unknown.update(field for field in asked if field not in fields)
 
     def _known(self, fields: Collection[str]) -> list[str]:
         known = [
