@@ -92,7 +92,7 @@ def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
 
 def as_text(checks: list[Check], screen: Screen) -> Iterator[str]:
     """Give the lines for people."""
-    heads = (Column("CHECK"), Column(""), Column("FOUND", 30))
+    heads = (Column("CHECK"), Column(""), Column("FOUND", 30, wrap=True))
     rows = [
         (
             Cell(line(check.name)),
@@ -101,10 +101,10 @@ def as_text(checks: list[Check], screen: Screen) -> Iterator[str]:
         )
         for check in checks
     ]
-    lines = table(heads, rows, screen)
-    yield lines[0]
-    for check, text in zip(checks, lines[1:], strict=True):
-        yield text
+    head, *body = table(heads, rows, screen)
+    yield from head
+    for check, lines in zip(checks, body, strict=True):
+        yield from lines
         if not check.good:
             yield from screen.wrap(f"lost: {check.lost}", "    ")
             yield from screen.wrap(f"to do: {check.remedy}", "    ")

@@ -25,7 +25,7 @@ def find(snapshot: Snapshot, wanted: str) -> list[Container]:
     """Give the containers that ``wanted`` names; the first way in which any fits decides.
 
     The ways: id, name, the engine's id, pid of the first process, and the beginning of the
-    engine's id. More than one means that ``wanted`` is ambiguous.
+    engine's id or of the last part of ours. More than one means that ``wanted`` is ambiguous.
     """
     containers = list(snapshot.containers.values())
     ways = (
@@ -33,9 +33,14 @@ def find(snapshot: Snapshot, wanted: str) -> list[Container]:
         [c for c in containers if c.name == wanted],
         [c for c in containers if c.engine_id == wanted],
         [c for c in containers if c.init is not None and str(c.init.pid) == wanted],
-        [c for c in containers if len(wanted) >= _LEAST_PREFIX and c.engine_id.startswith(wanted)],
+        [c for c in containers if len(wanted) >= _LEAST_PREFIX and _begins(c, wanted)],
     )
     return next((found for found in ways if found), [])
+
+
+def _begins(container: Container, wanted: str) -> bool:
+    own = container.id.rpartition("/")[2]
+    return container.engine_id.startswith(wanted) or own.startswith(wanted)
 
 
 def find_look_alikes(snapshot: Snapshot, wanted: str) -> list[LookAlike]:
@@ -74,7 +79,7 @@ def as_text(container: Container, snapshot: Snapshot, screen: Screen) -> Iterato
     if verdict.unseen:
         yield from _head("Could not be seen", screen)
         for sentence in verdict.unseen:
-            yield from screen.wrap(line(sentence), "  ")
+            yield from screen.wrap(phrases.sentence(line(sentence)), "  ")
 
 
 def look_alike_text(other: LookAlike, screen: Screen) -> Iterator[str]:
@@ -195,5 +200,6 @@ def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
     head = screen.paint("yellow", line(finding.name))
     yield f"  {head}  {line(finding.sentence)}" if kind is None else f"  {head}  {kind.title}"
     if kind is not None:
-        for text in (line(finding.sentence), kind.means, kind.matters, f"To do: {kind.advice}"):
+        found = phrases.sentence(line(finding.sentence))
+        for text in (found, kind.means, kind.matters, f"To do: {kind.advice}"):
             yield from screen.wrap(text, "    ")

@@ -53,6 +53,10 @@ SHARED = ("path.", "log.", *(f"collector.{name}." for name in READERS))
 """Keys whose flags every command has that looks at the host; the others are for serve."""
 
 
+_TIMEOUT = 60.0
+"""Much more than looking takes, but people run it when the machine is in trouble."""
+
+
 class Parser(argparse.ArgumentParser):
     """argparse's parser, but wrong usage is one line that says what would be right."""
 
@@ -140,9 +144,9 @@ def _parsers() -> tuple[Parser, Mapping[str, Parser]]:
         one.add_argument(
             "--timeout",
             type=_timeout,
-            default=30.0,
+            default=_TIMEOUT,
             metavar="TIME",
-            help="longest time that looking may take (30s)",
+            help=f"longest time that looking may take (default: {_TIMEOUT:g}s)",
         )
         _config_flags(one, lambda path: path.startswith(SHARED))
     _config_flags(serve, lambda _: True)

@@ -102,16 +102,17 @@ def _tree(containers: Mapping[str, Container]) -> Iterator[tuple[int, Container]
 def as_table(snapshot: Snapshot, selection: Selection, screen: Screen) -> Iterator[str]:
     """Give the lines of the table for people."""
     shown = selection.containers(snapshot)
-    rows = [_row(container, depth, snapshot.as_of) for depth, container in shown]
-    lines = table(_COLUMNS, rows, screen) if rows else ["No containers."]
-    yield lines[0]
-    if rows:
-        for (depth, container), text in zip(shown, lines[1:], strict=True):
-            yield text
+    if not shown:
+        yield "No containers."
+    else:
+        rows = [_row(container, depth, snapshot.as_of) for depth, container in shown]
+        head, *body = table(_COLUMNS, rows, screen)
+        yield from head
+        for (depth, container), lines in zip(shown, body, strict=True):
+            yield from lines
             if selection.findings is not None:
-                indent = "  " * (depth + 1)
                 for finding in selection.shown_findings(container):
-                    yield from screen.wrap(finding, indent)
+                    yield from screen.wrap(finding, "  " * (depth + 1))
     others = selection.look_alikes(snapshot)
     if others:
         yield ""
@@ -151,22 +152,20 @@ def _others(others: Sequence[LookAlike], screen: Screen) -> Iterator[str]:
         Column("KIND"),
         Column("ENGINE"),
         Column("PID", right=True),
-        Column("WHY", 30),
+        Column("WHY", 30, wrap=True),
     )
-    yield from table(
-        heads,
-        [
-            (
-                Cell(line(other.name)),
-                Cell(line(other.kind)),
-                Cell(line(other.engine)),
-                Cell("" if other.pid is None else str(other.pid)),
-                Cell(line(other.reason)),
-            )
-            for other in others
-        ],
-        screen,
-    )
+    rows = [
+        (
+            Cell(line(other.name)),
+            Cell(line(other.kind)),
+            Cell(line(other.engine)),
+            Cell("" if other.pid is None else str(other.pid)),
+            Cell(line(other.reason)),
+        )
+        for other in others
+    ]
+    for lines in table(heads, rows, screen):
+        yield from lines
 
 
 def as_objects(snapshot: Snapshot, selection: Selection) -> list[dict[str, object]]:

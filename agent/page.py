@@ -190,14 +190,15 @@ def _reasons(verdict: Verdict) -> Iterator[str]:
     if verdict.unseen:
         yield "<h2>Could not be seen</h2><ul>"
         for sentence in verdict.unseen:
-            yield f"<li>{_text(sentence)}</li>"
+            yield f"<li>{_text(phrases.sentence(sentence))}</li>"
         yield "</ul>"
 
 
 def _finding(finding: Finding) -> Iterator[str]:
     kind = phrases.finding_kind(finding)
     title = f" {_text(kind.title)}" if kind is not None else ""
-    yield f"<dt><code>{_text(finding.name)}</code>{title}</dt><dd>{_text(finding.sentence)}</dd>"
+    yield f"<dt><code>{_text(finding.name)}</code>{title}</dt>"
+    yield f"<dd>{_text(phrases.sentence(finding.sentence))}</dd>"
     if kind is not None:
         yield f"<dd>{_text(kind.means)} {_text(kind.matters)}</dd>"
         yield f"<dd><strong>To do:</strong> {_text(kind.advice)}</dd>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from agent.harmless import line
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from agent.model import Container, Finding
 
 _UNITS = ((86400.0, "d", "day"), (3600.0, "h", "hour"), (60.0, "m", "minute"), (1.0, "s", "second"))
+
+_HEXADECIMAL = re.compile("[0-9a-f]{32,}")
 
 _MADE_FOR = {
     Style.APP: "an engine made for applications",
@@ -45,8 +48,16 @@ def percent(ratio: float) -> str:
 
 
 def title(container: Container) -> str:
-    """Give a container's name, or what stands for it where it has none."""
-    return line(container.name or container.engine_id[:12] or container.id)
+    """Give a container's name, or where it has none the beginning of its id as engines show it."""
+    if container.name:
+        return line(container.name)
+    own = container.engine_id or container.id.rpartition("/")[2]
+    return line(own[:12] if _HEXADECIMAL.fullmatch(own) else own or container.id)
+
+
+def sentence(text: str) -> str:
+    """Give what a rule says as a sentence: with a capital, and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def state(container: Container) -> str:

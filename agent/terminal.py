@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -43,13 +43,13 @@ class Screen:
 
     def paint(self, colour: str, text: str) -> str:
         """Give the text in a colour, where there are colours."""
-        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.colour and colour else text
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.colour and colour and text else text
 
     def wrap(self, text: str, indent: str) -> list[str]:
         """Break a sentence into indented lines that fit."""
         if self.width is None or columns(indent + text) <= self.width:
             return [indent + text]
-        room = max(20, self.width - len(indent))
+        room = max(8, self.width - len(indent))
         lines = [""]
         for word in text.split(" "):
             if lines[-1] and columns(lines[-1]) + 1 + columns(word) > room:
@@ -72,11 +72,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its head, and the least width to which it may be cut (0: never)."""
+    """One column of a table."""
 
     head: str
     least: int = 0
+    """The least width to which it may be cut or wrapped; 0: it keeps its width."""
     right: bool = False
+    wrap: bool = False
+    """Its text goes on in the next line rather than be cut; only the last column may."""
 
 
 def columns(text: str) -> int:
@@ -103,38 +106,45 @@ def fit(text: str, width: int) -> str:
     return kept + "…"
 
 
-def table(heads: Sequence[Column], rows: Sequence[Sequence[Cell]], screen: Screen) -> list[str]:
-    """Lay out a table; columns that may be cut share what the screen is too narrow by."""
+def table(
+    heads: Sequence[Column], rows: Sequence[Sequence[Cell]], screen: Screen
+) -> list[list[str]]:
+    """Lay out a table: the lines of its head, and then those of each row."""
     widths = [
         max([columns(head.head), *(columns(row[index].text) for row in rows)])
         for index, head in enumerate(heads)
     ]
     if screen.width is not None:
         _narrow(heads, widths, screen.width)
-    lines = [_row([Cell(head.head, "bold") for head in heads], heads, widths, screen)]
-    lines += [_row(row, heads, widths, screen) for row in rows]
-    return lines
+    first = [Cell(head.head, "bold") for head in heads]
+    return [list(_row(row, heads, widths, screen)) for row in (first, *rows)]
 
 
 def _narrow(heads: Sequence[Column], widths: list[int], room: int) -> None:
     excess = sum(widths) + 2 * (len(widths) - 1) - room
     while excess > 0:
-        # The widest gives way first, until there is none left that may.
-        cuttable = [i for i, head in enumerate(heads) if head.least and widths[i] > head.least]
-        if not cuttable:
+        # What can be wrapped gives way first, then the widest, until there is none left that may.
+        narrow = [i for i, head in enumerate(heads) if head.least and widths[i] > head.least]
+        if not narrow:
             return
-        widest = max(cuttable, key=lambda i: widths[i])
-        widths[widest] -= 1
+        chosen = max(narrow, key=lambda i: (heads[i].wrap, widths[i]))
+        widths[chosen] -= 1
         excess -= 1
 
 
 def _row(
     cells: Sequence[Cell], heads: Sequence[Column], widths: Sequence[int], screen: Screen
-) -> str:
+) -> Iterator[str]:
+    more: list[str] = []
     parts = []
     for cell, head, width in zip(cells, heads, widths, strict=True):
-        text = fit(cell.text, width)
+        text = cell.text
+        if head.wrap:
+            text, *more = Screen(width=width).wrap(text, "")
+        text = fit(text, width)
         padding = " " * (width - columns(text))
         painted = screen.paint(cell.colour, text)
         parts.append(padding + painted if head.right else painted + padding)
-    return "  ".join(parts).rstrip()
+    yield "  ".join(parts).rstrip()
+    indent = " " * (sum(widths[:-1]) + 2 * (len(widths) - 1))
+    yield from (indent + fit(text, widths[-1]) for text in more)

@@ -75,8 +75,8 @@ def test_the_detail_page() -> None:
         "legacy is system-style",
         "pid 1 is systemd",
         "/proc/4712/exe",
-        "the list of packages could not be read",
-        "a small server runs in docker, with sshd",
+        "The list of packages could not be read.",
+        "A small server runs in docker, with sshd.",
         "nothing seen",
     ):
         assert words in page.words

@@ -58,22 +58,37 @@ HEADS = (Column("NAME", 6), Column("STATE"), Column("N", right=True))
 def test_a_table() -> None:
     rows = [(Cell("a"), Cell("running"), Cell("1")), (Cell("bc"), Cell(""), Cell("10"))]
     assert table(HEADS, rows, Screen()) == [
-        "NAME  STATE     N",
-        "a     running   1",
-        "bc             10",
+        ["NAME  STATE     N"],
+        ["a     running   1"],
+        ["bc             10"],
     ]
 
 
 @given(st.text(max_size=60))
 def test_a_table_fits_the_screen(name: str) -> None:
-    lines = table(HEADS, [(Cell(line(name)), Cell("running"), Cell("1"))], Screen(width=24))
-    assert all(columns(shown) <= 24 for shown in lines)
+    heads, row = (*HEADS, Column("WHY", 5, wrap=True)), (Cell("running"), Cell("1"))
+    for cells in (
+        (Cell(line(name)), *row, Cell("because")),
+        (Cell("name"), *row, Cell(line(name) + " and more words")),
+    ):
+        rows = table(heads, [cells], Screen(width=31))
+        assert all(columns(shown) <= 31 for lines in rows for shown in lines)
+
+
+def test_what_may_be_wrapped_is_not_cut() -> None:
+    heads = (Column("NAME", 3), Column("WHY", 8, wrap=True))
+    rows = [(Cell("a long name"), Cell("for many good reasons"))]
+    assert table(heads, rows, Screen(width=20))[1] == [
+        "a long na…  for many",
+        "            good",
+        "            reasons",
+    ]
 
 
 def test_colours_take_no_room() -> None:
     plain = table(HEADS, [(Cell("a", "red"), Cell("b"), Cell("1"))], Screen())
     painted = table(HEADS, [(Cell("a", "red"), Cell("b"), Cell("1"))], Screen(colour=True))
-    assert painted[1].replace("\x1b[31m", "").replace("\x1b[0m", "") == plain[1]
+    assert painted[1][0].replace("\x1b[31m", "").replace("\x1b[0m", "") == plain[1][0]
 
 
 def test_a_long_sentence_is_broken() -> None:
