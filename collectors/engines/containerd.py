@@ -23,7 +23,7 @@ from collectors.engines.containerd_metadata import (
 from collectors.engines.containerd_roots import TASKS, Installation, find_installations
 from collectors.engines.kubernetes import pod_facts
 from collectors.engines.oci_files import FileCache, parsed, read_object
-from collectors.engines.oci_json import JsonObject
+from collectors.engines.oci_json import JsonObject, parse_decimal
 from collectors.engines.oci_process import (
     alive,
     cgroup_of,
@@ -228,11 +228,11 @@ def _bundles(view: _View) -> Iterator[tuple[str, str, Dir]]:
 
 def _first_process(view: _View, record: Record, bundle: Dir) -> Process | None:
     try:
-        text = bundle.read_text("init.pid", _PID_LIMIT).strip()
+        pid = parse_decimal(bundle.read_text("init.pid", _PID_LIMIT))
         recorded = bundle.stat("init.pid").st_mtime
     except HostReadError:
         return None
-    found = view.numbers.get(int(text)) if text.isascii() and text.isdecimal() else None
+    found = view.numbers.get(pid) if pid is not None else None
     process = alive(view.ctx, found.pid) if found is not None else None
     if process is None or not is_first_of(view.ctx, process, record.engine_id, recorded):
         return None

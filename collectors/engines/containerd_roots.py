@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.engines.oci_process import exe_name, option, place_of, root_of
+from collectors.engines.oci_process import exe_name, option, place_of, root_of, shortest
 from collectors.hostfs import Dir, HostReadError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _of_shims(ctx: Context) -> Iterator[Installation]:
             continue
         known.add((place, state))
         yield Installation(
-            state=state, root=_root_of_shim(ctx, process), engine=process, place=place
+            state=shortest(state), root=_root_of_shim(ctx, process), engine=process, place=place
         )
 
 
@@ -128,4 +128,4 @@ def _absolute(ctx: Context, process: Process, path: str) -> str:
 
 
 def _path(value: object) -> str:
-    return posixpath.normpath(value) if isinstance(value, str) and value.startswith("/") else ""
+    return shortest(value) if isinstance(value, str) and value.startswith("/") else ""

@@ -35,10 +35,13 @@ EVENT_LIMIT = 1 << 20
 _ENDPOINT = "unix:///run/docker.sock"  # for the SDK only: the adapter below connects elsewhere
 _VERSION = re.compile(r"[1-9]\d{0,3}\.\d{1,4}")
 
-_BROKEN = (
+_WRAPPERS = (
     docker.errors.DockerException,
     requests.RequestException,
     urllib3.exceptions.HTTPError,
+)
+_BROKEN = (
+    *_WRAPPERS,
     HostReadError,
     OSError,
     # Answers that are none of HTTP, or not as the SDK thinks they are.
@@ -288,7 +291,11 @@ class Client:
 
 
 def _line(error: BaseException) -> str:
-    """Say in one line what went wrong: the innermost reason, not the SDK's wrapping."""
-    while error.__context__ is not None and not isinstance(error, (OSError, HostReadError)):
+    """Say in one line what went wrong: the reason itself, not how the libraries wrapped it."""
+    while isinstance(error, _WRAPPERS) and error.__context__ is not None:
         error = error.__context__
-    return f"{error or type(error).__name__}".partition("\n")[0][:200]
+    if isinstance(error, PermissionError):
+        return "permission denied: only root and the socket's group may ask"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).partition("\n")[0][:200] or type(error).__name__

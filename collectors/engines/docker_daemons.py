@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from collectors.engines.docker_container import CgroupRule
-from collectors.engines.docker_sockets import listening_paths, server_of, shortest
+from collectors.engines.docker_sockets import listening_paths, server_of
 from collectors.engines.oci_files import read_object
 from collectors.engines.oci_json import JsonObject
 from collectors.engines.oci_process import (
@@ -22,10 +22,11 @@ from collectors.engines.oci_process import (
     options,
     place_of,
     root_of,
+    shortest,
 )
 from collectors.engines.oci_users import homes
 from collectors.facts import CgroupMode
-from collectors.hostfs import HostReadError
+from collectors.hostfs import Denied, HostReadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +84,8 @@ class DaemonFinder:
             daemon = known.get(process.id)
             if daemon is None or not daemon.sockets:
                 daemon = _daemon(ctx, process)
+            if daemon is None:
+                continue
             strangers += daemon.is_stranger
             if not daemon.is_stranger or strangers <= _STRANGERS_LIMIT:
                 self._known[process.id] = daemon
@@ -118,11 +121,14 @@ class DaemonFinder:
         yield Daemon(instance=DEFAULT_SOCKET, rule=CgroupRule(systemd=is_systemd_default(ctx)))
 
 
-def _daemon(ctx: Context, process: Process) -> Daemon:
+def _daemon(ctx: Context, process: Process) -> Daemon | None:
+    """Learn of a daemon what can be learnt; None where that is nothing, as it is another user's."""
     with root_of(ctx, process) as root:
         said = _configuration(ctx, process, root)
     hosts = (*options(process.argv, "-H", "--host"), *said.texts("hosts"))
     sockets = _sockets(ctx, process, hosts)
+    if sockets is None:
+        return None
     address = "" if sockets else _address(ctx, process, hosts)
     # A daemon that has just begun does not listen yet, but its name is not to change when it does.
     usual = address or next(iter(_given(hosts)), DEFAULT_SOCKET)
@@ -183,15 +189,21 @@ def is_systemd_default(ctx: Context) -> bool:
     return ctx.facts.cgroups.mode is CgroupMode.V2 and ctx.host.root.exists("/run/systemd/system")
 
 
-def _sockets(ctx: Context, process: Process, hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the unix sockets on which a daemon listens, those for its API first."""
+def _sockets(ctx: Context, process: Process, hosts: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Give the unix sockets on which a daemon listens, those for its API first.
+
+    Another user's descriptors cannot be read. Then it is what the daemon is told to listen on, or
+    what everybody listens on, if that is there; None: it may well be in a container.
+    """
     given = _given(hosts)
     try:
-        held = listening_paths(ctx, process)
+        found = {path for path in listening_paths(ctx, process) if _may_be_api(path)}
+    except Denied:
+        found = {path for path in given or [DEFAULT_SOCKET] if ctx.host.root.exists(path)}
+        if not found:
+            return None
     except HostReadError:
-        # Another user's: what it is told to listen on has to do, or what everybody listens on.
-        held = given or [DEFAULT_SOCKET]
-    found = {path for path in held if _may_be_api(path)}
+        return None  # it has ended
     return tuple(sorted(found, key=lambda p: (p not in given, p != DEFAULT_SOCKET, p)))
 
 

@@ -6,10 +6,9 @@ connects. proc_net(5), systemd.socket(5).
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING
 
-from collectors.engines.oci_process import exe_name
+from collectors.engines.oci_process import exe_name, shortest
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
 _LISTENING = 0x10000  # __SO_ACCEPTCON, include/linux/net.h
 _TABLE_LIMIT = 16 << 20
 _ACTIVATORS = frozenset({"systemd", "init", "inetd", "xinetd"})
-
-
-def shortest(path: str) -> str:
-    """Give the one name of a socket that has two: /var/run is a link to /run."""
-    path = posixpath.normpath(path)
-    return path.removeprefix("/var") if path.startswith("/var/run/") else path
 
 
 def listening_paths(ctx: Context, process: Process) -> list[str]:

@@ -25,6 +25,7 @@ from collectors.engines.oci_process import (
     on_host,
     option,
     options,
+    shortest,
 )
 from collectors.engines.oci_spec import Spec, parse_spec
 from collectors.facts import Sighting, State
@@ -80,7 +81,7 @@ class OciCollector:
     ``engine`` of its sightings is the runtime's own name.
     """
 
-    name = "oci"
+    name = "runc"
 
     def __init__(self) -> None:
         self._states = FileCache(read_object)
@@ -119,14 +120,14 @@ class OciCollector:
             if name in RUNTIMES:
                 root = option(process.argv, "--root")
                 if root.startswith("/") and process.uid is not None and on_host(ctx, process):
-                    found.append(StateRoot(posixpath.normpath(root), process.uid))
+                    found.append(StateRoot(shortest(root), process.uid))
             elif process.uid != 0 or not name.startswith(("conmon", "containerd-shim")):
                 continue
             elif on_host(ctx, process):
                 if name == "conmon":
                     # "--runtime-arg --root=/run/runc" is CRI-O's way to pass it on.
                     found += [
-                        StateRoot(posixpath.normpath(arg.removeprefix("--root=")))
+                        StateRoot(shortest(arg.removeprefix("--root=")))
                         for arg in options(process.argv, "--runtime-arg")
                         if arg.startswith("--root=/")
                     ]
@@ -253,7 +254,7 @@ def _opened(ctx: Context, root: StateRoot) -> Iterator[Dir | None]:
         yield None
         return
     with directory:
-        yield directory if _owner(directory) == root.owner else None
+        yield directory if root.owner in (0, _owner(directory)) else None
 
 
 def _owner(directory: Dir) -> int | None:
@@ -271,7 +272,7 @@ def _shim_root(ctx: Context, shim: Process) -> str:
     except HostReadError:
         return ""
     root = document.text("root")
-    return posixpath.normpath(root) if root.startswith("/") else ""
+    return shortest(root) if root.startswith("/") else ""
 
 
 def _users_roots(ctx: Context) -> list[StateRoot]:

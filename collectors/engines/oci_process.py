@@ -56,6 +56,12 @@ def option(argv: tuple[str, ...], *names: str) -> str:
     return next(iter(options(argv, *names)), "")
 
 
+def shortest(path: str) -> str:
+    """Give the one name of a path that has two: /var/run is a link to /run."""
+    path = posixpath.normpath(path)
+    return path.removeprefix("/var") if path.startswith("/var/run/") else path
+
+
 def in_host_mounts(ctx: Context, process: Process) -> bool:
     """Say whether a process sees the very mounts of the host, so that all paths mean the same.
 

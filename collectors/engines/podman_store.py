@@ -208,7 +208,7 @@ def _opened(ctx: Context, store: Store) -> Iterator[_View | None]:
         try:
             root = stack.enter_context(root_of(ctx, monitor))
             graph = stack.enter_context(root.open_dir(store.graphroot, confined=True))
-            if monitor is not None or graph.stat().st_uid == store.uid:
+            if monitor is not None or store.uid in (0, graph.stat().st_uid):
                 numbers = ctx.processes.by_pid if monitor is None else host_numbers(ctx, monitor)
                 view = _View(ctx=ctx, store=store, root=root, graph=graph, numbers=numbers)
         except HostReadError:

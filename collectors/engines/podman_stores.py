@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.engines.oci_process import exe_name, on_host, option, options, place_of
+from collectors.engines.oci_process import exe_name, on_host, option, options, place_of, shortest
 from collectors.engines.oci_users import homes
 from collectors.hostfs import HostReadError
 
@@ -74,7 +74,7 @@ def _store_of_monitor(ctx: Context, process: Process) -> Store | None:
         return None
     inside = not on_host(ctx, process)
     return Store(
-        graphroot=posixpath.normpath(graphroot),
+        graphroot=shortest(graphroot),
         runroot=option(arguments, "--runroot"),
         tmpdir=option(arguments, "--tmpdir"),
         uid=process.uid,
