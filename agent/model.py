@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from collectors.facts import (
+    FilesystemUsage,
     HostFacts,
     ImageFacts,
     Isolation,
@@ -136,6 +137,8 @@ class Container:
     isolation: Isolation = Isolation()
     limits: Limits = Limits()
     openvz: OpenvzFacts | None = None
+    filesystem: FilesystemUsage | None = None
+    """The disk or quota that its files are in, as of the last time that it was looked at."""
     listeners: int | None = None
     processes: int | None = None
     expected_style: Style = Style.UNKNOWN

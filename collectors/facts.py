@@ -400,6 +400,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilesystemUsage:
+    """How full a filesystem, a disk or a quota is; sizes in bytes."""
+
+    device: str = ""
+    """As ``/dev/vda1``; the filesystem's source where it has no device."""
+    used_bytes: int | None = None
+    """None where only the filesystem as a whole is known, which others fill, too."""
+    limit_bytes: int | None = None
+    inodes: int | None = None
+    inodes_used: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """The machine whose kernel the agent runs on."""
 
@@ -417,3 +430,5 @@ class HostFacts:
     cpus: int = 1
     memory_bytes: int | None = None
     swap_bytes: int | None = None
+    filesystems: tuple[FilesystemUsage, ...] = ()
+    """Its block devices that are mounted, each once; as of the last full reconciliation."""

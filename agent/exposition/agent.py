@@ -8,7 +8,7 @@ import resource
 from typing import TYPE_CHECKING
 
 from agent import __version__
-from agent.exposition.samples import Sample
+from agent.exposition.samples import Sample, filesystem_samples
 from collectors.hostfs import HostReadError
 from collectors.kernel.processes import parse_stat
 
@@ -41,6 +41,9 @@ def machine_samples(host: HostFacts) -> Iterator[Sample]:
         ("machine_id", host.machine_id),
         ("system_uuid", host.system_uuid),
     )
+    for usage in host.filesystems:
+        for name, value, more in filesystem_samples(usage):
+            yield Sample(name, value, (("id", "/"), *more))
     yield Sample("machine_cpu_cores", host.cpus, labels)
     if host.memory_bytes is not None:
         yield Sample("machine_memory_bytes", host.memory_bytes, labels)

@@ -13,6 +13,7 @@ from agent.exposition.options import Options
 from agent.exposition.page import Page, fit
 from agent.exposition.rows import Row
 from agent.exposition.samples import Sample
+from agent.exposition.shared import Shared
 from agent.model import Container, Snapshot
 from collectors.facts import HostFacts
 from collectors.kernel.counters import CounterReader, HostCounters
@@ -69,7 +70,7 @@ class Exposition:
         self._told: _Inventory | None = None
         self._updating = threading.Lock()
         self._reading = threading.Lock()
-        self._last: tuple[float, Page] | None = None
+        self._pages = Shared(self._page)
         self._usage = Usage()
         self._scrapes = 0
         self._seconds = {"read": 0.0, "encode": 0.0}
@@ -97,14 +98,7 @@ class Exposition:
 
     def render(self, *, openmetrics: bool = False) -> Iterator[bytes]:
         """Read the counters, or share the reading under way, and give the page in pieces."""
-        asked = time.monotonic()
-        with self._reading:
-            if self._last is None or self._last[0] < asked:
-                page = self._read()
-                self._last = (time.monotonic(), page)
-            else:
-                page = self._last[1]
-        return page.pieces(openmetrics=openmetrics)
+        return self._pages.get().pieces(openmetrics=openmetrics)
 
     def _warm_up(self) -> None:
         """Read what is new, a little at a time, so that the next scrape need not."""
@@ -113,6 +107,10 @@ class Exposition:
             with self._reading:
                 self._warming = False
                 more = self._sync(self._inventory).warm(_AT_ONCE)
+
+    def _page(self) -> Page:
+        with self._reading:
+            return self._read()
 
     def _read(self) -> Page:
         inventory = self._inventory

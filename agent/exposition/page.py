@@ -95,7 +95,7 @@ class Page:
 
     def pieces(self, *, openmetrics: bool = False) -> Iterator[bytes]:
         """Give the page in pieces of one family each."""
-        first = True
+        between = b""
         for place, metric in enumerate(CATALOGUE):
             if not self._options.shows(metric.name):
                 continue
@@ -103,13 +103,12 @@ class Page:
             lines = self._lines(place, metric.name)
             if not lines:
                 continue
-            head = header(metric, openmetrics=openmetrics)
-            name = b"\n" + metric.name.encode()
-            piece = name.join([head if first else b"\n" + head, *lines])
+            head = between + header(metric, openmetrics=openmetrics)
+            piece = (b"\n" + metric.name.encode()).join([head, *lines])
             self._spent(time.perf_counter() - started)
             yield piece
-            first = False
-        yield b"\n# EOF\n" if openmetrics else b"\n"
+            between = b"\n"
+        yield between + b"# EOF\n" if openmetrics else between
 
     def _lines(self, place: int, name: str) -> list[bytes]:
         lines = [row.lines[place] for row in self._rows if place in row.lines]

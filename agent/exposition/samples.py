@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import Style
-from collectors.facts import ALIVE
+from collectors.facts import ALIVE, FilesystemUsage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,9 @@ def container_samples(container: Container) -> Iterator[Sample]:
     yield from _image(container)
     if is_alive(container):
         yield from _spec(container)
+        yield from filesystem_samples(_filesystem(container))
+        if container.openvz is not None and not container.cgroups:
+            yield from _openvz_counters(container.openvz)
     if container.openvz is not None:
         yield from _openvz(container.openvz)
 
@@ -141,9 +145,6 @@ def _image(c: Container) -> Iterator[Sample]:
         )
     if c.writable_layer_bytes is not None:
         yield Sample("tallyman_container_writable_layer_bytes", c.writable_layer_bytes)
-        if is_alive(c):
-            used = c.writable_layer_bytes + (c.log_bytes or 0)
-            yield Sample("container_fs_usage_bytes", used)
 
 
 def _spec(c: Container) -> Iterator[Sample]:
@@ -162,6 +163,52 @@ def _spec(c: Container) -> Iterator[Sample]:
         yield Sample("container_spec_memory_limit_bytes", limits.memory_bytes or 0)
     if "swap" in limits.seen:
         yield Sample("container_spec_memory_swap_limit_bytes", limits.memory_swap_bytes or 0)
+
+
+def _filesystem(c: Container) -> FilesystemUsage:
+    """Say what its files take and may take, by whoever knows it best."""
+    if c.openvz is not None:
+        return FilesystemUsage(
+            used_bytes=c.openvz.disk_used_bytes,
+            limit_bytes=c.openvz.disk_hard_bytes,
+            inodes=c.openvz.inodes_hard,
+            inodes_used=c.openvz.inodes_used,
+        )
+    known = c.filesystem or FilesystemUsage()
+    if known.used_bytes is None and c.writable_layer_bytes is not None:
+        return replace(known, used_bytes=c.writable_layer_bytes + (c.log_bytes or 0))
+    return known
+
+
+def filesystem_samples(usage: FilesystemUsage) -> Iterator[Sample]:
+    """Give how full a filesystem is."""
+    free = None
+    if usage.inodes is not None and usage.inodes_used is not None:
+        free = max(0, usage.inodes - usage.inodes_used)
+    yield from _present(
+        ("container_fs_usage_bytes", usage.used_bytes),
+        ("container_fs_limit_bytes", usage.limit_bytes),
+        ("container_fs_inodes_total", usage.inodes),
+        ("container_fs_inodes_free", free),
+        labels=(("device", usage.device),) if usage.device else (),
+    )
+
+
+def _openvz_counters(facts: OpenvzFacts) -> Iterator[Sample]:
+    """Give what cgroups say of others: kernels of OpenVZ 6 have none for their containers."""
+    held = {counter.resource: counter for counter in facts.beancounters}
+    pages, swap = held.get("physpages"), held.get("swappages")
+    yield from _present(
+        ("container_cpu_usage_seconds_total", facts.cpu_seconds), labels=(("cpu", "total"),)
+    )
+    yield from _present(
+        ("container_cpu_user_seconds_total", facts.cpu_user_seconds),
+        ("container_cpu_system_seconds_total", facts.cpu_system_seconds),
+        ("container_memory_usage_bytes", pages.held if pages else None),
+        ("container_memory_max_usage_bytes", pages.maxheld if pages else None),
+        ("container_memory_swap", swap.held if swap else None),
+        ("container_processes", facts.processes),
+    )
 
 
 def _openvz(facts: OpenvzFacts) -> Iterator[Sample]:

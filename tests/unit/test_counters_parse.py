@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.hostfs import HostFS
@@ -212,6 +212,7 @@ def test_huge_pages_only_of_those_who_used_them() -> None:
     assert draft.tables[Table.HUGETLB] == ((("2MB",), (None, b"4194304")),)
 
 
+@settings(deadline=None)
 @given(raw=st.one_of(st.binary(max_size=400), st.text(max_size=200).map(str.encode)))
 def test_any_bytes_give_numbers_or_nothing(devices: Devices, raw: bytes) -> None:
     draft = Draft()
@@ -233,6 +234,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(raw=st.lists(WORDS, max_size=60).map(b" ".join))
 def test_words_of_the_formats_in_any_order_give_numbers_or_nothing(
     devices: Devices, raw: bytes
