@@ -29,33 +29,63 @@ atexit.register(write)
 """
 
 
-@pytest.fixture
-def loaded(tmp_path: Path) -> dict[str, set[str]]:
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """Run ``tallyman ls`` on a small host without an engine; give the modules of each process."""
-    hooks, found, host = tmp_path / "hooks", tmp_path / "loaded", tmp_path / "host"
-    for directory in (hooks, found, host):
-        directory.mkdir()
-    (hooks / "sitecustomize.py").write_text(HOOK)
+    tmp_path = tmp_path_factory.mktemp("host")
+    for directory in ("hooks", "loaded", "root", "container/etc", "sys", "proc"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "hooks/sitecustomize.py").write_text(HOOK)
+    make_process(tmp_path, 1, "systemd", 0, mount_namespace=1, root=tmp_path / "root")
+    make_process(tmp_path, 100, "nginx", 1, mount_namespace=2, root=tmp_path / "container")
+    (tmp_path / "proc/self").symlink_to("1")
     environment = {name: value for name, value in os.environ.items() if name != "DOCKER_HOST"}
-    path = os.pathsep.join((str(hooks), *sys.path))
     done = subprocess.run(
         [
             *(sys.executable, "-m", "agent", "ls", "--json", "--config.file="),
-            # No /run and no /var/lib of any engine, only the processes of this machine.
-            f"--path.rootfs={host}",
+            f"--path.rootfs={tmp_path / 'root'}",
+            f"--path.procfs={tmp_path / 'proc'}",
+            f"--path.sysfs={tmp_path / 'sys'}",
         ],
-        env={**environment, "PYTHONPATH": path, "LOADED": str(found)},
+        env={
+            **environment,
+            "PYTHONPATH": os.pathsep.join((str(tmp_path / "hooks"), *sys.path)),
+            "LOADED": str(tmp_path / "loaded"),
+        },
         capture_output=True,
         check=False,
         timeout=60,
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert isinstance(json.loads(done.stdout), list)
+    # It did its work: the modules are those of finding and judging a container.
+    (container,) = json.loads(done.stdout)
+    assert container["pid"] == 100
+    assert container["style"] == "app"
     modules = {}
-    for file in found.iterdir():
+    for file in (tmp_path / "loaded").iterdir():
         command, _, names = file.read_text().partition("\n\n")
         modules["scout" if "agent.scout" in command else "ls"] = set(names.split("\n"))
     return modules
+
+
+def make_process(  # noqa: PLR0917
+    host: Path, pid: int, name: str, parent: int, mount_namespace: int, root: Path
+) -> None:
+    """Make /proc/<pid> as far as finding containers needs it."""
+    directory = host / "proc" / str(pid)
+    (directory / "ns").mkdir(parents=True)
+    numbers = f"{parent} {pid} {pid} 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 {pid} 1000000 100 "
+    (directory / "stat").write_text(f"{pid} ({name}) S {numbers}" + "0 " * 28)
+    status = f"Name:\t{name}\nUid:\t0\t0\t0\t0\nNSpid:\t{pid}\nCapEff:\t0\nSeccomp:\t0\n"
+    (directory / "status").write_text(status)
+    (directory / "cmdline").write_text(f"/usr/sbin/{name}\0")
+    (directory / "cgroup").write_text("0::/\n")
+    (directory / "mountinfo").write_text("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")
+    (directory / "exe").symlink_to(f"/usr/sbin/{name}")
+    (directory / "root").symlink_to(root)
+    for kind in ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts"):
+        number = mount_namespace if kind == "mnt" else 1
+        (directory / "ns" / kind).symlink_to(f"{kind}:[{4026531840 + number}]")
 
 
 def test_ls_does_without_the_heavy_packages(loaded: dict[str, set[str]]) -> None:
