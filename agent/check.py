@@ -43,6 +43,15 @@ _STATE_FOLDERS = (
 )
 
 
+_REMEDIES = {
+    "docker": "look whether the daemon is well, and run as root or in the group of its socket "
+    "(who is in it is root on the host)",
+    "openvz": "let the agent run vzlist, or give it vzlist's output in a file "
+    "(--collector.openvz.vzlist-command, --collector.openvz.vzlist-file)",
+}
+"""What helps a collector that fails, where there is more to say than to make it readable."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One thing that the agent wants to read, and whether it can."""
@@ -218,7 +227,7 @@ def _folders(host: HostFS) -> Iterator[Check]:
                 name=f"/{path}",
                 good=False,
                 found=error.why,
-                lost=f"names, images and stopped containers that {engine} keeps there",
+                lost=f"names, images and stopped containers of {engine}",
                 remedy="run as root, or give CAP_DAC_READ_SEARCH",
             )
         else:
@@ -251,5 +260,6 @@ def _collector(health: CollectorHealth) -> Check:
         found=f"{line(health.error or 'failed')}{refused}",
         lost="names, images and labels that only this engine knows, and its stopped containers; "
         "running ones are still found from the kernel's side",
-        remedy=f"make it readable, or switch it off with --no-collector.{health.name}",
+        remedy=_REMEDIES.get(health.name, "make it readable")
+        + f"; or switch it off with --no-collector.{health.name}",
     )

@@ -40,7 +40,8 @@ def find(snapshot: Snapshot, wanted: str) -> list[Container]:
 
 def _begins(container: Container, wanted: str) -> bool:
     own = container.id.rpartition("/")[2]
-    return container.engine_id.startswith(wanted) or own.startswith(wanted)
+    ids = (container.engine_id, own, phrases.short_id(container))
+    return any(known.startswith(wanted) for known in ids)
 
 
 def find_look_alikes(snapshot: Snapshot, wanted: str) -> list[LookAlike]:

@@ -49,10 +49,14 @@ def percent(ratio: float) -> str:
 
 def title(container: Container) -> str:
     """Give a container's name, or where it has none the beginning of its id as engines show it."""
-    if container.name:
-        return line(container.name)
+    return line(container.name or short_id(container) or container.id)
+
+
+def short_id(container: Container) -> str:
+    """Give what people type of an id: 12 digits of ``libpod-<64 digits>``, a whole ``lxc-101``."""
     own = container.engine_id or container.id.rpartition("/")[2]
-    return line(own[:12] if _HEXADECIMAL.fullmatch(own) else own or container.id)
+    digits = _HEXADECIMAL.search(own)
+    return digits[0][:12] if digits else own
 
 
 def sentence(text: str) -> str:

@@ -37,6 +37,15 @@ def test_ways_to_name_a_container(wanted: str, expected: list[Container]) -> Non
     assert find(picture(), wanted) == expected
 
 
+def test_a_container_without_a_name_goes_by_its_short_id() -> None:
+    digits = "0123456789abcdef" * 4
+    nameless = replace(BAD, id=f"/machine.slice/libpod-{digits}.scope", engine_id="", name="")
+    assert phrases.title(nameless) == "0123456789ab"
+    for wanted in ("0123456789ab", f"libpod-{digits[:4]}"):
+        assert find(picture(WEB, nameless), wanted) == [nameless]
+    assert phrases.title(replace(nameless, id="/lxc/101")) == "101"
+
+
 def test_a_name_comes_before_a_pid() -> None:
     named = replace(INNER, name="4711")
     assert find(picture(WEB, named), "4711") == [named]
