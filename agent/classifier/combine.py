@@ -44,14 +44,14 @@ def combine(
     pieces = list(evidence)
     dear = math.fsum(e.weight for e in pieces if e.rule not in cheap)
     forged = math.fsum(e.weight for e in pieces if e.rule in cheap)
-    bound = min(CHEAP_CAP, CHEAP_SHARE * abs(dear)) if seen else CHEAP_CAP
+    bound = min(CHEAP_CAP, CHEAP_SHARE * abs(dear))
     total = dear + max(-bound, min(bound, forged))
     score = math.tanh(total / 2)
     style = Style.UNKNOWN
     if abs(score) >= UNDECIDED:
         style = Style.SYSTEM if score > 0 else Style.APP
     mass = math.fsum(abs(e.weight) for e in pieces)
-    agreement = math.sqrt(min(1.0, abs(total) / mass)) if mass else 0.0
+    agreement = (1 + min(1.0, abs(total) / mass)) / 2 if mass else 0.0
     confidence = abs(score) * agreement * max(0.0, min(1.0, visible))
     if not seen:
         confidence = min(confidence, PRIOR_CONFIDENCE)

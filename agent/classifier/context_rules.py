@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 _DAY = 86400.0
 _LONG = 30 * _DAY
-_MANY_PACKAGES = 60
+_GROWN_BYTES = 256 << 20
+_SSH, _TELNET = 22, 23
+_REPLACED = 2 * _DAY
 
 
 def _layered(scene: Scene) -> Hit | None:
@@ -45,6 +47,20 @@ def _tiny_root(scene: Scene) -> Hit | None:
     if root is None or root.init_present or root.os_id or root.package_manager:
         return None
     return Hit(source="/") if root.top_level else None
+
+
+def _grown(scene: Scene) -> Hit | None:
+    size = scene.subject.container.writable_layer_bytes
+    if size is None or size < _GROWN_BYTES:
+        return None
+    return Hit({"size": size >> 20}, source="engine")
+
+
+def _machine_id(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or not root.machine_id or root.machine_id == scene.subject.host.machine_id:
+        return None
+    return Hit(source="/etc/machine-id")
 
 
 def _patched(scene: Scene) -> Hit | None:
@@ -101,7 +117,58 @@ FILESYSTEM = (
         detect=_patched,
         cheap=True,
     ),
+    Rule(
+        name="filesystem.grown",
+        axis=Axis.FILESYSTEM,
+        weight=0.2,
+        when="Its writable layer holds 256 MiB or more.",
+        sentence="{size} MiB were written into its own layer",
+        detect=_grown,
+        cheap=True,
+    ),
+    Rule(
+        name="filesystem.machine_id",
+        axis=Axis.FILESYSTEM,
+        weight=0.1,
+        when="It has a machine id of its own, as a booted system makes one.",
+        sentence="it has a machine id of its own",
+        detect=_machine_id,
+        cheap=True,
+    ),
 )
+
+
+def _own_ports(scene: Scene) -> frozenset[int]:
+    """Give the TCP ports on which others can reach it, where its network is its own."""
+    network = scene.subject.network
+    if network is None or scene.subject.container.network != "own":
+        return frozenset()
+    return frozenset(
+        listener.port
+        for listener in network.listeners
+        if listener.protocol.startswith("tcp")
+        and not listener.address.startswith("127.")
+        and listener.address != "::1"
+    )
+
+
+def _remote_login(scene: Scene) -> Hit | None:
+    ports = _own_ports(scene) & {_SSH, _TELNET}
+    return Hit({"port": min(ports)}, source="/proc/*/net/tcp") if ports else None
+
+
+def _several_ports(scene: Scene) -> Hit | None:
+    ports = _own_ports(scene)
+    if len(ports) < 3:
+        return None
+    return Hit({"ports": listed(map(str, ports))}, source="/proc/*/net/tcp")
+
+
+def _one_port(scene: Scene) -> Hit | None:
+    ports = _own_ports(scene) - {_SSH, _TELNET}
+    if len(ports) != 1 or _own_ports(scene) != ports:
+        return None
+    return Hit({"port": min(ports)}, source="/proc/*/net/tcp")
 
 
 def _published(scene: Scene) -> Hit | None:
@@ -125,6 +192,30 @@ def _firewall(scene: Scene) -> Hit | None:
 
 
 NETWORK = (
+    Rule(
+        name="network.remote_login",
+        axis=Axis.NETWORK,
+        weight=0.3,
+        when="It listens for ssh or telnet on a network of its own.",
+        sentence="it can be logged into from the network (port {port})",
+        detect=_remote_login,
+    ),
+    Rule(
+        name="network.several_ports",
+        axis=Axis.NETWORK,
+        weight=0.3,
+        when="It listens on three or more TCP ports of a network of its own.",
+        sentence="it listens on several ports of its own address: {ports}",
+        detect=_several_ports,
+    ),
+    Rule(
+        name="network.one_port",
+        axis=Axis.NETWORK,
+        weight=-0.2,
+        when="It listens on exactly one TCP port, and not for logins.",
+        sentence="it listens on one port, {port}",
+        detect=_one_port,
+    ),
     Rule(
         name="network.published",
         axis=Axis.NETWORK,
@@ -206,14 +297,21 @@ def _commanded(scene: Scene) -> tuple[str, ...]:
 
 def _told_to_boot(scene: Scene) -> Hit | None:
     command = _commanded(scene)
-    return Hit({"command": command[0]}, source="engine") if command_boots(command) else None
+    if not command_boots(command):
+        return None
+    return Hit({"command": command[0]}, 0.3 if scene.seen else 1.0, "engine")
 
 
 def _told_to_run(scene: Scene) -> Hit | None:
     command = _commanded(scene)
     if not command or command_boots(command):
         return None
-    return Hit({"command": command[0]}, source="engine")
+    return Hit({"command": command[0]}, 0.3 if scene.seen else 1.0, "engine")
+
+
+def _server_name(scene: Scene) -> Hit | None:
+    hostname = scene.subject.container.hostname
+    return Hit({"hostname": hostname}, source="engine") if "." in hostname.strip(".") else None
 
 
 def _template(scene: Scene) -> Hit | None:
@@ -269,19 +367,26 @@ PROVENANCE = (
     Rule(
         name="provenance.told_to_boot",
         axis=Axis.PROVENANCE,
-        weight=0.8,
-        when="The engine was told to start an init.",
+        weight=1.2,
+        when="The engine was told to start an init; 30 % once it is seen what was started.",
         sentence="the engine was told to start {command}",
         detect=_told_to_boot,
-        cheap=True,
     ),
     Rule(
         name="provenance.told_to_run",
         axis=Axis.PROVENANCE,
-        weight=-0.2,
-        when="The engine was told which program to run.",
+        weight=-0.4,
+        when="The engine was told which program to run; 30 % once it is seen what runs.",
         sentence="the engine was told to run {command}",
         detect=_told_to_run,
+    ),
+    Rule(
+        name="provenance.server_name",
+        axis=Axis.PROVENANCE,
+        weight=0.1,
+        when="Its hostname has a domain, as a server's.",
+        sentence="it is called like a server: {hostname}",
+        detect=_server_name,
         cheap=True,
     ),
     Rule(
@@ -311,6 +416,21 @@ def _kept(scene: Scene) -> Hit | None:
     return Hit({"days": int(later / _DAY)}, source="engine") if later >= _LONG else None
 
 
+def _restarted(scene: Scene) -> Hit | None:
+    restarts = scene.subject.container.restarts
+    return Hit({"count": restarts}, source="engine") if restarts else None
+
+
+def _replaced(scene: Scene) -> Hit | None:
+    container = scene.subject.container
+    image = container.image_facts
+    if image is None or image.created is None or container.created is None or not image.digests:
+        return None
+    if not 0 <= container.created - image.created <= _REPLACED:
+        return None
+    return Hit(source="engine")
+
+
 def _throwaway(scene: Scene) -> Hit | None:
     return Hit(source="engine") if scene.subject.container.auto_remove else None
 
@@ -331,6 +451,22 @@ LIFECYCLE = (
         when="It was started again a month or more after it was made: kept, not replaced.",
         sentence="it was kept and started again {days} days after it was made",
         detect=_kept,
+    ),
+    Rule(
+        name="lifecycle.restarted",
+        axis=Axis.LIFECYCLE,
+        weight=-0.1,
+        when="Its engine started it again when it ended.",
+        sentence="its engine has started it again {count} times",
+        detect=_restarted,
+    ),
+    Rule(
+        name="lifecycle.replaced",
+        axis=Axis.LIFECYCLE,
+        weight=-0.2,
+        when="It was made within two days of its published image: replaced with every build.",
+        sentence="it was made as soon as its image was built",
+        detect=_replaced,
     ),
     Rule(
         name="lifecycle.throwaway",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.classifier.convention import expected_style
+from agent.classifier.look import look
 from agent.classifier.process_rules import application_names, listed
-from agent.classifier.scene import look
 from agent.model import Finding, Style
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _DAY = 86400.0
 _BLOATED_BYTES = 1 << 30
 _DRIFTED_BYTES = 256 << 20
 _STALE_DAYS = 180
+_LIMITED = frozenset({"memory", "cpu", "pids"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +55,14 @@ def _server(scene: Scene, verdict: Verdict) -> str | None:
     if verdict.style is not Style.SYSTEM or _expected(scene) is not Style.APP:
         return None
     engine = scene.subject.container.engine
-    names = listed(p.identity.name for p in (*scene.os_services, *scene.plumbing))
+    names = listed(p.name for p in (*scene.os_services, *scene.plumbing))
     return f"a small server runs in {engine}, with {names or 'services of its own'}"
 
 
 def _single(scene: Scene, verdict: Verdict) -> str | None:
     if verdict.style is not Style.APP or not scene.seen or not scene.applications:
         return None
-    booted = scene.init_kind.name == "MANAGER"
-    if not booted and _expected(scene) is not Style.SYSTEM:
+    if not scene.managed and _expected(scene) is not Style.SYSTEM:
         return None
     return f"one application, {listed(application_names(scene))}, is all that the system runs"
 
@@ -74,11 +74,11 @@ def _several(scene: Scene, verdict: Verdict) -> str | None:
 
 
 def _logged_into(scene: Scene, verdict: Verdict) -> str | None:
-    if verdict.style is not Style.APP or not (scene.people or scene.guests):
+    if verdict.style is not Style.APP or not (scene.sessions or scene.guests):
         return None
     ways = []
-    if scene.people:
-        ways.append(f"{len(scene.people)} by a login service")
+    if scene.sessions:
+        ways.append(f"{len(scene.sessions)} by a login service")
     if scene.guests:
         ways.append(f"{len(scene.guests)} by an engine's exec")
     return f"people are inside an application's container: {' and '.join(ways)}"
@@ -115,18 +115,11 @@ def _stale(scene: Scene, verdict: Verdict) -> str | None:
 
 def _no_limits(scene: Scene, _: Verdict) -> str | None:
     limits = scene.subject.container.limits
-    if not scene.seen or scene.subject.container.role == "infra":
+    if scene.subject.container.role == "infra" or not limits.seen.issuperset(_LIMITED):
         return None
-    missing = [
-        word
-        for word, value in (
-            ("memory", limits.memory_bytes),
-            ("CPU", limits.cpu_quota_us),
-            ("pids", limits.pids),
-        )
-        if value is None
-    ]
-    return f"it has no limit of {listed(missing)}" if len(missing) == 3 else None
+    if (limits.memory_bytes, limits.cpu_quota_us, limits.pids) != (None, None, None):
+        return None
+    return "neither its memory nor its CPU time nor its number of processes is limited"
 
 
 def _privileged(scene: Scene, _: Verdict) -> str | None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.classifier.known import (
+    INTERPRETED,
     INTERPRETERS,
-    LOADERS,
     MULTI_CALL,
     Known,
     Role,
+    is_loader,
     lookup,
     unversioned,
 )
@@ -60,14 +61,14 @@ def identify(process: Process) -> Identity:
     bare = unversioned(name)
     if name in MULTI_CALL:
         return _multi_call(process, name, claimed)
-    if name.startswith(LOADERS):
-        return _script(name, _program_argument(process.argv))
+    if is_loader(name):
+        return _run_by(name, _program_argument(process.argv) or claimed)
     if bare in INTERPRETERS:
         return _interpreted(process, bare, claimed)
     known = lookup(name)
     if known is not None and known.role is Role.SHELL:
         script = _shell_script(process.argv)
-        return _script(name, script) if script else _plain(process, name, known, claimed)
+        return _run_by(name, script) if script else _plain(process, name, known, claimed)
     return _plain(process, name, known, claimed)
 
 
@@ -89,17 +90,16 @@ def claimed_name(argv: tuple[str, ...]) -> str:
 
 def _plain(process: Process, name: str, known: Known | None, claimed: str) -> Identity:
     place = _directory_of(process.exe or "")
-    if known is None or _agrees(name, known, claimed):
+    if known is None or unversioned(claimed) == unversioned(name):
+        return Identity(name, 1.0, known, place, "exe and argv")
+    other = lookup(claimed)
+    if other is not None and other.family == known.family:
+        # One binary under two names of its package: udevadm and systemd-udevd, redis-check-rdb.
+        better = name if known.role is Role.MANAGER else claimed
+        return Identity(better, 1.0, known, place, "exe and argv")
+    if other is not None and other.role is known.role:
         return Identity(name, 1.0, known, place, "exe and argv")
     return Identity(name, HALF, known, place, "exe alone: its argv says otherwise")
-
-
-def _agrees(name: str, known: Known, claimed: str) -> bool:
-    if unversioned(claimed) == unversioned(name):
-        return True
-    other = lookup(claimed)
-    # One binary under two names of its package: udevadm and systemd-udevd, redis-check-rdb.
-    return other is not None and (other.family == known.family or other.role is known.role)
 
 
 def _multi_call(process: Process, name: str, claimed: str) -> Identity:
@@ -109,7 +109,7 @@ def _multi_call(process: Process, name: str, claimed: str) -> Identity:
     if applet in ("sh", "ash", "hush", "bash"):
         script = _shell_script(_without_applet(process.argv, name))
         if script:
-            return _script(applet, script)
+            return _run_by(applet, script)
     known = lookup(applet)
     trust = HALF if known is None or known.role in _BELIEVED_BY_HALF else 1.0
     return Identity(applet, trust, known, "", f"argv alone ({name} is many programs)")
@@ -122,22 +122,24 @@ application or for nothing, so there is nothing to be gained by forging them."""
 
 def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:
     script = _script_argument(process.argv, interpreter)
-    for candidate in (_base(script), claimed):
-        found = lookup(_without_suffix(candidate))
-        if found is not None and found.role not in (Role.SHELL, Role.UTILITY):
+    for candidate in (_without_suffix(_base(script)), claimed):
+        found = lookup(candidate)
+        if found is None or found.role in (Role.SHELL, Role.UTILITY):
+            continue
+        if found.role in (Role.APPLICATION, Role.SUPERVISOR) or candidate in INTERPRETED:
             basis = f"argv alone (run by {interpreter})"
-            return Identity(_without_suffix(candidate), HALF, found, _directory_of(script), basis)
+            return Identity(candidate, HALF, found, _directory_of(script), basis)
     name = _without_suffix(_base(script)) or interpreter
     return Identity(name, 1.0, lookup(interpreter), _directory_of(script), "exe and argv")
 
 
-def _script(runner: str, script: str) -> Identity:
+def _run_by(runner: str, script: str) -> Identity:
     """Identify a script or a program that is run by another binary: by its name, at half trust."""
     name = _without_suffix(_base(script)) or runner
     known = lookup(name)
     if known is not None and known.role in (Role.SHELL, Role.UTILITY):
         known = None
-    if known is None and not runner.startswith(LOADERS):
+    if known is None and not is_loader(runner):
         known = lookup("sh")
     return Identity(name, HALF, known, _directory_of(script), f"argv alone (run by {runner})")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.combine import combine
+from agent.classifier.look import look
 from agent.classifier.rules import apply
-from agent.classifier.scene import InitKind, look
+from agent.classifier.scene import InitKind
 from agent.classifier.table import CHEAP, RULES
 from agent.model import Axis, Evidence, Style, Verdict
 from collectors.facts import ALIVE
@@ -37,7 +38,7 @@ def classify(subject: Subject, overrides: Iterable[Override] = ()) -> Verdict:
         unseen=unseen,
         services=scene.services if scene.seen else None,
         users=len(scene.users) if scene.seen else None,
-        sessions=len(scene.people) if scene.seen else None,
+        sessions=len(scene.sessions) if scene.seen else None,
     )
     if scene.init_kind is InitKind.RUNTIME:
         verdict = Verdict(

@@ -44,11 +44,11 @@ def listed(names: Iterable[str], limit: int = 6) -> str:
 
 def application_names(scene: Scene) -> list[str]:
     """Give one name for each application."""
-    return ["+".join(p.identity.name for p in group[:4]) for group in scene.applications]
+    return ["+".join(p.name for p in group[:4]) for group in scene.applications]
 
 
 def _os_names(programs: Iterable[Program]) -> str:
-    return listed(p.identity.name for p in programs)
+    return listed(f"{p.name} ({p.doubt})" if p.doubt else p.name for p in programs)
 
 
 def _manager(scene: Scene) -> Hit | None:
@@ -84,8 +84,8 @@ def _shell(scene: Scene) -> Hit | None:
     return Hit(_init(scene), source=_exe(scene))
 
 
-def _dummy(scene: Scene) -> Hit | None:
-    if scene.init_kind is not InitKind.DUMMY:
+def _waiting(scene: Scene) -> Hit | None:
+    if scene.init_kind is not InitKind.WAITING:
         return None
     return Hit(_init(scene), source=_exe(scene))
 
@@ -131,8 +131,8 @@ INIT = (
         name="init.reaper",
         axis=Axis.INIT,
         weight=-0.4,
-        when="The first process only reaps zombies and passes signals on (tini, docker-init).",
-        sentence="its first process is {name}, which only reaps children and passes signals on",
+        when="The first process only looks after its children (tini, docker-init, su).",
+        sentence="its first process is {name}, which only looks after its children",
         detect=_reaper,
     ),
     Rule(
@@ -144,12 +144,12 @@ INIT = (
         detect=_shell,
     ),
     Rule(
-        name="init.dummy",
+        name="init.waiting",
         axis=Axis.INIT,
         weight=-0.3,
         when="The first process does nothing but keep the container alive (sleep, tail -f).",
         sentence="its first process, {name}, only keeps the container alive",
-        detect=_dummy,
+        detect=_waiting,
     ),
     Rule(
         name="init.program",
@@ -191,7 +191,7 @@ def _more_operating_system(scene: Scene) -> Hit | None:
 
 
 def _idle_system(scene: Scene) -> Hit | None:
-    if scene.init_kind is not InitKind.MANAGER or scene.applications:
+    if not scene.managed or scene.applications:
         return None
     trust = scene.init_identity.trust if scene.init_identity else 0.0
     names = _os_names((*scene.os_services, *scene.plumbing)) or "nothing yet"
@@ -199,7 +199,7 @@ def _idle_system(scene: Scene) -> Hit | None:
 
 
 def _one_under_manager(scene: Scene) -> Hit | None:
-    if scene.init_kind is not InitKind.MANAGER or len(scene.applications) != 1:
+    if not scene.managed or len(scene.applications) != 1:
         return None
     if scene.os_weight >= _TRUSTED_COMPANY:
         return None
@@ -208,8 +208,7 @@ def _one_under_manager(scene: Scene) -> Hit | None:
 
 def _unrelated_supervised(scene: Scene) -> Hit | None:
     count = len(scene.applications)
-    held = scene.supervised or scene.init_kind is InitKind.MANAGER
-    if not held or count < 2:
+    if not scene.supervised or count < 2:
         return None
     return Hit(
         {"count": count, "names": listed(application_names(scene))},
@@ -219,8 +218,7 @@ def _unrelated_supervised(scene: Scene) -> Hit | None:
 
 
 def _several_loose(scene: Scene) -> Hit | None:
-    held = scene.supervised or scene.init_kind is InitKind.MANAGER
-    if held or len(scene.applications) < 2 or scene.os_services:
+    if scene.supervised or len(scene.applications) < 2 or scene.os_services:
         return None
     return Hit(
         {"count": len(scene.applications), "names": listed(application_names(scene))},
@@ -229,20 +227,20 @@ def _several_loose(scene: Scene) -> Hit | None:
 
 
 def _one(scene: Scene) -> Hit | None:
-    if scene.init_kind is InitKind.MANAGER or len(scene.applications) > 1:
+    if scene.managed or len(scene.applications) > 1:
         return None
-    names = [*application_names(scene), *(p.identity.name for p in scene.os_services)]
+    names = [*application_names(scene), *(p.name for p in scene.os_services)]
     many = sum(len(p.processes) for p in scene.programs)
     values = {"name": listed(names), "count": f"{many} process{'es' if many != 1 else ''}"}
     if scene.services == 1:
-        return Hit(values, source=_tree(scene))
+        return Hit(values, 0.5 if scene.residents else 1.0, _tree(scene))
     if scene.applications and 0 < scene.os_weight < _TRUSTED_COMPANY:
         return Hit(values, 0.5, _tree(scene))
     return None
 
 
 def _nothing(scene: Scene) -> Hit | None:
-    if scene.services or not scene.seen or scene.init_kind is InitKind.MANAGER:
+    if scene.services or not scene.seen or scene.managed:
         return None
     return Hit(source=_tree(scene))
 
@@ -251,7 +249,7 @@ SERVICES = (
     Rule(
         name="services.operating_system",
         axis=Axis.SERVICES,
-        weight=3.0,
+        weight=3.5,
         when="At least two independent services run, and one is an operating system's own "
         "(sshd, cron, syslog, getty, …). A name in argv alone counts half.",
         sentence="an operating system's own services run ({names}) beside {others}",
@@ -318,13 +316,15 @@ SERVICES = (
 
 
 def _sessions(scene: Scene) -> Hit | None:
-    count = len(scene.people)
+    count, people = len(scene.sessions), len(scene.people)
     if not count:
         return None
-    users = {p.uid for session in scene.people.values() for p in session[-1:]}
     return Hit(
-        {"count": f"{count} session{'s' if count != 1 else ''}", "users": len(users)},
-        min(1.0, 0.4 * len(users) + 0.1 * (count - 1)),
+        {
+            "sessions": f"{count} session{'s' if count != 1 else ''}",
+            "people": f"{people} user{'s' if people != 1 else ''}",
+        },
+        min(1.0, 0.4 * people + 0.1 * (count - 1)),
         _tree(scene),
     )
 
@@ -332,8 +332,12 @@ def _sessions(scene: Scene) -> Hit | None:
 def _residents(scene: Scene) -> Hit | None:
     if not scene.residents:
         return None
-    names = listed(p.comm for p in scene.residents)
-    return Hit({"names": names}, source=f"/proc/{scene.residents[0].pid}/exe")
+    people = len({p.uid for p in scene.residents})
+    return Hit(
+        {"names": listed(p.comm for p in scene.residents)},
+        0.6 if people == 1 else 1.0,
+        f"/proc/{scene.residents[0].pid}/exe",
+    )
 
 
 def _several_users(scene: Scene) -> Hit | None:
@@ -343,7 +347,7 @@ def _several_users(scene: Scene) -> Hit | None:
 
 def _single_user(scene: Scene) -> Hit | None:
     own = {p.uid for program in scene.programs for p in program.processes}
-    if len(own) != 1 or None in own or scene.people or scene.init_kind is InitKind.MANAGER:
+    if len(own) != 1 or None in own or scene.people or scene.managed:
         return None
     return Hit({"uid": next(iter(own))}, source="/proc/*/status")
 
@@ -354,6 +358,13 @@ def _accounts(scene: Scene) -> Hit | None:
         return None
     names = [a.name for a in root.accounts if not a.locked and can_log_in(a.shell)]
     return Hit({"names": listed(names)}, source="/etc/shadow") if names else None
+
+
+def _utmp(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or not root.sessions:
+        return None
+    return Hit({"count": root.sessions}, source="/run/utmp")
 
 
 def can_log_in(shell: str) -> bool:
@@ -367,15 +378,16 @@ USERS = (
         axis=Axis.USERS,
         weight=1.5,
         when="People are logged in through a login service of its own (not an engine's exec).",
-        sentence="people are logged in: {count} of {users} users",
+        sentence="people are logged in: {sessions} of {people}",
         detect=_sessions,
     ),
     Rule(
         name="users.residents",
         axis=Axis.USERS,
-        weight=1.2,
-        when="Something that people leave running stays when they go (tmux, screen).",
-        sentence="people live in it: {names} goes on without them",
+        weight=2.6,
+        when="What people left running goes on without them (tmux, screen, a program in the "
+        "background); one person counts 60 %.",
+        sentence="people live in it: {names} goes on when they have left",
         detect=_residents,
     ),
     Rule(
@@ -401,6 +413,15 @@ USERS = (
         when="Accounts have a password and a shell.",
         sentence="accounts can log in: {names}",
         detect=_accounts,
+        cheap=True,
+    ),
+    Rule(
+        name="users.utmp",
+        axis=Axis.USERS,
+        weight=0.2,
+        when="Its own record of logins has somebody in it.",
+        sentence="its own record of logins shows {count}",
+        detect=_utmp,
         cheap=True,
     ),
 )

@@ -47,13 +47,18 @@ def settle(
     ``started`` is when the container's first process started. Pure: the caller keeps the result.
     """
     young = started is not None and now - started < YOUNG
-    if before is None or before.verdict.style is Style.UNKNOWN:
+    seen = new.services is not None
+    if (
+        before is None
+        or before.verdict.style is Style.UNKNOWN
+        or (before.verdict.services is None and seen)
+    ):
         return Settled(
             verdict=new,
             grown=not young and new.style is not Style.UNKNOWN,
             changes=before.changes if before else 0,
         )
-    if new.services is None and before.verdict.services is not None and not new.override:
+    if not seen and before.verdict.services is not None and not new.override:
         # It stopped, or cannot be seen any more: what was seen of it stands.
         return replace(before, turned_by=(), candidate=None, passes=0)
     if new.style is before.verdict.style:

@@ -1,0 +1,333 @@
+"""Reads a process tree: what holds others is peeled off, what remains is grouped into programs.
+
+Whatever starts and holds others (a service manager, a supervisor, a reaper, a shell that waits,
+su) is peeled off from the top of the tree; below it each subtree is one program, whatever it
+forks; programs of one family are one service. Children of a login service are people, children of
+cron are jobs, and what came in from outside is nobody's service.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.classifier.identity import identify, package_place
+from agent.classifier.known import WAITING, Part, Role
+from agent.classifier.relate import applications
+from agent.classifier.scene import InitKind, Program, Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from agent.classifier.identity import Identity
+    from agent.model import Subject
+    from collectors.facts import Process
+
+_HOLDERS = frozenset(
+    {Role.MANAGER, Role.SUPERVISOR, Role.REAPER, Role.WRAPPER, Role.SHELL, Role.SESSION}
+)
+_LOGIN = frozenset({"sshd", "telnetd", "rlogin", "getty"})
+"""Families whose children are people."""
+_LISTENING = frozenset({"sshd", "telnetd", "rlogin", "inetd"})
+"""Families that are nothing without a TCP socket to listen on."""
+_RUNTIMES = frozenset({"runc", "crun", "youki", "kata-agent", "runsc"})
+_PARTS_TO_HOLD = frozenset({Part.FRONT, Part.STORE})
+
+
+def look(subject: Subject) -> Scene:
+    """Read the process tree of a container. Total: whatever is there, it gives a scene."""
+    return _Look(subject).scene()
+
+
+class _Look:
+    """One reading of one subject."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        everyone = sorted(subject.processes, key=lambda p: p.id)
+        self.own = {
+            p.pid: p
+            for p in everyone
+            if p.pid not in subject.visitors and p.state not in ("Z", "X")
+        }
+        self.guests = [p for p in everyone if p.pid in subject.visitors]
+        self.identity = {pid: identify(p) for pid, p in self.own.items()}
+        self.children: dict[int, list[Process]] = {}
+        for p in self.own.values():
+            if p.ppid != p.pid:
+                self.children.setdefault(p.ppid, []).append(p)
+        self.init = self._init()
+        self.units = frozenset(self._units())
+        self.holds_services = self._holders_by_deed()
+        self.has_login = any(
+            i.role is Role.OS and i.known is not None and i.known.family in _LOGIN
+            for i in self.identity.values()
+        )
+        self.kind = self._kind()
+        self.supervisor = ""
+        self.roots: list[Process] = []
+        self.sessions: dict[int, tuple[Process, ...]] = {}
+        self.residents: list[Process] = []
+        self.visited: set[int] = set()
+
+    def scene(self) -> Scene:
+        """Give the reading."""
+        tops = [p for p in self.own.values() if p.ppid not in self.own or p.ppid == p.pid]
+        for top in (*([self.init] if self.init else []), *tops):
+            self._descend(top)
+        for left in self.own.values():
+            # A loop of parents, which only a torn or made-up table has.
+            if left.pid not in self.visited and not self._is_below(left, self.visited):
+                self._descend(left)
+        programs = self._programs()
+        system = tuple(p for p in programs if p.role in (Role.OS, Role.PLUMBING))
+        # Without a service manager nobody starts a dbus by the way: it counts as a service.
+        plumbing = tuple(
+            p for p in system if p.role is Role.PLUMBING and self.kind is InitKind.MANAGER
+        )
+        return Scene(
+            subject=self.subject,
+            seen=bool(self.own),
+            init=self.init,
+            init_kind=self.kind,
+            init_identity=self.identity[self.init.pid] if self.init else None,
+            supervisor=self.supervisor,
+            programs=programs,
+            applications=applications(p for p in programs if p not in system),
+            os_services=tuple(p for p in system if p not in plumbing),
+            plumbing=plumbing,
+            units=self.units,
+            sessions=self.sessions,
+            residents=tuple(self.residents),
+            guests=tuple(p for p in self.guests if p.tty and identify(p).role is Role.SHELL),
+        )
+
+    def _init(self) -> Process | None:
+        known = self.subject.container.init
+        if known is not None and known.pid in self.own:
+            return self.own[known.pid]
+        firsts = [p for p in self.own.values() if p.inner_pid == 1]
+        tops = firsts or [p for p in self.own.values() if p.ppid not in self.own]
+        return min(tops, key=lambda p: (p.id.start_ticks, p.pid), default=None)
+
+    def _kind(self) -> InitKind:
+        if self.init is None:
+            return InitKind.NONE
+        identity = self.identity[self.init.pid]
+        if identity.name in _RUNTIMES and "init" in self.init.argv[1:2]:
+            return InitKind.RUNTIME
+        if self.init.pid in self.holds_services:
+            return InitKind.SUPERVISOR
+        match identity.role:
+            case Role.MANAGER:
+                return InitKind.MANAGER if self._manages(self.init) else InitKind.PROGRAM
+            case Role.SUPERVISOR:
+                return InitKind.SUPERVISOR
+            case Role.REAPER | Role.WRAPPER:
+                return InitKind.REAPER
+            case Role.SHELL:
+                return InitKind.SHELL
+            case Role.UTILITY if identity.name in WAITING:
+                return InitKind.WAITING
+            case _:
+                return InitKind.PROGRAM
+
+    def _manages(self, process: Process) -> bool:
+        """Say whether an init is one by what it does, not by its name alone.
+
+        It keeps units in cgroups of their own, or it has started other programs than itself.
+        """
+        children = self.children.get(process.pid, ())
+        if process is self.init and self.units:
+            return True
+        for child in children:
+            identity = self.identity[child.pid]
+            if None not in (child.exe, process.exe):
+                if (child.exe, child.exe_id) != (process.exe, process.exe_id):
+                    return True
+                if identity.trust == 1:
+                    continue
+            # One binary for both (busybox), or none to be read: what the child is decides.
+            if identity.role in (Role.OS, Role.PLUMBING, Role.SHELL):
+                return True
+        return False
+
+    def _holders_by_deed(self) -> frozenset[int]:
+        """Find supervisors by what they do, whatever they are called.
+
+        Programs that nobody knows, or that run somebody's code, and that hold services of at
+        least two families. Shells are none: they start things and forget them.
+        """
+        found = set()
+        for pid, children in self.children.items():
+            holder = self.identity.get(pid)
+            if holder is None or holder.role is not Role.APPLICATION:
+                continue
+            if holder.known is not None and holder.known.part is not Part.RUNTIME:
+                continue
+            families = {
+                known.family
+                for child in children
+                if (known := self.identity[child.pid].known) is not None
+                and (known.role is Role.OS or known.part in _PARTS_TO_HOLD)
+            }
+            if len(families) >= 2:
+                found.add(pid)
+        return frozenset(found)
+
+    def _descend(self, process: Process) -> None:
+        """Peel what only holds others; collect the programs below it."""
+        if process.pid in self.visited:
+            return
+        self.visited.add(process.pid)
+        identity = self.identity[process.pid]
+        if process is not self.init and self._is_somebodys(process, identity):
+            return
+        by_deed = process.pid in self.holds_services
+        if identity.role is Role.MANAGER and not self._manages(process):
+            self.roots.append(process)  # one in name alone
+        elif identity.role in _HOLDERS or by_deed:
+            if identity.role in (Role.SUPERVISOR, Role.MANAGER) or by_deed:
+                self.supervisor = self.supervisor or identity.name
+            self._held(process)
+        elif identity.role is Role.UTILITY:
+            # A tail beside the services is none, and a job of wget is nobody's service.
+            self._held(process)
+        else:
+            self.roots.append(process)
+            self._within(process)
+
+    def _is_somebodys(self, process: Process, identity: Identity) -> bool:
+        """Put what belongs to people and to no service with them."""
+        if identity.role is Role.MANAGER and "--user" in process.argv:
+            self.sessions[process.pid] = self._subtree(process)
+        elif identity.role is Role.SESSION and self.has_login:
+            self.residents.append(process)
+        else:
+            return False
+        return True
+
+    def _held(self, process: Process) -> None:
+        """Go on with what a process holds."""
+        children = self.children.get(process.pid, [])
+        if self.identity[process.pid].role is Role.SHELL and _interactive(process):
+            # What has the shell's own terminal is somebody's job there, not a service.
+            children = [c for c in children if c.tty != process.tty or c.session == c.pid]
+            if process is not self.init and self.kind is InitKind.MANAGER:
+                # A service manager's shell at a console is its getty (busybox's askfirst).
+                self.sessions.setdefault(process.pid, self._subtree(process))
+        for child in children:
+            self._descend(child)
+
+    def _within(self, process: Process) -> None:
+        """Look for what stands below a program and is not it: people, and adopted daemons."""
+        known = self.identity[process.pid].known
+        family = known.family if known else ""
+        if family in _LOGIN:
+            self._logins(process)
+            return
+        if family == "cron":
+            return
+        for child in self.children.get(process.pid, ()):
+            other = self.identity[child.pid]
+            if other.known is None or other.known.family == family:
+                continue
+            adopted = process is self.init and child.session == child.pid
+            if other.role is Role.OS or (
+                adopted and (other.role is Role.APPLICATION or other.role in _HOLDERS)
+            ):
+                self._descend(child)
+
+    def _logins(self, process: Process) -> None:
+        """Tell the children of a login service: logins, and what it adopted as first process."""
+        children = self.children.get(process.pid, ())
+        for child in children:
+            identity = self.identity[child.pid]
+            session = self._subtree(child)
+            if identity.known is not None and identity.known.family in _LOGIN:
+                if any(self.identity[p.pid].role is not Role.OS for p in session):
+                    self.sessions[child.pid] = session
+            elif process is not self.init:
+                self.sessions[child.pid] = session
+            elif identity.role in (Role.OS, Role.APPLICATION) and identity.known is not None:
+                self._descend(child)
+            else:
+                self.visited.add(child.pid)
+                self.residents.append(child)
+
+    def _programs(self) -> tuple[Program, ...]:
+        grouped: dict[str, list[Process]] = {}
+        for root in self.roots:
+            grouped.setdefault(self._family(root), []).append(root)
+        others = {*self.visited, *self.sessions}
+        programs = []
+        for family, members in sorted(grouped.items()):
+            lead = min(members, key=lambda p: (-self.identity[p.pid].trust, p.id))
+            identity = self.identity[lead.pid]
+            processes = {q.pid: q for p in members for q in self._subtree(p, others - {p.pid})}
+            programs.append(
+                Program(
+                    family=family,
+                    identity=identity,
+                    lead=lead,
+                    processes=tuple(processes.values()),
+                    doubt=self._doubt(identity.known.family if identity.known else ""),
+                )
+            )
+        return tuple(programs)
+
+    def _doubt(self, family: str) -> str:
+        """Say what is missing of a login service that listens to nobody."""
+        network = self.subject.network
+        if family not in _LISTENING or network is None or self.kind is InitKind.MANAGER:
+            return ""
+        if any(listener.protocol.startswith("tcp") for listener in network.listeners):
+            return ""
+        return "nothing listens for it"
+
+    def _family(self, process: Process) -> str:
+        identity = self.identity[process.pid]
+        if identity.known is not None and identity.known.part is not Part.RUNTIME:
+            return identity.known.family
+        return package_place(identity.place) or identity.name
+
+    def _subtree(self, process: Process, without: Collection[int] = ()) -> tuple[Process, ...]:
+        found = {process.pid: process}
+        queue = [process]
+        for parent in queue:
+            for child in self.children.get(parent.pid, ()):
+                if child.pid not in found and child.pid not in without:
+                    found[child.pid] = child
+                    queue.append(child)
+        return tuple(found.values())
+
+    def _is_below(self, process: Process, tops: Collection[int]) -> bool:
+        seen: set[int] = set()
+        parent = self.own.get(process.ppid)
+        while parent is not None and parent.pid not in seen:
+            if parent.pid in tops:
+                return True
+            seen.add(parent.pid)
+            parent = self.own.get(parent.ppid)
+        return False
+
+    def _units(self) -> Iterator[str]:
+        """Find the units of an inner service manager: cgroups beside the one its init sits in."""
+        if self.init is None:
+            return
+        for hierarchy in ("", "name=systemd"):
+            path = self.init.cgroups.get(hierarchy, "")
+            if not path.endswith("/init.scope"):
+                continue
+            base = path.removesuffix("init.scope")
+            for p in self.own.values():
+                inner = p.cgroups.get(hierarchy, "")
+                if inner.startswith(base) and inner != path:
+                    parts = inner.removeprefix(base).split("/")
+                    yield from [q for q in parts if q.endswith((".service", ".scope"))][:1]
+
+
+def _interactive(process: Process) -> bool:
+    """Say whether a shell reads from a terminal: it has one, and neither a script nor ``-c``."""
+    return bool(process.tty) and all(
+        word.startswith("-") and "c" not in word for word in process.argv[1:]
+    )

@@ -1,0 +1,62 @@
+"""The classifier on containers that were really there: every sure case right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.classifier import classify, findings
+from tests.corpus import report
+from tests.corpus.codec import Case, dumps, loads
+from tests.corpus.scenarios import SCENARIOS
+
+CASES = {
+    path.stem: loads(path.read_text())
+    for path in sorted((Path(__file__).parent / "cases").glob("*.json"))
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _report() -> None:
+    report.JUDGED[:] = [(case, classify(case.subject)) for case in CASES.values()]
+
+
+def _told(case: Case) -> str:
+    verdict = classify(case.subject)
+    evidence = "\n".join(f"{e.weight:+.2f} {e.rule}: {e.sentence}" for e in verdict.evidence)
+    return f"{case.about}: {verdict.style} {verdict.score:+.2f}\n{evidence}"
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.sure])
+def test_every_sure_case_is_right(name: str) -> None:
+    case = CASES[name]
+    assert classify(case.subject).style == case.style, _told(case)
+
+
+def test_most_of_the_others_are_right_too() -> None:
+    others = [j for j in report.JUDGED if not j[0].sure]
+    assert sum(map(report.right, others)) >= 0.8 * len(others)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.findings])
+def test_findings_are_named(name: str) -> None:
+    case = CASES[name]
+    found = {f.name for f in findings(case.subject, classify(case.subject))}
+    assert set(case.findings) <= found
+
+
+def test_the_corpus_is_large_and_of_both_kinds() -> None:
+    assert len(CASES) >= 60
+    assert sum(case.style == "system" for case in CASES.values()) >= 25
+    assert CASES.keys() <= {scenario.name for scenario in SCENARIOS}
+
+
+@pytest.mark.parametrize("name", ["nginx", "systemd-full"])
+def test_a_case_survives_being_written(name: str) -> None:
+    assert loads(dumps(CASES[name])) == CASES[name]
+
+
+def test_what_is_surer_is_oftener_right() -> None:
+    sure = [j for j in report.JUDGED if j[1].confidence >= 0.5]
+    assert all(map(report.right, sure))

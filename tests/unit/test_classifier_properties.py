@@ -1,0 +1,209 @@
+"""What holds of every verdict, whatever a container looks like."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.classifier import classify, findings
+from agent.classifier.combine import combine
+from agent.model import Axis, Container, Evidence, Style, Subject
+from collectors.facts import (
+    Account,
+    FileId,
+    Listener,
+    NetworkFacts,
+    Process,
+    ProcessId,
+    RootFacts,
+    State,
+)
+from tests.unit.subjects import HOST, NOW
+
+_NAMES = st.sampled_from(
+    [
+        "/usr/sbin/sshd", "/usr/sbin/cron", "/usr/sbin/nginx", "/usr/lib/systemd/systemd",
+        "/usr/bin/python3.11", "/bin/busybox", "/usr/bin/dash", "/usr/bin/bash", "/usr/bin/tini",
+        "/usr/bin/sleep", "/usr/bin/redis-server", "/usr/bin/tmux", "/usr/sbin/rsyslogd",
+        "/app/server", "/usr/bin/runsv", "/usr/bin/runsvdir", "/lib64/ld-linux-x86-64.so.2",
+        "/usr/bin/qemu-aarch64-static", "/usr/bin/su", "/sbin/agetty", "/usr/bin/login",
+        "/sbin/init", "/usr/bin/java", "/usr/bin/dbus-daemon", "/ (deleted)", "",
+    ]
+)  # fmt: skip
+_WORDS = st.one_of(
+    _NAMES,
+    st.sampled_from(["-c", "-m", "--user", "init", "sshd: ann@pts/0", "crond", "supervisord", "-"]),
+    st.text(max_size=8),
+)
+
+
+@st.composite
+def processes(draw: st.DrawFn) -> tuple[Process, ...]:
+    count = draw(st.integers(0, 12))
+    pids = draw(st.lists(st.integers(1, 40), min_size=count, max_size=count, unique=True))
+    return tuple(
+        Process(
+            id=ProcessId(pid, draw(st.integers(0, 50))),
+            # Parents may be missing, be themselves, or go round in a circle.
+            ppid=draw(st.sampled_from([0, 1, *pids])),
+            comm=draw(st.text(max_size=15)),
+            state=draw(st.sampled_from("SRZDTX")),
+            session=draw(st.sampled_from([0, *pids])),
+            tty=draw(st.sampled_from([0, 34816, 1025])),
+            argv=tuple(draw(st.lists(_WORDS, max_size=4))),
+            exe=draw(st.one_of(st.none(), _NAMES)),
+            exe_id=FileId(1, draw(st.integers(1, 5))),
+            uid=draw(st.sampled_from([None, 0, 33, 1001])),
+            ns_pids=(pid, draw(st.integers(1, 20))),
+            cgroups={"": draw(st.sampled_from(["/c", "/c/init.scope", "/c/x.service", "/"]))},
+        )
+        for pid in pids
+    )
+
+
+@st.composite
+def subjects(draw: st.DrawFn) -> Subject:
+    inside = draw(processes())
+    pids = [p.pid for p in inside]
+    init = draw(st.sampled_from([None, *(p.id for p in inside)]))
+    return Subject(
+        container=Container(
+            id="/c",
+            engine=draw(st.sampled_from(["docker", "lxc", "nspawn", "openvz", "none", "?"])),
+            name=draw(st.text(max_size=8)),
+            image=draw(st.text(max_size=8)),
+            hostname=draw(st.text(max_size=8)),
+            state=draw(st.sampled_from(list(State))),
+            init=init,
+            command=tuple(draw(st.lists(_WORDS, max_size=3))),
+            created=draw(st.one_of(st.none(), st.floats(0, NOW))),
+            started=draw(st.one_of(st.none(), st.floats(0, NOW))),
+            boots=draw(st.sampled_from([None, True, False])),
+            network=draw(st.sampled_from(["", "own", "host", "container:/x"])),
+        ),
+        host=HOST,
+        now=NOW,
+        processes=inside,
+        visitors=frozenset(draw(st.lists(st.sampled_from([0, *pids]), max_size=3))),
+        root=draw(
+            st.one_of(
+                st.none(),
+                st.builds(
+                    RootFacts,
+                    layered=st.sampled_from([None, True, False]),
+                    os_name=st.text(max_size=8),
+                    packages=st.one_of(st.none(), st.integers(0, 999)),
+                    packages_changed=st.one_of(st.none(), st.floats(0, NOW)),
+                    init_present=st.sampled_from([None, True, False]),
+                    accounts=st.just((Account(name="{x}", uid=0, shell="/bin/sh", locked=False),)),
+                    top_level=st.just(("bin",)),
+                ),
+            )
+        ),
+        network=draw(
+            st.one_of(
+                st.none(),
+                st.builds(
+                    NetworkFacts,
+                    firewall_rules=st.one_of(st.none(), st.integers(0, 9)),
+                    listeners=st.just((Listener(protocol="tcp", address="::", port=22),)),
+                ),
+            )
+        ),
+    )
+
+
+@given(subjects())
+def test_every_subject_gets_a_verdict_within_bounds(subject: Subject) -> None:
+    verdict = classify(subject)
+    assert -1 <= verdict.score <= 1
+    assert 0 <= verdict.confidence <= 1
+    assert all(-1 <= score <= 1 for score in verdict.axes.values())
+    assert set(verdict.axes) == {e.axis for e in verdict.evidence}
+    assert (verdict.style is Style.SYSTEM) <= (verdict.score > 0)
+    assert (verdict.style is Style.APP) <= (verdict.score < 0)
+    for finding in findings(subject, verdict):
+        assert finding.sentence
+
+
+@given(subjects(), st.randoms(use_true_random=False))
+def test_the_order_of_processes_does_not_matter(subject: Subject, chance: random.Random) -> None:
+    shuffled = list(subject.processes)
+    chance.shuffle(shuffled)
+    other = replace(subject, processes=tuple(shuffled))
+    assert classify(other) == classify(subject)
+    verdict = classify(subject)
+    assert findings(other, verdict) == findings(subject, verdict)
+
+
+@given(
+    subjects(),
+    st.text(max_size=12),
+    st.text(max_size=12),
+    st.dictionaries(
+        st.sampled_from(["com.docker.compose.project", "io.kubernetes.pod.name", "role", "x"]),
+        st.text(max_size=5),
+    ),
+)
+def test_a_new_name_or_label_never_turns_it(
+    subject: Subject, name: str, hostname: str, labels: dict[str, str]
+) -> None:
+    renamed = replace(subject.container, name=name, hostname=hostname, labels=labels, image=name)
+    other = classify(replace(subject, container=renamed))
+    verdict = classify(subject)
+    assert {other.style, verdict.style} != {Style.APP, Style.SYSTEM}
+
+
+_WEIGHTS = st.floats(-5, 5).map(lambda w: round(w, 2))
+_EVIDENCE = st.builds(
+    Evidence,
+    axis=st.sampled_from(list(Axis)),
+    rule=st.sampled_from(["dear.a", "dear.b", "cheap.a", "cheap.b"]),
+    weight=_WEIGHTS,
+    sentence=st.just(""),
+    source=st.just(""),
+)
+_CHEAP = frozenset({"cheap.a", "cheap.b"})
+
+
+@given(st.lists(_EVIDENCE, max_size=8), _EVIDENCE, st.booleans())
+def test_evidence_never_moves_the_score_against_its_sign(
+    pieces: list[Evidence], piece: Evidence, seen: bool
+) -> None:
+    before = combine(pieces, _CHEAP, seen=seen)
+    after = combine([*pieces, piece], _CHEAP, seen=seen)
+    assert (after.score - before.score) * math.copysign(1, piece.weight) >= -1e-4
+    axis_before = before.axes.get(piece.axis, 0.0)
+    assert (after.axes[piece.axis] - axis_before) * math.copysign(1, piece.weight) >= -1e-4
+
+
+@given(st.lists(_EVIDENCE, max_size=8), st.booleans(), st.randoms(use_true_random=False))
+def test_evidence_adds_up_in_any_order(
+    pieces: list[Evidence], seen: bool, chance: random.Random
+) -> None:
+    shuffled = list(pieces)
+    chance.shuffle(shuffled)
+    assert combine(shuffled, _CHEAP, seen=seen) == combine(pieces, _CHEAP, seen=seen)
+
+
+@given(st.lists(_EVIDENCE, min_size=1, max_size=8))
+def test_what_is_cheap_to_forge_never_turns_what_is_dear(pieces: list[Evidence]) -> None:
+    dear = [e for e in pieces if e.rule not in _CHEAP]
+    alone = combine(dear, _CHEAP, seen=True)
+    together = combine(pieces, _CHEAP, seen=True)
+    assert alone.score * together.score >= 0
+    if not dear:
+        assert together.style is Style.UNKNOWN
+
+
+@given(st.lists(_EVIDENCE, max_size=8), st.floats(0, 1), st.floats(0, 1))
+def test_seeing_less_is_being_less_sure(pieces: list[Evidence], one: float, two: float) -> None:
+    less, more = sorted((one, two))
+    blind = combine(pieces, _CHEAP, seen=True, visible=less)
+    sighted = combine(pieces, _CHEAP, seen=True, visible=more)
+    assert blind.confidence <= sighted.confidence
+    assert blind.score == sighted.score
