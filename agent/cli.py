@@ -23,8 +23,8 @@ _BROKEN_PIPE = 141  # 128 + SIGPIPE, as the shell sees other programs end
 _INTERRUPTED = 130
 
 
-class CannotLookError(Exception):
-    """The host could not be looked at; the message says why and what to do, in one line."""
+class CommandError(Exception):
+    """The command could not do its work; the message says why and what to do, in one line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,8 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parsed = parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _run(parsed)
-        sys.stdout.flush()
+        return _run(parsed)
     except ConfigError as error:
         for problem in error.problems:
             _complain(problem)
@@ -44,16 +43,13 @@ def main(arguments: list[str] | None = None) -> int:
     except HostReadError as error:
         _complain(f"{error}; say with --path.procfs where the host's /proc is")
         return FAILED
-    except CannotLookError as error:
+    except CommandError as error:
         _complain(str(error))
         return FAILED
     except BrokenPipeError:
-        # Whoever read has seen enough. Python would complain when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        return _BROKEN_PIPE  # whoever read has seen enough
     except KeyboardInterrupt:
         return _INTERRUPTED
-    return code
 
 
 def _run(parsed: Namespace) -> int:
@@ -164,7 +160,7 @@ def _look(config: Config, timeout: float) -> Snapshot:
     _host(config)
     snapshot = _take_once(config, timeout)
     if snapshot is None or not snapshot.complete:
-        raise CannotLookError(
+        raise CommandError(
             f"this host could not be looked at within {timeout:g} s; give it more with "
             "--timeout=2m, and see tallyman check"
         )
@@ -198,8 +194,16 @@ def _tell_what_is_missing(snapshot: Snapshot) -> None:
 
 def _write(lines: Iterable[str], stream: TextIO | None = None) -> None:
     out = sys.stdout if stream is None else stream
-    for text in lines:
-        out.write(text + "\n")
+    try:
+        for text in lines:
+            out.write(text + "\n")
+        out.flush()
+    except OSError as error:
+        # What is left in the buffer goes nowhere: Python would complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise CommandError(f"cannot write: {error.strerror}") from error
 
 
 def _write_json(value: object) -> None:

@@ -312,6 +312,19 @@ def test_no_name_is_too_much_for_the_output(encoding: str) -> None:
     assert b"\x1b" not in out
 
 
+def test_a_full_disk_is_told_in_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "agent", "version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            check=False,
+        )
+    assert done.stderr == b"tallyman: cannot write: No space left on device\n"
+    assert done.returncode == 3
+
+
 def test_parsers_complain_like_ours(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         Parser(prog="x").error("y")
