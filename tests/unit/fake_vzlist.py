@@ -186,6 +186,10 @@ def fail(message: str) -> None:
 def misbehave(fault: str | None, output: str) -> None:
     if fault == "hang":
         threading.Event().wait(3600)
+    if fault == "hang and tell":
+        with open(os.path.abspath(__file__) + ".child", "w") as pipe:
+            pipe.write(str(os.getpid()))
+        threading.Event().wait(3600)
     if fault == "nothing":
         sys.stderr.write("Unable to open /proc/fairsched: No such file or directory\n")
         sys.exit(0)

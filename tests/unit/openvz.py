@@ -131,6 +131,12 @@ class FakeVzlist:
         """The process that the fault ``grandchild`` has left."""
         return int(self._beside(".child").read_text())
 
+    def wait_for_child(self) -> int:
+        """Make its file for that number a pipe, and wait until a process has said it."""
+        path = self._beside(".child")
+        os.mkfifo(path)
+        return int(path.read_text())
+
     def _log(self) -> list[tuple[list[str], Mapping[str, str]]]:
         log = self._beside(".log")
         if not log.exists():

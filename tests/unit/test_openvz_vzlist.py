@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -300,6 +301,23 @@ class TestFaults:
         assert len(os.listdir("/proc/self/fd")) == before
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
+
+    def test_it_does_not_outlive_an_agent_that_is_killed(
+        self, fake: Callable[..., FakeVzlist]
+    ) -> None:
+        vzlist = fake(4)
+        vzlist.install(fault="hang and tell")
+        agent = (
+            "import sys, threading\n"
+            "from collectors.engines.openvz.program import Program\n"
+            "Program(sys.argv[1:], {}).run((), 60.0, threading.Event())\n"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", agent, str(vzlist.path)], cwd=Path(__file__).parents[2]
+        ) as process:
+            hung = vzlist.wait_for_child()
+            process.kill()
+        assert ends(hung)
 
     def test_a_command_with_arguments(self, fake: Callable[..., FakeVzlist]) -> None:
         vzlist = fake(4)

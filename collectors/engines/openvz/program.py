@@ -7,6 +7,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,21 @@ _CHUNK = 1 << 16
 _LOOK = 0.1  # seconds between two looks whether the program has ended
 _DYING = 5.0  # seconds that a killed program may take to be gone
 _ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# Becomes the program after asking the kernel to kill it when the thread that waits for it is gone,
+# PR_SET_PDEATHSIG of prctl(2): an agent that is killed itself can clean up nothing.
+_LAUNCHER = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+try:
+    os.execv(sys.argv[2], sys.argv[2:])
+except OSError as error:
+    sys.stderr.write(f"cannot be run: {error.strerror}")
+    sys.exit(126)
+"""
+_CANNOT_BE_RUN = 126
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +97,10 @@ class Program:
             raise NotRunnable(f"{self._command[0]} is not there or not executable")
         try:
             process = subprocess.Popen(  # noqa: S603 - no shell, and the operator's own program
-                [path, *self._command[1:], *arguments],
+                [
+                    *(sys.executable, "-ISc", _LAUNCHER, str(os.getpid())),
+                    *(path, *self._command[1:], *arguments),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -90,12 +109,15 @@ class Program:
                 start_new_session=True,
             )
         except OSError as error:
-            raise NotRunnable(f"{path} cannot be run: {error.strerror}") from error
+            raise NotRunnable(f"no program can be started: {error.strerror}") from error
         try:
             stdout, stderr = _take(process, time.monotonic() + timeout, stop)
         finally:
             self._end(process)
-        return Output(process.returncode, stdout, stderr.decode("utf-8", "replace"))
+        complaint = stderr.decode("utf-8", "replace")
+        if process.returncode == _CANNOT_BE_RUN and complaint.startswith("cannot be run: "):
+            raise NotRunnable(f"{path} {complaint}")
+        return Output(process.returncode, stdout, complaint)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         """Kill whatever is left of the process group, and collect the program."""

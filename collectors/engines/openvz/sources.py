@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIRST_WAIT = 5.0
+FIRST_WAIT = 3.0
 """Seconds that the first picture waits for vzlist; the others take what there is."""
 
 
