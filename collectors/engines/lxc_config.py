@@ -75,11 +75,13 @@ def parse_config(text: str) -> LxcConfig | None:
     """
     values: dict[str, str] = {}
     mounts: list[str] = []
+    is_config = False
     for line in text.splitlines():
         key, equals, value = line.partition("=")
         key = _OLD_NAMES.get(key.strip(), key.strip())
         if not equals or not key.startswith("lxc."):
             continue
+        is_config = True
         value = _unquote(value.strip())
         if key != "lxc.mount.entry":
             values[key] = value
@@ -87,7 +89,7 @@ def parse_config(text: str) -> LxcConfig | None:
             mounts.append(value)
         else:  # takes back what was said before, lxc.container.conf(5)
             mounts.clear()
-    if not values and not mounts:
+    if not is_config:
         return None
     rootfs = values.get("lxc.rootfs.path", "")
     return LxcConfig(

@@ -219,8 +219,12 @@ def parse_registration(text: str) -> Registration | None:
 
 
 def _unescape(text: str) -> str:
-    # cescape(): backslashes and what is not printable are written as in C.
-    return re.sub(r"\\x([0-9a-f]{2})", lambda m: chr(int(m[1], 16)), text).replace("\\\\", "\\")
+    # cescape() of systemd: a backslash is doubled, what is not printable written as in C.
+    return re.sub(
+        r"\\(x[0-9a-f]{2}|.)",
+        lambda m: chr(int(m[1][1:], 16)) if len(m[1]) == 3 else m[1],
+        text,
+    )
 
 
 def machine_cgroup(init: Process, outside: Process | None, name: str, unit: str) -> str | None:
