@@ -278,12 +278,14 @@ class TestFaults:
         path = script(tmp_path, "import sys\nsys.stderr.write('x' * 300000)\nprint('[]')")
         assert ask(Vzlist(Program((str(path),), {}))) == {}
 
-    def test_no_containers_in_a_table_is_said_on_stderr(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("status", [0, 1])
+    def test_no_containers_in_a_table_is_said_on_stderr(self, tmp_path: Path, status: int) -> None:
         path = script(
             tmp_path,
             "import sys\n"
             "if '-j' in sys.argv: sys.exit(\"invalid option -- 'j'\")\n"
-            "sys.stderr.write('Container(s) not found\\n')",
+            "sys.stderr.write('Warning: x\\nContainer(s) not found\\n')\n"
+            f"sys.exit({status})",
         )
         assert ask(Vzlist(Program((str(path),), {}))) == {}
 

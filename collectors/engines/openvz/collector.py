@@ -72,6 +72,7 @@ class OpenvzCollector:
         self._source: Source | None = None
         self._source_of: tuple[object, ...] = ()
         self._asked_about: object = None
+        self._views: Mapping[str, CgroupView] = {}
         self._counted: dict[str, tuple[float, tuple[Beancounter, ...]]] = {}
         self._started: dict[str, float] = {}
 
@@ -137,7 +138,10 @@ class OpenvzCollector:
         running = inhabited.union(kernel.running or ())
         cgroups = {}
         if on_node and kernel.version != NO_CGROUPS:
-            cgroups = {ctid: groups.view(ctid) for ctid in running.union(groups.known())}
+            # What is in cgroups does not move on its own: a light pass looks at new ones only.
+            known = {} if ctx.full else self._views
+            cgroups = {c: known.get(c) or groups.view(c) for c in running.union(groups.known())}
+        self._views = cgroups
         if source is not None:
             news = (running, configuration.changed)
             expected = max(len(running), len(configuration.containers))

@@ -85,6 +85,7 @@ _FIRST_NAMES = ("ctid", "veid", "vpsid")
 """What the CTID has been called, newest first."""
 
 _NO_FIELD = re.compile(r"(?:Unknown|Invalid) field:? `?([a-z_.%M]{1,31})|Field `([a-z_.%M]{1,31})'")
+_NONE = re.compile(r"(?:Container|CT|VE|VPS)(?:\(s\))? (?:is )?not found\.?")
 _NO_OPTION = re.compile(r"(?:invalid|unrecognized|illegal|unknown) option", re.IGNORECASE)
 
 
@@ -212,21 +213,22 @@ class _Budget:
 
 def _read(output: Output) -> dict[str, Listed]:
     """Read what a run of vzlist has brought; text on stderr alone is no failure."""
-    complaint = output.stderr
+    lines = [line.strip() for line in output.stderr.splitlines() if line.strip()]
+    complaints = [line for line in lines if not line.startswith("Warning")]
+    if complaints and not output.stdout.strip() and all(map(_NONE.fullmatch, complaints)):
+        # 3.x even ends with exit status 1 when there are no containers.
+        return {}
     if output.status != 0:
-        no_field = _NO_FIELD.search(complaint)
+        no_field = _NO_FIELD.search(output.stderr)
         if no_field is not None:
             raise NoSuchField(no_field[1] or no_field[2])
-        line = next((text.strip() for text in complaint.splitlines() if text.strip()), "")
-        if _NO_OPTION.search(complaint):
-            raise NoSuchOption(line[:200])
+        why = lines[0][:200] if lines else ""
+        if _NO_OPTION.search(output.stderr):
+            raise NoSuchOption(why)
         how = f"exit status {output.status}" if output.status > 0 else f"signal {-output.status}"
-        raise Failed(f"vzlist ended with {how}{': ' if line else ''}{line[:200]}")
+        raise Failed(f"vzlist ended with {how}{': ' if why else ''}{why}")
     try:
         return parse_output(output.stdout)
     except EmptyOutput as error:
-        lines = [text.strip() for text in complaint.splitlines() if text.strip()]
-        if lines and all("not found" in line for line in lines):
-            return {}
         why = f": {lines[0][:200]}" if lines else ""
         raise EmptyOutput(f"{error}{why}") from error
