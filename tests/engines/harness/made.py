@@ -40,7 +40,7 @@ class Made:
         """Wait until processes of these names run in it."""
         wait_until(
             lambda: set(programs) <= {comm(pid) for pid in self.pids()},
-            f"{', '.join(programs)} in {self.name}; there is {[comm(p) for p in self.pids()]}",
+            f"{', '.join(programs)} in {self.name}",
             seconds,
         )
         return self
