@@ -147,7 +147,7 @@ def _own_ports(scene: Scene) -> frozenset[int]:
         listener.port
         for listener in network.listeners
         if listener.protocol.startswith("tcp")
-        and not listener.address.startswith("127.")
+        and not listener.address.removeprefix("::ffff:").startswith("127.")
         and listener.address != "::1"
     )
 

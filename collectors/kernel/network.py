@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from collectors.facts import Listener, NetworkFacts
 from collectors.hostfs import HostReadError
+from collectors.kernel.netfilter import count_rules
 from collectors.kernel.sock_diag import read_tcp_listeners
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def read_network(host: HostFS, pid: int) -> NetworkFacts:
             ),
             routes=len(routes),
             default_route=any(r.prefixlen == 0 for r in routes),
-            firewall_rules=_optional(process, "net/ip_tables_names").count(b"\n") or None,
+            firewall_rules=count_rules(host, pid),
             listeners=tuple(listeners[:_LISTENERS_KEPT]),
         )
 
@@ -94,7 +95,7 @@ def _address(text: str) -> str:
     raw = bytes.fromhex(text)
     words = struct.unpack(f"={len(raw) // 4}I", raw)
     packed = struct.pack(f">{len(words)}I", *words)
-    return str(ipaddress.ip_address(packed))
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 def parse_unix(data: bytes) -> Iterator[Listener]:

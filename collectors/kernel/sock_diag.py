@@ -44,25 +44,34 @@ def read_tcp_listeners(host: HostFS, pid: int) -> list[Listener]:
     Raises ``HostReadError`` when the process is gone, OSError where the namespace must not be
     entered or the kernel has no sock_diag.
     """
+    with socket_inside(host, pid, socket.AF_NETLINK, _NETLINK_SOCK_DIAG) as diag:
+        return [
+            *_dump(diag, socket.AF_INET, "tcp"),
+            *_dump(diag, socket.AF_INET6, "tcp6"),
+        ]
+
+
+def socket_inside(host: HostFS, pid: int, family: int, protocol: int) -> socket.socket:
+    """Open a raw socket in the network namespace of a process; it waits a second for an answer.
+
+    Raises ``HostReadError`` when the process is gone, OSError where the namespace must not be
+    entered or there is no such socket.
+    """
     target = host.open_namespace(pid, "net")
     try:
         own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             _enter(target)
             try:
-                diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+                opened = socket.socket(family, socket.SOCK_RAW, protocol)
             finally:
                 _enter(own)
         finally:
             os.close(own)
     finally:
         os.close(target)
-    with diag:
-        diag.settimeout(1.0)
-        return [
-            *_dump(diag, socket.AF_INET, "tcp"),
-            *_dump(diag, socket.AF_INET6, "tcp6"),
-        ]
+    opened.settimeout(1.0)
+    return opened
 
 
 def _enter(namespace: int) -> None:

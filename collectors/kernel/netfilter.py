@@ -1,0 +1,110 @@
+"""How many firewall rules there are in another network namespace: nftables and old iptables.
+
+Nothing of it is in /proc. nftables is asked through netlink, linux/netfilter/nf_tables.h, and the
+old tables through getsockopt, linux/netfilter_ipv4/ip_tables.h; both only where the kernel already
+has them, as the question would load the module.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from collectors.hostfs import HostReadError
+from collectors.kernel.sock_diag import socket_inside
+
+if TYPE_CHECKING:
+    from collectors.hostfs import HostFS
+
+_NETLINK_NETFILTER = 12
+_NFTABLES = 10 << 8  # NFNL_SUBSYS_NFTABLES
+_NEW_RULE, _GET_RULE = _NFTABLES | 6, _NFTABLES | 7
+_REQUEST_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+_ERROR, _DONE = 2, 3
+_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+_ANSWERS_READ = 256
+
+_GET_INFO = 64  # IPT_SO_GET_INFO
+_INFO = struct.Struct("=32sI5I5III")  # struct ipt_getinfo
+_TABLES_KEPT = 8
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def count_rules(host: HostFS, pid: int) -> int | None:
+    """Count the firewall rules in the network namespace of a process.
+
+    None where they cannot be counted: no permission, or a kernel without netfilter.
+    """
+    try:
+        tables = host.proc.read_head(f"{pid}/net/ip_tables_names", 4096).split()[:_TABLES_KEPT]
+        legacy = _count_legacy(host, pid, tables) if tables else 0
+    except (OSError, HostReadError):
+        legacy = None
+    try:
+        modern = _count_nftables(host, pid) if _has_nftables(host) else 0
+    except (OSError, HostReadError):
+        modern = None
+    if legacy is None and modern is None:
+        return None
+    return (legacy or 0) + (modern or 0)
+
+
+def _has_nftables(host: HostFS) -> bool:
+    """Say whether the kernel can be asked without loading a module for the question."""
+    if host.sys.exists("module/nf_tables"):
+        return True
+    if not host.proc.exists("sys/kernel/modprobe"):
+        return True  # a kernel without loadable modules loads none
+    release = host.proc.read_head("sys/kernel/osrelease", 256).decode("ascii", "replace").strip()
+    built_in = host.root.read(f"lib/modules/{release}/modules.builtin", 1 << 20)
+    return b"/nf_tables.ko" in built_in
+
+
+def _count_nftables(host: HostFS, pid: int) -> int:
+    with socket_inside(host, pid, socket.AF_NETLINK, _NETLINK_NETFILTER) as netlink:
+        every_family = bytes(4)  # struct nfgenmsg
+        size = _HEADER.size + len(every_family)
+        netlink.send(_HEADER.pack(size, _GET_RULE, _REQUEST_DUMP, 1, 0) + every_family)
+        count = 0
+        for _ in range(_ANSWERS_READ):
+            kinds = list(message_kinds(netlink.recv(65536)))
+            count += kinds.count(_NEW_RULE)
+            if _ERROR in kinds:
+                raise OSError("nftables gives no rules")
+            if _DONE in kinds or not kinds:
+                break
+        return count
+
+
+def message_kinds(data: bytes) -> list[int]:
+    """Give the types of the netlink messages in an answer, netlink(7)."""
+    kinds = []
+    while len(data) >= _HEADER.size:
+        length, kind, *_ = _HEADER.unpack_from(data)
+        if length < _HEADER.size:
+            break
+        kinds.append(kind)
+        data = data[(length + 3) & ~3 :]
+    return kinds
+
+
+def _count_legacy(host: HostFS, pid: int, tables: list[bytes]) -> int:
+    with socket_inside(host, pid, socket.AF_INET, socket.IPPROTO_RAW) as raw:
+        return sum(_rules_of(raw, table) for table in tables)
+
+
+def _rules_of(raw: socket.socket, table: bytes) -> int:
+    buffer = ctypes.create_string_buffer(_INFO.pack(table[:31], *[0] * 13), _INFO.size)
+    size = ctypes.c_uint32(_INFO.size)
+    failed = _libc.getsockopt(raw.fileno(), socket.SOL_IP, _GET_INFO, buffer, ctypes.byref(size))
+    if failed:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), "IPT_SO_GET_INFO")
+    fields: tuple[int, ...] = _INFO.unpack(buffer.raw)[1:]
+    hooks, entries = fields[0], fields[-2]
+    # Each chain that the kernel calls ends in its policy, and the table in an error entry.
+    return max(0, entries - hooks.bit_count() - 1)
