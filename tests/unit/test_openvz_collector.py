@@ -330,6 +330,16 @@ class TestChanges:
         node4.collector._source._background.wait(30)  # type: ignore[union-attr]
         assert node4.look(now=NOW + 2)["101"].image == "new"
 
+    def test_what_was_stopped_has_no_start_any_more(self, bare: Node, tmp_path: Path) -> None:
+        remove(bare.path / "proc" / "vz")
+        remove(bare.path / "proc" / "bc")
+        file = tmp_path / "out"
+        file.write_text('[{"ctid": 5, "status": "running", "uptime": 60.0}]')
+        os.utime(file, (NOW, NOW))
+        assert bare.look(vzlist_file=str(file))["5"].started == NOW - 60
+        file.write_text('[{"ctid": 5, "status": "stopped"}]')
+        assert bare.look(now=NOW + 60, vzlist_file=str(file))["5"].started is None
+
     def test_a_start_time_that_is_worked_out_stays_as_it_is(self, bare: Node) -> None:
         for name in (bare.path / "proc").iterdir():
             if name.name.isdigit() and int(name.name) > 2000:

@@ -26,7 +26,7 @@ from collectors.engines.openvz.program import Program
 from collectors.engines.openvz.sources import FileSource, ProgramSource, Source
 from collectors.engines.openvz.storage import Storage
 from collectors.engines.openvz.units import STATUSES
-from collectors.facts import Beancounter, OpenvzFacts, Process, Sighting, State
+from collectors.facts import ALIVE, Beancounter, OpenvzFacts, Process, Sighting, State
 
 if TYPE_CHECKING:
     from collectors.contract import Context, Options
@@ -209,6 +209,9 @@ class OpenvzCollector:
             self._counted[ctid] = (counted_at, counters)
         facts = merge(views, status, counters)
         state = State.RUNNING if alive and status == "unknown" else STATUSES[status]
+        if state not in ALIVE:
+            started = None
+            self._started.pop(ctid, None)
         private = listed.private if listed else ""
         private = private or (configured.private if configured else "")
         root = (listed.root if listed else "") or (configured.root if configured else "")
