@@ -1,0 +1,8 @@
+"""The six dashboards, in the order in which one drills down."""
+
+from __future__ import annotations
+
+from dashboards.boards import agent, app, fleet, host, one, system
+
+BOARDS = (fleet.BOARD, host.BOARD, app.BOARD, system.BOARD, one.BOARD, agent.BOARD)
+"""All dashboards."""

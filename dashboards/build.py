@@ -1,0 +1,42 @@
+"""Write the dashboards' JSON: ``python -m dashboards.build``; with ``--check`` compare only."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from dashboards.boards import BOARDS
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dashboards.layout import Board
+
+TARGET = Path(__file__).parent / "json"
+
+
+def path_of(board: Board) -> Path:
+    """Give the file in which a dashboard is committed."""
+    return TARGET / f"{board.uid}.json"
+
+
+def main() -> int:
+    """Build all, and write or compare."""
+    parser = argparse.ArgumentParser(prog="dashboards.build", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
+    check = parser.parse_args().check
+    stale = []
+    for board in BOARDS:
+        text, path = board.json(), path_of(board)
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path.name)
+        if not check:
+            path.write_text(text, encoding="utf-8")
+    for name in stale:
+        sys.stdout.write(f"{name} {'differs' if check else 'written'}\n")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

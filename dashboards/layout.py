@@ -1,0 +1,195 @@
+"""A dashboard's frame: panels in lines and rows, stable ids, links between dashboards."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as models
+
+from dashboards.look import SCHEMA_VERSION, TAG, Uid
+from dashboards.variables import SOURCE, Builder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dashboards.panels import Panel
+    from collections.abc import Sequence
+
+WIDTH = 24
+_SOURCE_AND_TIME = "${datasource:queryparam}&${__url_time_range}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Panels beside each other, of one height; each with its width of 24."""
+
+    height: int
+    panels: Sequence[tuple[int, Panel]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Lines under a heading; a collapsed one asks nothing until it is opened."""
+
+    title: str
+    lines: Sequence[Line]
+    collapsed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """Moments that are marked on every graph."""
+
+    name: str
+    expr: str
+    text: str
+    """With ``{{label}}`` in it."""
+    colour: str
+    value_is_time: bool = False
+    """The value is the moment, in milliseconds since the epoch."""
+    on: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One dashboard."""
+
+    uid: Uid
+    title: str
+    about: str
+    variables: Sequence[Builder]
+    rows: Sequence[Row]
+    """Lines of a row without a title stand at the top, under no heading."""
+    annotations: Sequence[Annotation] = ()
+    since: str = "now-3h"
+
+    def build(self) -> models.Dashboard:
+        """Give it as Grafana's classic model."""
+        board = (
+            builders.Dashboard(f"Tallyman / {self.title}")
+            .uid(self.uid)
+            .description(self.about)
+            .tags([TAG])
+            .readonly()
+            .tooltip(models.DashboardCursorSync.CROSSHAIR)
+            .time(self.since, "now")
+            .timezone("browser")
+            .refresh("1m")
+            .link(_siblings())
+        )
+        for variable in self.variables:
+            board.with_variable(variable)
+        made = board.build()
+        made.schema_version = SCHEMA_VERSION
+        made.panels = _place(self.rows)
+        return made
+
+    def json(self) -> str:
+        """Give it as the text that is committed and provisioned."""
+        raw = json.loads(json.dumps(self.build(), cls=JSONEncoder))
+        raw["annotations"] = {"list": [_annotation(a) for a in self.annotations]}
+        return json.dumps(raw, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _annotation(a: Annotation) -> dict[str, object]:
+    # By hand: the SDK's annotation has no useValueForTime, and without it Grafana marks the
+    # whole time in which the series exists.
+    return {
+        "name": a.name,
+        "datasource": {"type": SOURCE.type_val, "uid": SOURCE.uid},
+        "enable": a.on,
+        "hide": False,
+        "iconColor": a.colour,
+        "expr": a.expr,
+        "step": "60s",
+        "titleFormat": a.name,
+        "textFormat": a.text,
+        "useValueForTime": a.value_is_time,
+    }
+
+
+def _siblings() -> builders.DashboardLink:
+    return (
+        builders.DashboardLink("Tallyman")
+        .type(models.DashboardLinkType.DASHBOARDS)
+        .tags([TAG])
+        .as_dropdown(True)
+        .include_vars(True)
+        .keep_time(True)
+        .icon("external link")
+        .tooltip("The other dashboards, with the same hosts and time")
+        .url("")
+    )
+
+
+def _place(rows: Sequence[Row]) -> list[models.Panel | models.RowPanel]:
+    placed: list[models.Panel | models.RowPanel] = []
+    y = 0
+    for row in rows:
+        heading = None
+        if row.title:
+            heading = models.RowPanel(
+                collapsed=row.collapsed,
+                title=row.title,
+                grid_pos=models.GridPos(h=1, w=WIDTH, x=0, y=y),
+                id_val=stable_id(f"row {row.title}"),
+            )
+            placed.append(heading)
+            y += 1
+        inside: list[models.Panel] = []
+        for line in row.lines:
+            x = 0
+            for width, builder in line.panels:
+                panel = builder.build()
+                panel.id_val = stable_id(panel.title or "")
+                panel.grid_pos = models.GridPos(h=line.height, w=width, x=x, y=y)
+                inside.append(panel)
+                x += width
+            y += line.height
+        if heading is not None and row.collapsed:
+            heading.panels = inside
+        else:
+            placed += inside
+    return placed
+
+
+def stable_id(title: str) -> int:
+    """Number a panel by its title, so that links to it outlive a new panel above it."""
+    return zlib.crc32(title.encode()) % 100_000 + 1
+
+
+def drill(uid: Uid, text: str, **variables: str) -> tuple[str, str]:
+    """Give a data link to another dashboard: its text and its address.
+
+    ``variables`` says which field of the row (or label of the series) each variable takes, as
+    Grafana's own expression without ``${}``.
+    """
+    chosen = "".join(f"&var-{name}=${{{value}:percentencode}}" for name, value in variables.items())
+    return text, f"/d/{uid}?{_SOURCE_AND_TIME}{chosen}"
+
+
+def to_host() -> tuple[str, str]:
+    """Link a table's row to its host."""
+    fields = {"job": "__data.fields.job", "instance": "__data.fields.instance"}
+    return drill(Uid.HOST, "This host", **fields)
+
+
+def to_container() -> tuple[str, str]:
+    """Link a table's row to its container."""
+    fields = {name: f"__data.fields.{name}" for name in ("job", "instance", "id")}
+    return drill(Uid.ONE, "This container", **fields, container="__data.fields.name")
+
+
+def series_to_host() -> tuple[str, str]:
+    """Link a series to its host."""
+    labels = {name: f"__field.labels.{name}" for name in ("job", "instance")}
+    return drill(Uid.HOST, "This host", **labels)
+
+
+def series_to_container() -> tuple[str, str]:
+    """Link a series to its container."""
+    labels = {name: f"__field.labels.{name}" for name in ("job", "instance", "id")}
+    return drill(Uid.ONE, "This container", **labels, container="__field.labels.name")

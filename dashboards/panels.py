@@ -1,0 +1,460 @@
+"""Panels as this project draws them: the SDK's builders with our habits built in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import prometheus as prometheus_models
+
+from dashboards.look import GREEN, ORANGE, RED, STYLE_COLOURS, TEXT
+from dashboards.variables import SOURCE
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from grafana_foundation_sdk.cog.variants import Dataquery
+    from grafana_foundation_sdk.cog.builder import Builder
+
+Panel = timeseries.Panel | stat.Panel | table.Panel | bargauge.Panel | statetimeline.Panel
+Steps = Sequence[tuple[float | None, str]]
+"""Colours from a value on; the first step's value is None."""
+
+PLAIN: Steps = ((None, TEXT),)
+"""No judgement: a number without a limit is neither good nor bad."""
+SHARE: Steps = ((None, GREEN), (0.8, ORANGE), (0.9, RED))
+"""Of a share of a limit: red means act."""
+BAD_IF_ANY: Steps = ((None, GREEN), (1, RED))
+WATCH_IF_ANY: Steps = ((None, GREEN), (1, ORANGE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One PromQL expression and what its series are called."""
+
+    expr: str
+    legend: str = "__auto"
+    instant: bool = False
+    as_table: bool = False
+
+
+def query(expr: str, legend: str = "__auto") -> Query:
+    """Ask for an expression over the range."""
+    return Query(expr=expr, legend=legend)
+
+
+def now(expr: str, legend: str = "__auto") -> Query:
+    """Ask for an expression at the end of the range alone."""
+    return Query(expr=expr, legend=legend, instant=True)
+
+
+def _targets(queries: Sequence[Query]) -> list[Builder[Dataquery]]:
+    found: list[Builder[Dataquery]] = []
+    for index, q in enumerate(queries):
+        target = (
+            prometheus.Dataquery()
+            .expr(q.expr)
+            .ref_id(chr(ord("A") + index))
+            .legend_format(q.legend)
+            .datasource(SOURCE)
+        )
+        found.append(target.instant() if q.instant else target.range())
+        if q.as_table:
+            target.format(prometheus_models.PromQueryFormat.TABLE)
+    return found
+
+
+def _steps(steps: Steps) -> builders.ThresholdsConfig:
+    return (
+        builders.ThresholdsConfig()
+        .mode(models.ThresholdsMode.ABSOLUTE)
+        .steps([models.Threshold(value=value, color=colour) for value, colour in steps])
+    )
+
+
+def fixed(colour: str) -> builders.FieldColor:
+    """Draw everything in one colour."""
+    return builders.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color(colour)
+
+
+def colour_of(value: str) -> models.DynamicConfigValue:
+    """Give the override that draws a series in one colour."""
+    return models.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": value})
+
+
+def property_of(name: str, value: object) -> models.DynamicConfigValue:
+    """Give an override."""
+    return models.DynamicConfigValue(id_val=name, value=value)
+
+
+def mapping(texts: Mapping[str, tuple[str, str]]) -> list[models.ValueMapping]:
+    """Show values as a text and a colour."""
+    return [
+        models.ValueMap(
+            options={
+                value: models.ValueMappingResult(text=text, color=colour, index=index)
+                for index, (value, (text, colour)) in enumerate(texts.items())
+            }
+        )
+    ]
+
+
+STYLE_NAMES = {
+    "app": ("app", STYLE_COLOURS["app"]),
+    "system": ("system", STYLE_COLOURS["system"]),
+    "unknown": ("unknown", STYLE_COLOURS["unknown"]),
+    "none": ("none", STYLE_COLOURS["none"]),
+}
+YES_NO = {"1": ("yes", GREEN), "0": ("no", RED)}
+
+
+def _common(panel: Panel, title: str, about: str, queries: Sequence[Query], empty: str) -> None:
+    panel.title(title)
+    panel.description(about)
+    panel.datasource(SOURCE)
+    panel.targets(_targets(queries))
+    panel.no_value(empty)
+
+
+def number(
+    title: str,
+    about: str,
+    queries: Query | Sequence[Query],
+    *,
+    unit: str = "short",
+    decimals: int | None = None,
+    steps: Steps = PLAIN,
+    colour: str = "",
+    spark: bool = False,
+    values: Mapping[str, tuple[str, str]] | None = None,
+    empty: str = "-",
+    names: bool = False,
+    link: tuple[str, str] | None = None,
+    upright: bool = False,
+) -> stat.Panel:
+    """Show the latest value large. ``steps`` only where the number is measured by a limit."""
+    panel = stat.Panel()
+    asked = [queries] if isinstance(queries, Query) else list(queries)
+    _common(panel, title, about, asked, empty)
+    panel.unit(unit).thresholds(_steps(steps))
+    if decimals is not None:
+        panel.decimals(decimals)
+    if colour:
+        panel.color_scheme(fixed(colour))
+    if values:
+        panel.mappings(mapping(values))
+    if link:
+        panel.data_links([builders.DashboardLink(link[0]).url(link[1])])
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.graph_mode(options.BigValueGraphMode.AREA if spark else options.BigValueGraphMode.NONE)
+    panel.color_mode(options.BigValueColorMode.VALUE)
+    panel.text_mode(
+        options.BigValueTextMode.VALUE_AND_NAME if names else options.BigValueTextMode.VALUE
+    )
+    if upright:
+        panel.orientation(options.VizOrientation.VERTICAL)
+    return panel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One of several numbers in one panel."""
+
+    name: str
+    expr: str
+    colour: str = ""
+    steps: Steps = PLAIN
+    link: tuple[str, str] | None = None
+    over_time: bool = False
+
+
+def figures(
+    title: str,
+    about: str,
+    *shown: Figure,
+    unit: str = "none",
+    decimals: int | None = 0,
+    empty: str = "-",
+) -> stat.Panel:
+    """Show several numbers beside each other, each with its name: readable on narrow screens."""
+    asked = [
+        Query(expr=figure.expr, legend=figure.name, instant=not figure.over_time)
+        for figure in shown
+    ]
+    spark = any(figure.over_time for figure in shown)
+    panel = number(
+        title, about, asked, unit=unit, decimals=decimals, empty=empty, names=True, spark=spark
+    )
+    for figure in shown:
+        steps = [{"value": value, "color": colour} for value, colour in figure.steps]
+        properties = (
+            [colour_of(figure.colour)]
+            if figure.colour
+            else [property_of("thresholds", {"mode": "absolute", "steps": steps})]
+        )
+        if figure.link:
+            text, url = figure.link
+            properties.append(property_of("links", [{"title": text, "url": url}]))
+        panel.override_by_name(figure.name, properties)
+    return panel
+
+
+def graph(
+    title: str,
+    about: str,
+    *queries: Query,
+    unit: str = "short",
+    stacked: bool = False,
+    bars: bool = False,
+    low: float | None = 0,
+    high: float | None = None,
+    steps: Steps = (),
+    colours: Mapping[str, str] | None = None,
+    dashed: Sequence[str] = (),
+    legend: Sequence[str] = (),
+    link: tuple[str, str] | None = None,
+    empty: str = "no series",
+    decimals: int | None = None,
+) -> timeseries.Panel:
+    """Draw series over time. ``dashed`` names those that are limits: drawn as lines, unstacked."""
+    panel = timeseries.Panel()
+    _common(panel, title, about, queries, empty)
+    panel.unit(unit).line_width(1).show_points(options.VisibilityMode.NEVER)
+    panel.span_nulls(False)
+    panel.fill_opacity(70 if bars else 25 if stacked else 8)
+    if low is not None:
+        panel.min(low)
+    if high is not None:
+        panel.max(high)
+    if decimals is not None:
+        panel.decimals(decimals)
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
+    if bars:
+        panel.draw_style(options.GraphDrawStyle.BARS)
+    if steps:
+        panel.thresholds(_steps(steps))
+        style = common.GraphThresholdsStyleConfig().mode(options.GraphThresholdsStyleMode.DASHED)
+        panel.thresholds_style(style)
+    panel.tooltip(
+        common.VizTooltipOptions()
+        .mode(options.TooltipDisplayMode.MULTI)
+        .sort(options.SortOrder.DESCENDING)
+    )
+    below = (
+        common.VizLegendOptions()
+        .display_mode(options.LegendDisplayMode.LIST)
+        .placement(options.LegendPlacement.BOTTOM)
+        .show_legend(True)
+        .calcs(list(legend))
+    )
+    if legend:
+        below.display_mode(options.LegendDisplayMode.TABLE).sort_by("Mean").sort_desc(True)
+    panel.legend(below)
+    for name, colour in (colours or {}).items():
+        panel.override_by_name(name, [colour_of(colour)])
+    for name in dashed:
+        panel.override_by_name(
+            name,
+            [
+                property_of("custom.fillOpacity", 0),
+                property_of("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
+                property_of("custom.stacking", {"mode": "none", "group": "limit"}),
+            ],
+        )
+    if link:
+        panel.data_links([builders.DashboardLink(link[0]).url(link[1])])
+    return panel
+
+
+def bars(
+    title: str,
+    about: str,
+    *queries: Query,
+    unit: str = "short",
+    colour: str = "",
+    colours: Mapping[str, str] | None = None,
+    low: float | None = 0,
+    high: float | None = None,
+    steps: Steps = PLAIN,
+    empty: str = "none",
+    link: tuple[str, str] | None = None,
+    decimals: int | None = None,
+) -> bargauge.Panel:
+    """Draw latest values as bars beside each other; ``colours`` by a pattern of their names."""
+    panel = bargauge.Panel()
+    _common(panel, title, about, queries, empty)
+    panel.unit(unit).thresholds(_steps(steps))
+    panel.orientation(options.VizOrientation.HORIZONTAL)
+    panel.display_mode(options.BarGaugeDisplayMode.BASIC)
+    panel.value_mode(options.BarGaugeValueMode.TEXT)
+    panel.show_unfilled(True).min_viz_height(16).max_viz_height(28).min_viz_width(8)
+    panel.name_placement(options.BarGaugeNamePlacement.LEFT)
+    panel.sizing(options.BarGaugeSizing.AUTO)
+    panel.text(common.VizTextDisplayOptions().title_size(12).value_size(13))
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    if low is not None:
+        panel.min(low)
+    if high is not None:
+        panel.max(high)
+    if decimals is not None:
+        panel.decimals(decimals)
+    if colour:
+        panel.color_scheme(fixed(colour))
+    for pattern, value in (colours or {}).items():
+        panel.override_by_regexp(pattern, [colour_of(value)])
+    if link:
+        panel.data_links([builders.DashboardLink(link[0]).url(link[1])])
+    return panel
+
+
+def states(
+    title: str,
+    about: str,
+    *queries: Query,
+    values: Mapping[str, tuple[str, str]],
+    empty: str = "no series",
+) -> statetimeline.Panel:
+    """Draw states over time, one band each."""
+    panel = statetimeline.Panel()
+    _common(panel, title, about, queries, empty)
+    panel.mappings(mapping(values)).thresholds(_steps(PLAIN))
+    panel.fill_opacity(80).line_width(0).row_height(0.8).merge_values(True)
+    panel.show_value(options.VisibilityMode.NEVER)
+    panel.legend(common.VizLegendOptions().show_legend(False).calcs([]))
+    return panel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One value column of a table."""
+
+    title: str
+    expr: str
+    unit: str = "short"
+    decimals: int | None = None
+    gauge: bool = False
+    """Draw a bar from 0 to ``high``; without ``high``, to the largest of the column."""
+    high: float | None = None
+    steps: Steps = PLAIN
+    values: Mapping[str, tuple[str, str]] | None = None
+    width: int = 0
+    link: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One label that tells the rows of a table apart."""
+
+    label: str
+    title: str = ""
+    """Empty: needed for links, not shown."""
+    link: tuple[str, str] | None = None
+    width: int = 0
+
+
+def rows(
+    title: str,
+    about: str,
+    keys: Sequence[Key],
+    columns: Sequence[Column],
+    *,
+    sort: str = "",
+    ascending: bool = False,
+    empty: str = "none",
+) -> table.Panel:
+    """Draw a table: one row for each set of ``keys``, one column for each expression.
+
+    Every expression gives exactly the labels of ``keys``, and their rows are merged by them.
+    """
+    panel = table.Panel()
+    queries = [Query(expr=c.expr, legend="", instant=True, as_table=True) for c in columns]
+    _common(panel, title, about, queries, empty)
+    panel.unit("short").thresholds(_steps(PLAIN)).filterable(True)
+    panel.cell_height(options.TableCellHeight.SM)
+    if len(columns) > 1:
+        panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    names = [
+        "Value" if len(columns) == 1 else f"Value #{chr(ord('A') + index)}"
+        for index in range(len(columns))
+    ]
+    if sort:
+        field = names[[column.title for column in columns].index(sort)]
+        by_value = {"sort": [{"field": field, "desc": not ascending}]}
+        panel.with_transformation(models.DataTransformerConfig(id_val="sortBy", options=by_value))
+    order = [*(key.label for key in keys), *names]
+    organize = {
+        "excludeByName": {"Time": True},
+        "indexByName": {name: index for index, name in enumerate(order)},
+        "renameByName": {},
+    }
+    panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=organize))
+    for key in keys:
+        panel.override_by_name(key.label, _key_properties(key))
+    for name, column in zip(names, columns, strict=True):
+        panel.override_by_name(name, _column_properties(column))
+    return panel
+
+
+def _key_properties(key: Key) -> list[models.DynamicConfigValue]:
+    if not key.title:
+        # Grafana to 11 reads the one, from 12 on the other.
+        return [
+            property_of("custom.hidden", value=True),
+            property_of("custom.hideFrom", {"viz": True, "legend": True, "tooltip": True}),
+        ]
+    found = [property_of("displayName", key.title)]
+    if key.link:
+        found.append(property_of("links", [{"title": key.link[0], "url": key.link[1]}]))
+    if key.width:
+        found.append(property_of("custom.width", key.width))
+    if key.label == "style":
+        found += [
+            property_of("mappings", mapping(STYLE_NAMES)),
+            property_of("custom.cellOptions", {"type": "color-text"}),
+        ]
+    return found
+
+
+def _column_properties(column: Column) -> list[models.DynamicConfigValue]:
+    found = [
+        property_of("displayName", column.title),
+        property_of("unit", column.unit),
+        property_of("noValue", "-"),
+        property_of("custom.align", "right"),
+    ]
+    if column.decimals is not None:
+        found.append(property_of("decimals", column.decimals))
+    if column.values:
+        found += [
+            property_of("mappings", mapping(column.values)),
+            property_of("custom.align", "left"),
+        ]
+    if column.gauge:
+        gauge = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
+        found += [property_of("custom.cellOptions", gauge), property_of("min", 0)]
+        if column.high is not None:
+            found.append(property_of("max", column.high))
+        else:
+            # Else the largest number of the whole table is the bar's end.
+            found.append(property_of("fieldMinMax", value=True))
+    elif column.values or column.steps is not PLAIN:
+        found.append(property_of("custom.cellOptions", {"type": "color-text"}))
+    steps = [{"value": value, "color": colour} for value, colour in column.steps]
+    found.append(property_of("thresholds", {"mode": "absolute", "steps": steps}))
+    if column.width:
+        found.append(property_of("custom.width", column.width))
+    if column.link:
+        found.append(property_of("links", [{"title": column.link[0], "url": column.link[1]}]))
+    return found

@@ -1,0 +1,103 @@
+"""PromQL in pieces: selectors that follow the variables, and the join that tells who it is."""
+
+from __future__ import annotations
+
+from agent.metrics import BY_NAME
+
+HOSTS = 'job=~"$job",instance=~"$instance"'
+KINDS = f'{HOSTS},engine=~"$engine"'
+RATE = "[$__rate_interval]"
+ID = "job, instance, id"
+NAMED = "job, instance, id, name"
+"""Labels of a graph's line that is one container: without style, which may turn on the way."""
+WHO = "job, instance, id, name, engine, style"
+"""Labels of a table's row that is one container."""
+
+_PROMETHEUS = frozenset({"up", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling"})
+
+
+def host(metric: str, more: str = "") -> str:
+    """Select a metric on the chosen hosts; ``more`` are further matchers."""
+    if metric not in BY_NAME and metric not in _PROMETHEUS and ":" not in metric:
+        raise KeyError(f"{metric} is not in the catalogue")
+    return f"{metric}{{{HOSTS}{',' if more else ''}{more}}}"
+
+
+def info(style: str = "$style", more: str = "") -> str:
+    """Select the info series of the chosen containers."""
+    matchers = f'engine=~"$engine",style=~"{style}",name=~"$container"'
+    return host("tallyman_container_info", matchers + (f",{more}" if more else ""))
+
+
+def recorded(rule: str, style: str = "$style", more: str = "") -> str:
+    """Select a recorded series of the chosen containers, which carries their labels itself."""
+    matchers = f'engine=~"$engine",style=~"{style}",name=~"$container"'
+    return host(rule, matchers + (f",{more}" if more else ""))
+
+
+def kind(rule: str, more: str = "") -> str:
+    """Select a series that is by engine and style."""
+    return host(rule, f'engine=~"$engine",style=~"$style"{"," if more else ""}{more}')
+
+
+def who(expression: str, style: str = "$style", labels: str = "name, engine, style") -> str:
+    """Give an expression by container the labels that people know it by."""
+    return f"({expression}) * on ({ID}) group_left ({labels}) {info(style)}"
+
+
+def rate(metric: str, more: str = "", window: str = RATE) -> str:
+    """Give the rate of a counter on the chosen hosts."""
+    return f"rate({host(metric, more)}{window})"
+
+
+def increase(metric: str, more: str = "", window: str = "[$__range]") -> str:
+    """Give how much a counter grew on the chosen hosts."""
+    return f"increase({host(metric, more)}{window})"
+
+
+def total(by: str, expression: str) -> str:
+    """Sum by labels."""
+    return f"sum by ({by}) ({expression})"
+
+
+def top(expression: str, over_range: str, on: str = ID) -> str:
+    """Keep the series that are the largest over the whole range.
+
+    A bare ``topk`` chooses anew at every step, and its graph flickers. ``over_range`` is the same
+    quantity with ``[$__range] @ end()``.
+    """
+    return f"{expression} and on ({on}) topk($top, {over_range})"
+
+
+END = "[$__range] @ end()"
+
+
+def at_end(expression: str) -> str:
+    """Give an expression as it is at the end of the range, at every step.
+
+    The modifier belongs to selectors, and every selector here ends in its braces.
+    """
+    return expression.replace("}", "} @ end()")
+
+
+def busiest(counters: tuple[str, ...], style: str = "$style", matchers: str = "") -> str:
+    """Give the rate of counters together, of those containers that moved them most."""
+
+    def summed(by: str, window: str) -> str:
+        rates = " + ".join(rate(counter, matchers, window) for counter in counters)
+        return total(by, who(rates, style, "name"))
+
+    return top(summed(NAMED, RATE), summed(ID, END))
+
+
+def largest(gauge: str, style: str = "$style") -> str:
+    """Give a gauge of those containers where it was largest on average."""
+    shown = total(NAMED, who(host(gauge), style, "name"))
+    return top(shown, total(ID, who(f"avg_over_time({host(gauge)}{END})", style, "name")))
+
+
+def memory_share(style: str = "$style") -> str:
+    """Give working set against limit by container; absent where there is no limit."""
+    used = host("container_memory_working_set_bytes")
+    limit = host("container_spec_memory_limit_bytes")
+    return total(WHO, who(f"{used} / on ({ID}) ({limit} > 0)", style))

@@ -1,0 +1,120 @@
+"""The variables of the dashboards: each narrows the next."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.models import dashboard as models
+
+from dashboards.promql import HOSTS, KINDS
+
+Builder = (
+    builders.QueryVariable
+    | builders.DatasourceVariable
+    | builders.CustomVariable
+    | builders.TextBoxVariable
+)
+SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+_INFO = "tallyman_container_info"
+
+
+def datasource() -> builders.DatasourceVariable:
+    """Let the user choose the Prometheus that scrapes the agents."""
+    return builders.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def _query(name: str, label: str, query: str) -> builders.QueryVariable:
+    return (
+        builders.QueryVariable(name)
+        .label(label)
+        .datasource(SOURCE)
+        .query(query)
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.NATURAL_ASC)
+    )
+
+
+def _all(variable: builders.QueryVariable, everything: str = ".+") -> builders.QueryVariable:
+    return (
+        variable.multi(True)
+        .include_all(True)
+        .all_value(everything)
+        .current(models.VariableOption(selected=True, text=["All"], value=["$__all"]))
+    )
+
+
+def job() -> builders.QueryVariable:
+    """Let the user choose the scrape jobs."""
+    return _all(_query("job", "Job", "label_values(tallyman_build_info, job)"))
+
+
+def instances() -> builders.QueryVariable:
+    """Let the user choose hosts."""
+    query = 'label_values(tallyman_build_info{job=~"$job"}, instance)'
+    return _all(_query("instance", "Host", query))
+
+
+def instance() -> builders.QueryVariable:
+    """Let the user choose one host."""
+    query = 'label_values(tallyman_build_info{job=~"$job"}, instance)'
+    return _query("instance", "Host", query)
+
+
+def engine(more: str = "") -> builders.QueryVariable:
+    """Let the user choose engines, of those that the hosts have."""
+    return _all(_query("engine", "Engine", f"label_values({_INFO}{{{HOSTS}{more}}}, engine)"))
+
+
+def style() -> builders.QueryVariable:
+    """Let the user choose styles."""
+    return _all(_query("style", "Style", f"label_values({_INFO}{{{KINDS}}}, style)"))
+
+
+def containers(style_is: str = "$style") -> builders.QueryVariable:
+    """Let the user choose containers by name; All takes those without a name, too."""
+    query = f'label_values({_INFO}{{{KINDS},style=~"{style_is}"}}, name)'
+    return _all(_query("container", "Container", query), ".*")
+
+
+def container() -> builders.QueryVariable:
+    """Let the user choose one container by name."""
+    query = f'label_values({_INFO}{{{KINDS},style=~"$style"}}, name)'
+    return _query("container", "Container", query)
+
+
+def identity() -> builders.QueryVariable:
+    """Let the user choose among the containers of that name; links set it directly."""
+    query = f'label_values({_INFO}{{{HOSTS},name=~"$container"}}, id)'
+    return _query("id", "Id", query)
+
+
+def busiest() -> builders.CustomVariable:
+    """Let the user choose how many of the busiest are shown."""
+    return (
+        builders.CustomVariable("top")
+        .label("Busiest")
+        .values("5,10,20,50")
+        .current(models.VariableOption(selected=True, text="10", value="10"))
+    )
+
+
+_GROUPS = {
+    "image": '"image"',
+    "Compose service": '"compose_project", "compose_service"',
+    "Compose project": '"compose_project"',
+    "pod": '"namespace", "pod"',
+    "Kubernetes namespace": '"namespace"',
+    "Swarm service": '"swarm_service"',
+    "container": '"name"',
+}
+
+
+def grouping() -> builders.CustomVariable:
+    """Let the user choose what counts as one application: PromQL's label names, quoted."""
+    # Grafana's custom variable: "text : value", separated by commas that are not escaped.
+    values = ", ".join(f"{text} : {names}".replace(",", "\\,") for text, names in _GROUPS.items())
+    return (
+        builders.CustomVariable("by")
+        .label("Group by")
+        .values(values)
+        .current(models.VariableOption(selected=True, text="image", value='"image"'))
+    )
