@@ -76,6 +76,7 @@ class Judge:
         self._skip = skip
         self._begin = begin
         self._known: dict[str, _Known] = {}
+        self._mounts: dict[int, tuple[Mount, ...] | None] = {}
         self._roots: dict[FileId, RootFacts] = {}
         self._networks: dict[int, NetworkFacts] = {}
         self._settled: dict[str, Settled] = {}
@@ -84,11 +85,13 @@ class Judge:
         """Containers that could not be judged in the last pass."""
 
     def mounts(self, pid: int) -> tuple[Mount, ...] | None:
-        """Read the mounts of a process; None when they cannot be read."""
-        try:
-            return read_mounts(self._host, pid)
-        except HostReadError:
-            return None
+        """Read the mounts of a process, once for each pass; None when they cannot be read."""
+        if pid not in self._mounts:
+            try:
+                self._mounts[pid] = read_mounts(self._host, pid)
+            except HostReadError:
+                self._mounts[pid] = None
+        return self._mounts[pid]
 
     @property
     def pending(self) -> bool:
@@ -97,15 +100,16 @@ class Judge:
 
     def judge(self, picture: Picture, facts: HostFacts, now: float) -> dict[str, Container]:
         """Judge every container of a picture."""
-        self._roots.clear()
-        self._networks.clear()
         self.failed = 0
         judged = {
             key: self._guarded(container, picture, facts, now)
             for key, container in picture.containers.items()
         }
-        self._known = {k: v for k, v in self._known.items() if k in judged}
-        self._settled = {k: v for k, v in self._settled.items() if k in judged}
+        for kept in (self._mounts, self._roots, self._networks):
+            kept.clear()  # good for one pass, in which nobody reads anything twice
+        staying = {key for key, container in judged.items() if not container.gone}
+        self._known = {k: v for k, v in self._known.items() if k in staying}
+        self._settled = {k: v for k, v in self._settled.items() if k in staying}
         return judged
 
     def _guarded(
@@ -127,13 +131,13 @@ class Judge:
         if container.gone:
             return container
         expected = expected_style(container.engine, container.boots)
-        container = replace(container, expected_style=expected)
         group = picture.groups.get(container.id)
         if group is None:
-            return self._silent(container, facts, now)
+            return self._silent(replace(container, expected_style=expected), facts, now)
         known, changed = self._facts(container, group, facts, now)
         container = replace(
             container,
+            expected_style=expected,
             isolation=known.isolation,
             limits=known.limits,
             listeners=len(known.network.listeners) if known.network is not None else None,

@@ -81,9 +81,11 @@ class Inventory:
         nets, pids = owners(parts.groups, "net"), owners(parts.groups, "pid")
         for group in parts.groups:
             found = ids.of_group[group]
-            container = container_of(found, group.claims, group, host)
-            seen[found] = replace(
-                container,
+            seen[found] = container_of(
+                found,
+                group.claims,
+                group,
+                host,
                 cgroups=ids.cgroups[group],
                 cgroup=ids.main_cgroup(group),
                 parent_id=ids.of_group[group.parent] if group.parent is not None else "",
@@ -170,37 +172,31 @@ class Inventory:
         before = self._last.get(container.id)
         if before is None or before.gone:
             return container
-        kept = replace(
-            container,
-            verdict=before.verdict,
-            style_changes=before.style_changes,
-            expected_style=before.expected_style,
-            mismatch=before.mismatch,
-            findings=before.findings,
-        )
         same_life = container.init is not None and container.init == before.init
         if container.seen_by == ("kernel",) and same_life and before.engine_id:
             # Its engine stopped answering: the name does not go away with it.
-            kept = replace(
+            return replace(
                 before,
-                init=container.init,
                 state=State.RUNNING,
                 processes=container.processes,
                 cgroup=container.cgroup,
                 cgroups=container.cgroups,
                 last_seen=None,
                 seen_by=container.seen_by,
-                gone=False,
             )
-        elif container.init is None:
-            kept = replace(
-                kept,
-                last_seen=self._looked_at if before.last_seen is None else before.last_seen,
-                isolation=before.isolation,
-                image_facts=container.image_facts or before.image_facts,
-                hostname=container.hostname or before.hostname,
-            )
-        return kept
+        if container.init is not None:
+            return container  # what runs is judged anew
+        return replace(
+            container,
+            verdict=before.verdict,
+            style_changes=before.style_changes,
+            mismatch=before.mismatch,
+            findings=before.findings,
+            last_seen=self._looked_at if before.last_seen is None else before.last_seen,
+            isolation=before.isolation,
+            image_facts=container.image_facts or before.image_facts,
+            hostname=container.hostname or before.hostname,
+        )
 
     def _gone(self, seen: Mapping[str, Container], now: float) -> dict[str, Container]:
         """Keep what was removed for a while, frozen, the most recent first."""

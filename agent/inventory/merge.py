@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.inventory.engines import LOW_LEVEL, SANDBOXES, component_engine, rank
 from agent.inventory.identity import engine_cgroup
@@ -91,9 +91,16 @@ def _first(claims: Sequence[Sighting], name: str, empty: T) -> T:
 
 
 def container_of(
-    container_id: str, claims: Sequence[Sighting], group: Group | None, host: HostFacts
+    container_id: str,
+    claims: Sequence[Sighting],
+    group: Group | None,
+    host: HostFacts,
+    **placed: Any,
 ) -> Container:
-    """Join all that is known of one container; the verdict comes later."""
+    """Join all that is known of one container; the verdict comes later.
+
+    ``placed`` are the fields that say where it stands among the others.
+    """
     best = claims[0] if claims else None
     runtimes = [c.runtime or (c.engine if c.engine in LOW_LEVEL else "") for c in claims]
     return Container(
@@ -134,6 +141,7 @@ def container_of(
         seen_by=tuple(
             dict.fromkeys([*(["kernel"] if group else []), *(c.collector for c in claims)])
         ),
+        **placed,
     )
 
 
