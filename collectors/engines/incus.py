@@ -17,7 +17,7 @@ from collectors.engines.birth import made_at
 from collectors.engines.incus_api import list_instances
 from collectors.engines.incus_instance import BACKUP_LIMIT, Instance, from_api, parse_backup
 from collectors.engines.lxc_monitors import DAEMONS, Monitor, find_monitors, payload_cgroup
-from collectors.engines.supervised import is_frozen, program, started_at
+from collectors.engines.supervised import files_of, is_frozen, program, started_at
 from collectors.facts import ImageFacts, Sighting, State
 from collectors.hostfs import HostReadError
 
@@ -154,8 +154,11 @@ def _views(ctx: Context, home: _Home) -> Iterable[Dir]:
     """Give the root filesystems in which to look: the host's, then the daemon's own view."""
     if home.namespace is None:
         yield ctx.host.root
-    if home.through is not None:
-        with suppress(HostReadError), ctx.host.container_root(home.through.pid) as root:
+        if home.through is not None:
+            with suppress(HostReadError), ctx.host.container_root(home.through.pid) as root:
+                yield root
+    else:
+        with suppress(HostReadError), files_of(ctx, home.through) as root:
             yield root
 
 

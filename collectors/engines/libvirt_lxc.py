@@ -78,7 +78,7 @@ class LibvirtLxcCollector:
             line = parse_command_line(process.argv, "n:c:s:S:v:", _OPTIONS, stop=False)
             name = line.get("--name", "-n")
             init = first_inside(process, ctx, children)
-            if name and init is not None:
+            if name and "/" not in name and init is not None:
                 found.append(_running(ctx, process, name, init))
         running = {(s.instance, s.name) for s in found}
         return [*found, *(s for s in _defined(ctx) if ("", s.name) not in running)]

@@ -156,7 +156,7 @@ def _marks(ctx: Context, process: Process, chain: Sequence[Process]) -> Marks | 
     mounts = _mounts(ctx, process)
     engine = engine or engine_by_mounts(mounts)
     if engine == "bubblewrap" and is_flatpak(mounts):
-        return _flatpak(ctx, process)
+        return _flatpak(ctx, process, mounts)
     if engine == "snap":
         return snap_marks(process)
     if engine == "charliecloud":
@@ -185,7 +185,9 @@ def _mounts(ctx: Context, process: Process) -> tuple[Mount, ...]:
     return parse_mountinfo(data) if TELLING_MOUNTS.search(data) else ()
 
 
-def _flatpak(ctx: Context, process: Process) -> Marks:
+def _flatpak(ctx: Context, process: Process, mounts: Sequence[Mount]) -> Marks:
+    if any(mount.target == "/" and mount.fstype.startswith("fuse") for mount in mounts):
+        return Marks(engine="flatpak")  # whose files may never come
     try:
         with ctx.host.container_root(process.pid) as root:
             return flatpak_marks(root.read_text(".flatpak-info", _FLATPAK_INFO_LIMIT))

@@ -12,8 +12,9 @@ import posixpath
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.hostfs import HostReadError
+from collectors.hostfs import Gone, HostReadError
 from collectors.kernel.cgroups import SYSTEMD, UNIFIED
+from collectors.kernel.processes import read_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -110,10 +111,17 @@ def instance_of(path: str, process: Process, facts: HostFacts) -> str:
 
 @contextmanager
 def files_of(ctx: Context, process: Process | None) -> Iterator[Dir]:
-    """Open the root filesystem in which the paths of a process are looked up; None is the host."""
+    """Open the root filesystem in which the paths of a process are looked up; None is the host.
+
+    A container with a FUSE mount is not looked into: whoever is in it could serve a file that
+    never comes, and one container is not worth the collector. lxcfs is the host's, below /proc.
+    """
     if process is None or sees_host_files(process, ctx.facts):
         yield ctx.host.root
         return
+    for mount in read_mounts(ctx.host, process.pid):
+        if mount.fstype.startswith("fuse") and mount.fstype != "fuse.lxcfs":
+            raise Gone(f"/proc/{process.pid}/root", "not looked into because of a FUSE mount")
     with ctx.host.container_root(process.pid) as root:
         yield root
 

@@ -163,12 +163,15 @@ def test_a_daemon_in_a_container_is_another_instance(tmp_path: Path, asked: list
     files = {
         "root/var/lib/incus/containers/mine": "->/x",
         "proc/11/root/var/lib/incus/containers/deep": "->/x",
+        "proc/11/root/var/lib/incus/containers/idle": "->/y",
+        "proc/11/mountinfo": "",
     }
     ctx = context(tmp_path, HOST, [daemon(), outer, monitor, init], files)
     found = by_id(IncusCollector().collect(ctx))
     assert found["mine"].instance == "/var/lib/incus"
     assert found["deep"].instance == "/var/lib/incus@mnt:[20]"
     assert found["deep"].cgroup == "/c/lxc.payload.deep"
+    assert found["idle"].instance == "/var/lib/incus@mnt:[20]"
     assert len(asked) == 1
 
 

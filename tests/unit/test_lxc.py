@@ -210,7 +210,10 @@ def test_nested_lxc_is_another_instance(tmp_path: Path) -> None:
         ns_pids=(13, 7, 1),
         cgroup="/lxc.payload.web/lxc.payload.web",
     )
-    files = {"proc/12/root/var/lib/lxc/web/config": "lxc.uts.name = deep\nlxc.rootfs.path = /r\n"}
+    files = {
+        "proc/12/root/var/lib/lxc/web/config": "lxc.uts.name = deep\nlxc.rootfs.path = /r\n",
+        "proc/12/mountinfo": "1 0 0:50 / /proc/uptime rw - fuse.lxcfs lxcfs rw\n",
+    }
     ctx = context(tmp_path, HOST, [outer, init, within, deepest], files)
     found = {s.instance: s for s in LxcCollector().collect(ctx)}
     assert set(found) == {"/var/lib/lxc", "/var/lib/lxc@mnt:[20]"}
@@ -218,6 +221,12 @@ def test_nested_lxc_is_another_instance(tmp_path: Path) -> None:
     nested = found["/var/lib/lxc@mnt:[20]"]
     assert nested.cgroup == "/lxc.payload.web/lxc.payload.web"
     assert nested.hostname == "deep"
+
+    # A container in which a file may never come is not looked into; what it keeps is still seen.
+    hung = {"proc/12/mountinfo": "1 0 0:51 / /var rw - fuse.evil evil rw\n"}
+    ctx = context(tmp_path, HOST, [outer, init, within, deepest], hung)
+    found = {s.instance: s for s in LxcCollector().collect(ctx)}
+    assert found["/var/lib/lxc@mnt:[20]"].hostname == ""
 
 
 @pytest.mark.parametrize(
