@@ -114,5 +114,7 @@ def process_samples(proc: Dir, processes: Mapping[str, int], boot_time: float) -
                 if boot_time:
                     start = boot_time + fields.start_ticks / _TICKS
                     yield Sample("process_start_time_seconds", start)
-                yield Sample("process_open_fds", len(directory.listdir("fd")))
+                # Linux 6.2 and newer give the count as the size; ten thousand names take 5 ms.
+                open_fds = directory.stat("fd").st_size or len(directory.listdir("fd"))
+                yield Sample("process_open_fds", open_fds)
     yield Sample("process_max_fds", resource.getrlimit(resource.RLIMIT_NOFILE)[0])

@@ -6,7 +6,7 @@ Nothing that a page refers to changes any more, so a slow client may take its ti
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from agent.exposition.fast import SCALARS, TABLES, Cell, Column
 from agent.exposition.rows import ORDER
@@ -88,6 +88,8 @@ class Page:
         """``container_last_seen`` by label text."""
         self._spent = spent
         """Is told how many seconds it took to make a piece."""
+        self._bases = [row.base for row, _ in shown.counted]
+        self._by_scalar = list(zip(*(c.scalars for _, c in shown.counted), strict=True))
         self._others: dict[int, list[bytes]] = {}
         for name, value, labels in others:
             line = braces(pairs(labels)) + number(value)
@@ -100,41 +102,40 @@ class Page:
             if not self._options.shows(metric.name):
                 continue
             started = time.perf_counter()
-            lines = self._lines(place, metric.name)
-            if not lines:
+            # A newline and the name stand before each sample, so that a piece ends without one.
+            parts = self._parts(place, metric.name, b"\n" + metric.name.encode())
+            if not parts:
                 continue
-            head = between + header(metric, openmetrics=openmetrics)
-            piece = (b"\n" + metric.name.encode()).join([head, *lines])
+            piece = b"".join([between, header(metric, openmetrics=openmetrics), *parts])
             self._spent(time.perf_counter() - started)
             yield piece
             between = b"\n"
         yield between + b"# EOF\n" if openmetrics else between
 
-    def _lines(self, place: int, name: str) -> list[bytes]:
+    def _parts(self, place: int, name: str, start: bytes) -> list[bytes]:
         lines = [row.lines[place] for row in self._rows if place in row.lines]
-        for cell in SCALARS.get(name, ()):
-            lines += self._scalars(cell)
-        for column in TABLES.get(name, ()):
-            lines += self._columns(column)
         if name == _LAST_SEEN:
             lines += [labels + number(when) for labels, when in self._seen.items()]
         lines += self._others.get(place, ())
-        return lines
+        for column in TABLES.get(name, ()):
+            lines += self._columns(column)
+        parts = _woven(start, lines)
+        for cell in SCALARS.get(name, ()):
+            parts += self._scalars(cell, start)
+        return parts
 
-    def _scalars(self, cell: Cell) -> list[bytes]:
-        index = cell.scalar
-        if not cell.labels:
-            return [
-                row.base + value
-                for row, counters in self._counted
-                if (value := counters.scalars[index]) is not None
-            ]
-        tail = cell.labels + b"} "
-        return [
-            row.open + tail + value
-            for row, counters in self._counted
-            if (value := counters.scalars[index]) is not None
-        ]
+    def _scalars(self, cell: Cell, start: bytes) -> list[bytes]:
+        if not self._by_scalar:
+            return []
+        values: Sequence[bytes | None] = self._by_scalar[cell.scalar]
+        heads: Sequence[bytes] = self._bases
+        if cell.labels:
+            tail = cell.labels + b"} "
+            heads = [row.open + tail for row, _ in self._counted]
+        if None in values:
+            there = [(head, v) for head, v in zip(heads, values, strict=True) if v is not None]
+            return _woven(start, [head for head, _ in there], [value for _, value in there])
+        return _woven(start, heads, values)
 
     def _columns(self, column: Column) -> list[bytes]:
         tails: dict[tuple[str, ...], bytes] = {}
@@ -149,6 +150,19 @@ class Page:
                     tail = tails[key] = _tail(column, key)
                 lines.append(row.open + tail + value)
         return lines
+
+
+def _woven(start: bytes, *columns: Sequence[Any]) -> list[bytes]:
+    """Put ``start`` and then one of each column, line by line, into one list to be joined.
+
+    Ten times as many lines go through here as through all other code of a page, so they are put
+    in their places by slices and not one by one.
+    """
+    step = len(columns) + 1
+    parts = [start] * (len(columns[0]) * step)
+    for place, column in enumerate(columns, 1):
+        parts[place::step] = column
+    return parts
 
 
 def _tail(column: Column, key: tuple[str, ...]) -> bytes:

@@ -34,11 +34,6 @@ class _File:
         self.raw: bytes | None = None
         self.absent_until = 0
 
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
 
 class CgroupFiles:
     """Reads the files of one container into its draft; a file that says the same is not parsed.
@@ -47,7 +42,7 @@ class CgroupFiles:
     changed, and ``ran`` that the container may have got CPU time since it was read before.
     """
 
-    __slots__ = ("_files", "_has_pulse", "_round", "_sys", "alive", "changed", "ran")
+    __slots__ = ("_files", "_has_pulse", "_round", "_sys", "alive", "changed", "kept", "ran")
 
     def __init__(self, sys: Dir, chosen: Sequence[Source], paths: Mapping[str, str]) -> None:
         self._sys = sys
@@ -55,21 +50,18 @@ class CgroupFiles:
         self._has_pulse = bool(chosen) and Scalar.CPU_USAGE in chosen[0].scalars
         self._round = 0
         self.alive = self.changed = self.ran = False
+        self.kept = 0
+        """How many descriptors are kept."""
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """What is read."""
         return tuple(file.source for file in self._files)
 
-    @property
-    def kept(self) -> int:
-        """How many descriptors are kept."""
-        return sum(file.fd >= 0 for file in self._files)
-
     def keep(self, most: int) -> None:
         """Let go of all descriptors but the first ``most``."""
         for file in [file for file in self._files if file.fd >= 0][max(0, most) :]:
-            file.close()
+            self._close(file)
 
     def read(self, calls: Calls, most_kept: int, draft: Draft, devices: Devices) -> None:
         """Read what can have changed; files beyond ``most_kept`` are opened and closed again."""
@@ -88,7 +80,7 @@ class CgroupFiles:
                     raw = pread(file.fd)
                 except OSError:
                     # ENODEV: the cgroup was removed. One that was restarted has the same path.
-                    file.close()
+                    self._close(file)
             if raw is None:
                 raw = self._open(file, calls, keep=kept < most_kept)
             if raw is None:
@@ -123,9 +115,15 @@ class CgroupFiles:
             raw, keep = None, False
         if keep:
             file.fd = fd
+            self.kept += 1
         else:
             os.close(fd)
         return raw
+
+    def _close(self, file: _File) -> None:
+        os.close(file.fd)
+        file.fd = -1
+        self.kept -= 1
 
     @staticmethod
     def _lose(file: _File, draft: Draft) -> bool:

@@ -31,8 +31,15 @@ log = logging.getLogger(__name__)
 MOST_KEPT = 14
 """Descriptors kept of one container at most, that of its /proc/<pid> among them."""
 
-_WAITED = 0.001
-"""Seconds. One container takes a tenth of it, unless other threads have the interpreter."""
+_SLOW = 0.001
+"""Seconds. One container takes a tenth of it, unless something comes in between."""
+
+_WAITS = 3
+"""If this thread has given up the CPU so often by itself, it has waited for the interpreter."""
+
+
+def _voluntary_switches() -> int:
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 class CounterReader:
@@ -49,9 +56,11 @@ class CounterReader:
         *,
         ways: tuple[Calls, Calls] = (POLITE, STUBBORN),
         clock: Callable[[], float] = time.monotonic,
+        waits: Callable[[], int] = _voluntary_switches,
     ) -> None:
         self._polite, self._stubborn = ways
         self._clock = clock
+        self._waits = waits
         self._host = host
         self._layout = layout
         self._groups = frozenset(groups)
@@ -108,12 +117,15 @@ class CounterReader:
     def read(self) -> list[Counters | None]:
         """Read all containers; None is one that is not there (any more)."""
         calls, clock = self._polite, self._clock
+        waits = self._waits()
         found = []
         for container in self._containers.values():
             started = clock()
             found.append(container.read(calls, self._devices, self._keep))
-            if calls is self._polite and clock() - started > _WAITED:
-                calls = self._stubborn
+            if clock() - started > _SLOW and calls is self._polite:
+                before, waits = waits, self._waits()
+                if waits - before >= _WAITS:
+                    calls = self._stubborn
         return found
 
     def close(self) -> None:
