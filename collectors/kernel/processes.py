@@ -14,11 +14,10 @@ from collectors.kernel.cgroups import parse_cgroup
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from collectors.facts import HostFacts
     from collectors.hostfs import Dir, HostFS
 
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD, include/linux/sched.h
-_NAMESPACE_KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+_NAMESPACE_KINDS = ("mnt", "cgroup", "ipc", "net", "pid", "time", "user", "uts")
 _ARGV_LIMIT = 16 << 10
 _ARGV_KEPT = 64
 """Arguments kept of a process: enough to judge it, whatever it was started with."""
@@ -134,7 +133,7 @@ class ProcessReader:
             exe_outside=outside,
             exe_id=_file_id(directory, "exe"),
             uid=_number(status.get("Uid", ""), 1),
-            ns_pids=tuple(int(n) for n in status.get("NSpid", "").split() if n.isdigit()),
+            ns_pids=_inner_numbers(process.id.pid, status),
             namespaces=read_namespaces(directory),
             root=_file_id(directory, "root/"),
             envid=status.get("envID") or status.get("VEID"),
@@ -241,15 +240,10 @@ def read_namespaces(directory: Dir) -> Namespaces:
             number = link.partition("[")[2][:-1]
             if number.isdigit():
                 found[kind] = int(number)
-        elif link is None and kind == "cgroup":
-            # Denied or gone: the other seven would be, too.
+        elif link is None and kind == "mnt":
+            # Denied or gone: the others would be, too. An old kernel lacks some of the others.
             break
     return Namespaces(**found)
-
-
-def is_host(process: Process, host: HostFacts) -> bool:
-    """Say whether a process lives in the host's own mount namespace."""
-    return process.namespaces.mnt is not None and process.namespaces.mnt == host.namespaces.mnt
 
 
 def _unescape(text: str) -> str:
@@ -289,6 +283,13 @@ def _file_id(directory: Dir, name: str) -> FileId | None:
 def _number(text: str, field: int) -> int | None:
     words = text.split()
     return int(words[field]) if len(words) > field and words[field].isdigit() else None
+
+
+def _inner_numbers(pid: int, status: Mapping[str, str]) -> tuple[int, ...]:
+    """Read NSpid, or VPid as OpenVZ's kernels write it, which are older than NSpid."""
+    inner = status.get("VPid", "")
+    numbers = status["NSpid"].split() if "NSpid" in status else [str(pid), inner]
+    return tuple(int(n) for n in numbers if n.isdigit())
 
 
 def _hexadecimal(text: str | None) -> int | None:

@@ -82,7 +82,7 @@ class TestNode4:
         assert (times.total, times.user, times.system) == (180.5, 120.5, 60.0)
 
     def test_inits(self, host: HostFS) -> None:
-        inits = find_inits(host, ProcessReader(host).read())
+        inits = find_inits(ProcessReader(host).read())
         assert {ctid: init.pid for ctid, init in inits.items()} == {
             "101": 4000,
             "102": 4100,
@@ -94,7 +94,7 @@ class TestNode4:
         assert not starts_a_system(inits["777"])
 
     def test_where_containers_are_put(self, host: HostFS) -> None:
-        inits = find_inits(host, ProcessReader(host).read())
+        inits = find_inits(ProcessReader(host).read())
         assert parent_cgroup(inits.values(), 6) == ""
 
     def test_it_is_a_node(self, host: HostFS, tmp_path: Path) -> None:
@@ -148,39 +148,31 @@ class TestNode7:
 
     def test_inits_are_not_those_of_containers_inside(self, node: Path) -> None:
         host = host_of(node)
-        inits = find_inits(host, ProcessReader(host).read())
+        inits = find_inits(ProcessReader(host).read())
         assert inits[WEB].pid == 5100
         assert starts_a_system(inits[WEB])
         assert parent_cgroup(inits.values(), 7) == "/machine.slice"
 
 
 class TestInits:
-    def test_with_the_numbers_of_newer_kernels(self, tmp_path: Path) -> None:
-        (tmp_path / "proc").mkdir()
-        host = HostFS(str(tmp_path / "proc"), str(tmp_path), str(tmp_path))
+    def test_with_the_numbers_of_newer_kernels(self) -> None:
         entered = process(50, envid="101", ns_pids=(50, 9))
         init = process(60, envid="101", ns_pids=(60, 1))
         nested = process(70, 60, envid="101", ns_pids=(70, 30, 1))
-        found = find_inits(host, table(entered, init, nested))
+        found = find_inits(table(entered, init, nested))
         assert found == {"101": init}
 
-    def test_without_any_inner_number_the_first_one_is_it(self, tmp_path: Path) -> None:
-        (tmp_path / "proc").mkdir()
-        host = HostFS(str(tmp_path / "proc"), str(tmp_path), str(tmp_path))
+    def test_without_any_inner_number_the_first_one_is_it(self) -> None:
         entered = process(70, envid="101", ns_pids=())
         init = process(60, envid="101", ns_pids=())
-        assert find_inits(host, table(entered, init)) == {"101": init}
+        assert find_inits(table(entered, init)) == {"101": init}
 
     @pytest.mark.parametrize("envid", ["0", "", None, "../x", "-5", "1e3"])
-    def test_what_is_no_container_is_left_out(self, tmp_path: Path, envid: str | None) -> None:
-        (tmp_path / "proc").mkdir()
-        host = HostFS(str(tmp_path / "proc"), str(tmp_path), str(tmp_path))
-        assert find_inits(host, table(process(60, envid=envid))) == {}
+    def test_what_is_no_container_is_left_out(self, envid: str | None) -> None:
+        assert find_inits(table(process(60, envid=envid))) == {}
 
-    def test_no_processes(self, tmp_path: Path) -> None:
-        (tmp_path / "proc").mkdir()
-        host = HostFS(str(tmp_path / "proc"), str(tmp_path), str(tmp_path))
-        assert find_inits(host, ProcessTable(by_pid={})) == {}
+    def test_no_processes(self) -> None:
+        assert find_inits(ProcessTable(by_pid={})) == {}
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ class OpenvzCollector:
             hurry = news != self._asked_about
             if source.refresh(ctx, containers=expected, hurry=hurry):
                 self._asked_about = news
-        inits = find_inits(ctx.host, ctx.processes)
+        inits = find_inits(ctx.processes)
         return _Pass(
             ctx=ctx,
             on_node=on_node,

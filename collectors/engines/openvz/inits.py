@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.openvz.kernel import HOST
 from collectors.engines.openvz.units import is_ctid
-from collectors.hostfs import HostReadError
-from collectors.kernel.processes import parse_status
 
 if TYPE_CHECKING:
     from collectors.facts import Process
-    from collectors.hostfs import HostFS
     from collectors.kernel.processes import ProcessTable
 
 
@@ -21,7 +18,7 @@ def container_of(process: Process) -> str | None:
     return envid if envid is not None and envid != HOST and is_ctid(envid) else None
 
 
-def find_inits(host: HostFS, table: ProcessTable) -> dict[str, Process]:
+def find_inits(table: ProcessTable) -> dict[str, Process]:
     """Find the init of each container in which a process runs, by CTID.
 
     Two kinds of process have a parent outside of their container: init, and what vzctl exec and
@@ -36,7 +33,7 @@ def find_inits(host: HostFS, table: ProcessTable) -> dict[str, Process]:
             if parent is None or parent.envid != process.envid:
                 entered.setdefault(ctid, []).append(process)
     return {
-        ctid: min(processes, key=lambda p: (_inner_pid(host, p) != 1, p.id.start_ticks, p.pid))
+        ctid: min(processes, key=lambda p: (p.inner_pid != 1, p.id.start_ticks, p.pid))
         for ctid, processes in entered.items()
     }
 
@@ -45,18 +42,3 @@ def starts_a_system(init: Process) -> bool:
     """Say whether this is the init that vzctl starts: it runs ``init -z``."""
     name = init.argv[0].rpartition("/")[2] if init.argv else ""
     return name == "init" and "-z" in init.argv[1:]
-
-
-def _inner_pid(host: HostFS, process: Process) -> int | None:
-    """Give the number of a process in its own container.
-
-    The kernels of 6 and 7 are older than NSpid in /proc/<pid>/status and write VPid.
-    """
-    if process.ns_pids:
-        return process.ns_pids[-1]
-    try:
-        with host.process(process.pid) as directory:
-            inner = parse_status(directory.read("status", 65536)).get("VPid", "")
-    except HostReadError:
-        return None
-    return int(inner) if inner.isascii() and inner.isdecimal() and len(inner) < 20 else None
