@@ -104,7 +104,8 @@ def _read_argv(process: Process) -> _Said | None:
         # A path may hold blanks, a name does not: lxc-create refuses it.
         path, _, name = process.argv[0].removeprefix(_TITLE).rstrip().rpartition(" ")
         return _Said(path, name) if path.startswith("/") else None
-    if program(process) not in _STARTERS:
+    # Without permission to see the binary the argv has to do, and the cgroup to bear it out.
+    if (program(process) or posixpath.basename(process.argv[0])) not in _STARTERS:
         return None
     line = parse_command_line(process.argv, "n:P:f:c:L:p:s:o:l:u:g:", _LONG_OPTIONS, stop=False)
     rest = list(line.rest)

@@ -181,8 +181,13 @@ def test_without_permission_the_cgroup_and_the_pid_namespace_tell(tmp_path: Path
     blind: dict[str, Any] = {"exe": None, "namespaces": Namespaces(), "root": None}
     monitor = process(10, argv=(MONITOR,), cgroup="/lxc.monitor.web", **blind)
     init = process(11, 10, cgroup="/lxc.payload.web", ns_pids=(11, 1), **blind)
-    found = by_id(LxcCollector().collect(context(tmp_path, HOST, [monitor, init])))
-    assert found["web"].init == init.id
+    front = process(12, argv=("lxc-start", "-F", "-n", "front"), **blind)
+    front_init = process(13, 12, cgroup="/lxc.payload.front", ns_pids=(13, 1), **blind)
+    liar = process(14, argv=("lxc-start", "-F", "-n", "liar"), **blind)
+    child = process(15, 14, ns_pids=(15, 1), **blind)
+    processes = [monitor, init, front, front_init, liar, child]
+    found = by_id(LxcCollector().collect(context(tmp_path, HOST, processes)))
+    assert {s.init for s in found.values()} == {init.id, front_init.id}
 
 
 def test_a_shared_cgroup_is_not_the_containers(tmp_path: Path) -> None:
