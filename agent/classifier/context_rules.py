@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.convention import expected_style
-from agent.classifier.process_rules import listed
+from agent.classifier.process_rules import listed, proc
 from agent.classifier.rules import Hit, Rule
 from agent.model import Axis, Style
 from collectors.facts import State
@@ -24,29 +24,32 @@ def _layered(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or not root.layered:
         return None
-    return Hit({"fstype": root.fstype}, source="/proc/*/mountinfo")
+    return Hit({"fstype": root.fstype}, source=proc(scene, "mountinfo"))
 
 
 def _own_disk(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or root.layered is not False:
         return None
-    return Hit({"fstype": root.fstype or "a filesystem"}, source="/proc/*/mountinfo")
+    return Hit({"fstype": root.fstype or "a filesystem"}, source=proc(scene, "mountinfo"))
 
 
 def _whole_system(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or not root.init_present:
         return None
-    packages = f"{root.packages} packages" if root.packages else "its files"
-    return Hit({"os": root.os_name or root.os_id or "a system", "packages": packages}, source="/")
+    packages = f", with {root.packages} packages" if root.packages else ""
+    return Hit(
+        {"os": root.os_name or root.os_id or "a system", "packages": packages},
+        source=proc(scene, "root/"),
+    )
 
 
 def _tiny_root(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or root.init_present or root.os_id or root.package_manager:
         return None
-    return Hit(source="/") if root.top_level else None
+    return Hit(source=proc(scene, "root/")) if root.top_level else None
 
 
 def _grown(scene: Scene) -> Hit | None:
@@ -60,7 +63,7 @@ def _machine_id(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or not root.machine_id or root.machine_id == scene.subject.host.machine_id:
         return None
-    return Hit(source="/etc/machine-id")
+    return Hit(source=proc(scene, "root/etc/machine-id"))
 
 
 def _patched(scene: Scene) -> Hit | None:
@@ -70,7 +73,10 @@ def _patched(scene: Scene) -> Hit | None:
     later = root.packages_changed - created
     if later < _DAY:
         return None
-    return Hit({"days": int(later / _DAY), "manager": root.package_manager}, source="/var/lib")
+    return Hit(
+        {"days": int(later / _DAY), "manager": root.package_manager},
+        source=proc(scene, "root/var/lib"),
+    )
 
 
 FILESYSTEM = (
@@ -95,7 +101,7 @@ FILESYSTEM = (
         axis=Axis.FILESYSTEM,
         weight=0.4,
         when="The root holds an operating system that could boot.",
-        sentence="its root is a whole {os} that could boot, with {packages}",
+        sentence="its root is a whole {os} that could boot{packages}",
         detect=_whole_system,
         cheap=True,
     ),
@@ -154,21 +160,21 @@ def _own_ports(scene: Scene) -> frozenset[int]:
 
 def _remote_login(scene: Scene) -> Hit | None:
     ports = _own_ports(scene) & {_SSH, _TELNET}
-    return Hit({"port": min(ports)}, source="/proc/*/net/tcp") if ports else None
+    return Hit({"port": min(ports)}, source=proc(scene, "net/tcp")) if ports else None
 
 
 def _several_ports(scene: Scene) -> Hit | None:
     ports = _own_ports(scene)
     if len(ports) < 3:
         return None
-    return Hit({"ports": listed(map(str, ports))}, source="/proc/*/net/tcp")
+    return Hit({"ports": listed(map(str, ports))}, source=proc(scene, "net/tcp"))
 
 
 def _one_port(scene: Scene) -> Hit | None:
     ports = _own_ports(scene) - {_SSH, _TELNET}
     if len(ports) != 1 or _own_ports(scene) != ports:
         return None
-    return Hit({"port": min(ports)}, source="/proc/*/net/tcp")
+    return Hit({"port": min(ports)}, source=proc(scene, "net/tcp"))
 
 
 def _published(scene: Scene) -> Hit | None:
@@ -180,7 +186,7 @@ def _shared_network(scene: Scene) -> Hit | None:
     network = scene.subject.container.network
     if network == "host" or network.startswith("container:"):
         whose = "the host" if network == "host" else "another container"
-        return Hit({"whose": whose}, source="/proc/*/ns/net")
+        return Hit({"whose": whose}, source=proc(scene, "ns/net"))
     return None
 
 
@@ -188,7 +194,7 @@ def _firewall(scene: Scene) -> Hit | None:
     network = scene.subject.network
     if network is None or scene.subject.container.network != "own" or not network.firewall_rules:
         return None
-    return Hit({"count": network.firewall_rules}, source="/proc/*/net")
+    return Hit({"count": network.firewall_rules}, source=proc(scene, "net"))
 
 
 NETWORK = (
@@ -297,16 +303,18 @@ def _commanded(scene: Scene) -> tuple[str, ...]:
 
 def _told_to_boot(scene: Scene) -> Hit | None:
     command = _commanded(scene)
-    if not command_boots(command):
+    if not (scene.subject.container.boots or command_boots(command)):
         return None
-    return Hit({"command": command[0]}, 0.3 if scene.seen else 1.0, "engine")
+    what = f"start {command[0]}" if command else "boot it"
+    return Hit({"what": what}, 0.3 if scene.seen else 1.0, "engine")
 
 
 def _told_to_run(scene: Scene) -> Hit | None:
-    command = _commanded(scene)
-    if not command or command_boots(command):
+    command, boots = _commanded(scene), scene.subject.container.boots
+    if boots or command_boots(command) or (boots is None and not command):
         return None
-    return Hit({"command": command[0]}, 0.3 if scene.seen else 1.0, "engine")
+    what = command[0] if command else "one program"
+    return Hit({"what": what}, 0.3 if scene.seen else 1.0, "engine")
 
 
 def _server_name(scene: Scene) -> Hit | None:
@@ -369,7 +377,7 @@ PROVENANCE = (
         axis=Axis.PROVENANCE,
         weight=1.2,
         when="The engine was told to start an init; 30 % once it is seen what was started.",
-        sentence="the engine was told to start {command}",
+        sentence="the engine was told to {what}",
         detect=_told_to_boot,
     ),
     Rule(
@@ -377,7 +385,7 @@ PROVENANCE = (
         axis=Axis.PROVENANCE,
         weight=-0.4,
         when="The engine was told which program to run; 30 % once it is seen what runs.",
-        sentence="the engine was told to run {command}",
+        sentence="the engine was told to run {what}",
         detect=_told_to_run,
     ),
     Rule(

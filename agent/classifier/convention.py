@@ -17,13 +17,10 @@ _SYSTEM = frozenset({"lxc", "incus", "lxd", "openvz", "libvirt-lxc", "proxmox"})
 def expected_style(engine: str, boots: bool | None = None) -> Style:
     """Give the style that an engine is made for.
 
-    ``boots`` is what the engine was told: whoever starts one program by ``lxc-execute`` or
-    ``systemd-nspawn`` without ``--boot`` asks for an application.
+    systemd-nspawn is made for either: ``boots`` says whether it was told ``--boot``.
     """
-    if engine in _APPLICATION:
-        return Style.APP
-    if engine in _SYSTEM or engine == "nspawn":
-        if boots is None:
-            return Style.SYSTEM if engine in _SYSTEM else Style.UNKNOWN
-        return Style.SYSTEM if boots else Style.APP
-    return Style.UNKNOWN
+    if engine == "nspawn":
+        return Style.UNKNOWN if boots is None else Style.SYSTEM if boots else Style.APP
+    if engine in _SYSTEM:
+        return Style.SYSTEM
+    return Style.APP if engine in _APPLICATION else Style.UNKNOWN

@@ -52,7 +52,7 @@ def _expected(scene: Scene) -> Style:
 
 
 def _server(scene: Scene, verdict: Verdict) -> str | None:
-    if verdict.style is not Style.SYSTEM or _expected(scene) is not Style.APP:
+    if verdict.style is not Style.SYSTEM or _expected(scene) is not Style.APP or not scene.seen:
         return None
     engine = scene.subject.container.engine
     names = listed(p.name for p in (*scene.os_services, *scene.plumbing))
@@ -194,7 +194,7 @@ CATALOGUE = (
     FindingKind(
         name="bloated_image",
         title="A large image",
-        means="An application's image is larger than a gibibyte.",
+        means="Images of applications seldom need a gibibyte.",
         matters="It is slow to pull and holds much that has to be patched and is never run.",
         advice="Build in stages, and start from a slim base.",
         detect=_bloated,
@@ -210,7 +210,7 @@ CATALOGUE = (
     FindingKind(
         name="no_limits",
         title="No limits",
-        means="Neither memory, CPU nor processes are limited.",
+        means="Its cgroup lets it have whatever the host has.",
         matters="One container can starve all others and the host.",
         advice="Set at least a memory and a pids limit.",
         detect=_no_limits,
@@ -218,7 +218,7 @@ CATALOGUE = (
     FindingKind(
         name="privileged",
         title="Privileged",
-        means="It has every capability and no seccomp filter.",
+        means="It was started as `--privileged` starts it.",
         matters="Who is root in it is root on the host: isolation is not a virtual machine's, the "
         "kernel is shared.",
         advice="Give it the capabilities and devices that it needs instead.",
@@ -243,7 +243,7 @@ CATALOGUE = (
     FindingKind(
         name="no_user_namespace",
         title="A server without a user namespace",
-        means="The root of a small server is the host's root.",
+        means="Nothing maps its users to others.",
         matters="Isolation is not a virtual machine's, the kernel is shared: an escape is root on "
         "the host.",
         advice="Make it unprivileged: map its users.",

@@ -7,7 +7,7 @@ anything (busybox, an interpreter) its arguments are believed by half.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.classifier.known import (
@@ -48,6 +48,18 @@ class Identity:
     def role(self) -> Role:
         """The role that it plays; what nobody knows is somebody's application."""
         return self.known.role if self.known else Role.APPLICATION
+
+    @property
+    def believed_by_half(self) -> bool:
+        """It speaks for a system, so that a name in argv is too cheap for it.
+
+        The others speak for an application or for nothing: nothing is gained by forging them.
+        """
+        return self.role in (Role.OS, Role.PLUMBING, Role.MANAGER, Role.SUPERVISOR)
+
+    def doubted(self, basis: str) -> Identity:
+        """Give the same, believed by half at most."""
+        return replace(self, trust=min(self.trust, HALF), basis=basis)
 
 
 def identify(process: Process) -> Identity:
@@ -110,14 +122,9 @@ def _multi_call(process: Process, name: str, claimed: str) -> Identity:
         script = _shell_script(_without_applet(process.argv, name))
         if script:
             return _run_by(applet, script)
-    known = lookup(applet)
-    trust = HALF if known is None or known.role in _BELIEVED_BY_HALF else 1.0
-    return Identity(applet, trust, known, "", f"argv alone ({name} is many programs)")
-
-
-_BELIEVED_BY_HALF = frozenset({Role.OS, Role.PLUMBING, Role.MANAGER, Role.SUPERVISOR})
-"""Roles that speak for a system: a name in argv is too cheap for them. The others speak for an
-application or for nothing, so there is nothing to be gained by forging them."""
+    found = Identity(applet, 1.0, lookup(applet), "", "argv")
+    basis = f"argv alone ({name} is many programs)"
+    return found.doubted(basis) if found.known is None or found.believed_by_half else found
 
 
 def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:

@@ -16,11 +16,11 @@ from agent.classifier.relate import applications
 from agent.classifier.scene import InitKind, Program, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from agent.classifier.identity import Identity
     from agent.model import Subject
-    from collectors.facts import Process
+    from collectors.facts import FileId, Process
 
 _HOLDERS = frozenset(
     {Role.MANAGER, Role.SUPERVISOR, Role.REAPER, Role.WRAPPER, Role.SHELL, Role.SESSION}
@@ -50,7 +50,7 @@ class _Look:
             if p.pid not in subject.visitors and p.state not in ("Z", "X")
         }
         self.guests = [p for p in everyone if p.pid in subject.visitors]
-        self.identity = {pid: identify(p) for pid, p in self.own.items()}
+        self.identity = _doubt_namesakes(self.own, {p.pid: identify(p) for p in self.own.values()})
         self.children: dict[int, list[Process]] = {}
         for p in self.own.values():
             if p.ppid != p.pid:
@@ -151,6 +151,15 @@ class _Look:
                 return True
         return False
 
+    def _is_fork_of_init(self, process: Process) -> bool:
+        """Say whether it is about to become something else: busybox's init before an askfirst."""
+        return (
+            self.init is not None
+            and process.ppid == self.init.pid
+            and self.kind is InitKind.MANAGER
+            and (process.exe, process.exe_id) == (self.init.exe, self.init.exe_id)
+        )
+
     def _holders_by_deed(self) -> frozenset[int]:
         """Find supervisors by what they do, whatever they are called.
 
@@ -184,7 +193,8 @@ class _Look:
             return
         by_deed = process.pid in self.holds_services
         if identity.role is Role.MANAGER and not self._manages(process):
-            self.roots.append(process)  # one in name alone
+            if not self._is_fork_of_init(process):
+                self.roots.append(process)  # one in name alone
         elif identity.role in _HOLDERS or by_deed:
             if identity.role in (Role.SUPERVISOR, Role.MANAGER) or by_deed:
                 self.supervisor = self.supervisor or identity.name
@@ -324,6 +334,29 @@ class _Look:
                 if inner.startswith(base) and inner != path:
                     parts = inner.removeprefix(base).split("/")
                     yield from [q for q in parts if q.endswith((".service", ".scope"))][:1]
+
+
+def _doubt_namesakes(
+    own: Mapping[int, Process], identity: Mapping[int, Identity]
+) -> dict[int, Identity]:
+    """Believe by half what is one binary under the names of several programs.
+
+    A busybox with hard links, or a sleep that was linked to /usr/sbin/sshd.
+    """
+    families: dict[FileId, set[str]] = {}
+    for pid, process in own.items():
+        if process.exe_id is not None:
+            known = identity[pid].known
+            name = known.family if known else identity[pid].name
+            families.setdefault(process.exe_id, set()).add(name)
+    return {
+        pid: found.doubted("one binary under many names")
+        if (exe_id := own[pid].exe_id) is not None
+        and len(families[exe_id]) > 1
+        and found.believed_by_half
+        else found
+        for pid, found in identity.items()
+    }
 
 
 def _interactive(process: Process) -> bool:

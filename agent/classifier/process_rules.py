@@ -26,12 +26,13 @@ def _init(scene: Scene) -> dict[str, object]:
     }
 
 
-def _exe(scene: Scene) -> str:
-    return f"/proc/{scene.init.pid}/exe" if scene.init else ""
+def proc(scene: Scene, file: str) -> str:
+    """Name a file in /proc of the container's first process."""
+    return f"/proc/{scene.init.pid}/{file}" if scene.init else f"/proc/*/{file}"
 
 
 def _tree(scene: Scene) -> str:
-    return f"process tree of {scene.init.pid}" if scene.init else "process tree"
+    return f"the processes below {scene.init.pid}" if scene.init else "its processes"
 
 
 def listed(names: Iterable[str], limit: int = 6) -> str:
@@ -54,7 +55,7 @@ def _os_names(programs: Iterable[Program]) -> str:
 def _manager(scene: Scene) -> Hit | None:
     if scene.init_kind is not InitKind.MANAGER or scene.init_identity is None:
         return None
-    return Hit(_init(scene), scene.init_identity.trust, _exe(scene))
+    return Hit(_init(scene), scene.init_identity.trust, proc(scene, "exe"))
 
 
 def _units(scene: Scene) -> Hit | None:
@@ -62,44 +63,44 @@ def _units(scene: Scene) -> Hit | None:
         return None
     return Hit(
         {"count": len(scene.units), "names": listed(scene.units, 4)},
-        source=f"/proc/{scene.init.pid}/cgroup and its children's" if scene.init else "",
+        source=proc(scene, "cgroup") + " and its children's",
     )
 
 
 def _supervisor(scene: Scene) -> Hit | None:
     if scene.init_kind is not InitKind.SUPERVISOR:
         return None
-    return Hit(_init(scene), source=_exe(scene))
+    return Hit(_init(scene), source=proc(scene, "exe"))
 
 
 def _reaper(scene: Scene) -> Hit | None:
     if scene.init_kind is not InitKind.REAPER:
         return None
-    return Hit(_init(scene), source=_exe(scene))
+    return Hit(_init(scene), source=proc(scene, "exe"))
 
 
 def _shell(scene: Scene) -> Hit | None:
     if scene.init_kind is not InitKind.SHELL:
         return None
-    return Hit(_init(scene), source=_exe(scene))
+    return Hit(_init(scene), source=proc(scene, "exe"))
 
 
 def _waiting(scene: Scene) -> Hit | None:
     if scene.init_kind is not InitKind.WAITING:
         return None
-    return Hit(_init(scene), source=_exe(scene))
+    return Hit(_init(scene), source=proc(scene, "exe"))
 
 
 def _program(scene: Scene) -> Hit | None:
     if scene.init_kind is not InitKind.PROGRAM or scene.services > 1:
         return None
-    return Hit(_init(scene), source=_exe(scene))
+    return Hit(_init(scene), source=proc(scene, "exe"))
 
 
 def _program_among_others(scene: Scene) -> Hit | None:
     if scene.init_kind is not InitKind.PROGRAM or scene.services <= 1:
         return None
-    return Hit(_init(scene), source=_exe(scene))
+    return Hit(_init(scene), source=proc(scene, "exe"))
 
 
 INIT = (
@@ -357,14 +358,14 @@ def _accounts(scene: Scene) -> Hit | None:
     if root is None:
         return None
     names = [a.name for a in root.accounts if not a.locked and can_log_in(a.shell)]
-    return Hit({"names": listed(names)}, source="/etc/shadow") if names else None
+    return Hit({"names": listed(names)}, source=proc(scene, "root/etc/shadow")) if names else None
 
 
 def _utmp(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or not root.sessions:
         return None
-    return Hit({"count": root.sessions}, source="/run/utmp")
+    return Hit({"count": root.sessions}, source=proc(scene, "root/run/utmp"))
 
 
 def can_log_in(shell: str) -> bool:

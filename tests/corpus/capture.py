@@ -1,8 +1,4 @@
-"""Captures what the agent knows of running containers, as labelled cases of the corpus.
-
-``python -m tests.corpus.capture`` looks at the host once, with the collectors' own readers and
-the inventory, and gives the ``Subject`` of each container, as the classifier will be given it.
-"""
+"""Looks at the host once, as the scout does, and gives the subjects of some of its containers."""
 
 from __future__ import annotations
 
@@ -13,66 +9,82 @@ from typing import TYPE_CHECKING
 
 from agent.inventory.inventory import Inventory
 from agent.model import Subject
-from collectors.facts import HostFacts
+from collectors.contract import Context, Options
 from collectors.hostfs import HostFS, HostReadError
-from collectors.kernel.cgroups import read_layout
+from collectors.kernel.host import read_host_facts
 from collectors.kernel.isolation import read_isolation
 from collectors.kernel.limits import read_limits
 from collectors.kernel.network import read_network
-from collectors.kernel.processes import ProcessReader, read_mounts, read_namespaces
+from collectors.kernel.processes import ProcessReader, read_mounts
 from collectors.kernel.rootfs import read_root
+from collectors.registry import COLLECTORS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
 
+    from agent.inventory.inventory import Picture
     from agent.model import Container
-    from collectors.facts import Mount, Sighting
+    from collectors.facts import HostFacts, Mount, Sighting
+
+_NEEDED = ("docker", "podman", "lxc", "nspawn", "sandboxes")
 
 
-def subjects(sightings: Sequence[Sighting], wanted: Callable[[Container], bool]) -> list[Subject]:
-    """Look at the host once; ``sightings`` are what engines say. Raises ``HostReadError``."""
+def subjects(wanted: Callable[[Container], bool]) -> list[Subject]:
+    """Give the subjects of the containers that are wanted. Raises ``HostReadError``."""
     host = HostFS()
-    with host.process(os.getpid()) as own:
-        # Run on the host itself, so that its own namespaces are the host's.
-        facts = HostFacts(
-            namespaces=read_namespaces(own),
-            root=own.file_id("root/"),
-            cgroups=read_layout(host),
-            boot_time=time.time() - float(host.proc.read("uptime").split()[0]),
-        )
+    facts = read_host_facts(host)
     now = time.time()
-    picture = Inventory().update(
-        facts, ProcessReader(host).read(), sightings, lambda pid: _mounts(host, pid), now=now
+    table = ProcessReader(host).read()
+    context = Context(
+        host=host,
+        facts=facts,
+        processes=table,
+        options=Options(environment=os.environ),
+        now=now,
     )
-    found = []
-    for container in picture.containers.values():
-        if not wanted(container):
-            continue
-        group = picture.groups.get(container.id)
-        if group is None:
-            found.append(Subject(container=container, host=facts, now=now))
-            continue
-        mounts = _mounts(host, group.leader.pid)
-        isolation = read_isolation(host, facts, group.leader, mounts or ())
-        judged: Container = dataclasses.replace(
-            container,
-            isolation=isolation,
-            limits=read_limits(host, facts.cgroups, container.cgroups),
-        )
-        found.append(
-            Subject(
-                container=judged,
-                host=facts,
-                now=now,
-                processes=tuple(group.members),
-                visitors=group.visitors,
-                nested=picture.nested.get(container.id, 0),
-                mounts=mounts,
-                root=read_root(host, group.leader.pid, mounts or ()),
-                network=read_network(host, group.leader.pid),
-            )
-        )
-    return found
+    picture = Inventory().update(
+        facts, table, list(_sightings(context)), lambda pid: _mounts(host, pid), now=now
+    )
+    return [
+        _subject(container, picture, host, facts, now)
+        for container in picture.containers.values()
+        if wanted(container)
+    ]
+
+
+def _sightings(context: Context) -> Iterator[Sighting]:
+    for name in _NEEDED:
+        collector = COLLECTORS[name]()
+        try:
+            yield from collector.collect(context)
+        finally:
+            collector.close()
+
+
+def _subject(
+    container: Container, picture: Picture, host: HostFS, facts: HostFacts, now: float
+) -> Subject:
+    group = picture.groups.get(container.id)
+    if group is None:
+        return Subject(container=container, host=facts, now=now)
+    mounts = _mounts(host, group.leader.pid)
+    network = read_network(host, group.leader.pid)
+    known = dataclasses.replace(
+        container,
+        isolation=read_isolation(host, facts, group.leader, mounts or ()),
+        limits=read_limits(host, facts.cgroups, container.cgroups),
+    )
+    return Subject(
+        container=known,
+        host=facts,
+        now=now,
+        processes=tuple(group.members),
+        visitors=group.visitors,
+        nested=picture.nested.get(container.id, 0),
+        mounts=mounts,
+        root=read_root(host, group.leader.pid, mounts or ()),
+        network=network,
+    )
 
 
 def _mounts(host: HostFS, pid: int) -> tuple[Mount, ...] | None:

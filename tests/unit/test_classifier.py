@@ -344,7 +344,7 @@ def test_the_evidence_says_what_it_is_and_where_it_was_read() -> None:
         ("docker", None, Style.APP),
         ("docker", True, Style.APP),
         ("lxc", None, Style.SYSTEM),
-        ("lxc", False, Style.APP),
+        ("lxc", False, Style.SYSTEM),
         ("nspawn", True, Style.SYSTEM),
         ("nspawn", False, Style.APP),
         ("nspawn", None, Style.UNKNOWN),
