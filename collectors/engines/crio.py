@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.kubernetes import PodFacts, pod_facts
 from collectors.engines.oci_files import FileCache, parsed, read_object
-from collectors.engines.oci_json import JsonObject, as_objects, parse_json, parse_object, parse_time
+from collectors.engines.oci_json import (
+    JsonObject,
+    as_objects,
+    parse_decimal,
+    parse_json,
+    parse_object,
+    parse_time,
+)
 from collectors.engines.oci_process import (
     alive,
     cgroup_of,
@@ -171,7 +178,7 @@ class CrioCollector:
             finished=finished,
             exit_code=state.integer("exitCode") if finished is not None else None,
             oom_killed=bool(state.flag("oomKilled")) if state else None,
-            restarts=int(restarts) if restarts.isascii() and restarts.isdecimal() else None,
+            restarts=parse_decimal(restarts),
             labels=labels,
             role=pod.role,
             pod=pod.pod,

@@ -48,6 +48,12 @@ class _File:
     """Bytes of entries that may still be looked at: the tree of a forged file can be a circle, and
     its entries can overlap."""
 
+    def place(self, page: int) -> int:
+        """Give where a page begins. Raises BoltError where there is none of that number."""
+        if page * self.page_size >= len(self.data):
+            raise BoltError("a page is not there")
+        return page * self.page_size
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -89,8 +95,7 @@ class Bucket:
                 self._spend(16)
                 if flags & _BRANCH_PAGE:
                     _, _, page = _BRANCH.unpack_from(data, entry)
-                    file = self._file
-                    yield from self._walk(file.data, page * file.page_size, depth + 1)
+                    yield from self._walk(self._file.data, self._file.place(page), depth + 1)
                 elif flags & _LEAF_PAGE:
                     yield self._leaf(data, entry)
         except struct.error as error:
@@ -113,13 +118,14 @@ class Bucket:
         if root == 0:
             # Small buckets stand in the page of their parent, as a page behind their header.
             return key, Bucket(self._file, value, _BUCKET.size)
-        return key, Bucket(self._file, self._file.data, root * self._file.page_size)
+        return key, Bucket(self._file, self._file.data, self._file.place(root))
 
 
 def parse_bolt(data: bytes) -> Bucket:
     """Give the topmost bucket of a database that is in memory. Raises BoltError."""
     _, root, page_size = _newest_meta(data)
-    return Bucket(_File(data, page_size, (1 << 20) + len(data) * 16), data, root * page_size)
+    file = _File(data, page_size, (1 << 20) + len(data) * 16)
+    return Bucket(file, data, file.place(root))
 
 
 def read_bolt(directory: Dir, name: str) -> Bucket:
