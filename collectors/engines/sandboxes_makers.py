@@ -49,6 +49,10 @@ their other children with a root of their own (slirp4netns) are no containers.""
 _STARTERS = frozenset({"starter", "starter-suid"})
 _SCRIPTS = frozenset({"mmdebstrap", "sbuild", "pbuilder", "mock"})
 _INTERPRETER = re.compile(r"(perl|python|bash|dash|sh)[\d.]*")
+WRAPPERS = frozenset({*_PROGRAMS.values(), *_SCRIPTS, "apptainer", "singularity", "flatpak"})
+"""Engines that are told here and only wrap a program, often over the host's own files: what they
+made is a container where its mounts show a root filesystem of its own."""
+
 _BUILDERS = {"dockerd": "docker", "buildkitd": "buildkit"}
 _RUNTIMES = frozenset({"runc", "crun", "youki", "buildkit-runc", "docker-runc"})
 _KEEPERS = re.compile(
