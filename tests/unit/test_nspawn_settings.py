@@ -33,10 +33,10 @@ def test_the_template_unit() -> None:
     [
         ("-D /srv/web", "web", "/srv/web", None, ()),
         ("-bD /srv/web", "web", "/srv/web", True, ()),
-        ("-jqDroots/bb3 sleep 5", "bb3", "/work/roots/bb3", False, ("sleep", "5")),
+        ("-jqDroots/bb3 sleep 5", "bb3", "/srv/box/roots/bb3", False, ("sleep", "5")),
         ("--directory=/srv/web -M x /bin/sh -b", "x", "/srv/web", False, ("/bin/sh", "-b")),
-        ("", "work", "/work", None, ()),
-        ("-a -D . -- id -u", "work", "/work", False, ("id", "-u")),
+        ("", "box", "/srv/box", None, ()),
+        ("-a -D . -- id -u", "box", "/srv/box", False, ("id", "-u")),
         ("-i /var/lib/disk.raw --boot", "disk", "", True, ()),
         ("-E A=B --setenv C=D -u me -M m id", "m", "", False, ("id",)),
         ("--oci-bundle=/b/box", "box", "", None, ()),
@@ -45,7 +45,7 @@ def test_the_template_unit() -> None:
 def test_command_line(
     arguments: str, machine: str, directory: str, boot: bool | None, command: tuple[str, ...]
 ) -> None:
-    told = parse_invocation(["systemd-nspawn", *arguments.split()], "/work")
+    told = parse_invocation(["systemd-nspawn", *arguments.split()], "/srv/box")
     assert (told.machine, told.directory, told.boot, told.command) == (
         machine,
         directory,
