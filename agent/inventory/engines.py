@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_RANK = (
+from collectors.engines.sandboxes_makers import WRAPPERS
+
+_MANAGERS = (
     "openvz",
     "cri-o",
     "docker",
@@ -14,35 +16,28 @@ _RANK = (
     "lxc",
     "libvirt-lxc",
     "nspawn",
-    "flatpak",
-    "snap",
-    "apptainer",
-    "charliecloud",
-    "firejail",
-    "bubblewrap",
-    "containerd",
-    "buildkit",
-    "crun",
-    "youki",
-    "runc",
-    "unshare",
 )
-"""When several collectors saw one container the higher engine names it: Docker tells more than the
-containerd below it, and that more than the runc below that."""
 
-SANDBOXES = frozenset(
-    {"flatpak", "snap", "apptainer", "charliecloud", "firejail", "bubblewrap", "unshare"}
-)
+SANDBOXES = WRAPPERS
 """Tools that wrap a program, mostly over the host's own root: what they made counts only where the
 kernel shows a root filesystem of its own."""
+
+_TOOLS = ("containerd", "buildkit", "crun", "youki", "runc")
 
 LOW_LEVEL = frozenset({"runc", "crun", "youki", "kata", "runsc"})
 """OCI runtimes: beside an engine they are its tool, alone they are the engine."""
 
 
 def rank(engine: str) -> int:
-    """Give the place of an engine in the order of who speaks first, 0 the very first."""
-    return _RANK.index(engine) if engine in _RANK else len(_RANK)
+    """Give the place of an engine in the order of who speaks first, 0 the very first.
+
+    When several collectors saw one container the higher engine names it: Docker tells more than
+    the containerd below it, and that more than the runc below that.
+    """
+    if engine in _MANAGERS:
+        return _MANAGERS.index(engine)
+    after = len(_MANAGERS) + (engine not in SANDBOXES)
+    return after + (_TOOLS.index(engine) if engine in _TOOLS else 0)
 
 
 _HEX_ID = r"[0-9a-f]{64}"

@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from agent.inventory.engines import INNER, component_engine
+from agent.inventory.engines import INNER, SANDBOXES, component_engine
 from collectors.kernel.cgroups import SYSTEMD, UNIFIED, contains
 
 if TYPE_CHECKING:
@@ -70,8 +70,15 @@ class Ownership:
     def __init__(self, parts: Partition, cgroups: Mapping[int, Mapping[str, str]]) -> None:
         self._bits: dict[str, int] = {}
         self._homes: dict[str, dict[Group | None, int]] = {}
+        # An engine's controller may sit in the cgroup of the container that it started, as
+        # libvirt's does: it is no stranger there.
+        keepers = {
+            g.leader.ppid: g
+            for g in parts.groups
+            if g.parent is None and g.claims and g.claims[0].engine not in SANDBOXES
+        }
         for pid, paths in cgroups.items():
-            home = parts.home.get(pid)
+            home = parts.home.get(pid) or keepers.get(pid)
             for path, bits in self._by_path(paths).items():
                 self._note(path, bits, home)
 

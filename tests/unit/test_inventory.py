@@ -174,3 +174,11 @@ def test_a_sandbox_over_the_hosts_root_is_listed_nowhere_among_containers() -> N
     picture = look(Inventory(), wrapped, sightings=[sighting(wrapped, engine="bubblewrap")])
     assert picture.containers == {}
     assert [look.engine for look in picture.look_alikes] == ["bubblewrap"]
+
+
+def test_an_engines_controller_is_no_stranger_in_the_cgroup() -> None:
+    path = "/machine.slice/machine-lxc\\x2d9\\x2dweb.scope"
+    controller = process(9, cgroup=path, exe="/usr/libexec/libvirt_lxc")
+    init = process(10, 9, ns=NS, root=1, cgroup=path)
+    claim = sighting(init, engine="libvirt-lxc", cgroup=path)
+    assert only(look(Inventory(), controller, init, sightings=[claim])).cgroups == {"": path}
