@@ -62,10 +62,12 @@ def _of_daemons(ctx: Context) -> Iterator[Installation]:
     for process in ctx.processes:
         if exe_name(process) != "containerd":
             continue
-        said: dict[str, object] = {}
-        with root_of(ctx, process) as root:
-            path = option(process.argv, "--config", "-c") or _CONFIGURATION
-            said = _configuration(root, _absolute(ctx, process, path))
+        path = option(process.argv, "--config", "-c") or _CONFIGURATION
+        try:
+            with root_of(ctx, process) as root:
+                said = _configuration(root, _absolute(ctx, process, path))
+        except HostReadError:
+            continue  # it has ended
         yield Installation(
             state=_path(option(process.argv, "--state")) or _path(said.get("state")) or _STATE,
             root=_path(option(process.argv, "--root")) or _path(said.get("root")) or _ROOT,

@@ -102,6 +102,7 @@ class _Adapter(unix_transport.UnixHTTPAdapter):
         self._dial = dial
         self._budget = budget
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._is_aborted = False
 
     def get_connection(self, url: Any, proxies: Any = None) -> Any:  # noqa: ARG002 - the SDK's
         with self.pools.lock:
@@ -121,10 +122,14 @@ class _Adapter(unix_transport.UnixHTTPAdapter):
             found.close()
             raise
         self._sockets.add(found)
+        if self._is_aborted:
+            found.close()
+            raise OSError("it is not to be asked any more")
         return found
 
     def abort(self) -> None:
-        """End whatever waits for an answer, from any thread."""
+        """End whatever waits for an answer, from any thread, and whatever comes after."""
+        self._is_aborted = True
         for found in list(self._sockets):
             try:
                 found.shutdown(socket.SHUT_RDWR)
@@ -272,7 +277,7 @@ class Client:
             raise ApiError(f"events: {_line(error)}") from error
 
     def abort(self) -> None:
-        """Make a method that waits for a unix socket in another thread fail at once."""
+        """Make methods on a unix socket fail from now on, also one that waits in another thread."""
         if self._adapter is not None:
             self._adapter.abort()
 

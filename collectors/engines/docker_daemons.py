@@ -122,9 +122,12 @@ class DaemonFinder:
 
 
 def _daemon(ctx: Context, process: Process) -> Daemon | None:
-    """Learn of a daemon what can be learnt; None where that is nothing, as it is another user's."""
-    with root_of(ctx, process) as root:
-        said = _configuration(ctx, process, root)
+    """Learn what can be known of a daemon; None where it has ended, or is another user's."""
+    try:
+        with root_of(ctx, process) as root:
+            said = _configuration(ctx, process, root)
+    except HostReadError:
+        return None
     hosts = (*options(process.argv, "-H", "--host"), *said.texts("hosts"))
     sockets = _sockets(ctx, process, hosts)
     if sockets is None:

@@ -109,6 +109,8 @@ class Follower:
             client = self._connect()
             with self._lock:
                 self._client = client
+            if self._closed.is_set():
+                return
             pieces = client.events(since - _OVERLAP, KINDS)
             # From now on it tells what happens; what happened before is to be listed.
             with self._lock:
