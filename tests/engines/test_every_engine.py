@@ -259,7 +259,7 @@ def test_unshare_with_a_root_of_its_own(tmp_path: Path, agent: Agent) -> None:
     need("unshare", "busybox")
     root = roots.make_busybox(tmp_path / "root")
     words = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", f"--root={root}")
-    with bare.sleeping_in("none", *words) as made:
+    with bare.sleeping_in("unshare", *words) as made:
         row = assert_found_once(ls(), made, style="app")
         # No cgroup and no engine tells of it.
         agent.wait_for(lambda p: [r for r in p.rows() if r.id == row.id], "it on the page", 15)
@@ -283,7 +283,7 @@ def test_a_container_in_a_container(docker: Docker) -> None:
         *("docker", f"--host={docker.endpoint}", "exec", outer.name),
         *("unshare", "--mount", "--pid", "--fork", "--root=/inner"),
     )
-    with bare.sleeping_in("none", *words, parent=outer) as inner:
+    with bare.sleeping_in("unshare", *words, parent=outer) as inner:
         rows = ls(f"--collector.docker.host={docker.endpoint}")
 
         assert_found_once(rows, outer, style="system")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.engines.harness import bare, podman, roots, systems
-from tests.engines.harness.agent import assert_found_once, assert_no_container, ls
+from tests.engines.harness.agent import assert_found_once, assert_no_container, ls, rows_about
 from tests.engines.harness.made import comm, unique
 from tests.engines.harness.need import need
 from tests.engines.harness.programs import parent_of, run
@@ -96,7 +96,7 @@ def test_session_of_a_user() -> None:
     with bare.cgroup("user.slice/user-4711.slice/session-c1.scope", with_host_process=True) as made:
         rows = ls()
 
-    assert not [row for row in rows if not row.reason and row.is_about(made)]
+    assert not [row for row in rows_about(rows, made) if not row.reason]
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,18 @@ class Row:
     reason: str = ""
     """Why it is not a container; empty where it is one."""
 
-    def is_about(self, made: Made) -> bool:
-        """Say whether this row shows what the test made, or anything in or around it."""
-        named = made.name != "" and self.name == made.name
-        handled = made.handle in self.id or made.handle in self.cgroup
-        return named or handled or (self.pid is not None and self.pid in made.pids())
+
+def rows_about(rows: list[Row], made: Made) -> list[Row]:
+    """Give the rows that show what the test made, or anything in or around it."""
+    pids = set(made.pids())
+    return [
+        row
+        for row in rows
+        if (made.name and row.name == made.name)
+        or made.handle in row.id
+        or made.handle in row.cgroup
+        or row.pid in pids
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +217,7 @@ def assert_found_once(
     rows: list[Row], made: Made, *, state: str = "running", style: str = ""
 ) -> Row:
     """Assert that one row, and no other, shows this container, and that it is right."""
-    about = [row for row in rows if not row.reason and row.is_about(made)]
+    about = [row for row in rows_about(rows, made) if not row.reason]
     inner = {row.id for row in about}
     # What is nested in it lies in its cgroup, too, but says so.
     about = [row for row in about if row.parent_id not in inner]
@@ -230,7 +237,7 @@ def assert_found_once(
 
 def assert_no_container(rows: list[Row], made: Made) -> Row:
     """Assert that this is nobody's container, and is shown with the reason."""
-    about = [row for row in rows if row.is_about(made)]
+    about = rows_about(rows, made)
     false = [row for row in about if not row.reason]
     assert not false, f"{made.name} is no container, but was found: {false}"
     assert about, f"{made} is not shown among what is no container"

@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engines.harness.programs import descendants, wait_until
+from tests.engines.harness.programs import MARK, descendants, wait_until
 
 _numbers = itertools.count(1)
 
 
 def unique(word: str) -> str:
     """Give a name that no other container on this machine has."""
-    return f"tm{os.getpid()}-{word}{next(_numbers)}"
+    return f"{MARK}{word}{next(_numbers)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MARK = f"tm{os.getpid()}-"
+"""Begins the name of whatever this run of the tests makes."""
+
 
 class CommandError(Exception):
     """A command ended badly; the message holds what it printed."""
@@ -117,7 +120,7 @@ def workplace(name: str) -> Iterator[Path]:
 
     The path is short because a unix socket's may have 107 bytes, which pytest's tmp_path exceeds.
     """
-    path = Path(tempfile.mkdtemp(prefix=f"tm-{name}-"))
+    path = Path(tempfile.mkdtemp(prefix=f"{MARK}{name}-"))
     path.chmod(0o755)
     try:
         yield path
