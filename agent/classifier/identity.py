@@ -101,17 +101,37 @@ def claimed_name(argv: tuple[str, ...]) -> str:
 
 
 def _plain(process: Process, name: str, known: Known | None, claimed: str) -> Identity:
-    place = _directory_of(process.exe or "")
-    if known is None or unversioned(claimed) == unversioned(name):
-        return Identity(name, 1.0, known, place, "exe and argv")
+    found = Identity(name, 1.0, known, _directory_of(process.exe or ""), "exe and argv")
+    if known is None:
+        return found
     other = lookup(claimed)
-    if other is not None and other.family == known.family:
+    if other is not None and other.family == known.family and known.role is not Role.MANAGER:
         # One binary under two names of its package: udevadm and systemd-udevd, redis-check-rdb.
-        better = name if known.role is Role.MANAGER else claimed
-        return Identity(better, 1.0, known, place, "exe and argv")
-    if other is not None and other.role is known.role:
-        return Identity(name, 1.0, known, place, "exe and argv")
-    return Identity(name, HALF, known, place, "exe alone: its argv says otherwise")
+        found = replace(found, name=claimed)
+    if unversioned(claimed) != unversioned(name) and (other is None or other.role != known.role):
+        return found.doubted("exe alone: its argv says otherwise")
+    if known.family in _OPTIONS_ONLY and _has_operand(process.argv):
+        # A sleep that was copied to /usr/sbin/cron still wants its number.
+        return found.doubted("exe and argv, but its arguments are not those of such a service")
+    return _by_options(found, process.argv)
+
+
+_OPTIONS_ONLY = frozenset({"sshd", "cron", "syslog"})
+"""Families of services that are never started with a word that is no option."""
+
+
+def _has_operand(argv: tuple[str, ...]) -> bool:
+    return len(argv) > 1 and bool(argv[1]) and not argv[1].startswith("-")
+
+
+def _by_options(found: Identity, argv: tuple[str, ...]) -> Identity:
+    """Tell apart what one name is, depending on how it was started."""
+    if found.name == "init" and "--" in argv:
+        # podman puts its reaper at /dev/init or /run/podman-init and gives it the command.
+        return replace(found, known=lookup("podman-init"))
+    if found.name == "dbus-daemon" and "--session" in argv:
+        return replace(found, known=lookup("dbus-launch"))  # a desktop's, no system's
+    return found
 
 
 def _multi_call(process: Process, name: str, claimed: str) -> Identity:
@@ -132,6 +152,8 @@ def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:
     for candidate in (_without_suffix(_base(script)), claimed):
         found = lookup(candidate)
         if found is None or found.role in (Role.SHELL, Role.UTILITY):
+            continue
+        if unversioned(candidate) == interpreter:
             continue
         if found.role in (Role.APPLICATION, Role.SUPERVISOR) or candidate in INTERPRETED:
             basis = f"argv alone (run by {interpreter})"

@@ -98,7 +98,7 @@ def _visibility(scene: Scene) -> tuple[tuple[str, ...], float]:
         unseen.append(f"the binaries of {hidden} of {len(own)} processes could not be read")
     if subject.root is None:
         unseen.append("its root filesystem was not read")
-    if subject.network is None:
+    if subject.network is None and subject.container.network != "host":
         unseen.append("its network was not read")
     visible = 1.0 - 0.5 * hidden / len(own) if own else 1.0
     return tuple(unseen), visible

@@ -124,7 +124,9 @@ def lookup(name: str) -> Known | None:
     if found is None:
         found = _TABLE.get(unversioned(name))
     if found is None and name.startswith("systemd-"):
-        found = Known("systemd", Role.PLUMBING, Part.WHOLE, 0.5)
+        return Known("systemd", Role.PLUMBING, Part.WHOLE, 0.5)
+    if found is None and name.startswith("s6-"):
+        return Known("s6", Role.UTILITY, Part.RUNTIME)
     return found
 
 

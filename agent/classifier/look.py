@@ -202,6 +202,8 @@ class _Look:
         elif identity.role is Role.UTILITY:
             # A tail beside the services is none, and a job of wget is nobody's service.
             self._held(process)
+            if process is self.init and self.kind is InitKind.PROGRAM:
+                self.roots.append(process)
         else:
             self.roots.append(process)
             self._within(process)

@@ -79,7 +79,7 @@ UTILITIES = """
     utility: stat du df id kill
     utility: vi vim nano emacs man free uptime w who last ping traceroute dig nslookup tcpdump
     utility: curl wget nc ncat telnet
-    utility: ssh-agent gpg-agent coreutils s6-log s6-pause s6-notifyoncheck s6-svwait s6-rc
+    utility: dbus-launch dbus-run-session ssh-agent gpg-agent coreutils
     utility: svlogd multilog cronolog rotatelogs socklog
 """
 
@@ -111,6 +111,7 @@ ADMINISTRATION = """
 """
 
 COMPANIONS = """
+    dbus: dbus-daemon dbus-broker dbus-broker-launch
     udev: udevd systemd-udevd eudev mdev mdevd
     logind: systemd-logind elogind elogind-daemon consolekit console-kit-daemon
 """
@@ -121,7 +122,6 @@ PLUMBING = """
     systemd: systemd-localed systemd-timedated systemd-executor systemd-portabled
     systemd: systemd-importd systemd-homed systemd-tty-ask-password-agent systemd-cgroups-agent
     systemd: systemd-shutdown
-    dbus: dbus-daemon dbus-broker dbus-broker-launch dbus-launch
     polkit: polkitd
     network: NetworkManager dhclient dhcpcd udhcpc connmand wpa_supplicant networkd-dispatcher
     network: wicked wickedd iwd ifplugd

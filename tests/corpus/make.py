@@ -1,11 +1,13 @@
 """Makes the containers of the scenarios on this machine, one after another, and captures each.
 
 ``python -m tests.corpus.make DIRECTORY [NAME …]`` as root, with ``DOCKER_HOST`` and a directory
-that holds the root filesystems ``roots/debian`` and ``roots/tiny`` of the images.
+that holds the root filesystems ``roots/debian`` and ``roots/tiny`` of the images. In the cgroup v2
+guest ``CORPUS_PREFIX=v2-`` keeps them apart.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import subprocess
@@ -98,6 +100,9 @@ def _docker(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
         run("docker", "run", "-d", "--name", others[0], "debian:lab", "nginx", "-g", "daemon off;")
         options += ["--network", f"container:{others[0]}", "--pid", f"container:{others[0]}"]
     attempt(*tool, "rm", "--force", name)
+    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        # Of a pure v2 tree systemd wants its own part writable.
+        options = ["--privileged" if "cgroup" in o else o for o in options if o != "-v"]
     options = [option.replace("$SOCKET", socket) for option in options]
     run(*tool, "run", "--detach", "--name", name, *options, image, *scenario.command)
     try:
@@ -178,6 +183,7 @@ def capture(scenario: Scenario, place: Path) -> Case:
 def main() -> None:
     """Capture the scenarios that are named, or all of them."""
     place, wanted = Path(sys.argv[1]), sys.argv[2:]
+    prefix = os.environ.get("CORPUS_PREFIX", "")
     for scenario in SCENARIOS:
         if wanted and scenario.name not in wanted:
             continue
@@ -187,7 +193,8 @@ def main() -> None:
             why = getattr(error, "stderr", "")
             sys.stderr.write(f"{scenario.name}: {error} {why}\n")
             continue
-        (CASES / f"{scenario.name}.json").write_text(dumps(case).replace(str(place), "/lab"))
+        case = dataclasses.replace(case, name=prefix + scenario.name)
+        (CASES / f"{case.name}.json").write_text(dumps(case).replace(str(place), "/lab"))
         sys.stderr.write(f"{scenario.name}: {len(case.subject.processes)} processes\n")
 
 
