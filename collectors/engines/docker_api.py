@@ -286,8 +286,15 @@ class Client:
         self._session.close()
 
     def _ask(self, what: str, question: Callable[[], object]) -> object:
-        self._budget.renew(self._seconds)
+        """Ask, and ask again where the kept connection turns out to be closed."""
         try:
+            self._budget.renew(self._seconds)
+            try:
+                return question()
+            except _BROKEN as error:
+                if not isinstance(_reason(error), ConnectionError):
+                    raise
+            self._budget.renew(self._seconds)
             return question()
         except ApiError as error:
             raise type(error)(f"{what}: {error}") from error
@@ -295,12 +302,18 @@ class Client:
             raise ApiError(f"{what}: {_line(error)}") from error
 
 
-def _line(error: BaseException) -> str:
-    """Say in one line what went wrong: the reason itself, not how the libraries wrapped it."""
+def _reason(error: BaseException) -> BaseException:
+    """Give what really went wrong, not how the libraries wrapped it."""
     while isinstance(error, _WRAPPERS) and error.__context__ is not None:
         error = error.__context__
-    if isinstance(error, PermissionError):
+    return error
+
+
+def _line(error: BaseException) -> str:
+    """Say in one line what went wrong."""
+    reason = _reason(error)
+    if isinstance(reason, PermissionError):
         return "permission denied: only root and the socket's group may ask"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).partition("\n")[0][:200] or type(error).__name__
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    return str(reason).partition("\n")[0][:200] or type(reason).__name__

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from collectors.engines.docker_container import (
@@ -95,14 +95,14 @@ class Engine:
 
     def look(self, ctx: Context, daemon: Daemon) -> list[Sighting]:
         """Ask the daemon what changed. Raises ApiError; then ``fallback`` is what is left."""
-        if time.monotonic() < self._not_before:
+        if monotonic() < self._not_before:
             raise ApiError(self._error)
         try:
             self._update(ctx, self._connected(ctx, daemon))
         except ApiError as error:
             self.close()
             self._error = str(error)
-            self._not_before = time.monotonic() + self._pause
+            self._not_before = monotonic() + self._pause
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
             raise
         self._pause = _FIRST_PAUSE
@@ -172,13 +172,13 @@ class Engine:
     def _list(self, ctx: Context, client: Client, changed: set[str]) -> None:
         listed = {entry.text("Id"): entry for entry in client.containers()}
         self._known = {i: known for i, known in self._known.items() if i in listed}
-        deadline = time.monotonic() + _LOOK_SECONDS
+        deadline = monotonic() + _LOOK_SECONDS
         for engine_id, entry in listed.items():
             known = self._known.get(engine_id)
             is_current = known is not None and known.mark == fingerprint(entry)
             if is_current and engine_id not in changed and not _has_lost_its_process(ctx, known):
                 continue
-            if time.monotonic() < deadline:
+            if monotonic() < deadline:
                 self._inspect(ctx, client, engine_id, entry)
             elif known is None:
                 self._keep_listed(entry)
