@@ -66,6 +66,14 @@ ENGINES_OWN = re.compile(rf"libpod-conmon-{_HEX_ID}(\.scope)?|lxc\.monitor\.[^/]
 """Cgroups of the engines' own helpers, beside the container's."""
 
 
+def path_engine(path: str) -> str | None:
+    """Say which engine makes cgroups of that path: "" for any, None for nobody known."""
+    head, _, last = path.rpartition("/")
+    if head.rpartition("/")[2] in ("lxc", "lxc.payload"):  # /lxc/<name>, before LXC 4.0
+        return "lxc"
+    return component_engine(last)
+
+
 def component_engine(component: str) -> str | None:
     """Say which engine makes cgroups of that name: "" for any, None for nobody known."""
     for pattern, engine in COMPONENTS:

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from agent.inventory.engines import ENGINES_OWN, component_engine
+from agent.inventory.engines import ENGINES_OWN, path_engine
 from agent.model import LookAlike
 from collectors.kernel.cgroups import contains
 
@@ -208,7 +208,7 @@ def cgroup_look_alikes(
     """
     found: dict[str, LookAlike] = {}
     for path in empty:
-        if component_engine(posixpath.basename(path)) is not None:
+        if path_engine(path) is not None:
             found[path] = LookAlike(
                 kind="cgroup",
                 name=posixpath.basename(path),
@@ -229,7 +229,7 @@ def cgroup_look_alikes(
                 pid=process.pid,
                 cgroup=path,
             )
-        elif component_engine(base) is not None and path not in taken:
+        elif path_engine(path) is not None and path not in taken:
             found[path] = LookAlike(
                 kind="cgroup",
                 name=base,

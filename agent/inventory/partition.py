@@ -135,6 +135,9 @@ class _Splitter:
             return None
         leader = self.leader(self.sets[key])
         parent = self.table.get(leader.ppid)
+        while parent is not None and self.key(parent) == key:
+            # Who made the mount namespace waits in it for the child that became the container.
+            parent = self.table.get(parent.ppid)
         parent_key = self.key(parent) if parent is not None else None
         around = self.decide(parent_key) if parent_key is not None else None
         group = self.judge(key, leader, parent, around)
@@ -172,8 +175,9 @@ class _Splitter:
             if same is not None and leader.namespaces.pid != around_pid:
                 return same
             manager = self.manager_of(around)
+            inside = [p for p in self.sets[key] if p.root != around_root]
             reason = service_reason(leader, parent, manager, around_pid) or self.sandbox_reason(
-                leader, self.sets[key], claims
+                leader, inside, claims
             )
             if reason is not None:
                 if around is None:

@@ -168,3 +168,20 @@ def test_a_second_mount_namespace_on_the_same_root_is_the_same_container() -> No
     init = process(10, ns=CONTAINER, root=1)
     entered = process(20, 5, ns={**CONTAINER, "mnt": 99}, root=1)
     assert pids(only(split(process(5), init, entered))) == {10, 20}
+
+
+def test_nested_by_a_tool_that_waits_in_the_new_mount_namespace() -> None:
+    outer = process(10, ns=CONTAINER, root=1)
+    namespaces = dataclasses.replace(outer.namespaces, mnt=31)
+    tool = inner(outer, 11, namespaces=namespaces)
+    nested = process(12, 11, ns={"mnt": 31, "pid": 51, "net": 40}, root=2)
+    parts = split(outer, tool, nested)
+    by_leader = {g.leader.pid: g for g in parts.groups}
+    assert by_leader[12].parent is by_leader[10]
+    assert pids(by_leader[10]) == {10, 11}
+
+
+def test_a_tool_of_the_host_does_not_fill_an_empty_root() -> None:
+    tool = process(11, ns={"mnt": 31})
+    sandboxed = process(12, 11, ns={"mnt": 31, "pid": 51}, root=2, exe_outside=True)
+    assert split(tool, sandboxed, mounts=()).groups == ()

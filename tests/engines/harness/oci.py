@@ -78,7 +78,9 @@ def runc(*command: str, cgroup: str = "") -> Iterator[Made]:
 def crun(*command: str) -> Iterator[Made]:
     """Give a container of bare crun, which refuses a hybrid tree and is shown a pure v1 one."""
     name = unique("crun")
-    hide = "umount -l /sys/fs/cgroup/unified;" if _UNIFIED.exists() else ""
+    # A systemd that booted in a container may have left the tree's tmpfs read-only.
+    writable = "mount -o remount,rw /sys/fs/cgroup;"
+    hide = f"umount -l /sys/fs/cgroup/unified; {writable}" if _UNIFIED.exists() else ""
     prefix = ("unshare", "--mount", "sh", "-c", f'{hide} exec "$@"', "sh")
     with workplace("crun") as place:
         bundle = make_bundle(place, *command, cgroup=f"/{name}")
