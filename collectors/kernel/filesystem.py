@@ -1,0 +1,135 @@
+"""How full the host's filesystems are, and those that a container has for itself; statfs(2).
+
+For the scout: statfs can wait for a broken disk. Filesystems that a stranger or a network serves
+(FUSE, NFS, …) are not asked at all.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from collectors.facts import FilesystemUsage, Mount
+from collectors.hostfs import HostReadError
+from collectors.kernel.processes import parse_mountinfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from collectors.facts import HostFacts
+    from collectors.hostfs import HostFS
+
+_LOCAL = frozenset({"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "xfs", "zfs"})
+"""Filesystems on disks of this machine that can be written to."""
+
+_COUNTED_APART = frozenset({"zfs"})
+"""Where each mounted part (dataset) has numbers of its own."""
+
+_IN_HOST_MOUNTS = ("1", "self")
+
+
+def read_host_filesystems(host: HostFS) -> tuple[FilesystemUsage, ...]:
+    """Give the host's local filesystems that are mounted, each once, by device."""
+    found: dict[str, FilesystemUsage] = {}
+    for mount in _host_mounts(host):
+        if mount.fstype in _LOCAL and mount.source not in found:
+            usage = _usage_at(host.host_path(mount.target), mount)
+            if usage is not None:
+                found[mount.source] = usage
+    return tuple(found.values())
+
+
+def read_container_filesystem(
+    host: HostFS, facts: HostFacts, pid: int, mounts: Sequence[Mount]
+) -> FilesystemUsage | None:
+    """Say how full the filesystem is in which a container's own files are.
+
+    ``used_bytes`` is known where that filesystem, dataset or project quota is the container's
+    alone; in a part of the host's filesystem only its size is known. ``mounts`` are those that
+    the container's first process sees.
+    """
+    root = next((mount for mount in reversed(mounts) if mount.target == "/"), None)
+    if root is None:
+        return None
+    if root.fstype == "overlay":
+        return _of_overlay(host, pid, root)
+    if root.fstype not in _LOCAL:
+        return None
+    usage = _usage_of_root(host, pid, root)
+    is_hosts = facts.root is not None and root.device.device == facts.root.device
+    own = root.fstype in _COUNTED_APART or (root.root == "/" and not is_hosts)
+    return usage if own or usage is None else _size_alone(usage)
+
+
+def _of_overlay(host: HostFS, pid: int, root: Mount) -> FilesystemUsage | None:
+    """Ask the filesystem of the upper directory; a project quota on it shows in its size."""
+    upper = upper_directory(root)
+    if not upper:
+        return None
+    holding = _mount_of(upper, _host_mounts(host))
+    if holding is None or holding.fstype not in _LOCAL:
+        return None
+    usage = _usage_of_root(host, pid, holding)
+    # Above the container's own directory nobody's quota holds.
+    whole = _usage_at(host.host_path(os.path.dirname(os.path.dirname(upper))), holding)
+    if usage is None or whole is None:
+        return None
+    return usage if usage.limit_bytes != whole.limit_bytes else _size_alone(usage)
+
+
+def upper_directory(root: Mount) -> str:
+    """Give the directory of an overlay that is written to, in the host's view; else nothing."""
+    if root.fstype != "overlay":
+        return ""
+    for option in root.options.split(","):
+        key, _, path = option.partition("=")
+        if key == "upperdir" and path.startswith("/") and ".." not in path.split("/"):
+            return path
+    return ""
+
+
+def _host_mounts(host: HostFS) -> tuple[Mount, ...]:
+    for process in _IN_HOST_MOUNTS:
+        try:
+            return parse_mountinfo(host.proc.read(f"{process}/mountinfo", 8 << 20))
+        except HostReadError:
+            continue
+    return ()
+
+
+def _mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
+    """Find the mount that a path is in: the deepest one, and of those the last."""
+    holding = [m for m in mounts if path == m.target or path.startswith(m.target.rstrip("/") + "/")]
+    return max(reversed(holding), key=lambda mount: len(mount.target), default=None)
+
+
+def _usage_of_root(host: HostFS, pid: int, mount: Mount) -> FilesystemUsage | None:
+    try:
+        with host.proc.open_dir(f"{pid}/root/") as root:
+            return _usage(os.fstatvfs(root.fd), mount)
+    except (HostReadError, OSError):
+        return None
+
+
+def _usage_at(path: str, mount: Mount) -> FilesystemUsage | None:
+    try:
+        return _usage(os.statvfs(path), mount)
+    except OSError:
+        return None
+
+
+def _usage(status: os.statvfs_result, mount: Mount) -> FilesystemUsage | None:
+    if not status.f_blocks:
+        return None
+    return FilesystemUsage(
+        device=mount.source,
+        used_bytes=(status.f_blocks - status.f_bfree) * status.f_frsize,
+        limit_bytes=status.f_blocks * status.f_frsize,
+        # btrfs makes inodes as it needs them, and says 0.
+        inodes=status.f_files or None,
+        inodes_used=status.f_files - status.f_ffree if status.f_files else None,
+    )
+
+
+def _size_alone(usage: FilesystemUsage) -> FilesystemUsage:
+    return FilesystemUsage(device=usage.device, limit_bytes=usage.limit_bytes)

@@ -1,0 +1,337 @@
+"""Work of a known size moves the matching series by that much, and removed containers are gone.
+
+On cgroup v1 and hybrid hosts; tests/engines/guest does the same on v2.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engines.harness.made import unique
+from tests.engines.harness.programs import hierarchies, run, wait_until
+from tests.engines.harness.prometheus import prometheus
+
+if TYPE_CHECKING:
+    from tests.engines.harness.agent import Agent, Page
+    from tests.engines.harness.dockerd import Docker
+    from tests.engines.harness.made import Made
+
+pytestmark = pytest.mark.engine
+
+MB = 1_000_000
+MIB = 1 << 20
+
+
+def value(page: Page, metric: str, made: Made, **labels: str) -> float:
+    """Give a value that must be there."""
+    found = page.value(metric, name=made.name, **labels)
+    assert found is not None, f"{metric} of {made.name} is not on the page"
+    return found
+
+
+def start(agent: Agent, docker: Docker, *command: str, options: tuple[str, ...] = ()) -> Made:
+    """Start a container and wait until the agent shows its limits, too."""
+    made = docker.run(docker.debian(), *command, name=unique("work"), options=options)
+    agent.wait_row(made)
+    agent.wait_for(
+        lambda page: page.value("container_spec_cpu_shares", name=made.name), "its limits"
+    )
+    return made
+
+
+def shell(script: str) -> tuple[str, ...]:
+    return ("sh", "-c", script)
+
+
+def file_of(made: Made, controller: str, file: str) -> str:
+    """Read a file of the container's cgroup."""
+    for line in Path(f"/proc/{made.pid}/cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        if controller in names.split(","):
+            for top in hierarchies():
+                found = top / path.lstrip("/") / file
+                if found.exists():
+                    return found.read_text()
+    raise AssertionError(f"{file} of {made.name} was not found")
+
+
+def need_v1() -> None:
+    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        pytest.skip("the work on cgroup v2 is done in the guest")
+
+
+def test_cpu_under_a_quota(agent: Agent, docker: Docker) -> None:
+    need_v1()
+    burn = "while :; do :; done & p=$!; sleep 4; kill $p; wait $p; exec sleep 86400"
+    made = docker.run(docker.debian(), *shell(burn), name=unique("burn"), options=("--cpus=0.25",))
+    page = agent.wait_for(
+        lambda p: (p.value("container_cpu_cfs_throttled_periods_total", name=made.name) or 0) > 30,
+        "throttling",
+    )
+    wait_until(lambda: comm_of(made) == "sleep", "the end of the work", 15)
+    page = agent.scrape()
+
+    used = value(page, "container_cpu_usage_seconds_total", made, cpu="total")
+    assert 0.9 <= used <= 1.4
+    exact = int(file_of(made, "cpuacct", "cpuacct.usage")) / 1e9
+    assert used == pytest.approx(exact, abs=0.005)
+    parts = [
+        value(page, f"container_cpu_{part}_seconds_total", made) for part in ("user", "system")
+    ]
+    assert sum(parts) == pytest.approx(used, abs=0.05)
+    assert value(page, "container_cpu_cfs_throttled_seconds_total", made) > 1
+    throttled = value(page, "container_cpu_cfs_throttled_periods_total", made)
+    periods = value(page, "container_cpu_cfs_periods_total", made)
+    assert throttled <= periods <= 80
+    assert value(page, "container_spec_cpu_quota", made) == 25_000
+    assert value(page, "container_spec_cpu_period", made) == 100_000
+
+
+def comm_of(made: Made) -> str:
+    return Path(f"/proc/{made.pid}/comm").read_text().strip()
+
+
+def test_memory_under_a_limit(agent: Agent, docker: Docker) -> None:
+    need_v1()
+    # One string of that size, written to its end.
+    perl = f"vec($x, {200 * MB - 1}, 8) = 1; print qq(ready\\n); sleep 86400"
+    made = start(agent, docker, "perl", "-e", f"$|=1; {perl}", options=("--memory=300m",))
+    wait_until(lambda: "ready" in docker.cli("logs", made.name), "the memory to be touched")
+    page = agent.scrape()
+
+    rss = value(page, "container_memory_rss", made)
+    assert 200 * MB <= rss <= 210 * MB
+    usage = value(page, "container_memory_usage_bytes", made)
+    assert usage == pytest.approx(int(file_of(made, "memory", "memory.usage_in_bytes")), rel=0.05)
+    assert value(page, "container_memory_working_set_bytes", made) <= usage
+    assert value(page, "container_memory_max_usage_bytes", made) >= usage
+    assert value(page, "container_spec_memory_limit_bytes", made) == 300 * MIB
+    faults = value(
+        page, "container_memory_failures_total", made, failure_type="pgfault", scope="container"
+    )
+    assert faults > 100
+    assert value(page, "container_oom_events_total", made) == 0
+
+
+def test_being_killed_for_want_of_memory(agent: Agent, docker: Docker) -> None:
+    need_v1()
+    greedy = f"perl -e 'vec($x, {200 * MB}, 8) = 1'; exec sleep 86400"
+    made = start(agent, docker, *shell(greedy), options=("--memory=32m",))
+    wait_until(lambda: comm_of(made) == "sleep", "the kill", 30)
+    page = agent.scrape()
+
+    assert value(page, "container_oom_events_total", made) == 1
+    failures = int(file_of(made, "memory", "memory.failcnt"))
+    assert value(page, "container_memory_failcnt", made) == failures > 0
+    assert value(page, "container_memory_max_usage_bytes", made) == 32 * MIB
+
+
+def test_writing_to_a_disk(agent: Agent, docker: Docker) -> None:
+    need_v1()
+    device = _disk_of(docker.place)
+    write = "dd if=/dev/zero of=/x bs=1M count=64 conv=fsync; exec sleep 86400"
+    # From Linux 6.10 on, v1 counts only once a limit is set on the device.
+    options = (f"--device-write-bps={device}:1gb",)
+    made = start(agent, docker, *shell(write), options=options)
+    wait_until(lambda: comm_of(made) == "sleep", "the end of the work", 60)
+    page = agent.scrape()
+
+    written = value(page, "container_fs_writes_bytes_total", made, device=device)
+    assert 64 * MIB <= written <= 72 * MIB
+    assert value(page, "container_fs_writes_total", made, device=device) > 0
+
+
+def _disk_of(path: Path) -> str:
+    number = os.stat(path).st_dev
+    uevent = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/uevent")
+    if not uevent.exists():
+        pytest.skip(f"{path} is on no block device")
+    name: str = re.findall(r"DEVNAME=(.*)", uevent.read_text())[0]
+    return f"/dev/{name}"
+
+
+def test_sending_over_the_network(agent: Agent, docker: Docker) -> None:
+    with socket.create_server(("", 0)) as listener:
+        port = listener.getsockname()[1]
+        script = (
+            "gateway=$(busybox ip route | busybox awk '/default/ {print $3}')\n"
+            f"busybox dd if=/dev/zero bs={MB} count=10 | nc $gateway {port}\n"
+            "exec sleep 86400"
+        )
+        sender = docker.run(docker.busybox(), *shell(script), name=unique("sender"))
+        listener.settimeout(20)
+        connection, _ = listener.accept()
+        with connection:
+            arrived = 0
+            while data := connection.recv(1 << 20):
+                arrived += len(data)
+    assert arrived == 10 * MB
+    agent.wait_row(sender)
+    page = agent.scrape()
+
+    sent = value(page, "container_network_transmit_bytes_total", sender, interface="eth0")
+    assert arrived <= sent <= 1.15 * arrived
+    acknowledged = value(page, "container_network_receive_bytes_total", sender, interface="eth0")
+    assert 0 < acknowledged < 0.2 * arrived
+    for what in ("errors", "packets_dropped"):
+        assert (
+            value(page, f"container_network_transmit_{what}_total", sender, interface="eth0") == 0
+        )
+
+
+def test_forking_up_to_the_limit(agent: Agent, docker: Docker) -> None:
+    fork = "for (1..40) { my $pid = fork; last if defined $pid and not $pid } sleep 86400"
+    made = start(agent, docker, "perl", "-e", fork, options=("--pids-limit=20",))
+    page = agent.wait_for(
+        lambda p: p.value("container_threads", name=made.name) == 20, "the processes"
+    )
+    assert value(page, "container_processes", made) == 20
+    assert value(page, "container_threads_max", made) == 20
+
+
+def test_processes_of_inner_cgroups_are_counted(agent: Agent, docker: Docker) -> None:
+    made = start(agent, docker, *shell("sleep 86400 & sleep 86400 & exec sleep 86400"))
+    inner = [
+        top / Path(f"/proc/{made.pid}/cgroup").read_text().partition("pids:/")[2].splitlines()[0]
+        for top in hierarchies()
+        if top.name in ("pids", "unified")
+    ]
+    moved = made.pids()[1]
+    for path in inner:
+        (path / "inner").mkdir()
+        (path / "inner/cgroup.procs").write_text(str(moved))
+    # It has not run since, so this may take until the next full reading.
+    page = agent.wait_for(
+        lambda p: p.value("container_processes", name=made.name) == 3, "three processes"
+    )
+    assert value(page, "container_threads", made) == 3
+    docker.cli("rm", "--force", made.name)
+    wait_until(
+        lambda: not any((path / "inner").exists() for path in inner), "the inner cgroup to go"
+    )
+
+
+def test_a_restarted_container_counts_from_zero_under_the_same_id(
+    agent: Agent, docker: Docker
+) -> None:
+    made = start(
+        agent, docker, *shell("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exec sleep 9999")
+    )
+    wait_until(lambda: comm_of(made) == "sleep", "the end of the work", 30)
+    before = agent.scrape()
+    docker.cli("restart", "--time=0", made.name)
+    again = docker.made(made.name)
+    agent.wait_for(
+        lambda p: (
+            (p.value("tallyman_container_started_seconds", id=id_of(before, made)) or 0)
+            > value(before, "container_start_time_seconds", made)
+        ),
+        "the restart",
+    )
+    wait_until(lambda: comm_of(again) == "sleep", "the end of the work", 30)
+    after = agent.scrape()
+
+    assert id_of(after, again) == id_of(before, made)
+    used = value(after, "container_cpu_usage_seconds_total", made, cpu="total")
+    assert used == pytest.approx(int(file_of(again, "cpuacct", "cpuacct.usage")) / 1e9, abs=0.005)
+
+
+def id_of(page: Page, made: Made) -> str:
+    row = page.row(made.name)
+    assert row is not None
+    return row.id
+
+
+def test_a_removed_container_leaves_no_veth_and_no_mount_while_scraped(
+    agent: Agent, docker: Docker
+) -> None:
+    before = veths()
+    made = start(agent, docker, "sleep", "86400")
+    mine = veths() - before
+    for _ in range(5):
+        agent.scrape()
+    assert mine
+    docker.cli("rm", "--force", made.name)
+    removed = time.monotonic()
+    while veths() & mine:
+        agent.scrape()
+        assert time.monotonic() - removed < 1, "the veth outlives its container"
+    assert not [line for line in mounts() if made.handle in line]
+
+
+def veths() -> set[str]:
+    return set(re.findall(r"\d+: (veth\w+)", run("ip", "-o", "link")))
+
+
+def mounts() -> list[str]:
+    return Path("/proc/self/mountinfo").read_text().splitlines()
+
+
+def test_the_alert_for_a_container_that_died(agent: Agent, docker: Docker) -> None:
+    made = start(agent, docker, "sleep", "86400")
+    alive = value(agent.scrape(), "container_last_seen", made)
+    docker.cli("kill", made.name)
+    agent.wait_row(made, state="exited")
+    first = value(agent.scrape(), "container_last_seen", made)
+    time.sleep(2)
+    page = agent.scrape()
+
+    assert first >= alive
+    assert value(page, "container_last_seen", made) == first
+    assert time.time() - first > 2
+    assert page.value("container_memory_usage_bytes", name=made.name) is None
+    assert page.value("container_spec_cpu_shares", name=made.name) is None
+    assert value_by_id(page, "tallyman_container_exit_code", made) == 137
+    docker.cli("rm", made.name)
+    page = agent.wait_for(
+        lambda p: (row := p.row(made.name)) and row.state == "dead", "the removal"
+    )
+    assert value(page, "container_last_seen", made) == first
+
+
+def value_by_id(page: Page, metric: str, made: Made) -> float | None:
+    return page.value(metric, id=id_of(page, made))
+
+
+DOCS = Path(__file__).parents[2] / "docs/cadvisor.md"
+
+
+def queries() -> list[tuple[str, str]]:
+    """Give the queries of the page on cAdvisor with what it says of each."""
+    table = DOCS.read_text().partition("## Queries")[2]
+    rows = re.findall(r"^\| `(.+)` \| (.+) \|$", table, re.MULTILINE)
+    assert len(rows) > 10
+    return [(query, says) for query, says in rows if "…" not in query]
+
+
+def test_queries_of_known_dashboards_return_what_the_docs_say(agent: Agent, docker: Docker) -> None:
+    work = "dd if=/dev/zero of=/x bs=1M count=2 conv=fsync; exec sleep 86400"
+    options = (
+        *("--cpus=0.5", "--memory=64m", f"--device-write-bps={_disk_of(docker.place)}:1gb"),
+        *("--health-cmd=false", "--health-interval=1s", "--health-retries=1"),
+    )
+    made = start(agent, docker, *shell(work), options=options)
+    agent.wait_for(
+        lambda p: p.value("container_health_state", name=made.name) == 0, "a failing check", 30
+    )
+    dying = start(agent, docker, "sleep", "86400")
+
+    with prometheus(f"127.0.0.1:{agent.port}") as server:
+        server.wait_for(f'container_last_seen{{name="{dying.name}"}}')
+        docker.cli("kill", dying.name)
+        # Ranges of some minutes take some minutes to fill; the shape is what counts here.
+        server.wait_for("count_over_time(container_last_seen[5m]) > 5")
+        for query, says in queries():
+            shown = query.replace("> 60", "> 1").replace("> 2", "> -1").replace("> 0", "> -1")
+            if says.startswith("yes"):
+                server.wait_for(shown)
+            elif says.startswith("no"):
+                for part in query.split("`, `"):
+                    assert server.query(part) == [], part
