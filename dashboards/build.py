@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dashboards.boards import BOARDS
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dashboards.layout import Board

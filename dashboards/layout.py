@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -12,11 +13,11 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from dashboards.look import SCHEMA_VERSION, TAG, Uid
 from dashboards.variables import SOURCE, Builder
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dashboards.panels import Panel
     from collections.abc import Sequence
+
+    from dashboards.panels import Panel
 
 WIDTH = 24
 _SOURCE_AND_TIME = "${datasource:queryparam}&${__url_time_range}"

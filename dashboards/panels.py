@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from grafana_foundation_sdk.builders import (
     bargauge,
@@ -21,11 +22,10 @@ from grafana_foundation_sdk.models import prometheus as prometheus_models
 
 from dashboards.look import GREEN, ORANGE, RED, STYLE_COLOURS, TEXT
 from dashboards.variables import SOURCE
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grafana_foundation_sdk.cog.variants import Dataquery
     from grafana_foundation_sdk.cog.builder import Builder
+    from grafana_foundation_sdk.cog.variants import Dataquery
 
 Panel = timeseries.Panel | stat.Panel | table.Panel | bargauge.Panel | statetimeline.Panel
 Steps = Sequence[tuple[float | None, str]]
@@ -301,7 +301,7 @@ def bars(
     panel.value_mode(options.BarGaugeValueMode.TEXT)
     panel.show_unfilled(True).min_viz_height(16).max_viz_height(28).min_viz_width(8)
     panel.name_placement(options.BarGaugeNamePlacement.LEFT)
-    panel.sizing(options.BarGaugeSizing.AUTO)
+    panel.sizing(options.BarGaugeSizing.MANUAL)
     panel.text(common.VizTextDisplayOptions().title_size(12).value_size(13))
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     if low is not None:
@@ -381,7 +381,7 @@ def rows(
     panel = table.Panel()
     queries = [Query(expr=c.expr, legend="", instant=True, as_table=True) for c in columns]
     _common(panel, title, about, queries, empty)
-    panel.unit("short").thresholds(_steps(PLAIN)).filterable(True)
+    panel.unit("short").thresholds(_steps(PLAIN)).filterable(False)
     panel.cell_height(options.TableCellHeight.SM)
     if len(columns) > 1:
         panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
@@ -414,7 +414,10 @@ def _key_properties(key: Key) -> list[models.DynamicConfigValue]:
             property_of("custom.hidden", value=True),
             property_of("custom.hideFrom", {"viz": True, "legend": True, "tooltip": True}),
         ]
-    found = [property_of("displayName", key.title)]
+    found = [
+        property_of("displayName", key.title),
+        property_of("custom.filterable", value=True),
+    ]
     if key.link:
         found.append(property_of("links", [{"title": key.link[0], "url": key.link[1]}]))
     if key.width:

@@ -59,9 +59,10 @@ def instance() -> builders.QueryVariable:
     return _query("instance", "Host", query)
 
 
-def engine(more: str = "") -> builders.QueryVariable:
-    """Let the user choose engines, of those that the hosts have."""
-    return _all(_query("engine", "Engine", f"label_values({_INFO}{{{HOSTS}{more}}}, engine)"))
+def engine(style_is: str = ".*") -> builders.QueryVariable:
+    """Let the user choose engines, of those that the hosts have for containers of a style."""
+    query = f'label_values({_INFO}{{{HOSTS},style=~"{style_is}"}}, engine)'
+    return _all(_query("engine", "Engine", query))
 
 
 def style() -> builders.QueryVariable:

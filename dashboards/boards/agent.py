@@ -132,14 +132,14 @@ _TABLES = Line(
     9,
     (
         (
-            12,
+            9,
             rows(
                 "Versions and age",
                 "What runs where, and how old the picture is that it shows.",
                 (
                     Key(label="instance", title="Host", link=to_host()),
-                    Key(label="version", title="Version", width=90),
-                    Key(label="python", title="Python", width=90),
+                    Key(label="version", title="Version", width=85),
+                    Key(label="python"),
                     Key(label="job"),
                 ),
                 (
@@ -149,7 +149,7 @@ _TABLES = Line(
                         f"({host('tallyman_build_info')} * on ({_HOST}) group_left () "
                         f"{host('tallyman_inventory_age_seconds')})",
                         unit="s",
-                        width=130,
+                        width=115,
                     ),
                     Column(
                         title="Event lag",
@@ -166,13 +166,13 @@ _TABLES = Line(
             ),
         ),
         (
-            12,
+            15,
             rows(
                 "Collectors and what they saw",
                 "Age of the last success, how long a run takes, what it found and was refused.",
                 (
                     Key(label="collector", title="Collector"),
-                    Key(label="instance", title="Host", link=to_host(), width=150),
+                    Key(label="instance", title="Host", link=to_host(), width=140),
                     Key(label="job"),
                 ),
                 (
@@ -192,7 +192,7 @@ _TABLES = Line(
                             f"{_HOST}, collector", host("tallyman_collector_duration_seconds")
                         ),
                         unit="s",
-                        width=90,
+                        width=80,
                     ),
                     Column(
                         title="Saw",
@@ -208,7 +208,7 @@ _TABLES = Line(
                         unit="none",
                         decimals=0,
                         steps=((None, "text"), (1, ORANGE)),
-                        width=90,
+                        width=80,
                     ),
                 ),
                 sort="Last success",

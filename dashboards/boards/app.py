@@ -157,13 +157,14 @@ _APPLICATIONS = Line(
             rows(
                 "Applications",
                 "One row for each image, Compose service, pod …, as chosen above by Group by. "
-                "Restarts and OOM kills are of the time shown.",
-                (Key(label="unit", title="Application"),),
+                "Of limit and throttled are the worst of its containers; restarts and OOM kills are of "
+                "the time shown.",
+                (Key(label="unit", title="Application", width=230),),
                 (
                     Column(
                         title="Containers",
                         expr=_by_unit(host("container_processes"), "count"),
-                        width=110,
+                        width=95,
                     ),
                     Column(
                         title="CPU",
@@ -172,6 +173,7 @@ _APPLICATIONS = Line(
                         decimals=2,
                         gauge=True,
                         steps=((None, BLUE),),
+                        width=125,
                     ),
                     Column(
                         title="Memory",
@@ -179,22 +181,23 @@ _APPLICATIONS = Line(
                         unit="bytes",
                         gauge=True,
                         steps=((None, BLUE),),
+                        width=140,
                     ),
                     Column(
-                        title="Of limit, worst",
+                        title="Of limit",
                         expr=_by_unit(recorded(_RATIO, _APP), "max"),
                         unit="percentunit",
                         decimals=0,
                         steps=SHARE,
-                        width=130,
+                        width=85,
                     ),
                     Column(
-                        title="Throttled, worst",
+                        title="Throttled",
                         expr=_by_unit(recorded(_THROTTLED, _APP), "max"),
                         unit="percentunit",
                         decimals=0,
                         steps=((None, "text"), (0.25, ORANGE)),
-                        width=140,
+                        width=95,
                     ),
                     Column(
                         title="Restarts",
@@ -208,7 +211,7 @@ _APPLICATIONS = Line(
                         expr=_by_unit(increase("container_oom_events_total")),
                         decimals=0,
                         steps=((None, "text"), (1, RED)),
-                        width=100,
+                        width=90,
                     ),
                 ),
                 sort="CPU",
@@ -249,7 +252,7 @@ _USE = Row(
             ),
         ),
         Line(
-            8,
+            9,
             (
                 (
                     8,
@@ -261,6 +264,7 @@ _USE = Row(
                         unit="percentunit",
                         high=1,
                         steps=((None, "transparent"), (0.9, RED)),
+                        legend=_CALCS,
                         empty="no container has a memory limit",
                     ),
                 ),
@@ -273,6 +277,7 @@ _USE = Row(
                         query(_top_gauge(recorded(_THROTTLED, _APP), "max"), _LEGEND),
                         unit="percentunit",
                         high=1,
+                        legend=_CALCS,
                         empty="no container has a CPU quota",
                     ),
                 ),
@@ -289,6 +294,7 @@ _USE = Row(
                             _LEGEND,
                         ),
                         unit="Bps",
+                        legend=_CALCS,
                         empty="no container has a network of its own",
                     ),
                 ),
@@ -356,13 +362,13 @@ _TROUBLE = Row(
                         "Ended containers",
                         "Stopped ones that the engine keeps, and removed ones for five minutes. "
                         "137 is a kill: by a person, a time-out or the kernel.",
-                        container_keys(with_style=False),
+                        container_keys("engine", "style"),
                         (
                             Column(
                                 title="Exit code",
                                 expr=total(WHO, who(host("tallyman_container_exit_code"), _APP)),
                                 steps=((None, GREEN), (1, ORANGE)),
-                                width=100,
+                                width=85,
                             ),
                             Column(
                                 title="OOM",
@@ -381,7 +387,7 @@ _TROUBLE = Row(
                                     ),
                                 ),
                                 unit="s",
-                                width=110,
+                                width=85,
                             ),
                             Column(
                                 title="Ended",
@@ -390,7 +396,7 @@ _TROUBLE = Row(
                                 )
                                 + " * 1000",
                                 unit="dateTimeFromNow",
-                                width=140,
+                                width=115,
                             ),
                         ),
                         sort="Ended",
@@ -481,10 +487,10 @@ _IMAGES = Row(
                         "Findings of app-style containers",
                         "Practices that the model warns of; tallyman explain NAME says what each "
                         "means and what to do.",
-                        (*container_keys(with_style=False), Key(label="finding", title="Finding")),
+                        (*container_keys("engine", "style"), Key(label="finding", title="Finding")),
                         (
                             Column(
-                                title="Since it was made",
+                                title="Age of the container",
                                 expr=total(
                                     f"{WHO}, finding",
                                     f"({host('tallyman_container_finding')} * on ({ID}) "
@@ -496,7 +502,7 @@ _IMAGES = Row(
                                 width=160,
                             ),
                         ),
-                        sort="Since it was made",
+                        sort="Age of the container",
                         ascending=True,
                         empty="no findings",
                     ),
@@ -516,7 +522,7 @@ BOARD = Board(
         variables.datasource(),
         variables.job(),
         variables.instances(),
-        variables.engine(),
+        variables.engine(_APP),
         variables.containers(_APP),
         variables.grouping(),
         variables.busiest(),

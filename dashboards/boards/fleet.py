@@ -9,6 +9,7 @@ from dashboards.layout import (
     Line,
     Row,
     drill,
+    series_to_container,
     series_to_host,
     to_container,
     to_host,
@@ -28,7 +29,7 @@ from dashboards.panels import (
     query,
     rows,
 )
-from dashboards.promql import ID, WHO, host, increase, info, kind, recorded, total
+from dashboards.promql import ID, NAMED, WHO, host, increase, info, kind, recorded, total
 from dashboards.tables import container_keys
 
 _HOST = "job, instance"
@@ -177,9 +178,17 @@ _DENSITY = Line(
                 "containers without a limit are not in the sum.",
                 (Key(label="instance", title="Host", link=to_host()), Key(label="job")),
                 (
-                    Column(title="App", expr=_of_host(kind(_RUNNING, 'style="app"')), decimals=0),
                     Column(
-                        title="System", expr=_of_host(kind(_RUNNING, 'style="system"')), decimals=0
+                        title="App",
+                        expr=_of_host(kind(_RUNNING, 'style="app"')),
+                        decimals=0,
+                        width=70,
+                    ),
+                    Column(
+                        title="System",
+                        expr=_of_host(kind(_RUNNING, 'style="system"')),
+                        decimals=0,
+                        width=85,
                     ),
                     Column(
                         title="CPU used",
@@ -197,6 +206,7 @@ _DENSITY = Line(
                         f"{_of_host(host('machine_cpu_cores'))}",
                         unit="percentunit",
                         decimals=0,
+                        width=120,
                     ),
                     Column(
                         title="Memory used",
@@ -215,6 +225,7 @@ _DENSITY = Line(
                         unit="percentunit",
                         decimals=0,
                         steps=((None, "text"), (1, ORANGE)),
+                        width=145,
                     ),
                     Column(
                         title="Mismatches",
@@ -223,6 +234,7 @@ _DENSITY = Line(
                         ),
                         decimals=0,
                         steps=((None, "text"), (1, ORANGE)),
+                        width=110,
                     ),
                 ),
                 sort="Memory used",
@@ -296,44 +308,33 @@ _ATTENTION = Line(
     8,
     (
         (
-            12,
-            rows(
+            9,
+            bars(
                 "Closest to their memory limit",
-                "Working set against the limit. Containers without a limit are not here.",
-                (
-                    Key(label="name", title="Container", link=to_container()),
-                    Key(label="instance", title="Host", link=to_host(), width=150),
-                    Key(label="style", title="Style", width=80),
-                    Key(label="engine"),
-                    Key(label="job"),
-                    Key(label="id"),
+                "Working set against the limit. Containers without a limit are not here. Click a "
+                "bar for its container.",
+                now(
+                    f"sort_desc(topk($top, sum by ({NAMED}) ({recorded(_RATIO)})))",
+                    "{{name}}",
                 ),
-                (
-                    Column(
-                        title="Of limit",
-                        expr=f"topk($top, {total(WHO, recorded(_RATIO))})",
-                        unit="percentunit",
-                        decimals=0,
-                        gauge=True,
-                        high=1,
-                        steps=SHARE,
-                        width=220,
-                    ),
-                ),
-                sort="Of limit",
+                unit="percentunit",
+                decimals=0,
+                high=1,
+                steps=SHARE,
+                link=series_to_container(),
                 empty="no container has a memory limit",
             ),
         ),
         (
-            12,
+            15,
             rows(
                 "Verdict differs from the engine",
                 "The style is what the container does, the expected one what its engine is made "
                 "for.",
                 (
                     Key(label="name", title="Container", link=to_container()),
-                    Key(label="instance", title="Host", link=to_host(), width=150),
-                    Key(label="engine", title="Engine", width=100),
+                    Key(label="instance", title="Host", link=to_host(), width=140),
+                    Key(label="engine", title="Engine", width=90),
                     Key(label="style", title="Style", width=80),
                     Key(label="expected_style", title="Expected", width=90),
                     Key(label="job"),
@@ -351,7 +352,7 @@ _ATTENTION = Line(
                         ),
                         unit="percentunit",
                         decimals=0,
-                        width=110,
+                        width=105,
                     ),
                 ),
                 sort="Confidence",

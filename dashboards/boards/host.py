@@ -372,7 +372,7 @@ _TABLE = Row(
                     rows(
                         "All running containers",
                         "Filter and sort by the headings; a name leads to its container.",
-                        container_keys(with_host=False),
+                        container_keys("instance"),
                         (
                             Column(
                                 title="CPU",

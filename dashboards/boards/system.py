@@ -165,30 +165,30 @@ _SERVERS = Line(
                 "Servers",
                 "One row each; a name leads to its container. Load is known of OpenVZ alone; a "
                 "share is missing where there is no limit.",
-                container_keys(with_style=False),
+                container_keys("style"),
                 (
                     Column(
                         title="Up for",
                         expr=_rows(_UPTIME),
                         unit="s",
                         decimals=1,
-                        width=120,
+                        width=90,
                     ),
                     Column(
-                        title="Services", expr=_rows(host("tallyman_container_services")), width=90
+                        title="Services", expr=_rows(host("tallyman_container_services")), width=85
                     ),
                     Column(
                         title="CPU",
                         expr=total(WHO, recorded(_CPU, _SYSTEM)),
                         unit="cores",
                         decimals=2,
-                        width=110,
+                        width=90,
                     ),
                     Column(
                         title="Load",
                         expr=_rows(host("tallyman_openvz_load1")),
                         decimals=2,
-                        width=80,
+                        width=65,
                     ),
                     Column(
                         title="Memory",
@@ -198,6 +198,7 @@ _SERVERS = Line(
                         gauge=True,
                         high=1,
                         steps=SHARE,
+                        width=112,
                     ),
                     Column(
                         title="Disk",
@@ -207,6 +208,7 @@ _SERVERS = Line(
                         gauge=True,
                         high=1,
                         steps=SHARE,
+                        width=112,
                     ),
                 ),
                 sort="Memory",
@@ -431,7 +433,7 @@ _OPENVZ = Row(
             9,
             (
                 (
-                    12,
+                    10,
                     graph(
                         "Refused by beancounters",
                         "How often a server was refused more of a resource (failcnt), within each "
@@ -457,12 +459,12 @@ _OPENVZ = Row(
                     ),
                 ),
                 (
-                    12,
+                    14,
                     rows(
                         "Beancounters closest to their limit",
                         "Held now, against the limit; unlimited ones are not here.",
                         (
-                            *container_keys(with_style=False)[:2],
+                            *container_keys("style")[:2],
                             Key(label="resource", title="Resource", width=120),
                             Key(label="job"),
                             Key(label="id"),
@@ -497,7 +499,7 @@ BOARD = Board(
         variables.datasource(),
         variables.job(),
         variables.instances(),
-        variables.engine(),
+        variables.engine(_SYSTEM),
         variables.containers(_SYSTEM),
         variables.busiest(),
     ),

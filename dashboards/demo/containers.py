@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dashboards.demo.life import Life, hash_of
 from typing import TYPE_CHECKING
 
+from dashboards.demo.life import Life, hash_of
+
 if TYPE_CHECKING:
-    from dashboards.demo.roster import Actor
     from dashboards.demo.page import Page
+    from dashboards.demo.roster import Actor
 
 _AXES = ("init", "services", "users", "filesystem", "network", "provenance", "lifecycle")
 _MIB = 1 << 20

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
 
 from dashboards.demo.containers import container_samples
 from dashboards.demo.life import Life, hash_of
 from dashboards.demo.page import Page
 from dashboards.demo.roster import HOUR, JOB_EVERY, MACHINES, Actor, Machine, job
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,175 @@
+"""Recording rules and alerts: over what the agent exports, with a runbook, tested by promtool."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+
+from tests.dashboards.queries import (
+    PROMETHEUS,
+    ROOT,
+    TARGET,
+    alerts,
+    dashboards,
+    labels_of,
+    panel_queries,
+    parts,
+    recordings,
+)
+from tests.engines.harness.need import lacking
+
+ALERTS = alerts()
+RECORDINGS = recordings()
+EXPRESSIONS = RECORDINGS | {name: rule["expr"] for name, rule in ALERTS.items()}
+SERVED_FOR_OTHERS = {
+    "instance_style": "host and style, for people's own dashboards and alerts",
+    "engine_style": "engine and style, for people's own dashboards and alerts",
+}
+"""Levels of recording rules that our dashboards do not ask, and why they are there."""
+
+
+@pytest.mark.parametrize("expr", EXPRESSIONS.values(), ids=EXPRESSIONS)
+def test_over_what_the_agent_exports(expr: str) -> None:
+    found = parts(expr)
+    allowed: set[str] = set()
+    for metric, matchers in found.selectors:
+        labels = labels_of(metric)
+        allowed |= labels
+        assert {label for label, _ in matchers} <= labels, metric
+    assert found.labels <= allowed
+
+
+@pytest.mark.parametrize("expr", EXPRESSIONS.values(), ids=EXPRESSIONS)
+def test_joins_are_by_job_too(expr: str) -> None:
+    for labels in re.findall(r"\bon \(([^)]*)\)", expr):
+        assert {"job", "instance"} <= set(re.split(r",\s*", labels))
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_names_of_recordings_say_their_labels(name: str) -> None:
+    level, metric, operation = name.split(":")
+    assert metric
+    assert operation
+    words = set(level.split("_"))
+    labels = labels_of(name) - {"job"}
+    assert words <= labels
+    assert labels - words <= ({"name", "engine", "style", "parent_id"} if "id" in words else set())
+
+
+def test_every_recording_is_asked_for() -> None:
+    asked = " ".join(q.expr for board in dashboards().values() for q in panel_queries(board))
+    asked += " ".join(EXPRESSIONS.values())
+    idle = {name for name in RECORDINGS if name not in asked}
+    assert {name.split(":")[0] for name in idle} <= set(SERVED_FOR_OTHERS)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_alert(name: str) -> None:
+    rule = ALERTS[name]
+    assert re.fullmatch(r"Tallyman[A-Za-z]+", name)
+    assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+    notes = rule["annotations"]
+    assert set(notes) == {"summary", "description", "runbook_url", "dashboard_url"}
+    assert "{{" not in notes["summary"], "a constant sentence"
+    assert "{{ $labels.instance }}" in notes["description"]
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_alert_links(name: str) -> None:
+    notes = ALERTS[name]["annotations"]
+    page, _, anchor = notes["runbook_url"].partition("#")
+    headings = re.findall(r"^## (\w+)$", (ROOT / page).read_text(), re.MULTILINE)
+    assert name in headings
+    assert anchor == name.lower()
+    address = urlsplit(notes["dashboard_url"])
+    board = dashboards()[address.path.removeprefix("/d/")]
+    known = {f"var-{variable['name']}" for variable in board["templating"]["list"]}
+    passed = parse_qs(address.query)
+    assert set(passed) <= known
+    for value in passed.values():
+        assert value[0].endswith("| urlquery }}")
+
+
+def test_every_runbook_is_of_an_alert() -> None:
+    text = (ROOT / "docs/runbooks.md").read_text()
+    assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == list(ALERTS)
+
+
+def test_every_alert_is_tested_firing_and_silent() -> None:
+    loaded = yaml.safe_load((PROMETHEUS / "tests/alerts.test.yml").read_text())
+    seen: dict[str, set[bool]] = {}
+    for group in loaded["tests"]:
+        for case in group["alert_rule_test"]:
+            seen.setdefault(case["alertname"], set()).add(bool(case["exp_alerts"]))
+    assert seen == {name: {True, False} for name in ALERTS}
+
+
+def _tool(name: str, *arguments: str, place: Path = PROMETHEUS) -> str:
+    if shutil.which(name) is None:
+        lacking(f"{name} is not installed")
+    done = subprocess.run(
+        [name, *arguments], cwd=place, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_promtool_lint() -> None:
+    _tool("promtool", "check", "rules", "--lint=all", "--lint-fatal", "rules.yml", "alerts.yml")
+
+
+@pytest.mark.parametrize("path", sorted((PROMETHEUS / "tests").glob("*.yml")), ids=lambda p: p.name)
+def test_promtool_unit_tests(path: Path) -> None:
+    _tool("promtool", "test", "rules", str(path))
+
+
+def _configs() -> list[Path]:
+    return sorted(PROMETHEUS.glob("scrape-*.yml"))
+
+
+@pytest.mark.parametrize("path", _configs(), ids=lambda path: path.name)
+def test_scrape_examples(path: Path, tmp_path: Path) -> None:
+    config: dict[str, Any] = yaml.safe_load(path.read_text())
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    assert "tallyman" in jobs
+    for rules in config["rule_files"]:
+        shutil.copy(PROMETHEUS / rules, tmp_path)
+    for targets in PROMETHEUS.glob("targets.*.json"):
+        shutil.copy(targets, tmp_path)
+    for job in jobs.values():
+        # Debian's Prometheus is built without Kubernetes.
+        job.pop("kubernetes_sd_configs", None)
+        if job.pop("bearer_token_file", None):
+            job["tls_config"].pop("ca_file")
+    (tmp_path / "prometheus.yml").write_text(json.dumps(config))
+    _tool("promtool", "check", "config", "prometheus.yml", place=tmp_path)
+
+
+def test_targets_example() -> None:
+    for entry in json.loads((PROMETHEUS / "targets.example.json").read_text()):
+        assert entry["targets"]
+        assert not set(entry["labels"]) & TARGET
+
+
+def test_alertmanager_example() -> None:
+    said = _tool("amtool", "check-config", "alertmanager.yml", place=ROOT / "deploy/alertmanager")
+    assert "1 templates" in said
+
+
+def test_grafana_provisioning() -> None:
+    place = ROOT / "deploy/grafana/provisioning"
+    (source,) = yaml.safe_load((place / "datasources/tallyman.yml").read_text())["datasources"]
+    assert source["type"] == "prometheus"
+    static = yaml.safe_load((PROMETHEUS / "scrape-static.yml").read_text())
+    assert source["jsonData"]["timeInterval"] == static["global"]["scrape_interval"]
+    (provider,) = yaml.safe_load((place / "dashboards/tallyman.yml").read_text())["providers"]
+    assert provider["type"] == "file"
+    assert not provider["allowUiUpdates"]
