@@ -51,7 +51,9 @@ _EVENT_SHARE = 0.1
 
 _FIRST_SECONDS = 5.0
 _COLLECTOR_SECONDS = 10.0
-"""How long a look waits for the collectors: the first one less, as people wait for it."""
+_ONLY_SECONDS = 20.0
+"""How long a look waits for the engines. The first one waits less, as others will follow and a
+scrape waits for it; a single one waits longer, as none will."""
 
 _HUNG_SECONDS = 60.0
 """After so long a collector will not come back: its thread ends only with the whole scout."""
@@ -101,8 +103,13 @@ class Scout:
         except BlockingIOError:
             return  # asked often enough
 
-    def look(self, *, full: bool, lag: float | None = None) -> None:
-        """Look at the host and send what changed. ``full`` reads everything anew."""
+    def look(
+        self, *, full: bool, lag: float | None = None, patience: float = _COLLECTOR_SECONDS
+    ) -> None:
+        """Look at the host and send what changed. ``full`` reads everything anew.
+
+        ``patience`` is for how many seconds to wait for the engines.
+        """
         now = time.time()
         table = self._read_processes(full=full)
         self._runner.run(
@@ -115,7 +122,7 @@ class Scout:
                 full=full,
                 wake=self.wake,
             ),
-            _FIRST_SECONDS if self._seen is None else _COLLECTOR_SECONDS,
+            patience,
         )
         sightings = self._runner.sightings()
         if any(s.state in ALIVE and s.init and s.init.pid not in table.by_pid for s in sightings):
@@ -155,7 +162,10 @@ class Scout:
         while True:
             now = time.monotonic()
             if now >= next_full:
-                self.look(full=True)
+                self.look(
+                    full=True,
+                    patience=_FIRST_SECONDS if self._seen is None else _COLLECTOR_SECONDS,
+                )
                 gc.collect()
                 took = time.monotonic() - now
                 next_full = now + max(self._config.inventory.full_interval, took / _FULL_SHARE)
@@ -321,7 +331,7 @@ def main() -> int:
     scout = Scout(config, orders.quarantine, Progress(int(sys.argv[1])), out)
     try:
         if orders.once:
-            scout.look(full=True)
+            scout.look(full=True, patience=_ONLY_SECONDS)
         else:
             scout.run(sys.stdin.fileno())
     except BrokenPipeError:

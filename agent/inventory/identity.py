@@ -111,16 +111,25 @@ class Ownership:
             controller, path = _main_path(group)
             path = _cut(path, group.claims) or strip_inner(path)
             hosts = self._homes.get(path, {}).get(None, 0) & self._bits.get(controller, 0)
-            if path != "/" and posixpath.basename(path) not in INNER and not hosts:
-                # Two in one cgroup: neither of them is the one around what is below.
-                by_path[controller, path] = None if (controller, path) in by_path else group
+            if path == "/" or posixpath.basename(path) in INNER or hosts:
+                continue
+            mark = (controller, path)
+            other = by_path.get(mark)
+            if mark not in by_path or (other and not other.claims and group.claims):
+                by_path[mark] = group
+            elif not (other and other.claims and not group.claims):
+                by_path[mark] = None  # two alike in one cgroup: neither is around the other
         for group in groups:
             controller, path = _main_path(group)
-            while group.parent is None and path not in ("", "/"):
+            if group.claims:
                 path = posixpath.dirname(path)
+            # What no engine knows is nested also where it has no cgroup below: an engine's exec
+            # into a container starts in the container's own.
+            while group.parent is None and path not in ("", "/"):
                 above = by_path.get((controller, path))
                 if above is not None and not above.within(group):
                     group.parent = above
+                path = posixpath.dirname(path)
 
     def owned(self, group: Group, path: str, controllers: Iterable[str]) -> list[str]:
         """Give those hierarchies where only this container, or those nested in it, are there."""

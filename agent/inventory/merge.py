@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.inventory.engines import LOW_LEVEL, SANDBOXES, component_engine, rank
+from agent.inventory.engines import LOW_LEVEL, SANDBOXES, path_engine, rank
 from agent.inventory.identity import engine_cgroup
 from agent.model import Container
 from collectors.facts import ALIVE, HostFacts, Sighting, State
@@ -105,7 +105,7 @@ def container_of(
     runtimes = [c.runtime or (c.engine if c.engine in LOW_LEVEL else "") for c in claims]
     return Container(
         id=container_id,
-        engine=best.engine if best else _engine_by_cgroup(group),
+        engine=best.engine if best else _engine_by_cgroup(placed.get("cgroup", "")),
         instance=best.instance if best else "",
         engine_id=best.engine_id if best else "",
         name=_first(claims, "name", "") or (best.engine_id if best else ""),
@@ -145,19 +145,13 @@ def container_of(
     )
 
 
-def _engine_by_cgroup(group: Group | None) -> str:
-    """Name the engine of a container that no collector knows by its cgroup, else ``none``.
+def _engine_by_cgroup(cgroup: str) -> str:
+    """Name the engine of a container that no collector knows by its own cgroup, else ``none``.
 
-    The name of a cgroup is given by the host's side, and only the engine hangs on it.
+    Cgroups are named by the host's side, and nothing but the engine hangs on it.
     """
-    if group is not None:
-        path = engine_cgroup(group.leader.cgroups, ())
-        if path:
-            head, _, last = path.rpartition("/")
-            engine = component_engine(last)
-            parent = head.rpartition("/")[2]
-            return engine or (parent if parent in ("docker", "buildkit") else "none")
-    return "none"
+    parent = cgroup.rpartition("/")[0].rpartition("/")[2]
+    return path_engine(cgroup) or (parent if parent in ("docker", "buildkit") else "none")
 
 
 def _state(claims: Sequence[Sighting], group: Group | None, host: HostFacts) -> State:

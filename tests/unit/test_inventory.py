@@ -182,3 +182,12 @@ def test_an_engines_controller_is_no_stranger_in_the_cgroup() -> None:
     init = process(10, 9, ns=NS, root=1, cgroup=path)
     claim = sighting(init, engine="libvirt-lxc", cgroup=path)
     assert only(look(Inventory(), controller, init, sightings=[claim])).cgroups == {"": path}
+
+
+def test_nested_by_an_exec_that_started_in_the_containers_own_cgroup() -> None:
+    outer = process(10, ns=NS, root=1, cgroup=f"{DOCKER}/init.scope")
+    service = inner(outer, 11, cgroups={"": f"{DOCKER}/system.slice/cron.service"})
+    nested = process(20, 5, ns={**NS, "mnt": 31, "pid": 51}, root=2, cgroup=DOCKER)
+    picture = look(Inventory(), process(5), outer, service, nested, sightings=[sighting(outer)])
+    assert picture.containers[DOCKER].init == outer.id
+    assert picture.nested == {DOCKER: 1}
