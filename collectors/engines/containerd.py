@@ -31,6 +31,8 @@ from collectors.engines.oci_process import (
     host_numbers,
     is_first_of,
     is_frozen,
+    may_own,
+    on_host,
     root_of,
 )
 from collectors.engines.oci_spec import Spec, cgroup_of_spec, parse_spec
@@ -236,7 +238,9 @@ def _first_process(view: _View, record: Record, bundle: Dir) -> Process | None:
     process = alive(view.ctx, found.pid) if found is not None else None
     if process is None or not is_first_of(view.ctx, process, record.engine_id, recorded):
         return None
-    return process
+    engine = view.installation.engine
+    owner = engine.uid if engine is not None and on_host(view.ctx, engine) else None
+    return process if may_own(view.ctx, owner, process) else None
 
 
 def _nanoseconds(value: int | None) -> float | None:

@@ -27,6 +27,7 @@ from collectors.engines.oci_process import (
     host_numbers,
     in_host_mounts,
     is_first_of,
+    may_own,
     on_host,
     root_of,
     user_manager,
@@ -240,7 +241,7 @@ class Engine:
             for known in self._known.values():
                 if root is not None:
                     known.log_bytes = _size(root, known.described.log_path)
-                process = _first_process(ctx, daemon, known.described, numbers)
+                process = _first_process(ctx, daemon, known, numbers)
                 if process is None and known.described.pid and known.sighting is None:
                     ctx.wake()  # most likely younger than the table of processes
                 facts = self._images.get(known.described.image_id)
@@ -278,21 +279,19 @@ def _sighting(
 
 
 def _first_process(
-    ctx: Context, daemon: Daemon, described: Described, numbers: Mapping[int, Process]
+    ctx: Context, daemon: Daemon, known: _Known, numbers: Mapping[int, Process]
 ) -> Process | None:
-    sighting = described.sighting
-    found = numbers.get(described.pid) if described.pid is not None else None
+    sighting, pid = known.described.sighting, known.described.pid
+    found = numbers.get(pid) if pid is not None else None
     process = alive(ctx, found.pid) if found is not None else None
     if process is None:
         return None
+    if known.sighting is not None and known.sighting.init == process.id:
+        return process  # checked before
     if not is_first_of(ctx, process, sighting.engine_id, sighting.started):
         return None
-    view = daemon.view
-    if view is None or view.uid in (0, None) or not on_host(ctx, view):
-        return process
-    # A user's daemon can claim any process, but only these can be in a container of his.
-    foreign = process.namespaces.user not in (None, ctx.facts.namespaces.user)
-    return process if foreign else None
+    owner = daemon.view.uid if daemon.view is not None and on_host(ctx, daemon.view) else None
+    return process if may_own(ctx, owner, process) else None
 
 
 def _has_lost_its_process(ctx: Context, known: _Known | None) -> bool:

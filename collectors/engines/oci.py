@@ -22,6 +22,7 @@ from collectors.engines.oci_process import (
     exe_name,
     is_first_of,
     is_frozen,
+    may_own,
     on_host,
     option,
     options,
@@ -46,6 +47,10 @@ _BY_NAMESPACE = ("/run/containerd/runc", "/run/docker/runtime-runc")
 _MANAGED = re.compile(r"/io\.containerd\.runtime\.v\d\.\w+/|-containers/[^/]+/userdata/?$")
 """Bundles of containerd (and Docker) and of podman and CRI-O: they say what became of a container
 that does not run, with an id that the inventory may not be able to join with the runtime's."""
+
+
+_BUILD = re.compile(r"/buildkit/(?:[^/]+/)?executor/")
+"""Bundles of BuildKit, in Docker or by itself: steps of a build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class RuntimeState:
 class OciCollector:
     """Finds containers by the state files of their OCI runtime; ``instance`` is the directory.
 
-    ``engine`` of its sightings is the runtime's own name.
+    ``engine`` of its sightings is the runtime's own name, or buildkit for the steps of a build.
     """
 
     name = "runc"
@@ -187,7 +192,7 @@ class OciCollector:
         rootfs = state.rootfs or spec.rootfs
         return Sighting(
             collector=self.name,
-            engine=state.runtime,
+            engine="buildkit" if _BUILD.search(state.bundle) else state.runtime,
             instance=root.path,
             engine_id=state.engine_id,
             name=state.engine_id,
@@ -241,8 +246,7 @@ def _first_process(ctx: Context, root: StateRoot, state: RuntimeState) -> Proces
             return None
     elif not is_first_of(ctx, process, state.engine_id, state.recorded):
         return None
-    foreign = process.namespaces.user not in (None, ctx.facts.namespaces.user)
-    return process if root.owner in (0, process.uid) or foreign else None
+    return process if may_own(ctx, root.owner, process) else None
 
 
 @contextmanager

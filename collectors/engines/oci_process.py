@@ -13,7 +13,7 @@ from collectors.kernel.cgroups import SYSTEMD, UNIFIED, contains
 from collectors.kernel.processes import read_mounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from collectors.contract import Context
     from collectors.facts import Process
@@ -135,13 +135,23 @@ def is_first_of(
     return recorded is not None and started_at(ctx, process) <= recorded + _CLOCK_SLACK
 
 
+def may_own(ctx: Context, uid: int | None, process: Process) -> bool:
+    """Say whether an engine of a user can have started a process, whatever its files claim.
+
+    Root's can have started any; a user's only his own, and those in a user namespace.
+    """
+    if uid in (0, None) or process.uid == uid:
+        return True
+    return process.namespaces.user not in (None, ctx.facts.namespaces.user)
+
+
 def is_named_after(part: str, engine_id: str) -> bool:
     """Say whether a cgroup directory bears a container's id: itself, or ``<engine>-<id>.scope``."""
     stem = part.removesuffix(".scope")
     return stem == engine_id or stem.endswith("-" + engine_id)
 
 
-def host_numbers(ctx: Context, observer: Process) -> dict[int, Process]:
+def host_numbers(ctx: Context, observer: Process) -> Mapping[int, Process]:
     """Map process numbers as an engine sees them to the processes they mean.
 
     An engine inside a container counts in its own pid namespace. A process of another container
@@ -149,7 +159,7 @@ def host_numbers(ctx: Context, observer: Process) -> dict[int, Process]:
     which is also all that such an engine can have started: it cannot name anybody else's.
     """
     if observer.namespaces.pid == ctx.facts.namespaces.pid or len(observer.ns_pids) < 2:
-        return dict(ctx.processes.by_pid)
+        return ctx.processes.by_pid
     level = len(observer.ns_pids) - 1
     inside: dict[int, bool] = {}
     found = {}

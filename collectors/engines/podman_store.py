@@ -15,6 +15,7 @@ from collectors.engines.oci_process import (
     cgroup_prefix,
     host_numbers,
     is_first_of,
+    may_own,
     root_of,
     user_manager,
 )
@@ -223,9 +224,7 @@ def _first_process(
     process = alive(view.ctx, found.pid) if found is not None else None
     if process is None or not is_first_of(view.ctx, process, engine_id, recorded):
         return None
-    # A user's files can name any process, but only these can be in a container of his.
-    foreign = process.namespaces.user not in (None, view.ctx.facts.namespaces.user)
-    return process if view.store.uid in (0, process.uid) or foreign else None
+    return process if may_own(view.ctx, view.store.uid, process) else None
 
 
 def _cgroup(view: _View, container: Configured, process: Process | None) -> str | None:

@@ -96,6 +96,14 @@ def test_youki(host: EngineHost) -> None:
     assert found.init == contained(77, "/y").id
 
 
+def test_a_step_of_a_build(host: EngineHost) -> None:
+    state = json.loads(fixture("runtimes/runc-state.json"))
+    state["config"]["labels"] = ["bundle=/var/lib/docker/buildkit/executor/x7"]
+    host.write("/run/runc/x7/state.json", state)
+    found = by_name(OciCollector().collect(host.context(runc_init())))["x7"]
+    assert (found.engine, found.runtime) == ("buildkit", "runc")
+
+
 def test_a_users_runtime(host: EngineHost) -> None:
     uid = os.getuid() or 4201
     where = host.copy("runtimes/runc-state.json", f"/run/user/{uid}/runc/mine/state.json")
