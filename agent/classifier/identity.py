@@ -28,6 +28,7 @@ HALF = 0.5
 """Trust in a name that stands in the arguments alone."""
 
 _OWN_CODE = ("/app", "/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root", "/code")
+_OF_MANY = frozenset({"/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root"})
 _SYSTEM_BIN = frozenset({"/bin", "/sbin", "/usr/bin", "/usr/sbin"})
 
 
@@ -247,3 +248,12 @@ def package_place(place: str) -> str:
     if parts[:2] in (["usr", "lib"], ["usr", "libexec"]) and len(parts) > 2:
         return "/".join(["", *parts[:3]])
     return "/" + parts[0]
+
+
+def product(place: str) -> str:
+    """Give the directory of the one product that a program was installed with, or nothing.
+
+    ``/opt/gitlab`` is one; what lies in ``/usr/local`` may have come together from anywhere.
+    """
+    package = package_place(place)
+    return "" if package in _OF_MANY else package

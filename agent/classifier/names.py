@@ -229,6 +229,7 @@ WHOLES = """
     telephony: asterisk freeswitch kamailio opensips
     container engine: dockerd containerd containerd-shim containerd-shim-runc-v2 docker-proxy
     container engine: podman conmon crio kubelet
+    container engine: fuse-overlayfs slirp4netns pasta aardvark-dns netavark
     container engine: k3s k3s-server k3s-agent rootlesskit buildkitd runc crun kube-apiserver
     container engine: kube-proxy kube-scheduler
     container engine: kube-controller-manager

@@ -1,9 +1,10 @@
-"""Which programs are parts of one application: told by the roles that they play for each other."""
+"""Which programs are parts of one application: by the roles that they play for each other."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.classifier.identity import product
 from agent.classifier.known import Part
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def applications(programs: Iterable[Program]) -> tuple[tuple[Program, ...], ...]
     What runs somebody's code (php-fpm, gunicorn, a binary that nobody knows) makes one
     application of itself, of the web servers before it and of up to two stores behind it. Without
     it a web server and a database have nothing to do with each other. Exporters and log shippers
-    serve the others and are nobody's application while there is another.
+    serve the others and are nobody's application while there is another. Whatever was installed
+    as one product (all below /opt/forge) is one application.
     """
     by_part: dict[Part, list[Program]] = {part: [] for part in Part}
     for program in sorted(programs, key=lambda p: p.family):
@@ -29,15 +31,30 @@ def applications(programs: Iterable[Program]) -> tuple[tuple[Program, ...], ...]
     stores = by_part[Part.STORE]
     groups: list[list[Program]] = []
     if by_part[Part.RUNTIME]:
-        one, stores = stores[:_STORES_OF_ONE], stores[_STORES_OF_ONE:]
-        groups.append([*by_part[Part.RUNTIME], *by_part[Part.FRONT], *one])
+        own, stores = stores[:_STORES_OF_ONE], stores[_STORES_OF_ONE:]
+        groups.append([*by_part[Part.RUNTIME], *by_part[Part.FRONT], *own])
     elif by_part[Part.FRONT]:
         groups.append(by_part[Part.FRONT])
     groups.extend([store] for store in stores)
     groups.extend([whole] for whole in by_part[Part.WHOLE])
+    groups = _joined_by_product(groups)
     if by_part[Part.AUXILIARY]:
-        if groups:
-            groups[0].extend(by_part[Part.AUXILIARY])
-        else:
-            groups.append(by_part[Part.AUXILIARY])
+        groups = groups or [[]]
+        groups[0].extend(by_part[Part.AUXILIARY])
     return tuple(tuple(group) for group in groups)
+
+
+def _joined_by_product(groups: list[list[Program]]) -> list[list[Program]]:
+    joined: list[list[Program]] = []
+    for group in groups:
+        products = _products(group)
+        home = next((other for other in joined if products & _products(other)), None)
+        if home is None:
+            joined.append(list(group))
+        else:
+            home.extend(group)
+    return joined
+
+
+def _products(group: Iterable[Program]) -> set[str]:
+    return {place for program in group if (place := product(program.identity.place))}

@@ -2,7 +2,7 @@
 
 ``python -m tests.corpus.make DIRECTORY [NAME …]`` as root, with ``DOCKER_HOST`` and a directory
 that holds the root filesystems ``roots/debian`` and ``roots/tiny`` of the images. In the cgroup v2
-guest ``CORPUS_PREFIX=v2-`` keeps them apart.
+guest ``CORPUS_PREFIX=v2-`` keeps them apart, and ``CORPUS_PATIENCE=6`` waits longer.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CASES = Path(__file__).parent / "cases"
+_PATIENCE = float(os.environ.get("CORPUS_PATIENCE", "1"))
+"""Factor on all waiting, for a slow machine."""
+
 _PODMAN = ("podman", "--cgroup-manager", "cgroupfs", "--runtime", "runc")
 _PODMAN_LIMITS = ("--ulimit", "nofile=4096:8192", "--ulimit", "nproc=4096:8192")
 
@@ -106,10 +109,10 @@ def _docker(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
     options = [option.replace("$SOCKET", socket) for option in options]
     run(*tool, "run", "--detach", "--name", name, *options, image, *scenario.command)
     try:
-        time.sleep(scenario.wait)
+        time.sleep(_PATIENCE * scenario.wait)
         for command in scenario.then:
             attempt("env", f"NAME={name}", "sh", "-c", command)
-        time.sleep(2 if scenario.then else 0)
+        time.sleep(2 * _PATIENCE if scenario.then else 0)
         yield
     finally:
         attempt(*tool, "rm", "--force", name, *others)
@@ -134,7 +137,7 @@ def _lxc(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
     where = ("-P", str(place / "lxc"), "-n", name)
     run("lxc-start", *where)
     try:
-        time.sleep(scenario.wait)
+        time.sleep(_PATIENCE * scenario.wait)
         yield
     finally:
         attempt("lxc-stop", *where, "--kill")
@@ -145,7 +148,7 @@ def _child(*words: str) -> Iterator[int]:
     null = subprocess.DEVNULL
     with subprocess.Popen(words, stdin=null, stdout=null, stderr=null) as process:
         try:
-            time.sleep(5)
+            time.sleep(5 * _PATIENCE)
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
             inner = children.split()[0]
             try:

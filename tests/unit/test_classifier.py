@@ -98,6 +98,7 @@ APPS = {
             run("runsv", run("/opt/forge/bin/redis-server")),
             run("runsv", run("/opt/forge/bin/postgres", uid=103)),
             run("runsv", run("python", args="/opt/forge/queue.py")),
+            run("runsv", run("/opt/forge/bin/prometheus")),
         )
     ),
     "an engine's exec": subject(NGINX, visitors=(run("bash", tty=34816), SSHD, CRON)),
