@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help run test lint format golden bench clean
+.PHONY: help run test lint format golden bench dashboards demo clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,12 @@ golden: $(VENV)/dev.stamp ## write the golden pages of tests/hosts anew; look at
 
 bench: $(VENV)/dev.stamp ## measure what the agent costs, and write the table in docs/
 	$(BIN)/python -m tests.bench $(ARGS)
+
+dashboards: $(VENV)/dev.stamp ## write the dashboards' JSON anew from their code
+	$(BIN)/python -m dashboards.build
+
+demo: $(VENV)/dev.stamp ## a Prometheus with six hours of a made-up fleet in it (ARGS="--listen-address=127.0.0.1:9091")
+	$(BIN)/python -m dashboards.demo $(ARGS)
 
 clean: ## remove everything that these commands made
 	rm -rf $(VENV) .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

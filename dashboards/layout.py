@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from dashboards.panels import Panel
 
 WIDTH = 24
-_SOURCE_AND_TIME = "${datasource:queryparam}&${__url_time_range}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,39 +157,5 @@ def _place(rows: Sequence[Row]) -> list[models.Panel | models.RowPanel]:
 
 
 def stable_id(title: str) -> int:
-    """Number a panel by its title, so that links to it outlive a new panel above it."""
+    """Give a panel its number by its title: links to it outlive a new panel above it."""
     return zlib.crc32(title.encode()) % 100_000 + 1
-
-
-def drill(uid: Uid, text: str, **variables: str) -> tuple[str, str]:
-    """Give a data link to another dashboard: its text and its address.
-
-    ``variables`` says which field of the row (or label of the series) each variable takes, as
-    Grafana's own expression without ``${}``.
-    """
-    chosen = "".join(f"&var-{name}=${{{value}:percentencode}}" for name, value in variables.items())
-    return text, f"/d/{uid}?{_SOURCE_AND_TIME}{chosen}"
-
-
-def to_host() -> tuple[str, str]:
-    """Link a table's row to its host."""
-    fields = {"job": "__data.fields.job", "instance": "__data.fields.instance"}
-    return drill(Uid.HOST, "This host", **fields)
-
-
-def to_container() -> tuple[str, str]:
-    """Link a table's row to its container."""
-    fields = {name: f"__data.fields.{name}" for name in ("job", "instance", "id")}
-    return drill(Uid.ONE, "This container", **fields, container="__data.fields.name")
-
-
-def series_to_host() -> tuple[str, str]:
-    """Link a series to its host."""
-    labels = {name: f"__field.labels.{name}" for name in ("job", "instance")}
-    return drill(Uid.HOST, "This host", **labels)
-
-
-def series_to_container() -> tuple[str, str]:
-    """Link a series to its container."""
-    labels = {name: f"__field.labels.{name}" for name in ("job", "instance", "id")}
-    return drill(Uid.ONE, "This container", **labels, container="__field.labels.name")

@@ -75,7 +75,8 @@ def _targets(queries: Sequence[Query]) -> list[Builder[Dataquery]]:
     return found
 
 
-def _steps(steps: Steps) -> builders.ThresholdsConfig:
+def thresholds(steps: Steps) -> builders.ThresholdsConfig:
+    """Colour by value."""
     return (
         builders.ThresholdsConfig()
         .mode(models.ThresholdsMode.ABSOLUTE)
@@ -119,7 +120,8 @@ STYLE_NAMES = {
 YES_NO = {"1": ("yes", GREEN), "0": ("no", RED)}
 
 
-def _common(panel: Panel, title: str, about: str, queries: Sequence[Query], empty: str) -> None:
+def prepare(panel: Panel, title: str, about: str, queries: Sequence[Query], empty: str) -> None:
+    """Set what every panel has; ``empty`` is what it says without series."""
     panel.title(title)
     panel.description(about)
     panel.datasource(SOURCE)
@@ -146,8 +148,8 @@ def number(
     """Show the latest value large. ``steps`` only where the number is measured by a limit."""
     panel = stat.Panel()
     asked = [queries] if isinstance(queries, Query) else list(queries)
-    _common(panel, title, about, asked, empty)
-    panel.unit(unit).thresholds(_steps(steps))
+    prepare(panel, title, about, asked, empty)
+    panel.unit(unit).thresholds(thresholds(steps))
     if decimals is not None:
         panel.decimals(decimals)
     if colour:
@@ -210,6 +212,26 @@ def figures(
     return panel
 
 
+def _legend(numbers: Sequence[str]) -> common.VizLegendOptions:
+    below = (
+        common.VizLegendOptions()
+        .display_mode(options.LegendDisplayMode.LIST)
+        .placement(options.LegendPlacement.BOTTOM)
+        .show_legend(True)
+        .calcs(list(numbers))
+    )
+    if numbers:
+        below.display_mode(options.LegendDisplayMode.TABLE).sort_by("Mean").sort_desc(True)
+    return below
+
+
+_AS_LIMIT = [
+    property_of("custom.fillOpacity", 0),
+    property_of("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
+    property_of("custom.stacking", {"mode": "none", "group": "limit"}),
+]
+
+
 def graph(
     title: str,
     about: str,
@@ -229,7 +251,7 @@ def graph(
 ) -> timeseries.Panel:
     """Draw series over time. ``dashed`` names those that are limits: drawn as lines, unstacked."""
     panel = timeseries.Panel()
-    _common(panel, title, about, queries, empty)
+    prepare(panel, title, about, queries, empty)
     panel.unit(unit).line_width(1).show_points(options.VisibilityMode.NEVER)
     panel.span_nulls(False)
     panel.fill_opacity(70 if bars else 25 if stacked else 8)
@@ -244,7 +266,7 @@ def graph(
     if bars:
         panel.draw_style(options.GraphDrawStyle.BARS)
     if steps:
-        panel.thresholds(_steps(steps))
+        panel.thresholds(thresholds(steps))
         style = common.GraphThresholdsStyleConfig().mode(options.GraphThresholdsStyleMode.DASHED)
         panel.thresholds_style(style)
     panel.tooltip(
@@ -252,27 +274,11 @@ def graph(
         .mode(options.TooltipDisplayMode.MULTI)
         .sort(options.SortOrder.DESCENDING)
     )
-    below = (
-        common.VizLegendOptions()
-        .display_mode(options.LegendDisplayMode.LIST)
-        .placement(options.LegendPlacement.BOTTOM)
-        .show_legend(True)
-        .calcs(list(legend))
-    )
-    if legend:
-        below.display_mode(options.LegendDisplayMode.TABLE).sort_by("Mean").sort_desc(True)
-    panel.legend(below)
+    panel.legend(_legend(legend))
     for name, colour in (colours or {}).items():
         panel.override_by_name(name, [colour_of(colour)])
     for name in dashed:
-        panel.override_by_name(
-            name,
-            [
-                property_of("custom.fillOpacity", 0),
-                property_of("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
-                property_of("custom.stacking", {"mode": "none", "group": "limit"}),
-            ],
-        )
+        panel.override_by_name(name, _AS_LIMIT)
     if link:
         panel.data_links([builders.DashboardLink(link[0]).url(link[1])])
     return panel
@@ -294,8 +300,8 @@ def bars(
 ) -> bargauge.Panel:
     """Draw latest values as bars beside each other; ``colours`` by a pattern of their names."""
     panel = bargauge.Panel()
-    _common(panel, title, about, queries, empty)
-    panel.unit(unit).thresholds(_steps(steps))
+    prepare(panel, title, about, queries, empty)
+    panel.unit(unit).thresholds(thresholds(steps))
     panel.orientation(options.VizOrientation.HORIZONTAL)
     panel.display_mode(options.BarGaugeDisplayMode.BASIC)
     panel.value_mode(options.BarGaugeValueMode.TEXT)
@@ -328,136 +334,9 @@ def states(
 ) -> statetimeline.Panel:
     """Draw states over time, one band each."""
     panel = statetimeline.Panel()
-    _common(panel, title, about, queries, empty)
-    panel.mappings(mapping(values)).thresholds(_steps(PLAIN))
+    prepare(panel, title, about, queries, empty)
+    panel.mappings(mapping(values)).thresholds(thresholds(PLAIN))
     panel.fill_opacity(80).line_width(0).row_height(0.8).merge_values(True)
     panel.show_value(options.VisibilityMode.NEVER)
     panel.legend(common.VizLegendOptions().show_legend(False).calcs([]))
     return panel
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One value column of a table."""
-
-    title: str
-    expr: str
-    unit: str = "short"
-    decimals: int | None = None
-    gauge: bool = False
-    """Draw a bar from 0 to ``high``; without ``high``, to the largest of the column."""
-    high: float | None = None
-    steps: Steps = PLAIN
-    values: Mapping[str, tuple[str, str]] | None = None
-    width: int = 0
-    link: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """One label that tells the rows of a table apart."""
-
-    label: str
-    title: str = ""
-    """Empty: needed for links, not shown."""
-    link: tuple[str, str] | None = None
-    width: int = 0
-
-
-def rows(
-    title: str,
-    about: str,
-    keys: Sequence[Key],
-    columns: Sequence[Column],
-    *,
-    sort: str = "",
-    ascending: bool = False,
-    empty: str = "none",
-) -> table.Panel:
-    """Draw a table: one row for each set of ``keys``, one column for each expression.
-
-    Every expression gives exactly the labels of ``keys``, and their rows are merged by them.
-    """
-    panel = table.Panel()
-    queries = [Query(expr=c.expr, legend="", instant=True, as_table=True) for c in columns]
-    _common(panel, title, about, queries, empty)
-    panel.unit("short").thresholds(_steps(PLAIN)).filterable(False)
-    panel.cell_height(options.TableCellHeight.SM)
-    if len(columns) > 1:
-        panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
-    names = [
-        "Value" if len(columns) == 1 else f"Value #{chr(ord('A') + index)}"
-        for index in range(len(columns))
-    ]
-    if sort:
-        field = names[[column.title for column in columns].index(sort)]
-        by_value = {"sort": [{"field": field, "desc": not ascending}]}
-        panel.with_transformation(models.DataTransformerConfig(id_val="sortBy", options=by_value))
-    order = [*(key.label for key in keys), *names]
-    organize = {
-        "excludeByName": {"Time": True},
-        "indexByName": {name: index for index, name in enumerate(order)},
-        "renameByName": {},
-    }
-    panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=organize))
-    for key in keys:
-        panel.override_by_name(key.label, _key_properties(key))
-    for name, column in zip(names, columns, strict=True):
-        panel.override_by_name(name, _column_properties(column))
-    return panel
-
-
-def _key_properties(key: Key) -> list[models.DynamicConfigValue]:
-    if not key.title:
-        # Grafana to 11 reads the one, from 12 on the other.
-        return [
-            property_of("custom.hidden", value=True),
-            property_of("custom.hideFrom", {"viz": True, "legend": True, "tooltip": True}),
-        ]
-    found = [
-        property_of("displayName", key.title),
-        property_of("custom.filterable", value=True),
-    ]
-    if key.link:
-        found.append(property_of("links", [{"title": key.link[0], "url": key.link[1]}]))
-    if key.width:
-        found.append(property_of("custom.width", key.width))
-    if key.label == "style":
-        found += [
-            property_of("mappings", mapping(STYLE_NAMES)),
-            property_of("custom.cellOptions", {"type": "color-text"}),
-        ]
-    return found
-
-
-def _column_properties(column: Column) -> list[models.DynamicConfigValue]:
-    found = [
-        property_of("displayName", column.title),
-        property_of("unit", column.unit),
-        property_of("noValue", "-"),
-        property_of("custom.align", "right"),
-    ]
-    if column.decimals is not None:
-        found.append(property_of("decimals", column.decimals))
-    if column.values:
-        found += [
-            property_of("mappings", mapping(column.values)),
-            property_of("custom.align", "left"),
-        ]
-    if column.gauge:
-        gauge = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
-        found += [property_of("custom.cellOptions", gauge), property_of("min", 0)]
-        if column.high is not None:
-            found.append(property_of("max", column.high))
-        else:
-            # Else the largest number of the whole table is the bar's end.
-            found.append(property_of("fieldMinMax", value=True))
-    elif column.values or column.steps is not PLAIN:
-        found.append(property_of("custom.cellOptions", {"type": "color-text"}))
-    steps = [{"value": value, "color": colour} for value, colour in column.steps]
-    found.append(property_of("thresholds", {"mode": "absolute", "steps": steps}))
-    if column.width:
-        found.append(property_of("custom.width", column.width))
-    if column.link:
-        found.append(property_of("links", [{"title": column.link[0], "url": column.link[1]}]))
-    return found

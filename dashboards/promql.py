@@ -91,9 +91,9 @@ def busiest(counters: tuple[str, ...], style: str = "$style", matchers: str = ""
 
 
 def largest(gauge: str, style: str = "$style") -> str:
-    """Give a gauge of those containers where it was largest on average."""
+    """Give a gauge of those containers where it was largest, and for longest, over the range."""
     shown = total(NAMED, who(host(gauge), style, "name"))
-    return top(shown, total(ID, who(f"avg_over_time({host(gauge)}{END})", style, "name")))
+    return top(shown, total(ID, who(f"sum_over_time({host(gauge)}{END})", style, "name")))
 
 
 def memory_share(style: str = "$style") -> str:

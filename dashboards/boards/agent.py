@@ -1,24 +1,23 @@
-"""Agent: can what the other dashboards show be believed, and what does the agent cost?"""
+"""Agent: whether the other dashboards can be believed, and what the agent costs."""
 
 from __future__ import annotations
 
 from dashboards import variables
-from dashboards.layout import Annotation, Board, Line, Row, series_to_host, to_host
+from dashboards.layout import Annotation, Board, Line, Row
+from dashboards.links import series_to_host, to_host
 from dashboards.look import BLUE, GREEN, GREY, ORANGE, RED, Uid
 from dashboards.panels import (
     BAD_IF_ANY,
     WATCH_IF_ANY,
-    Column,
     Figure,
-    Key,
     figures,
     graph,
     number,
     query,
-    rows,
     states,
 )
 from dashboards.promql import host, increase, rate, total
+from dashboards.tables import Column, Key, rows
 
 _HOST = "job, instance"
 _WHERE = "{{instance}}"

@@ -13,15 +13,12 @@ from dashboards.panels import (
     BAD_IF_ANY,
     SHARE,
     WATCH_IF_ANY,
-    Column,
     Figure,
-    Key,
     bars,
     figures,
     graph,
     now,
     query,
-    rows,
     states,
 )
 from dashboards.promql import (
@@ -38,7 +35,7 @@ from dashboards.promql import (
     total,
     who,
 )
-from dashboards.tables import container_keys
+from dashboards.tables import Column, Key, container_keys, rows
 
 _APP = "app"
 _UNIT = (
@@ -82,8 +79,10 @@ def _top_rate(*counters: str) -> str:
 
 
 def _top_gauge(gauge: str, how: str = "sum") -> str:
-    return _top_units(gauge, f"avg_over_time({gauge}{END})", how)
+    return _top_units(gauge, f"sum_over_time({gauge}{END})", how)
 
+
+_WRITTEN = _labelled("tallyman_container_writable_layer_bytes", "name")
 
 _OVERVIEW = Line(
     4,
@@ -156,10 +155,10 @@ _APPLICATIONS = Line(
             24,
             rows(
                 "Applications",
-                "One row for each image, Compose service, pod …, as chosen above by Group by. "
-                "Of limit and throttled are the worst of its containers; restarts and OOM kills are of "
-                "the time shown.",
-                (Key(label="unit", title="Application", width=230),),
+                "One row for each image, Compose service, pod …, as chosen by Group by. "
+                "Of limit and throttled are those of the worst container; restarts and OOM kills "
+                "are of the time shown.",
+                (Key(label="unit", title="Application", width=230, grows=True),),
                 (
                     Column(
                         title="Containers",
@@ -242,7 +241,7 @@ _USE = Row(
                     12,
                     graph(
                         "Memory by application",
-                        "Working sets, of those with most on average over the time shown.",
+                        "Working sets, of those that held most over the time shown.",
                         query(_top_gauge(host("container_memory_working_set_bytes")), _LEGEND),
                         unit="bytes",
                         legend=_CALCS,
@@ -468,7 +467,7 @@ _IMAGES = Row(
                         "Most written over the image",
                         "Size of the writable layer: what is lost when the container is replaced.",
                         now(
-                            f"topk($top, {total(NAMED, _labelled('tallyman_container_writable_layer_bytes', 'name'))})",
+                            f"topk($top, {total(NAMED, _WRITTEN)})",
                             "{{name}}",
                         ),
                         unit="bytes",

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from dashboards import variables
-from dashboards.layout import (
-    Annotation,
-    Board,
-    Line,
-    Row,
-    drill,
-    series_to_container,
-    series_to_host,
-    to_container,
-    to_host,
-)
+from dashboards.layout import Annotation, Board, Line, Row
+from dashboards.links import drill, series_to_container, series_to_host, to_container, to_host
 from dashboards.look import BLUE, GREY, ORANGE, PURPLE, RED, STYLE_COLOURS, Uid
 from dashboards.panels import (
     BAD_IF_ANY,
     SHARE,
     WATCH_IF_ANY,
-    Column,
     Figure,
-    Key,
     bars,
     figures,
     graph,
     now,
     query,
-    rows,
 )
 from dashboards.promql import ID, NAMED, WHO, host, increase, info, kind, recorded, total
-from dashboards.tables import container_keys
+from dashboards.tables import Column, Key, container_keys, rows
 
 _HOST = "job, instance"
 _RUNNING = "instance_engine_style:tallyman_host_containers:running"

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dashboards import variables
-from dashboards.layout import Annotation, Board, Line, Row, drill, series_to_container
+from dashboards.layout import Annotation, Board, Line, Row
+from dashboards.links import drill, series_to_container
 from dashboards.look import BLUE, GREY, ORANGE, PURPLE, RED, SAND, STYLE_COLOURS, Uid
 from dashboards.panels import (
     BAD_IF_ANY,
     SHARE,
     WATCH_IF_ANY,
-    Column,
     Figure,
-    Key,
     bars,
     figures,
     graph,
     now,
     query,
-    rows,
 )
 from dashboards.promql import (
     ID,
@@ -33,11 +31,12 @@ from dashboards.promql import (
     total,
     who,
 )
-from dashboards.tables import container_keys
+from dashboards.tables import Column, Key, container_keys, rows
 
 _OUTSIDE = 'style="none"'
 _CORES = f"sum({host('machine_cpu_cores')})"
 _MEMORY = f"sum({host('machine_memory_bytes')})"
+_MEMORY_OF = kind("tallyman_host_memory_bytes")
 _OVER = ((None, "text"), (1, ORANGE))
 """More promised than there is: worth a look, not an alarm."""
 _USED_COLOURS = {**STYLE_COLOURS, "there is": RED}
@@ -264,7 +263,7 @@ _PROMISED = Row(
                         "Memory by engine and style",
                         "Working sets of running containers.",
                         now(
-                            f"sort_desc({total('engine, style', kind('tallyman_host_memory_bytes'))})",
+                            f"sort_desc({total('engine, style', _MEMORY_OF)})",
                             "{{engine}} · {{style}}",
                         ),
                         unit="bytes",
@@ -319,7 +318,7 @@ _BUSIEST = Row(
                     12,
                     graph(
                         "Memory by container",
-                        "Working sets of those that had most on average over the time shown.",
+                        "Working sets of those that held most over the time shown.",
                         query(largest("container_memory_working_set_bytes"), "{{name}}"),
                         unit="bytes",
                         legend=_CALCS,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dashboards import variables
-from dashboards.layout import Annotation, Board, Line, Row, to_host
+from dashboards.layout import Annotation, Board, Line, Row
+from dashboards.links import to_host
 from dashboards.look import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, TEXT, Uid
 from dashboards.panels import (
     BAD_IF_ANY,
     SHARE,
     WATCH_IF_ANY,
-    Column,
     Figure,
-    Key,
     Steps,
     bars,
     figures,
@@ -19,10 +18,10 @@ from dashboards.panels import (
     now,
     number,
     query,
-    rows,
     states,
 )
 from dashboards.promql import ID, host, increase, rate, total
+from dashboards.tables import Column, Key, rows
 
 _ME = 'id="$id"'
 _LEAN: Steps = ((None, BLUE), (0, PURPLE))
@@ -45,6 +44,11 @@ _LIMIT = f"{_mine('container_spec_memory_limit_bytes')} > 0"
 _QUOTA = f"{_mine('container_spec_cpu_quota')} / {_mine('container_spec_cpu_period')}"
 _IDENTITY = (
     "job, instance, id, name, engine, style, expected_style, image, hostname, network, oci_runtime"
+)
+
+_HELD_OF_LIMIT = (
+    f"{_mine('tallyman_openvz_beancounter_held')} / "
+    f"({_mine('tallyman_openvz_beancounter_limit')} > 0)"
 )
 
 _WHO = Line(
@@ -397,8 +401,7 @@ _OPENVZ = Row(
                                 ),
                                 (
                                     "Of limit",
-                                    f"{_mine('tallyman_openvz_beancounter_held')} / "
-                                    f"({_mine('tallyman_openvz_beancounter_limit')} > 0)",
+                                    _HELD_OF_LIMIT,
                                     "percentunit",
                                     0,
                                     SHARE,

@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from dashboards import variables
-from dashboards.layout import Annotation, Board, Line, Row, series_to_container
+from dashboards.layout import Annotation, Board, Line, Row
+from dashboards.links import series_to_container
 from dashboards.look import ORANGE, PURPLE, RED, Uid
-from dashboards.panels import (
-    BAD_IF_ANY,
-    SHARE,
-    WATCH_IF_ANY,
-    Column,
-    Figure,
-    Key,
-    figures,
-    graph,
-    query,
-    rows,
-    states,
-)
+from dashboards.panels import BAD_IF_ANY, SHARE, WATCH_IF_ANY, Figure, figures, graph, query, states
 from dashboards.promql import (
     END,
     ID,
@@ -34,7 +23,7 @@ from dashboards.promql import (
     total,
     who,
 )
-from dashboards.tables import container_keys
+from dashboards.tables import Column, Key, container_keys, rows
 
 _SYSTEM = "system"
 _NAME = "{{name}}"
@@ -76,7 +65,7 @@ def _top(expression: str, over_range: str) -> str:
 
 
 def _top_gauge(gauge: str) -> str:
-    return _top(gauge, f"avg_over_time({gauge}{END})")
+    return _top(gauge, f"sum_over_time({gauge}{END})")
 
 
 def _top_rate(*counters: str) -> str:
@@ -228,7 +217,7 @@ _MEMORY = Row(
                     8,
                     graph(
                         "Memory by server",
-                        "Working sets, of those with most on average.",
+                        "Working sets, of those that had most over the time shown.",
                         query(_top_gauge(host("container_memory_working_set_bytes")), _NAME),
                         unit="bytes",
                         legend=_CALCS,
@@ -341,7 +330,7 @@ _WORK = Row(
                     8,
                     graph(
                         "Processes by server",
-                        "Processes, of those with most on average.",
+                        "Processes, of those that had most over the time shown.",
                         query(_top_gauge(host("container_processes")), _NAME),
                         decimals=0,
                         legend=_CALCS,

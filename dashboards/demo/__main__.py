@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 from dashboards.build import TARGET
+from dashboards.demo.cast import MACHINES
 from dashboards.demo.history import write_history
 from dashboards.demo.live import Live
-from dashboards.demo.roster import HOUR, MACHINES
+from dashboards.demo.roster import HOUR
 from dashboards.demo.server import DemoError, Prometheus
 from dashboards.demo.world import World
 

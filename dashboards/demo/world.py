@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from dashboards.demo.cast import MACHINES
 from dashboards.demo.containers import container_samples
 from dashboards.demo.life import Life, hash_of
 from dashboards.demo.page import Page
-from dashboards.demo.roster import HOUR, JOB_EVERY, MACHINES, Actor, Machine, job
+from dashboards.demo.roster import HOUR, JOB_EVERY, Actor, Machine, job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+Sums = dict[tuple[tuple[str, str], ...], float]
+"""Number by labels."""
 _JOBS_RUN_ON = "harbour-2:10060"
 _OUTSIDE_CORES = 0.35
 _OUTSIDE_MEMORY = 0.06
@@ -91,39 +94,9 @@ class Host:
         return page
 
     def _density(self, page: Page, shown: list[Life], at: float) -> None:
-        counts: Counter[tuple[str, str, str]] = Counter()
-        sums: dict[str, dict[tuple[str, str], float]] = defaultdict(lambda: defaultdict(float))
-        for life in shown:
-            actor, kind = life.actor, (life.actor.engine, life.style(at))
-            alive = life.alive(at)
-            if actor.role != "infra":
-                stopped = "exited" if actor.state == "running" else actor.state
-                counts[(*kind, "running" if alive else stopped)] += 1
-            if actor.openvz:
-                sums["tallyman_host_limit_disk_bytes"][kind] += actor.openvz.disk_bytes
-            if not alive:
-                continue
-            sums["tallyman_host_memory_bytes"][kind] += life.memory
-            sums["tallyman_host_cores"][kind] += life.cores
-            for name, limit, resource in (
-                ("tallyman_host_limit_bytes", actor.memory_limit, "memory"),
-                ("tallyman_host_limit_cores", actor.quota, "cpu"),
-            ):
-                if limit:
-                    sums[name][kind] += limit
-                else:
-                    sums[resource][kind] += 1
-        for (engine, style, state), number in counts.items():
-            labels = {"engine": engine, "style": style, "state": state}
-            page.add("tallyman_host_containers", number, **labels)
-        unlimited = {resource: sums.pop(resource, {}) for resource in ("memory", "cpu")}
-        for resource, by_kind in unlimited.items():
-            for (engine, style), count in by_kind.items():
-                labels = {"resource": resource, "engine": engine, "style": style}
-                page.add("tallyman_host_unlimited_containers", count, **labels)
-        for name, by_kind in sums.items():
-            for (engine, style), value in by_kind.items():
-                page.add(name, value, engine=engine, style=style)
+        for name, sums in _sums(shown, at).items():
+            for labels, value in sums.items():
+                page.add(name, value, **dict(labels))
         page.add("tallyman_host_memory_bytes", self._outside_memory(), style="none")
         page.add("tallyman_host_cores", self._outside_cores(at), style="none")
 
@@ -201,3 +174,30 @@ class Host:
         page.add("process_start_time_seconds", end + started)
         page.add("process_open_fds", 40 + len(shown) * 10)
         page.add("process_max_fds", 20_000)
+
+
+def _sums(shown: list[Life], at: float) -> dict[str, Sums]:
+    """Add up by engine and style: number by labels, by name."""
+    sums: dict[str, Sums] = defaultdict(lambda: defaultdict(float))
+    for life in shown:
+        actor, alive = life.actor, life.alive(at)
+        kind = (("engine", actor.engine), ("style", life.style(at)))
+        if actor.role != "infra":
+            stopped = "exited" if actor.state == "running" else actor.state
+            state = ("state", "running" if alive else stopped)
+            sums["tallyman_host_containers"][*kind, state] += 1
+        if actor.openvz:
+            sums["tallyman_host_limit_disk_bytes"][kind] += actor.openvz.disk_bytes
+        if not alive:
+            continue
+        sums["tallyman_host_memory_bytes"][kind] += life.memory
+        sums["tallyman_host_cores"][kind] += life.cores
+        for name, limit, resource in (
+            ("tallyman_host_limit_bytes", actor.memory_limit, "memory"),
+            ("tallyman_host_limit_cores", actor.quota, "cpu"),
+        ):
+            if limit:
+                sums[name][kind] += limit
+            else:
+                sums["tallyman_host_unlimited_containers"][("resource", resource), *kind] += 1
+    return sums

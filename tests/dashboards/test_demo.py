@@ -56,7 +56,7 @@ def test_all(board: dict[str, Any], demo: Api) -> None:
         ("quay-1:10060", "openvz", "system", "db01.example"),
     ],
 )
-def test_one_value_of_each_variable(
+def test_one_value_of_each_variable(  # noqa: PLR0917
     board: dict[str, Any], demo: Api, instance: str, engine: str, style: str, container: str
 ) -> None:
     wanted = {"instance": instance, "engine": engine, "style": style, "container": container}
