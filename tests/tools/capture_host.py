@@ -44,7 +44,7 @@ _HOST = _words(
 
 _PROCESS = _words(
     """
-    cgroup cmdline comm environ gid_map io limits mountinfo schedstat setgroups stat statm status
+    cgroup cmdline comm environ gid_map io mountinfo schedstat setgroups stat statm status
     uid_map net/dev net/if_inet6 net/ipv6_route net/route net/snmp net/tcp net/tcp6 net/udp
     net/udp6 net/unix net/fib_trie
     """
@@ -197,6 +197,9 @@ class Capture:
 
     def _glob(self, here: str, there: str, pattern: str, *, timed: bool = False) -> None:
         for path in Path(here).glob(pattern):
+            inside = path.relative_to(here).parents
+            if any((Path(here) / parent).is_symlink() for parent in inside if parent.name):
+                continue  # what a link leads to is captured where it is
             self._add(str(path), f"{there}/{path.relative_to(here)}", timed=timed)
 
     def _add(self, path: str, name: str, *, timed: bool = False, shallow: bool = False) -> None:
@@ -209,8 +212,8 @@ class Capture:
                 self.archive.directories[name] = None
             elif stat.S_ISREG(status.st_mode):
                 # A program is there to be found, not to be run.
-                small = status.st_size <= _LARGEST and not shallow
-                content = _read(path) if small else b""
+                program = status.st_mode & 0o111 or status.st_size > _LARGEST
+                content = b"" if program or shallow else _read(path)
                 self.archive.add(name, content, status.st_mtime if timed else 0)
 
 

@@ -125,10 +125,14 @@ class Scene:
         return self._stack.enter_context(oci.runc(*SLEEP))
 
     def unshare_in_a_service(self) -> Made:
-        words = ("systemd-run", "--wait", "--pipe", "unshare", "--mount", "--pid", "--fork")
-        return self._stack.enter_context(
-            bare.sleeping_in("none", *words, "--mount-proc", f"--root={SMALL}")
-        )
+        """A program that no other host has under this name: a captured tree has no programs."""
+        program = SMALL / "opt/tiny/sleep"
+        program.parent.mkdir(parents=True)
+        shutil.copy(SMALL / "bin/busybox", program)
+        service = ("systemd-run", "--wait", "--pipe", "unshare", "--mount", "--pid", "--fork")
+        words = (*service, "--mount-proc", f"--root={SMALL}")
+        command = ("/opt/tiny/sleep", bare.sleep()[1])
+        return self._stack.enter_context(bare.program_in("unshare", words, command))
 
     def _docker(self, name: str, image: str, *command: str, options: tuple[str, ...] = ()) -> Made:
         name = f"dock-{name}"

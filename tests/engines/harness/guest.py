@@ -34,10 +34,10 @@ def guest_report() -> dict[str, Any]:
     cache = os.environ.get("LAB_VM_CACHE", str(CACHE / "vmlab"))
     with workplace("guest") as place:
         run(
-            *(RUN_IN_VM, "-d", place, "-r", CLONE, "-r", dependencies(), "-C", CLONE, "-t", "900"),
+            *(RUN_IN_VM, "-d", place, "-r", CLONE, "-r", dependencies(), "-C", CLONE, "-t", "1400"),
             *("-e", f"PYTHONPATH={CLONE}:{dependencies()}", "-e", "PYTHONDONTWRITEBYTECODE=1"),
             f"python3 -m tests.engines.guest.report {place}/report.json",
-            timeout=1200,
+            timeout=1500,
             env={"LAB_VM_CACHE": cache},
         )
         report: dict[str, Any] = json.loads((place / "report.json").read_text())
