@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+
 from collectors.contract import Context, Options
 from collectors.facts import CgroupLayout, CgroupMode, HostFacts, Process, Sighting
 from collectors.hostfs import HostFS
@@ -27,6 +29,9 @@ V1 = CgroupLayout(
 )
 FACTS = dataclasses.replace(HOST, cgroups=V1)
 NOW = 1_800_000_000.0
+
+patient = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+"""For properties: how long an example takes says something of the machine only."""
 
 
 def fixture(name: str) -> bytes:

@@ -12,7 +12,7 @@ from collectors.engines.containerd import ContainerdCollector
 from collectors.engines.containerd_metadata import parse_go_time, runtime_name
 from collectors.engines.containerd_roots import find_installations
 from collectors.facts import Process, ProcessId, Sighting, State
-from tests.unit.engine_host import FIXTURES, EngineHost, by_name, contained
+from tests.unit.engine_host import FIXTURES, EngineHost, by_name, contained, patient
 from tests.unit.hosts import process
 
 STATE, ROOT = "/run/containerd", "/var/lib/containerd"
@@ -238,6 +238,7 @@ def test_times_as_go_marshals_them() -> None:
     assert parse_go_time(data) == pytest.approx(1795458474.486225, abs=1e-3)
 
 
+@patient
 @given(st.binary(max_size=20))
 def test_any_bytes_are_a_time_or_none(data: bytes) -> None:
     found = parse_go_time(data)

@@ -17,7 +17,7 @@ from collectors.engines.docker_container import (
 )
 from collectors.engines.oci_json import JsonObject
 from collectors.facts import Publish, State
-from tests.unit.engine_host import fixture
+from tests.unit.engine_host import fixture, patient
 from tests.unit.fake_docker import DONE, IMAGE, NEW, WEB
 
 CGROUPFS = CgroupRule()
@@ -204,6 +204,7 @@ def test_the_image() -> None:
     assert found.created is not None
 
 
+@patient
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

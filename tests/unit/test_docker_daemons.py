@@ -11,7 +11,7 @@ from collectors.contract import Options
 from collectors.engines.docker_container import CgroupRule
 from collectors.engines.docker_daemons import Daemon, DaemonFinder, operators_daemons
 from collectors.engines.docker_sockets import parse_listening, server_of
-from tests.unit.engine_host import EngineHost
+from tests.unit.engine_host import EngineHost, patient
 from tests.unit.fake_docker import WEB
 from tests.unit.hosts import process
 
@@ -249,6 +249,7 @@ def test_the_table_of_sockets() -> None:
     assert list(parse_listening(table)) == [("7", "/with a blank/docker.sock")]
 
 
+@patient
 @given(st.binary())
 def test_any_table_of_sockets(table: bytes) -> None:
     assert all(path.startswith("/") for _, path in parse_listening(table))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from collectors.engines.oci_boltdb import BoltError, Bucket, parse_bolt, read_bolt
 from collectors.hostfs import Gone
-from tests.unit.engine_host import EngineHost, fixture
+from tests.unit.engine_host import EngineHost, fixture, patient
 
 PAGE = 4096
 
@@ -81,12 +81,14 @@ def test_a_tree_that_is_a_circle_ends() -> None:
         everything(parse_bolt(bytes(data)))
 
 
+@patient
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(BoltError):
         parse_bolt(data)
 
 
+@patient
 @given(st.lists(st.tuples(st.integers(2 * PAGE, 147_455), st.integers(0, 255)), max_size=40))
 def test_damage_gives_entries_or_an_error(changes: list[tuple[int, int]]) -> None:
     data = bytearray(fixture("podman/bolt_state.db.gz"))
@@ -98,6 +100,7 @@ def test_damage_gives_entries_or_an_error(changes: list[tuple[int, int]]) -> Non
         assert str(error)  # noqa: PT017 - both ends are right
 
 
+@patient
 @given(st.integers(0, 150_000))
 def test_a_cut_off_database_gives_entries_or_an_error(size: int) -> None:
     data = fixture("podman/bolt_state.db.gz")[:size]

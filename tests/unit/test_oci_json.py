@@ -14,6 +14,7 @@ from collectors.engines.oci_json import (
     parse_object,
     parse_time,
 )
+from tests.unit.engine_host import patient
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -42,6 +43,7 @@ def test_times_are_read_as_go_writes_them(text: str, seconds: float | None) -> N
     assert found == (None if seconds is None else pytest.approx(seconds))
 
 
+@patient
 @given(st.text())
 def test_any_text_is_a_time_or_none(text: str) -> None:
     found = parse_time(text)
@@ -86,11 +88,13 @@ def test_what_is_no_json_is_none(data: bytes) -> None:
     assert parse_json(data) is None
 
 
+@patient
 @given(st.binary())
 def test_any_bytes_parse_or_are_none(data: bytes) -> None:
     assert parse_object(data) is None or parse_json(data) is not None
 
 
+@patient
 @given(_JSON, st.text())
 def test_any_document_can_be_asked_for_anything(value: object, key: str) -> None:
     document = parse_object(json.dumps({key: value}))

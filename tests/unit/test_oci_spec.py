@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.engines.oci_spec import Spec, cgroup_of_spec, expand_slice, parse_spec
-from tests.unit.engine_host import fixture
+from tests.unit.engine_host import fixture, patient
 
 
 def test_a_real_bundle() -> None:
@@ -37,6 +37,7 @@ def test_a_joined_network_namespace_is_named() -> None:
     assert spec.network_mode == "ns:/proc/7/ns/net"
 
 
+@patient
 @given(st.binary())
 def test_any_bytes_are_a_specification_or_none(data: bytes) -> None:
     assert parse_spec(data) is None or isinstance(parse_spec(data), Spec)

@@ -20,7 +20,7 @@ from collectors.engines.podman_database import (
     newest_database,
     read_sqlite,
 )
-from tests.unit.engine_host import EngineHost, by_name, fixture
+from tests.unit.engine_host import EngineHost, by_name, fixture, patient
 
 # libpod/sqlite_state_internal.go of podman 4.8 and later.
 SCHEMA = """
@@ -158,6 +158,7 @@ def test_values_of_other_types_are_left_out(host: EngineHost, tmp_path: Path) ->
     assert load(host, SQLITE) == Database()
 
 
+@patient
 @given(st.binary(max_size=300) | st.binary(max_size=300).map(b"SQLite format 3\x00".__add__))
 def test_what_is_no_database_is_none(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     host = EngineHost(tmp_path_factory.mktemp("host"))
