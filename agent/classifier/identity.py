@@ -29,6 +29,7 @@ HALF = 0.5
 
 _OWN_CODE = ("/app", "/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root", "/code")
 _OF_MANY = frozenset({"/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root"})
+_INITS = frozenset({"/sbin", "/usr/sbin", "/lib/sysvinit", "/usr/lib/sysvinit"})
 _SYSTEM_BIN = frozenset({"/bin", "/sbin", "/usr/bin", "/usr/sbin"})
 
 
@@ -127,8 +128,8 @@ def _has_operand(argv: tuple[str, ...]) -> bool:
 
 def _by_options(found: Identity, argv: tuple[str, ...]) -> Identity:
     """Tell apart what one name is, depending on how it was started."""
-    if found.name == "init" and "--" in argv:
-        # podman puts its reaper at /dev/init or /run/podman-init and gives it the command.
+    if found.name == "init" and ("--" in argv or found.place not in _INITS):
+        # Engines put reapers at /dev/init, images at /init; sysvinit lies where it always did.
         return replace(found, known=lookup("podman-init"))
     if found.name == "dbus-daemon" and "--session" in argv:
         return replace(found, known=lookup("dbus-launch"))  # a desktop's, no system's

@@ -30,7 +30,7 @@ _LOGIN = frozenset({"sshd", "telnetd", "rlogin", "getty"})
 _LISTENING = frozenset({"sshd", "telnetd", "rlogin", "inetd"})
 """Families that are nothing without a TCP socket to listen on."""
 _RUNTIMES = frozenset({"runc", "crun", "youki", "kata-agent", "runsc"})
-_PARTS_TO_HOLD = frozenset({Part.FRONT, Part.STORE})
+_SERVERS = frozenset({Part.FRONT, Part.STORE})
 
 
 def look(subject: Subject) -> Scene:
@@ -74,10 +74,6 @@ class _Look:
         tops = [p for p in self.own.values() if p.ppid not in self.own or p.ppid == p.pid]
         for top in (*([self.init] if self.init else []), *tops):
             self._descend(top)
-        for left in self.own.values():
-            # A loop of parents, which only a torn or made-up table has.
-            if left.pid not in self.visited and not self._is_below(left, self.visited):
-                self._descend(left)
         programs = self._programs()
         system = tuple(p for p in programs if p.role in (Role.OS, Role.PLUMBING))
         # Without a service manager nobody starts a dbus by the way: it counts as a service.
@@ -177,7 +173,7 @@ class _Look:
                 known.family
                 for child in children
                 if (known := self.identity[child.pid].known) is not None
-                and (known.role is Role.OS or known.part in _PARTS_TO_HOLD)
+                and (known.role is Role.OS or known.part in _SERVERS)
             }
             if len(families) >= 2:
                 found.add(pid)
@@ -236,35 +232,44 @@ class _Look:
         family = known.family if known else ""
         if family in _LOGIN:
             self._logins(process)
-            return
-        if family == "cron":
-            return
-        for child in self.children.get(process.pid, ()):
-            other = self.identity[child.pid]
-            if other.known is None or other.known.family == family:
-                continue
-            adopted = process is self.init and child.session == child.pid
-            if other.role is Role.OS or (
-                adopted and (other.role is Role.APPLICATION or other.role in _HOLDERS)
-            ):
-                self._descend(child)
+        elif family != "cron" or process is self.init:
+            for child in self.children.get(process.pid, ()):
+                if self._is_foreign(child, process, family):
+                    self._descend(child)
+
+    def _is_foreign(self, child: Process, process: Process, family: str) -> bool:
+        """Say whether a program's child is a service of its own, and not the program's.
+
+        An operating system's is. Others are where the program is the first process, and got what
+        was started before it: servers, and what has made itself a daemon.
+        """
+        known = self.identity[child.pid].known
+        if known is None or known.family == family:
+            return False
+        if known.role is Role.OS:
+            return True
+        if process is not self.init:
+            return False
+        if known.role is Role.APPLICATION and known.part in _SERVERS:
+            return True
+        daemon = child.session == child.pid
+        return daemon and known.role in (Role.APPLICATION, Role.SUPERVISOR, Role.MANAGER)
 
     def _logins(self, process: Process) -> None:
         """Tell the children of a login service: logins, and what it adopted as first process."""
-        children = self.children.get(process.pid, ())
-        for child in children:
-            identity = self.identity[child.pid]
+        for child in self.children.get(process.pid, ()):
             session = self._subtree(child)
-            if identity.known is not None and identity.known.family in _LOGIN:
+            if self._family(child) in _LOGIN:
                 if any(self.identity[p.pid].role is not Role.OS for p in session):
                     self.sessions[child.pid] = session
             elif process is not self.init:
                 self.sessions[child.pid] = session
-            elif identity.role in (Role.OS, Role.APPLICATION) and identity.known is not None:
-                self._descend(child)
-            else:
+            elif child.session not in (child.pid, process.session):
+                # Its session is that of a login which has ended.
                 self.visited.add(child.pid)
                 self.residents.append(child)
+            else:
+                self._descend(child)
 
     def _programs(self) -> tuple[Program, ...]:
         grouped: dict[str, list[Process]] = {}
@@ -312,16 +317,6 @@ class _Look:
                     queue.append(child)
         return tuple(found.values())
 
-    def _is_below(self, process: Process, tops: Collection[int]) -> bool:
-        seen: set[int] = set()
-        parent = self.own.get(process.ppid)
-        while parent is not None and parent.pid not in seen:
-            if parent.pid in tops:
-                return True
-            seen.add(parent.pid)
-            parent = self.own.get(parent.ppid)
-        return False
-
     def _units(self) -> Iterator[str]:
         """Find the units of an inner service manager: cgroups beside the one its init sits in."""
         if self.init is None:
@@ -364,5 +359,6 @@ def _doubt_namesakes(
 def _interactive(process: Process) -> bool:
     """Say whether a shell reads from a terminal: it has one, and neither a script nor ``-c``."""
     return bool(process.tty) and all(
-        word.startswith("-") and "c" not in word for word in process.argv[1:]
+        word.startswith("--") or (word.startswith("-") and "c" not in word)
+        for word in process.argv[1:]
     )

@@ -255,6 +255,29 @@ def test_people_who_live_in_it_turn_it_and_a_visitor_does_not() -> None:
     assert classify(subject(run("sshd", session(), args="-D"))).style is Style.APP
 
 
+def test_what_a_first_process_adopted_is_told_from_what_people_left() -> None:
+    supervisor = run("supervisord", NGINX)
+    assert classify(subject(SSHD, supervisor)).style is Style.SYSTEM
+    bot = run("python", uid=1001, args="bot.py")
+    left = subject(run("sshd", replace(bot, more={"uid": 1001, "session": 77}), args="-D"))
+    assert "users.residents" in {e.rule for e in classify(left).evidence}
+    assert classify(left).style is Style.APP
+    started_before = subject(run("sshd", run("/app/server"), args="-D"))
+    assert classify(started_before).style is Style.SYSTEM
+    assert classify(subject(CRON, SSHD, NGINX)).services == 3
+
+
+def test_servers_that_were_started_before_the_first_process_count() -> None:
+    before = run("nginx", REDIS, run("nginx", uid=33))
+    assert classify(subject(before)).services == 2
+
+
+def test_a_wrapper_called_init_is_none() -> None:
+    for argv in ("/init", "/dev/init -- sshd -D", "/sbin/init -- sshd"):
+        verdict = classify(subject(run(f"{argv.split(' ', maxsplit=1)[0]} {argv}", SSHD)))
+        assert verdict.style is Style.APP, argv
+
+
 def test_a_program_in_screen_is_a_program() -> None:
     game = run("/usr/bin/screen", run("/usr/bin/java", args="-jar server.jar"))
     for tree in (game, run("sh", game, args="-c x")):
@@ -404,7 +427,9 @@ def replaced(tree: Node, **container: Any) -> Subject:
     return subject(tree, **container)
 
 
-CALM: dict[str, Any] = {"limits": Limits(memory_bytes=1 << 30, seen=frozenset({"memory", "cpu", "pids"}))}
+CALM: dict[str, Any] = {
+    "limits": Limits(memory_bytes=1 << 30, seen=frozenset({"memory", "cpu", "pids"}))
+}
 
 
 class TestFindings:
