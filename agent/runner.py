@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.model import CollectorHealth
-from collectors.contract import CollectorError
+from collectors.contract import CollectorError, PartlySeen
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ class Runner:
             started = time.monotonic()
             try:
                 sightings = tuple(slot.collector.collect(task))
+            except PartlySeen as error:
+                self._finished(slot, started, error.sightings, str(error))
             except (CollectorError, HostReadError) as error:
                 self._finished(slot, started, None, str(error))
             except Exception as error:
@@ -130,7 +132,6 @@ class Runner:
                 self._finished(slot, started, None, f"{type(error).__name__}: {error}")
             else:
                 self._finished(slot, started, sightings, "")
-                continue
 
     def _finished(
         self, slot: _Slot, started: float, sightings: tuple[Sighting, ...] | None, error: str
@@ -138,10 +139,11 @@ class Runner:
         with self._done:
             slot.duration = time.monotonic() - started
             slot.busy_since = None
-            if sightings is None:
+            if sightings is not None:
+                slot.sightings = sightings
+            if error:
                 self._failed(slot, error)
             else:
-                slot.sightings = sightings
                 slot.success, slot.error, slot.last_success = True, "", time.time()
             self._done.notify_all()
 

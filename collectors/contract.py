@@ -17,6 +17,14 @@ class CollectorError(Exception):
     """A collector could not see what it is there to see; the message says why, in one line."""
 
 
+class PartlySeen(CollectorError):
+    """One of several engines could not be asked; ``sightings`` is all that was seen nevertheless."""
+
+    def __init__(self, message: str, sightings: tuple[Sighting, ...]) -> None:
+        super().__init__(message)
+        self.sightings = sightings
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What an operator may say about where engines are; the defaults need nothing."""
@@ -57,7 +65,7 @@ class Collector(Protocol):
 
     ``collect`` gives everything that it sees, running or not: what it leaves out is gone. No
     engine on the host is an empty answer. It raises ``CollectorError`` when there is an engine
-    that it could not read, and then its last answer stands. It never starts an engine and never
+    that it could not read, and then its last answer stands; ``PartlySeen`` brings a new one. It never starts an engine and never
     connects to a socket whose daemon does not run. One broken container costs that container's
     sighting and is counted in the tally of ``ctx.host``, not more.
     """

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from collectors.contract import CollectorError
+from collectors.contract import PartlySeen
 from collectors.engines.docker_daemons import Daemon, DaemonFinder, operators_daemons
 from collectors.engines.docker_engine import Engine
 from collectors.engines.docker_errors import ApiError, Elsewhere
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
     from collectors.facts import Sighting
 
 log = logging.getLogger(__name__)
-
-
-class PartlySeen(CollectorError):
-    """Some daemon could not be asked; ``sightings`` is all that could be seen nevertheless."""
-
-    def __init__(self, message: str, sightings: tuple[Sighting, ...]) -> None:
-        super().__init__(message)
-        self.sightings = sightings
 
 
 class DockerCollector:

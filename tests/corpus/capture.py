@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.inventory.inventory import Inventory
 from agent.model import Subject
-from collectors.contract import Context, Options
-from collectors.engines.docker import PartlySeen
+from collectors.contract import Context, Options, PartlySeen
 from collectors.hostfs import HostFS, HostReadError
 from collectors.kernel.host import read_host_facts
 from collectors.kernel.isolation import read_isolation

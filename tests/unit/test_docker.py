@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collectors.contract import CollectorError, Options
+from collectors.contract import CollectorError, Options, PartlySeen
 from collectors.engines import docker_engine, docker_events
-from collectors.engines.docker import DockerCollector, PartlySeen
+from collectors.engines.docker import DockerCollector
 from collectors.facts import ProcessId, Sighting, State
 from tests.unit.engine_host import EngineHost, by_name, contained
 from tests.unit.fake_docker import DONE, IMAGE, NEW, WEB, FakeDocker, http

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 
 from agent.runner import Runner
-from collectors.contract import CollectorError, Context, Options
+from collectors.contract import CollectorError, Context, Options, PartlySeen
 from collectors.facts import HostFacts, Sighting
 from collectors.hostfs import HostFS
 from collectors.kernel.processes import ProcessTable
@@ -85,6 +85,17 @@ def test_the_last_answer_stands_while_a_collector_fails(make: Callable[..., Runn
     (health,) = runner.health()
     assert not health.success
     assert health.last_success is not None
+
+
+def test_what_was_seen_beside_a_dead_engine_is_news(make: Callable[..., Runner]) -> None:
+    def partly() -> Iterable[Sighting]:
+        raise PartlySeen("one of two does not answer", (sighting(name="other"),))
+
+    runner = make(Fake("engine", partly))
+    runner.run(context, 5.0)
+    assert [s.name for s in runner.sightings()] == ["other"]
+    (health,) = runner.health()
+    assert (health.success, health.error) == (False, "one of two does not answer")
 
 
 def test_one_that_hangs_costs_its_own_answer_only(make: Callable[..., Runner]) -> None:
