@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from agent.exposition.agent import inventory_samples, machine_samples, process_samples
@@ -23,23 +23,30 @@ if TYPE_CHECKING:
 
     from collectors.facts import CgroupLayout
     from collectors.hostfs import HostFS
-    from collectors.kernel.counters import Counters, Target
+    from collectors.kernel.counters import Counters
 
 
 _AT_ONCE = 20
 """New containers that are read before a scrape may come in between."""
 
 
-@dataclass(frozen=True, slots=True)
 class _Inventory:
     """What was rendered of one snapshot; replaced as a whole."""
 
-    snapshot: Snapshot
-    rows: tuple[Row, ...]
-    targets: tuple[tuple[Row, Target], ...]
-    """What is to be read when Prometheus scrapes."""
-    fixed: tuple[Sample, ...]
-    """Of the host and the agent, as long as the snapshot stands."""
+    def __init__(self, snapshot: Snapshot, rows: Sequence[Row]) -> None:
+        self.snapshot = snapshot
+        self.rows = rows
+        self.read_rows = [row for row in rows if row.target is not None]
+        """Those of which there is something to be read when Prometheus scrapes."""
+
+    @cached_property
+    def fixed(self) -> tuple[Sample, ...]:
+        """Samples of the host that stay the same while this snapshot is the newest."""
+        snapshot = self.snapshot
+        found = list(machine_samples(snapshot.host)) if snapshot.as_of else []
+        if snapshot.complete:
+            found += host_samples(snapshot.containers.values())
+        return tuple(found)
 
 
 class Exposition:
@@ -62,7 +69,7 @@ class Exposition:
         self._processes = processes
         self._clock = clock
         self._proc = host.proc
-        self._inventory = _Inventory(Snapshot(host=HostFacts(), containers={}), (), (), ())
+        self._inventory = _Inventory(Snapshot(host=HostFacts(), containers={}), ())
         self._host_counters = HostCounters(host, self._options.groups)
         self._host_row = Row(Container(id="/", engine="none"), self._options)
         self._reader: CounterReader | None = None
@@ -81,18 +88,15 @@ class Exposition:
         with self._updating:
             before = {row.container.id: row for row in self._inventory.rows}
             rows = []
+            is_new = False
             for container in snapshot.containers.values():
                 row = before.get(container.id)
                 if row is None or row.container is not container:
+                    is_new |= row is None
                     row = Row(container, self._options, row)
                 rows.append(row)
-            fixed = list(machine_samples(snapshot.host))
-            if snapshot.complete:
-                fixed += host_samples(snapshot.containers.values())
-            shown = tuple(sample for sample in fixed if self._options.shows(sample.name))
-            targets = tuple((row, row.target) for row in rows if row.target is not None)
-            self._inventory = _Inventory(snapshot, tuple(rows), targets, shown)
-            if not self._warming:
+            self._inventory = _Inventory(snapshot, rows)
+            if is_new and not self._warming:
                 self._warming = True
                 threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
@@ -116,16 +120,15 @@ class Exposition:
         inventory = self._inventory
         now = self._clock()
         started = time.perf_counter()
-        found = zip(inventory.targets, self._sync(inventory).read(), strict=True)
-        counted = [(row, counters) for (row, _), counters in found if counters is not None]
+        found = zip(inventory.read_rows, self._sync(inventory).read(), strict=True)
+        counted = [(row, counters) for row, counters in found if counters is not None]
         host = self._host_counters.read()
         self._seconds["read"] += time.perf_counter() - started
         self._scrapes += 1
         seen = self._last_seen(inventory, {id(row) for row, _ in counted}, now)
         shown = fit([(self._host_row, host), *counted], inventory.rows, self._options.max_series)
         others = [*inventory.fixed, *self._of_this_page(inventory, counted, host, now)]
-        if self._options.shows("tallyman_dropped_series"):
-            others.append(Sample("tallyman_dropped_series", shown.dropped))
+        others.append(Sample("tallyman_dropped_series", shown.dropped))
         return Page(self._options, shown, seen, others, self._encoded)
 
     def _sync(self, inventory: _Inventory) -> CounterReader:
@@ -138,7 +141,7 @@ class Exposition:
             self._reader = CounterReader(self._host, layout, self._options.groups)
             self._told = None
         if inventory is not self._told:
-            self._reader.update(target for _, target in inventory.targets)
+            self._reader.update(row.target for row in inventory.read_rows if row.target)
             self._told = inventory
         return self._reader
 
@@ -165,16 +168,14 @@ class Exposition:
         host: Counters,
         now: float,
     ) -> Iterator[Sample]:
-        found = [*inventory_samples(inventory.snapshot, now)]
+        yield from inventory_samples(inventory.snapshot, now)
         if inventory.snapshot.complete:
-            found += self._usage.samples(counted, host, time.monotonic())
-        found += process_samples(self._proc, self._processes(), inventory.snapshot.host.boot_time)
-        found.append(Sample("tallyman_scrapes_total", self._scrapes))
+            yield from self._usage.samples(counted, host, time.monotonic())
+        boot_time = inventory.snapshot.host.boot_time
+        yield from process_samples(self._proc, self._processes(), boot_time)
+        yield Sample("tallyman_scrapes_total", self._scrapes)
         for phase, seconds in self._seconds.items():
-            labels = (("phase", phase),)
-            found.append(Sample("tallyman_scrape_seconds_total", seconds, labels))
+            yield Sample("tallyman_scrape_seconds_total", seconds, (("phase", phase),))
         if self._reader is not None:
-            found.append(Sample("tallyman_kept_descriptors", self._reader.kept))
-            limit = self._reader.descriptor_limit
-            found.append(Sample("tallyman_kept_descriptors_limit", limit))
-        return (sample for sample in found if self._options.shows(sample.name))
+            yield Sample("tallyman_kept_descriptors", self._reader.kept)
+            yield Sample("tallyman_kept_descriptors_limit", self._reader.descriptor_limit)

@@ -412,7 +412,7 @@ def test_a_reader_that_had_to_wait_keeps_the_interpreter(
         tree.cgroup(str(n))
     # The second container takes a second: by waiting for other threads, or because the machine
     # had something else to do.
-    times = iter([0.0, 0.0001, 1.0, 2.0, 3.0, 3.0001])
+    times = iter([0.0, 0.0, 0.0001, 1.0, 2.0, 3.0, 3.0001, 0.0])
     waited = iter([0, waits])
     reader = CounterReader(
         tree.host,
@@ -445,13 +445,16 @@ def test_huge_pages_are_read_where_the_host_has_any(tree: Tree) -> None:
     size.mkdir(parents=True)
     tree.write(size, nr_hugepages="0\n", nr_overcommit_hugepages="0\n")
     tree.cgroup("a", **{"hugetlb.2MB.current": "4194304\n"})
-    reader = tree.reader()
-    reader.update([target("a")])
+    now = [0.0]
+    reader = CounterReader(tree.host, V2, DEFAULT_GROUPS, clock=lambda: now[0])
+    same = target("a")
+    reader.update([same])
     (counters,) = reader.read()
     assert counters is not None
     assert Table.HUGETLB not in counters.tables
     tree.write(size, nr_hugepages="5\n")
-    reader.update([target("a")])
+    now[0] = 61.0
+    reader.update([same])
     (counters,) = reader.read()
     assert counters is not None
     assert counters.tables[Table.HUGETLB] == ((("2MB",), (b"4194304", None)),)

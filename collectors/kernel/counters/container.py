@@ -12,7 +12,7 @@ from collectors.kernel.counters.model import Draft, Scalar, Table
 from collectors.kernel.processes import parse_stat
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from collectors.hostfs import Dir, HostFS
     from collectors.kernel.counters.calls import Calls
@@ -34,12 +34,16 @@ class ContainerCounters:
         self,
         host: HostFS,
         target: Target,
-        chosen: Sequence[Source],
+        chosen: tuple[Source, ...],
         paths: Mapping[str, str],
         groups: Collection[str],
     ) -> None:
         self._host = host
-        self._target = target
+        self.target: Target | None = target
+        """What this reads; None when it is to be looked at again whether this is the right way."""
+        self._init = target.init
+        self._own_network = target.own_network
+        self._cgroups = target.cgroups
         self._groups = groups
         self._files = CgroupFiles(host.sys, chosen, paths)
         self._procs = next((paths[c] for c in _PROCS_HIERARCHIES if c in paths), None)
@@ -52,7 +56,12 @@ class ContainerCounters:
 
     def serves(self, target: Target, chosen: tuple[Source, ...]) -> bool:
         """Say whether this is the right reader for a target as it is now."""
-        return target == self._target and chosen == self._files.sources
+        return (
+            target.init == self._init
+            and target.own_network == self._own_network
+            and target.cgroups == self._cgroups
+            and chosen == self._files.sources
+        )
 
     @property
     def kept(self) -> int:
@@ -71,7 +80,7 @@ class ContainerCounters:
         files = self._files
         files.read(calls, most_kept - 1, self._draft, devices)
         alive, changed = files.alive, files.changed
-        if self._target.init is not None:
+        if self._init is not None:
             if self._enter():
                 changed |= self._read_network(calls)
                 alive = alive or self._runs()
@@ -92,7 +101,7 @@ class ContainerCounters:
         """Open /proc/<pid> of its first process, if that is still the same one."""
         if self._process is not None:
             return True
-        init = self._target.init
+        init = self._init
         if init is None:
             return False
         try:
@@ -120,7 +129,7 @@ class ContainerCounters:
 
     def _read_network(self, calls: Calls) -> bool:
         process = self._process
-        if process is None or not self._target.own_network:
+        if process is None or not self._own_network:
             return False
         changed = False
         if "network" in self._groups:

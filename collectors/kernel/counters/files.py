@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from collectors.kernel.counters.model import Scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from collectors.hostfs import Dir
     from collectors.kernel.counters.calls import Calls
@@ -24,12 +24,12 @@ that was not there is looked for again."""
 class _File:
     """A counter file: its descriptor while it is kept, and what it said last."""
 
-    __slots__ = ("absent_until", "fd", "parse", "path", "raw", "source")
+    __slots__ = ("absent_until", "directory", "fd", "parse", "raw", "source")
 
-    def __init__(self, source: Source, path: str) -> None:
+    def __init__(self, source: Source, directory: str) -> None:
         self.source = source
         self.parse = source.parse
-        self.path = path
+        self.directory = directory
         self.fd = -1
         self.raw: bytes | None = None
         self.absent_until = 0
@@ -42,21 +42,28 @@ class CgroupFiles:
     changed, and ``ran`` that the container may have got CPU time since it was read before.
     """
 
-    __slots__ = ("_files", "_has_pulse", "_round", "_sys", "alive", "changed", "kept", "ran")
+    __slots__ = (
+        "_files",
+        "_has_pulse",
+        "_round",
+        "_sys",
+        "alive",
+        "changed",
+        "kept",
+        "ran",
+        "sources",
+    )
 
-    def __init__(self, sys: Dir, chosen: Sequence[Source], paths: Mapping[str, str]) -> None:
+    def __init__(self, sys: Dir, chosen: tuple[Source, ...], paths: Mapping[str, str]) -> None:
         self._sys = sys
-        self._files = [_File(s, f"{paths[s.controller]}/{s.file}") for s in chosen]
+        self.sources = chosen
+        """What is read."""
+        self._files = [_File(source, paths[source.controller]) for source in chosen]
         self._has_pulse = bool(chosen) and Scalar.CPU_USAGE in chosen[0].scalars
         self._round = 0
         self.alive = self.changed = self.ran = False
         self.kept = 0
         """How many descriptors are kept."""
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """What is read."""
-        return tuple(file.source for file in self._files)
 
     def keep(self, most: int) -> None:
         """Let go of all descriptors but the first ``most``."""
@@ -102,16 +109,17 @@ class CgroupFiles:
     def _open(self, file: _File, calls: Calls, *, keep: bool) -> bytes | None:
         if file.absent_until > self._round:
             return None
+        path = f"{file.directory}/{file.source.file}"
         try:
-            fd = calls.open(file.path, self._sys.fd)
+            fd = calls.open(path, self._sys.fd)
         except OSError as error:
-            self._sys.translate(error, file.path)
+            self._sys.translate(error, path)
             file.absent_until = self._round + RECHECK
             return None
         try:
             raw = calls.pread(fd)
         except OSError as error:
-            self._sys.translate(error, file.path)
+            self._sys.translate(error, path)
             raw, keep = None, False
         if keep:
             file.fd = fd

@@ -19,12 +19,13 @@ from collectors.kernel.counters.devices import Devices
 from collectors.kernel.counters.sources import sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
     from collectors.facts import CgroupLayout
     from collectors.hostfs import HostFS
     from collectors.kernel.counters.calls import Calls
     from collectors.kernel.counters.model import Counters, Target
+    from collectors.kernel.counters.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ MOST_KEPT = 14
 
 _SLOW = 0.001
 """Seconds. One container takes a tenth of it, unless something comes in between."""
+
+_LOOK_AGAIN = 60.0
+"""Seconds after which the host's huge pages and I/O schedulers are looked at again."""
 
 _WAITS = 3
 """If this thread has given up the CPU so often by itself, it has waited for the interpreter."""
@@ -70,6 +74,11 @@ class CounterReader:
         """Most descriptors that may be kept: half of what the process may have."""
         self._keep = MOST_KEPT
         self._unread: list[ContainerCounters] = []
+        self._sources: dict[tuple[frozenset[str], bool], tuple[Source, ...]] = {}
+        """The files of all containers in the same hierarchies, by those and a quota."""
+        self._bfq = False
+        self._hugepages: tuple[str, ...] = ()
+        self._look_again = float("-inf")
 
     @property
     def kept(self) -> int:
@@ -77,31 +86,60 @@ class CounterReader:
         return sum(container.kept for container in self._containers.values())
 
     def update(self, targets: Iterable[Target]) -> None:
-        """Say which containers there are; ``read`` answers in this order."""
-        bfq = self._has_bfq()
-        hugepages = self._hugepages()
+        """Say which containers there are; ``read`` answers in this order.
+
+        A target that is the same object as before costs nothing.
+        """
+        self._look_at_host()
         before, self._containers = self._containers, {}
         for target in targets:
-            known = before.get(target.id)
-            chosen = sources(
-                self._mounted(target.cgroups),
-                self._groups,
-                quota=target.quota,
-                bfq=bfq,
-                hugepages=hugepages,
-            )
-            if known is None or not known.serves(target, chosen):
-                paths = self._paths(target)
-                known = ContainerCounters(self._host, target, chosen, paths, self._groups)
-            else:
-                del before[target.id]
+            known = before.pop(target.id, None)
+            if known is None or known.target is not target:
+                known = self._made_for(target, known)
             self._containers[target.id] = known
         for gone in before.values():
             gone.keep(0)
-        self._keep = min(MOST_KEPT, self.descriptor_limit // max(1, len(self._containers)))
-        for known in self._containers.values():
-            known.keep(self._keep)
+        keep = min(MOST_KEPT, self.descriptor_limit // max(1, len(self._containers)))
+        if keep < self._keep:
+            for container in self._containers.values():
+                container.keep(keep)
+        self._keep = keep
         self._unread = [c for c in self._containers.values() if not c.was_read]
+
+    def _made_for(self, target: Target, known: ContainerCounters | None) -> ContainerCounters:
+        """Give the reader of one container: the known one if it serves, else a new one."""
+        mounted = frozenset(target.cgroups.keys() & self._layout.hierarchies.keys())
+        chosen = self._sources.get((mounted, target.quota))
+        if chosen is None:
+            chosen = self._sources[mounted, target.quota] = sources(
+                mounted,
+                self._groups,
+                quota=target.quota,
+                bfq=self._bfq,
+                hugepages=self._hugepages,
+            )
+        if known is not None:
+            if known.serves(target, chosen):
+                known.target = target
+                return known
+            known.keep(0)
+        where = self._layout.hierarchies
+        paths = {name: where[name] + target.cgroups[name].rstrip("/") for name in mounted}
+        return ContainerCounters(self._host, target, chosen, paths, self._groups)
+
+    def _look_at_host(self) -> None:
+        """See now and then what of the host decides which files are read."""
+        now = self._clock()
+        if now < self._look_again:
+            return
+        self._look_again = now + _LOOK_AGAIN
+        found = self._has_bfq(), self._used_hugepages()
+        if found != (self._bfq, self._hugepages):
+            self._bfq, self._hugepages = found
+            self._sources.clear()
+            # Each target is looked at again, with the files that are right now.
+            for container in self._containers.values():
+                container.target = None
 
     def warm(self, count: int) -> bool:
         """Read some containers that were never read; says whether there are more of them.
@@ -132,17 +170,6 @@ class CounterReader:
         """Let go of every descriptor."""
         self.update(())
 
-    def _mounted(self, cgroups: Mapping[str, str]) -> frozenset[str]:
-        return frozenset(cgroups.keys() & self._layout.hierarchies.keys())
-
-    def _paths(self, target: Target) -> dict[str, str]:
-        """Give the container's directory below /sys by controller."""
-        return {
-            controller: self._layout.hierarchies[controller]
-            + target.cgroups[controller].rstrip("/")
-            for controller in self._mounted(target.cgroups)
-        }
-
     def _has_bfq(self) -> bool:
         """Say whether a block device is scheduled by BFQ, which keeps v1's counts of its own."""
         if "blkio" not in self._layout.hierarchies:
@@ -153,7 +180,7 @@ class CounterReader:
             return False
         return any("[bfq]" in self._text(f"block/{name}/queue/scheduler") for name in names)
 
-    def _hugepages(self) -> tuple[str, ...]:
+    def _used_hugepages(self) -> tuple[str, ...]:
         """Give the sizes of huge pages of which the host has any, as cgroup files write them."""
         try:
             names = self._host.sys.listdir("kernel/mm/hugepages")
