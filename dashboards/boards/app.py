@@ -485,24 +485,24 @@ _IMAGES = Row(
                     rows(
                         "Findings of app-style containers",
                         "Practices that the model warns of; tallyman explain NAME says what each "
-                        "means and what to do.",
+                        "means and what to do. Confidence is that of the verdict.",
                         (*container_keys("engine", "style"), Key(label="finding", title="Finding")),
                         (
                             Column(
-                                title="Age of the container",
+                                title="Confidence",
                                 expr=total(
                                     f"{WHO}, finding",
                                     f"({host('tallyman_container_finding')} * on ({ID}) "
-                                    "group_left () (time() - "
-                                    f"{host('tallyman_container_created_seconds')}))"
+                                    "group_left () "
+                                    f"{host('tallyman_container_style_confidence')})"
                                     f" * on ({ID}) group_left (name, engine, style) {info(_APP)}",
                                 ),
-                                unit="s",
-                                width=160,
+                                unit="percentunit",
+                                decimals=0,
+                                width=120,
                             ),
                         ),
-                        sort="Age of the container",
-                        ascending=True,
+                        sort="Confidence",
                         empty="no findings",
                     ),
                 ),

@@ -81,6 +81,7 @@ def live() -> Iterator[tuple[Api, str]]:
                 server.wait_for("instance_engine_style:container_oom_events:increase5m")
                 server.wait_for("instance_engine_style:tallyman_container_restarts:increase5m")
                 server.wait_for("tallyman_host_cores")
+                server.wait_for("tallyman_container_finding")
                 server.wait_for("tallyman_container_health")
                 yield Api(f"http://{server._address}", time.time()), app
 

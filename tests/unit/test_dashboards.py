@@ -21,6 +21,7 @@ from dashboards.boards import BOARDS
 from dashboards.build import path_of
 from dashboards.look import STYLE_COLOURS, Uid
 from tests.dashboards.queries import (
+    ROOT,
     TARGET,
     Asked,
     annotation_queries,
@@ -313,3 +314,17 @@ def test_a_style_has_one_colour(board: dict[str, Any]) -> None:
                 words = re.findall(r"[a-z]+", name)
                 if colours and style in words and "limit" not in words:
                     assert colours == [STYLE_COLOURS[style]], (panel["title"], name)
+
+
+def test_dashboards_know_the_catalogue_and_nothing_else() -> None:
+    source = "".join(path.read_text() for path in sorted((ROOT / "dashboards").rglob("*.py")))
+    imported = set(
+        re.findall(r"^\s*(?:from|import) ((?:agent|collectors|tests)[.\w]*)", source, re.M)
+    )
+    assert imported == {"agent.metrics"}
+
+
+def test_pictures_are_small() -> None:
+    pictures = list((ROOT / "docs/images").glob("*.png"))
+    assert len(pictures) >= len(ALL)
+    assert sum(path.stat().st_size for path in pictures) < 2 << 20
