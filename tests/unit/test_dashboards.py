@@ -319,7 +319,7 @@ def test_a_style_has_one_colour(board: dict[str, Any]) -> None:
 def test_dashboards_know_the_catalogue_and_nothing_else() -> None:
     source = "".join(path.read_text() for path in sorted((ROOT / "dashboards").rglob("*.py")))
     imported = set(
-        re.findall(r"^\s*(?:from|import) ((?:agent|collectors|tests)[.\w]*)", source, re.M)
+        re.findall(r"^\s*(?:from|import) ((?:agent|collectors|tests)[.\w]*)", source, re.MULTILINE)
     )
     assert imported == {"agent.metrics"}
 
