@@ -18,7 +18,7 @@ class CollectorError(Exception):
 
 
 class PartlySeen(CollectorError):
-    """One of several engines could not be asked; ``sightings`` is all that was seen nevertheless."""
+    """One of several engines could not be asked; ``sightings`` is all that was seen yet."""
 
     def __init__(self, message: str, sightings: tuple[Sighting, ...]) -> None:
         super().__init__(message)
@@ -65,9 +65,9 @@ class Collector(Protocol):
 
     ``collect`` gives everything that it sees, running or not: what it leaves out is gone. No
     engine on the host is an empty answer. It raises ``CollectorError`` when there is an engine
-    that it could not read, and then its last answer stands; ``PartlySeen`` brings a new one. It never starts an engine and never
-    connects to a socket whose daemon does not run. One broken container costs that container's
-    sighting and is counted in the tally of ``ctx.host``, not more.
+    that it could not read, and then its last answer stands; ``PartlySeen`` brings a new one. It
+    never starts an engine and never connects to a socket whose daemon does not run. One broken
+    container costs that container's sighting and is counted in the tally of ``ctx.host``, not more.
     """
 
     name: str
