@@ -45,7 +45,7 @@ def guest_report() -> dict[str, Any]:
 
 
 def dependencies() -> Path:
-    """Give a folder with the agent's dependencies; the guest has no network to fetch them."""
+    """Give a folder with what the agent and this harness import; the guest has no network."""
     wanted = sorted(_declared())
     key = hashlib.sha256(" ".join(wanted).encode()).hexdigest()[:10]
     folder = CACHE / f"dependencies-{key}"
@@ -61,4 +61,8 @@ def dependencies() -> Path:
 
 
 def _declared() -> Iterator[str]:
-    yield from tomllib.loads((CLONE / "pyproject.toml").read_text())["project"]["dependencies"]
+    declared = tomllib.loads((CLONE / "pyproject.toml").read_text())
+    yield from declared["project"]["dependencies"]
+    for wanted in declared["dependency-groups"]["dev"]:
+        if wanted.startswith("prometheus-client"):
+            yield wanted

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import urllib.error
+import subprocess
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from agent.metrics import CATALOGUE
 from tests.engines.harness.agent import free_port
+from tests.engines.harness.need import need
 from tests.engines.harness.programs import Daemon, wait_until, workplace
 
 if TYPE_CHECKING:
@@ -68,6 +70,17 @@ class Prometheus:
             return found if look(found) else None
 
         return wait_until(pleases, f"series of {promql}", seconds)
+
+
+def promtool_objections(page: str) -> list[str]:
+    """Give what ``promtool check metrics`` says of names that the catalogue does not excuse."""
+    need("promtool")
+    excused = {metric.name for metric in CATALOGUE if metric.lint}
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=page, capture_output=True, text=True, check=False
+    )
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    return [line for line in lines if line.split()[0] not in excused]
 
 
 @contextmanager
