@@ -51,9 +51,7 @@ def test_what_is_not_there_is_gone_and_not_counted(host: HostFS) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="must be root to become somebody who is denied")
-def test_what_may_not_be_read_is_denied_and_counted_by_class(
-    host: HostFS, tmp_path: Path
-) -> None:
+def test_what_may_not_be_read_is_denied_and_counted_by_class(host: HostFS, tmp_path: Path) -> None:
     for pid in ("11", "12"):
         (tmp_path / "proc" / pid).mkdir(mode=0o700)
     for folder in tmp_path, *tmp_path.parents:
