@@ -44,7 +44,12 @@ class Identity:
     place: str
     """Directory that its program (binary or script) was started from, in the container's view."""
     basis: str
-    """What it was told by, for a person: ``exe and argv``, ``argv alone (busybox)``."""
+    """What it was told by, for a person: ``exe and argv``."""
+
+    @property
+    def by_argv(self) -> bool:
+        """Its binary can be anything: it was told by its arguments, and is believed by half."""
+        return self.basis.startswith("argv alone")
 
     @property
     def role(self) -> Role:
@@ -59,9 +64,9 @@ class Identity:
         """
         return self.role in (Role.OS, Role.PLUMBING, Role.MANAGER, Role.SUPERVISOR)
 
-    def doubted(self, basis: str) -> Identity:
-        """Give the same, believed by half at most."""
-        return replace(self, trust=min(self.trust, HALF), basis=basis)
+    def doubted(self, basis: str, by: float = HALF) -> Identity:
+        """Give the same, believed less."""
+        return replace(self, trust=self.trust * by, basis=basis)
 
 
 def identify(process: Process) -> Identity:
@@ -111,10 +116,11 @@ def _plain(process: Process, name: str, known: Known | None, claimed: str) -> Id
         # One binary under two names of its package: udevadm and systemd-udevd, redis-check-rdb.
         found = replace(found, name=claimed)
     if unversioned(claimed) != unversioned(name) and (other is None or other.role != known.role):
-        return found.doubted("exe alone: its argv says otherwise")
+        return found.doubted("exe alone, as its argv says otherwise")
     if known.family in _OPTIONS_ONLY and _has_operand(process.argv):
         # A sleep that was copied to /usr/sbin/cron still wants its number.
-        return found.doubted("exe and argv, but its arguments are not those of such a service")
+        what = "exe, though its arguments are not those of such a service"
+        return found.doubted(what, HALF * HALF)
     return _by_options(found, process.argv)
 
 
@@ -145,7 +151,7 @@ def _multi_call(process: Process, name: str, claimed: str) -> Identity:
         if script:
             return _run_by(applet, script)
     found = Identity(applet, 1.0, lookup(applet), "", "argv")
-    basis = f"argv alone ({name} is many programs)"
+    basis = f"argv alone, as {name} is many programs"
     return found.doubted(basis) if found.known is None or found.believed_by_half else found
 
 
@@ -158,7 +164,7 @@ def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:
         if unversioned(candidate) == interpreter:
             continue
         if found.role in (Role.APPLICATION, Role.SUPERVISOR) or candidate in INTERPRETED:
-            basis = f"argv alone (run by {interpreter})"
+            basis = f"argv alone, as {interpreter} runs it"
             return Identity(candidate, HALF, found, _directory_of(script), basis)
     name = _without_suffix(_base(script)) or interpreter
     return Identity(name, 1.0, lookup(interpreter), _directory_of(script), "exe and argv")
@@ -172,7 +178,7 @@ def _run_by(runner: str, script: str) -> Identity:
         known = None
     if known is None and not is_loader(runner):
         known = lookup("sh")
-    return Identity(name, HALF, known, _directory_of(script), f"argv alone (run by {runner})")
+    return Identity(name, HALF, known, _directory_of(script), f"argv alone, as {runner} runs it")
 
 
 def _shell_script(argv: tuple[str, ...]) -> str:

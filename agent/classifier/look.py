@@ -287,19 +287,17 @@ class _Look:
                     identity=identity,
                     lead=lead,
                     processes=tuple(processes.values()),
-                    doubt=self._doubt(identity.known.family if identity.known else ""),
+                    unheard=self._is_unheard(family),
                 )
             )
         return tuple(programs)
 
-    def _doubt(self, family: str) -> str:
-        """Say what is missing of a login service that listens to nobody."""
+    def _is_unheard(self, family: str) -> bool:
+        """Say whether a login service listens to nobody; a service manager may listen for it."""
         network = self.subject.network
         if family not in _LISTENING or network is None or self.kind is InitKind.MANAGER:
-            return ""
-        if any(listener.protocol.startswith("tcp") for listener in network.listeners):
-            return ""
-        return "nothing listens for it"
+            return False
+        return not any(listener.protocol.startswith("tcp") for listener in network.listeners)
 
     def _family(self, process: Process) -> str:
         identity = self.identity[process.pid]
@@ -347,10 +345,11 @@ def _doubt_namesakes(
             name = known.family if known else identity[pid].name
             families.setdefault(process.exe_id, set()).add(name)
     return {
-        pid: found.doubted("one binary under many names")
+        pid: found.doubted("the name of a binary that has many")
         if (exe_id := own[pid].exe_id) is not None
         and len(families[exe_id]) > 1
         and found.believed_by_half
+        and not found.by_argv
         else found
         for pid, found in identity.items()
     }

@@ -49,7 +49,13 @@ def application_names(scene: Scene) -> list[str]:
 
 
 def _os_names(programs: Iterable[Program]) -> str:
-    return listed(f"{p.name} ({p.doubt})" if p.doubt else p.name for p in programs)
+    by_doubt: dict[str, list[str]] = {}
+    for program in programs:
+        by_doubt.setdefault(program.doubt, []).append(program.name)
+    return "; ".join(
+        listed(names) + (f" ({doubt})" if doubt else "")
+        for doubt, names in sorted(by_doubt.items())
+    )
 
 
 def _manager(scene: Scene) -> Hit | None:
@@ -175,10 +181,11 @@ def _operating_system(scene: Scene) -> Hit | None:
     weight = scene.os_weight
     if scene.services < 2 or not weight:
         return None
+    others = listed(application_names(scene))
     return Hit(
         {
             "names": _os_names(scene.os_services),
-            "others": listed(application_names(scene)) or "nothing else",
+            "beside": f" beside {others}" if others else "",
         },
         min(1.0, weight) if weight >= _TRUSTED_COMPANY else weight / 2,
         _tree(scene),
@@ -228,16 +235,20 @@ def _several_loose(scene: Scene) -> Hit | None:
 
 
 def _one(scene: Scene) -> Hit | None:
-    if scene.managed or len(scene.applications) > 1:
+    if scene.managed or scene.services != 1:
         return None
     names = [*application_names(scene), *(p.name for p in scene.os_services)]
     many = sum(len(p.processes) for p in scene.programs)
     values = {"name": listed(names), "count": f"{many} process{'es' if many != 1 else ''}"}
-    if scene.services == 1:
-        return Hit(values, 0.5 if scene.residents else 1.0, _tree(scene))
-    if scene.applications and 0 < scene.os_weight < _TRUSTED_COMPANY:
-        return Hit(values, 0.5, _tree(scene))
-    return None
+    return Hit(values, 0.5 if scene.residents else 1.0, _tree(scene))
+
+
+def _claimed(scene: Scene) -> Hit | None:
+    if scene.managed or scene.services < 2 or len(scene.applications) > 1:
+        return None
+    if not 0 < scene.os_weight < _TRUSTED_COMPANY:
+        return None
+    return Hit({"names": _os_names(scene.os_services)}, source=_tree(scene))
 
 
 def _nothing(scene: Scene) -> Hit | None:
@@ -253,7 +264,7 @@ SERVICES = (
         weight=3.5,
         when="At least two independent services run, and one is an operating system's own "
         "(sshd, cron, syslog, getty, …). A name in argv alone counts half.",
-        sentence="an operating system's own services run ({names}) beside {others}",
+        sentence="an operating system's own services run{beside}: {names}",
         detect=_operating_system,
     ),
     Rule(
@@ -300,10 +311,18 @@ SERVICES = (
         name="services.one",
         axis=Axis.SERVICES,
         weight=-2.0,
-        when="Exactly one service runs, however many processes it has; half where an operating "
-        "system's service beside it is only claimed by argv.",
+        when="Exactly one service runs, however many processes it has; half where people live "
+        "in it.",
         sentence="one service runs: {name} ({count})",
         detect=_one,
+    ),
+    Rule(
+        name="services.claimed",
+        axis=Axis.SERVICES,
+        weight=-1.0,
+        when="What would make it a server is little believed: half a name, without company.",
+        sentence="what would make it a server is only claimed: {names}",
+        detect=_claimed,
     ),
     Rule(
         name="services.nothing",

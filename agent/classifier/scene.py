@@ -38,8 +38,8 @@ class Program:
     lead: Process
     """The process that the identity is of."""
     processes: tuple[Process, ...]
-    doubt: str = ""
-    """Why it counts half of what its name says; empty where nothing speaks against it."""
+    unheard: bool = False
+    """It should listen, and nothing listens in its network: it counts half of what it says."""
 
     @property
     def name(self) -> str:
@@ -52,6 +52,13 @@ class Program:
         return self.identity.role
 
     @property
+    def doubt(self) -> str:
+        """Why it counts less than its name says; empty where nothing speaks against it."""
+        if self.unheard:
+            return "though nothing listens"
+        return f"by {self.identity.basis}" if self.identity.trust < 1 else ""
+
+    @property
     def part(self) -> Part:
         """Which part of a larger application it may be; what nobody knows runs its own code."""
         return self.identity.known.part if self.identity.known else Part.RUNTIME
@@ -62,7 +69,7 @@ class Program:
         known = self.identity.known
         if known is None or known.role not in (Role.OS, Role.PLUMBING):
             return 0.0
-        return known.weight * self.identity.trust * (0.5 if self.doubt else 1.0)
+        return known.weight * self.identity.trust * (0.5 if self.unheard else 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -436,6 +436,32 @@ _APPS = (
         ),
     ),
     Scenario(
+        name="forged-links",
+        style="app",
+        about="one sleep, linked to the names of sshd, cron and rsyslogd",
+        command=sh(
+            "cd /usr/sbin; for n in sshd cron rsyslogd; do ln -f /usr/bin/sleep $n; done; "
+            "/usr/sbin/sshd 9999 & /usr/sbin/cron 9999 & exec /usr/sbin/rsyslogd 9999"
+        ),
+    ),
+    Scenario(
+        name="forged-copies",
+        style="app",
+        sure=False,
+        about="copies of sleep at the places of sshd and cron",
+        command=sh(
+            "cd /usr/sbin; for n in sshd cron; do rm $n; cp /usr/bin/sleep $n; done; "
+            "/usr/sbin/sshd 9999 & exec /usr/sbin/cron 9999"
+        ),
+    ),
+    Scenario(
+        name="nginx-half-cron",
+        style="app",
+        sure=False,
+        about="nginx, and a busybox crond beside it",
+        command=sh("busybox crond -b -c /tmp; exec nginx -g 'daemon off;'"),
+    ),
+    Scenario(
         name="forged-title",
         style="app",
         about="python processes that call themselves sshd and cron",
@@ -633,6 +659,36 @@ _SYSTEMS = (
         sure=False,
         about="supervisord over nginx, redis, memcached and vsftpd: unrelated services",
         command=supervised(NGINX, REDIS, MEMCACHED, "ftp=/usr/sbin/vsftpd /etc/vsftpd.conf"),
+    ),
+    Scenario(
+        name="supervisord-two",
+        style="system",
+        sure=False,
+        about="supervisord over nginx and redis, which have nothing to do with each other",
+        command=supervised(NGINX, REDIS),
+    ),
+    Scenario(
+        name="dbus-nginx",
+        style="system",
+        sure=False,
+        about="a system's dbus and nginx under a script",
+        command=sh("mkdir -p /run/dbus; dbus-daemon --system; nginx; sleep infinity"),
+    ),
+    Scenario(
+        name="sysvinit-server",
+        style="system",
+        about="sysvinit with gettys, sshd, cron, rsyslog and nginx",
+        image="e-sysv:lab",
+        command=sh("exec /sbin/init"),
+        wait=15,
+    ),
+    Scenario(
+        name="openrc-server",
+        style="system",
+        about="sysvinit and OpenRC with sshd, cron, rsyslog and nginx",
+        image="e-openrc:lab",
+        command=sh("exec /sbin/init"),
+        wait=15,
     ),
     Scenario(
         name="tini-server",

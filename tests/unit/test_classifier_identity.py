@@ -32,7 +32,7 @@ def process(exe: str | None, *argv: str, comm: str = "comm") -> Process:
         ("/app/server", ("anything at all",), "server", 1.0),
         # The arguments say something else than the binary.
         ("/usr/sbin/cron", ("nginx",), "cron", 0.5),
-        ("/usr/sbin/cron", ("/usr/sbin/cron", "9999"), "cron", 0.5),
+        ("/usr/sbin/cron", ("/usr/sbin/cron", "9999"), "cron", 0.25),
         ("/usr/bin/sleep", ("/usr/sbin/sshd",), "sleep", 0.5),
         # Whatever can be anything.
         ("/bin/busybox", ("crond", "-f"), "crond", 0.5),
