@@ -81,13 +81,13 @@ def identify(process: Process) -> Identity:
     if name in MULTI_CALL:
         return _multi_call(process, name, claimed)
     if is_loader(name):
-        return _run_by(name, _program_argument(process.argv) or claimed)
+        return _loaded(process, name, known=lookup(claimed))
     if bare in INTERPRETERS:
         return _interpreted(process, bare, claimed)
     known = lookup(name)
     if known is not None and known.role is Role.SHELL:
         script = _shell_script(process.argv)
-        return _run_by(name, script) if script else _plain(process, name, known, claimed)
+        return _of_script(name, script) if script else _plain(process, name, known, claimed)
     return _plain(process, name, known, claimed)
 
 
@@ -149,7 +149,7 @@ def _multi_call(process: Process, name: str, claimed: str) -> Identity:
     if applet in ("sh", "ash", "hush", "bash"):
         script = _shell_script(_without_applet(process.argv, name))
         if script:
-            return _run_by(applet, script)
+            return _of_script(applet, script)
     found = Identity(applet, 1.0, lookup(applet), "", "argv")
     basis = f"argv alone, as {name} is many programs"
     return found.doubted(basis) if found.known is None or found.believed_by_half else found
@@ -157,28 +157,39 @@ def _multi_call(process: Process, name: str, claimed: str) -> Identity:
 
 def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:
     script = _script_argument(process.argv, interpreter)
+    place = _directory_of(script)
     for candidate in (_without_suffix(_base(script)), claimed):
-        found = lookup(candidate)
-        if found is None or found.role in (Role.SHELL, Role.UTILITY):
-            continue
-        if unversioned(candidate) == interpreter:
-            continue
-        if found.role in (Role.APPLICATION, Role.SUPERVISOR) or candidate in INTERPRETED:
+        if unversioned(candidate) != interpreter and _can_be_script(candidate):
             basis = f"argv alone, as {interpreter} runs it"
-            return Identity(candidate, HALF, found, _directory_of(script), basis)
+            return Identity(candidate, HALF, lookup(candidate), place, basis)
     name = _without_suffix(_base(script)) or interpreter
-    return Identity(name, 1.0, lookup(interpreter), _directory_of(script), "exe and argv")
+    return Identity(name, 1.0, lookup(interpreter), place, "exe and argv")
 
 
-def _run_by(runner: str, script: str) -> Identity:
-    """Identify a script or a program that is run by another binary: by its name, at half trust."""
-    name = _without_suffix(_base(script)) or runner
+def _of_script(shell: str, script: str) -> Identity:
+    """Identify a shell script: as a shell, but for the few that stand for a program."""
+    name = _without_suffix(_base(script)) or shell
+    known = lookup(name if _can_be_script(name) else "sh")
+    return Identity(name, HALF, known, _directory_of(script), f"argv alone, as {shell} runs it")
+
+
+def _can_be_script(name: str) -> bool:
+    """Say whether a name that is known may be a script's; no sshd and no init is one."""
     known = lookup(name)
-    if known is not None and known.role in (Role.SHELL, Role.UTILITY):
-        known = None
-    if known is None and not is_loader(runner):
-        known = lookup("sh")
-    return Identity(name, HALF, known, _directory_of(script), f"argv alone, as {runner} runs it")
+    if known is None:
+        return False
+    return known.role in (Role.APPLICATION, Role.SUPERVISOR) or name in INTERPRETED
+
+
+def _loaded(process: Process, loader: str, known: Known | None) -> Identity:
+    """Identify what a loader or an emulator runs, which stands in its arguments."""
+    words = process.argv
+    start = next((i for i, w in enumerate(words) if i and w and not w.startswith("-")), None)
+    basis = f"argv alone, as {loader} runs it"
+    if start is None:
+        return Identity(claimed_name(words) or loader, HALF, known, "", basis)
+    inner = identify(replace(process, exe=words[start], argv=words[start:]))
+    return replace(inner, trust=min(inner.trust, HALF), basis=basis)
 
 
 def _shell_script(argv: tuple[str, ...]) -> str:
@@ -209,14 +220,6 @@ def _script_argument(argv: tuple[str, ...], interpreter: str) -> str:
         elif not word.startswith("-"):
             # A main class stands with its package: org.apache.catalina.startup.Bootstrap.
             return word.rpartition(".")[2] if interpreter == "java" and "/" not in word else word
-    return ""
-
-
-def _program_argument(argv: tuple[str, ...]) -> str:
-    """Give the program that a loader or an emulator was told to run."""
-    for word in argv[1:]:
-        if not word.startswith("-"):
-            return word
     return ""
 
 

@@ -52,6 +52,8 @@ def process(exe: str | None, *argv: str, comm: str = "comm") -> Process:
         ("/usr/bin/dash", ("sh", "-e", "/start.sh"), "start", 0.5),
         ("/lib64/ld-linux-x86-64.so.2", ("/lib64/ld-linux.so", "/usr/sbin/cron"), "cron", 0.5),
         ("/usr/bin/qemu-aarch64-static", ("qemu", "/usr/sbin/nginx", "-g"), "nginx", 0.5),
+        ("/usr/bin/qemu-aarch64-static", ("qemu", "/bin/busybox", "crond"), "crond", 0.5),
+        ("/usr/bin/bash", ("bash", "/sbin/init"), "init", 0.5),
         ("/usr/bin/qemu-system-x86_64", ("qemu-system-x86_64",), "qemu-system-x86_64", 1.0),
         # Nothing but arguments can be read.
         (None, ("/usr/sbin/sshd", "-D"), "sshd", 0.5),
@@ -68,6 +70,11 @@ def test_names(exe: str | None, argv: tuple[str, ...], name: str, trust: float) 
     [
         ("/dev/init", ("/dev/init", "--", "sshd", "-D"), Role.REAPER),
         ("/sbin/init", ("init", "[2]"), Role.MANAGER),
+        ("/usr/bin/bash", ("/bin/bash", "/sbin/init"), Role.SHELL),
+        ("/usr/bin/bash", ("/bin/bash", "/usr/sbin/sshd"), Role.SHELL),
+        ("/usr/bin/dash", ("/bin/sh", "/usr/sbin/runsvdir-start"), Role.SUPERVISOR),
+        ("/usr/bin/qemu-aarch64-static", ("qemu", "/bin/sh", "-c", "x"), Role.SHELL),
+        ("/usr/bin/qemu-aarch64-static", ("qemu",), Role.APPLICATION),
         ("/usr/bin/dbus-daemon", ("dbus-daemon", "--session"), Role.UTILITY),
         ("/usr/bin/dbus-daemon", ("dbus-daemon", "--system"), Role.PLUMBING),
         ("/usr/lib/systemd/systemd-whatever", ("systemd-whatever",), Role.PLUMBING),
