@@ -132,18 +132,17 @@ class _Look:
 
         It keeps units in cgroups of their own, or it has started other programs than itself.
         """
-        children = self.children.get(process.pid, ())
         if process is self.init and self.units:
             return True
-        for child in children:
-            identity = self.identity[child.pid]
-            if None not in (child.exe, process.exe):
-                if (child.exe, child.exe_id) != (process.exe, process.exe_id):
-                    return True
-                if identity.trust == 1:
-                    continue
-            # One binary for both (busybox), or none to be read: what the child is decides.
-            if identity.role in (Role.OS, Role.PLUMBING, Role.SHELL):
+        own = self.identity[process.pid]
+        for child in self.children.get(process.pid, ()):
+            if None not in (child.exe, process.exe) and (child.exe, child.exe_id) != (
+                process.exe,
+                process.exe_id,
+            ):
+                return True
+            # One binary for both (busybox), or none to be read: then their names tell.
+            if own.by_argv and self.identity[child.pid].name != own.name:
                 return True
         return False
 
