@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from agent.classifier.context_rules import FILESYSTEM, LIFECYCLE, NETWORK, PROVENANCE
-from agent.classifier.process_rules import INIT, SERVICES, USERS
+from agent.classifier.axes import (
+    filesystem,
+    init,
+    lifecycle,
+    network,
+    provenance,
+    services,
+    users,
+)
 
-RULES = (*INIT, *SERVICES, *USERS, *FILESYSTEM, *NETWORK, *PROVENANCE, *LIFECYCLE)
+RULES = (
+    *init.RULES,
+    *services.RULES,
+    *users.RULES,
+    *filesystem.RULES,
+    *network.RULES,
+    *provenance.RULES,
+    *lifecycle.RULES,
+)
 CHEAP = frozenset(rule.name for rule in RULES if rule.cheap)
 """Rules whose evidence is cheap to forge."""

@@ -1,0 +1,139 @@
+"""Whether the root is a whole system's or an application's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.classifier.axes.words import proc
+from agent.classifier.rules import Hit, Rule
+from agent.model import Axis
+
+if TYPE_CHECKING:
+    from agent.classifier.scene import Scene
+
+_DAY = 86400.0
+_GROWN_BYTES = 256 << 20
+
+
+def _layered(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or not root.layered:
+        return None
+    return Hit({"fstype": root.fstype}, source=proc(scene, "mountinfo"))
+
+
+def _own_disk(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or root.layered is not False:
+        return None
+    return Hit({"fstype": root.fstype or "a filesystem"}, source=proc(scene, "mountinfo"))
+
+
+def _whole_system(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or not root.init_present:
+        return None
+    packages = f", with {root.packages} packages" if root.packages else ""
+    return Hit(
+        {"os": root.os_name or root.os_id or "a system", "packages": packages},
+        source=proc(scene, "root/"),
+    )
+
+
+def _tiny_root(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or root.init_present or root.os_id or root.package_manager:
+        return None
+    return Hit(source=proc(scene, "root/")) if root.top_level else None
+
+
+def _grown(scene: Scene) -> Hit | None:
+    size = scene.subject.container.writable_layer_bytes
+    if size is None or size < _GROWN_BYTES:
+        return None
+    return Hit({"size": size >> 20}, source="engine")
+
+
+def _machine_id(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or not root.machine_id or root.machine_id == scene.subject.host.machine_id:
+        return None
+    return Hit(source=proc(scene, "root/etc/machine-id"))
+
+
+def _patched(scene: Scene) -> Hit | None:
+    root, created = scene.subject.root, scene.subject.container.created
+    if root is None or root.packages_changed is None or created is None:
+        return None
+    later = root.packages_changed - created
+    if later < _DAY:
+        return None
+    return Hit(
+        {"days": int(later / _DAY), "manager": root.package_manager},
+        source=proc(scene, "root/var/lib"),
+    )
+
+
+RULES = (
+    Rule(
+        name="filesystem.layered",
+        axis=Axis.FILESYSTEM,
+        weight=-0.3,
+        when="The root is a writable layer over the layers of an image.",
+        sentence="its root is {fstype} over image layers",
+        detect=_layered,
+    ),
+    Rule(
+        name="filesystem.own_disk",
+        axis=Axis.FILESYSTEM,
+        weight=0.3,
+        when="The root is a disk, a subvolume or a directory of its own.",
+        sentence="its root is a disk of its own ({fstype})",
+        detect=_own_disk,
+    ),
+    Rule(
+        name="filesystem.whole_system",
+        axis=Axis.FILESYSTEM,
+        weight=0.4,
+        when="The root holds an operating system that could boot.",
+        sentence="its root is a whole {os} that could boot{packages}",
+        detect=_whole_system,
+        cheap=True,
+    ),
+    Rule(
+        name="filesystem.application_root",
+        axis=Axis.FILESYSTEM,
+        weight=-0.4,
+        when="The root has no operating system in it: no os-release, packages or init.",
+        sentence="its root holds no operating system, only what an application needs",
+        detect=_tiny_root,
+        cheap=True,
+    ),
+    Rule(
+        name="filesystem.patched",
+        axis=Axis.FILESYSTEM,
+        weight=0.5,
+        when="Packages changed a day or more after the container was made.",
+        sentence="it was patched in place: {manager} changed {days} days after it was made",
+        detect=_patched,
+        cheap=True,
+    ),
+    Rule(
+        name="filesystem.grown",
+        axis=Axis.FILESYSTEM,
+        weight=0.2,
+        when="Its writable layer holds 256 MiB or more.",
+        sentence="{size} MiB were written into its own layer",
+        detect=_grown,
+        cheap=True,
+    ),
+    Rule(
+        name="filesystem.machine_id",
+        axis=Axis.FILESYSTEM,
+        weight=0.1,
+        when="It has a machine id of its own, as a booted system makes one.",
+        sentence="it has a machine id of its own",
+        detect=_machine_id,
+        cheap=True,
+    ),
+)

@@ -1,0 +1,95 @@
+"""How it has lived: replaced, or kept and repaired."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.classifier.rules import Hit, Rule
+from agent.model import Axis
+from collectors.facts import State
+
+if TYPE_CHECKING:
+    from agent.classifier.scene import Scene
+
+_DAY = 86400.0
+_LONG = 30 * _DAY
+_REPLACED = 2 * _DAY
+
+
+def _old(scene: Scene) -> Hit | None:
+    container = scene.subject.container
+    if container.started is None or container.state is not State.RUNNING:
+        return None
+    age = scene.subject.now - container.started
+    return Hit({"days": int(age / _DAY)}, source="engine") if age >= _LONG else None
+
+
+def _kept(scene: Scene) -> Hit | None:
+    container = scene.subject.container
+    if container.started is None or container.created is None:
+        return None
+    later = container.started - container.created
+    return Hit({"days": int(later / _DAY)}, source="engine") if later >= _LONG else None
+
+
+def _restarted(scene: Scene) -> Hit | None:
+    restarts = scene.subject.container.restarts
+    return Hit({"count": restarts}, source="engine") if restarts else None
+
+
+def _replaced(scene: Scene) -> Hit | None:
+    container = scene.subject.container
+    image = container.image_facts
+    if image is None or image.created is None or container.created is None or not image.digests:
+        return None
+    if not 0 <= container.created - image.created <= _REPLACED:
+        return None
+    return Hit(source="engine")
+
+
+def _throwaway(scene: Scene) -> Hit | None:
+    return Hit(source="engine") if scene.subject.container.auto_remove else None
+
+
+RULES = (
+    Rule(
+        name="lifecycle.long_running",
+        axis=Axis.LIFECYCLE,
+        weight=0.2,
+        when="It has run for a month or more.",
+        sentence="it has run for {days} days",
+        detect=_old,
+    ),
+    Rule(
+        name="lifecycle.repaired",
+        axis=Axis.LIFECYCLE,
+        weight=0.2,
+        when="It was started again a month or more after it was made: kept, not replaced.",
+        sentence="it was kept and started again {days} days after it was made",
+        detect=_kept,
+    ),
+    Rule(
+        name="lifecycle.restarted",
+        axis=Axis.LIFECYCLE,
+        weight=-0.1,
+        when="Its engine started it again when it ended.",
+        sentence="its engine has started it again {count} times",
+        detect=_restarted,
+    ),
+    Rule(
+        name="lifecycle.replaced",
+        axis=Axis.LIFECYCLE,
+        weight=-0.2,
+        when="It was made within two days of its published image: replaced with every build.",
+        sentence="it was made as soon as its image was built",
+        detect=_replaced,
+    ),
+    Rule(
+        name="lifecycle.throwaway",
+        axis=Axis.LIFECYCLE,
+        weight=-0.4,
+        when="The engine removes it when it ends.",
+        sentence="it is thrown away when it ends",
+        detect=_throwaway,
+    ),
+)

@@ -1,0 +1,119 @@
+"""Whether it has a network as a server has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.classifier.axes.words import listed, proc
+from agent.classifier.rules import Hit, Rule
+from agent.model import Axis
+
+if TYPE_CHECKING:
+    from agent.classifier.scene import Scene
+
+_SSH, _TELNET = 22, 23
+
+
+def _published(scene: Scene) -> Hit | None:
+    ports = [f"{p.container_port}/{p.protocol}" for p in scene.subject.container.publishes]
+    return Hit({"ports": listed(ports)}, source="engine") if ports else None
+
+
+def _shared_network(scene: Scene) -> Hit | None:
+    network = scene.subject.container.network
+    if network == "host" or network.startswith("container:"):
+        whose = "the host" if network == "host" else "another container"
+        return Hit({"whose": whose}, source=proc(scene, "ns/net"))
+    return None
+
+
+def _firewall(scene: Scene) -> Hit | None:
+    network = scene.subject.network
+    if network is None or scene.subject.container.network != "own" or not network.firewall_rules:
+        return None
+    return Hit({"count": network.firewall_rules}, source=proc(scene, "net"))
+
+
+def _own_ports(scene: Scene) -> frozenset[int]:
+    """Give the TCP ports on which others can reach it, where its network is its own."""
+    network = scene.subject.network
+    if network is None or scene.subject.container.network != "own":
+        return frozenset()
+    return frozenset(
+        listener.port
+        for listener in network.listeners
+        if listener.protocol.startswith("tcp")
+        and not listener.address.removeprefix("::ffff:").startswith("127.")
+        and listener.address != "::1"
+    )
+
+
+def _remote_login(scene: Scene) -> Hit | None:
+    ports = _own_ports(scene) & {_SSH, _TELNET}
+    return Hit({"port": min(ports)}, source=proc(scene, "net/tcp")) if ports else None
+
+
+def _several_ports(scene: Scene) -> Hit | None:
+    ports = _own_ports(scene)
+    if len(ports) < 3:
+        return None
+    return Hit({"ports": listed(map(str, ports))}, source=proc(scene, "net/tcp"))
+
+
+def _one_port(scene: Scene) -> Hit | None:
+    ports = _own_ports(scene) - {_SSH, _TELNET}
+    if len(ports) != 1 or _own_ports(scene) != ports:
+        return None
+    return Hit({"port": min(ports)}, source=proc(scene, "net/tcp"))
+
+
+RULES = (
+    Rule(
+        name="network.remote_login",
+        axis=Axis.NETWORK,
+        weight=0.3,
+        when="It listens for ssh or telnet on a network of its own.",
+        sentence="it can be logged into from the network (port {port})",
+        detect=_remote_login,
+    ),
+    Rule(
+        name="network.several_ports",
+        axis=Axis.NETWORK,
+        weight=0.3,
+        when="It listens on three or more TCP ports of a network of its own.",
+        sentence="it listens on several ports of its own address: {ports}",
+        detect=_several_ports,
+    ),
+    Rule(
+        name="network.one_port",
+        axis=Axis.NETWORK,
+        weight=-0.2,
+        when="It listens on exactly one TCP port, and not for logins.",
+        sentence="it listens on one port, {port}",
+        detect=_one_port,
+    ),
+    Rule(
+        name="network.published",
+        axis=Axis.NETWORK,
+        weight=-0.3,
+        when="An engine forwards ports of the host into it.",
+        sentence="ports of the host are forwarded to it: {ports}",
+        detect=_published,
+    ),
+    Rule(
+        name="network.shared",
+        axis=Axis.NETWORK,
+        weight=-0.3,
+        when="It has no network of its own.",
+        sentence="it shares the network of {whose}",
+        detect=_shared_network,
+    ),
+    Rule(
+        name="network.firewall",
+        axis=Axis.NETWORK,
+        weight=0.4,
+        when="It keeps a firewall of its own.",
+        sentence="it keeps a firewall of its own ({count} rules)",
+        detect=_firewall,
+    ),
+)

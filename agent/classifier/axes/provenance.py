@@ -1,0 +1,172 @@
+"""Where it comes from: engine, image, orchestrator, template."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.classifier.axes.words import listed
+from agent.classifier.convention import expected_style
+from agent.classifier.rules import Hit, Rule
+from agent.model import Axis, Style
+
+if TYPE_CHECKING:
+    from agent.classifier.scene import Scene
+
+_ORCHESTRATED = (
+    "com.docker.compose.project",
+    "io.kubernetes.pod.name",
+    "com.docker.swarm.service.name",
+)
+_BUILT = ("org.opencontainers.image.", "org.label-schema.")
+_BOOTS = frozenset({"init", "systemd", "openrc-init", "runit-init", "runit"})
+
+
+def _convention_app(scene: Scene) -> Hit | None:
+    container = scene.subject.container
+    if expected_style(container.engine, container.boots) is not Style.APP:
+        return None
+    return Hit({"engine": container.engine}, source="engine")
+
+
+def _convention_system(scene: Scene) -> Hit | None:
+    container = scene.subject.container
+    if expected_style(container.engine, container.boots) is not Style.SYSTEM:
+        return None
+    return Hit({"engine": container.engine}, source="engine")
+
+
+def _infra(scene: Scene) -> Hit | None:
+    return Hit(source="engine") if scene.subject.container.role == "infra" else None
+
+
+def _orchestrated(scene: Scene) -> Hit | None:
+    labels = scene.subject.container.labels
+    names = [label for label in _ORCHESTRATED if label in labels]
+    return Hit({"labels": listed(names)}, source="labels") if names else None
+
+
+def _registry(scene: Scene) -> Hit | None:
+    image = scene.subject.container.image_facts
+    if image is None or not (image.digests or any(k.startswith(_BUILT) for k in image.labels)):
+        return None
+    return Hit({"image": image.reference or "its image"}, source="engine")
+
+
+def _boots(command: tuple[str, ...]) -> bool:
+    """Say whether an engine was told to start an init."""
+    return bool(command) and command[0].rpartition("/")[2] in _BOOTS
+
+
+def _commanded(scene: Scene) -> tuple[str, ...]:
+    container = scene.subject.container
+    if container.command:
+        return container.command
+    image = container.image_facts
+    return (*image.entrypoint, *image.command) if image else ()
+
+
+def _told_to_boot(scene: Scene) -> Hit | None:
+    command = _commanded(scene)
+    if not (scene.subject.container.boots or _boots(command)):
+        return None
+    what = f"start {command[0]}" if command else "boot it"
+    return Hit({"what": what}, 0.3 if scene.seen else 1.0, "engine")
+
+
+def _told_to_run(scene: Scene) -> Hit | None:
+    command, boots = _commanded(scene), scene.subject.container.boots
+    if boots or _boots(command) or (boots is None and not command):
+        return None
+    what = command[0] if command else "one program"
+    return Hit({"what": what}, 0.3 if scene.seen else 1.0, "engine")
+
+
+def _server_name(scene: Scene) -> Hit | None:
+    hostname = scene.subject.container.hostname
+    return Hit({"hostname": hostname}, source="engine") if "." in hostname.strip(".") else None
+
+
+def _template(scene: Scene) -> Hit | None:
+    facts = scene.subject.container.openvz
+    if facts is None:
+        return None
+    return Hit({"template": facts.ostemplate or "an OS template"}, source="vzlist")
+
+
+RULES = (
+    Rule(
+        name="provenance.application_engine",
+        axis=Axis.PROVENANCE,
+        weight=-0.4,
+        when="Its engine is made for applications (docker, podman, containerd, …): a prior.",
+        sentence="{engine} is made for applications",
+        detect=_convention_app,
+    ),
+    Rule(
+        name="provenance.system_engine",
+        axis=Axis.PROVENANCE,
+        weight=0.4,
+        when="Its engine is made for small servers (lxc, openvz, nspawn --boot, …): a prior.",
+        sentence="{engine} is made for small servers",
+        detect=_convention_system,
+    ),
+    Rule(
+        name="provenance.infra",
+        axis=Axis.PROVENANCE,
+        weight=-2.0,
+        when="It only holds a pod's namespaces.",
+        sentence="it only holds the namespaces of a pod",
+        detect=_infra,
+    ),
+    Rule(
+        name="provenance.orchestrated",
+        axis=Axis.PROVENANCE,
+        weight=-0.4,
+        when="Labels of Compose, Swarm or Kubernetes.",
+        sentence="an orchestrator placed it ({labels})",
+        detect=_orchestrated,
+        cheap=True,
+    ),
+    Rule(
+        name="provenance.registry",
+        axis=Axis.PROVENANCE,
+        weight=-0.3,
+        when="Its image has a registry digest or build metadata.",
+        sentence="{image} was built and published as an image",
+        detect=_registry,
+        cheap=True,
+    ),
+    Rule(
+        name="provenance.told_to_boot",
+        axis=Axis.PROVENANCE,
+        weight=1.2,
+        when="The engine was told to start an init; 30 % once it is seen what was started.",
+        sentence="the engine was told to {what}",
+        detect=_told_to_boot,
+    ),
+    Rule(
+        name="provenance.told_to_run",
+        axis=Axis.PROVENANCE,
+        weight=-0.4,
+        when="The engine was told which program to run; 30 % once it is seen what runs.",
+        sentence="the engine was told to run {what}",
+        detect=_told_to_run,
+    ),
+    Rule(
+        name="provenance.server_name",
+        axis=Axis.PROVENANCE,
+        weight=0.1,
+        when="Its hostname has a domain, as a server's.",
+        sentence="it is called like a server: {hostname}",
+        detect=_server_name,
+        cheap=True,
+    ),
+    Rule(
+        name="provenance.template",
+        axis=Axis.PROVENANCE,
+        weight=0.4,
+        when="OpenVZ made it from an OS template, with a server's quotas.",
+        sentence="it was made from {template}, with the quotas of a server",
+        detect=_template,
+    ),
+)
