@@ -21,8 +21,18 @@ from agent.classifier import (
     settle,
 )
 from agent.model import Container, Subject, Verdict
-from collectors.facts import FileId, Isolation, Limits, Mount, NetworkFacts, Process, RootFacts
+from collectors.facts import (
+    FileId,
+    FilesystemUsage,
+    Isolation,
+    Limits,
+    Mount,
+    NetworkFacts,
+    Process,
+    RootFacts,
+)
 from collectors.hostfs import HostReadError
+from collectors.kernel.filesystem import read_container_filesystem
 from collectors.kernel.isolation import read_isolation
 from collectors.kernel.limits import read_limits
 from collectors.kernel.network import read_network
@@ -40,6 +50,9 @@ log = logging.getLogger(__name__)
 _REFRESH = 600.0
 """Seconds after which facts are read again though nothing seems to have changed."""
 
+_FILESYSTEM_REFRESH = 50.0
+"""The same for how full its filesystem is: once in each full reconciliation."""
+
 _YOUNG = 30.0
 """A container that started less than so many seconds ago is looked at in every pass."""
 
@@ -56,6 +69,8 @@ class _Known:
     network: NetworkFacts | None
     isolation: Isolation
     limits: Limits
+    filesystem: FilesystemUsage | None = None
+    filesystem_at: float = 0.0
     judged: Container | None = None
 
 
@@ -140,6 +155,7 @@ class Judge:
             expected_style=expected,
             isolation=known.isolation,
             limits=known.limits,
+            filesystem=self._filesystem(known, facts, now),
             listeners=len(known.network.listeners) if known.network is not None else None,
         )
         settled = self._settled.get(container.id)
@@ -228,6 +244,18 @@ class Judge:
         )
         self._known[container.id] = found
         return found, True
+
+    def _filesystem(self, known: _Known, facts: HostFacts, now: float) -> FilesystemUsage | None:
+        """Say how full its filesystem is: that moves while nothing else of a container does."""
+        if now - known.filesystem_at >= _FILESYSTEM_REFRESH and known.mounts is not None:
+            known.filesystem_at = now
+            try:
+                known.filesystem = read_container_filesystem(
+                    self._host, facts, known.init.pid, known.mounts
+                )
+            except HostReadError:
+                known.filesystem = None
+        return known.filesystem
 
     def _root(self, leader: Process, mounts: tuple[Mount, ...] | None) -> RootFacts | None:
         """Read the root filesystem; containers on one and the same directory share the answer."""

@@ -16,6 +16,7 @@ import select
 import signal
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import logs, wire
@@ -29,6 +30,7 @@ from agent.watcher import CgroupWatcher
 from collectors.contract import Context
 from collectors.facts import ALIVE, HostFacts, ProcessId
 from collectors.hostfs import HostFS
+from collectors.kernel.filesystem import read_host_filesystems
 from collectors.kernel.host import read_host_facts
 from collectors.kernel.processes import ProcessReader, ProcessTable
 from collectors.registry import COLLECTORS
@@ -111,6 +113,8 @@ class Scout:
         ``patience`` is for how many seconds to wait for the engines.
         """
         now = time.time()
+        if full:
+            self.facts = replace(self.facts, filesystems=read_host_filesystems(self.host))
         table = self._read_processes(full=full)
         self._runner.run(
             lambda host: Context(
