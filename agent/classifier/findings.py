@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.classifier.axes.words import application_names, listed
 from agent.classifier.convention import expected_style
 from agent.classifier.look import look
-from agent.classifier.axes.words import application_names, listed
 from agent.model import Finding, Style
 
 if TYPE_CHECKING:
