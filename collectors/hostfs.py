@@ -129,10 +129,19 @@ class Dir:
     has written, and for a host root that is mounted elsewhere.
     """
 
-    __slots__ = ("_name", "_tally", "confined", "fd")
+    __slots__ = ("_name", "_owner", "_tally", "confined", "fd")
 
-    def __init__(self, fd: int, name: str, tally: Tally, *, confined: bool = False) -> None:
+    def __init__(
+        self,
+        fd: int,
+        name: str,
+        tally: Tally,
+        *,
+        confined: bool = False,
+        owner: _Descriptors | None = None,
+    ) -> None:
         self.fd = fd
+        self._owner = owner  # who closes the descriptor, where this directory shares it
         self._name = name
         self._tally = tally
         self.confined = confined
@@ -302,6 +311,17 @@ class Dir:
         return found
 
 
+class _Descriptors:
+    """Open descriptors that several ``Dir`` share: closed when the last of them is gone."""
+
+    def __init__(self) -> None:
+        self.fds: list[int] = []
+
+    def __del__(self) -> None:
+        for fd in self.fds:
+            os.close(fd)
+
+
 class HostFS:
     """The host's /proc, /sys and root filesystem, wherever they are mounted.
 
@@ -314,6 +334,7 @@ class HostFS:
         self.sysfs = sysfs
         self.rootfs = rootfs
         self.tally = Tally()
+        self._descriptors = _Descriptors()
         self.proc = self._top(procfs, "/proc", confined=False)
         self.sys = self._top(sysfs, "/sys", confined=False)
         # A root that is not ours has absolute symlinks that must not lead into our own.
@@ -324,9 +345,10 @@ class HostFS:
         other = object.__new__(HostFS)
         other.procfs, other.sysfs, other.rootfs = self.procfs, self.sysfs, self.rootfs
         other.tally = Tally()
-        other.proc = Dir(self.proc.fd, "/proc", other.tally)
-        other.sys = Dir(self.sys.fd, "/sys", other.tally)
-        other.root = Dir(self.root.fd, "", other.tally, confined=self.root.confined)
+        owner = other._descriptors = self._descriptors
+        other.proc = Dir(self.proc.fd, "/proc", other.tally, owner=owner)
+        other.sys = Dir(self.sys.fd, "/sys", other.tally, owner=owner)
+        other.root = Dir(self.root.fd, "", other.tally, confined=self.root.confined, owner=owner)
         return other
 
     def process(self, pid: int) -> Dir:
@@ -367,5 +389,6 @@ class HostFS:
             if name == "/proc":
                 raise Gone(path, why) from error
             log.warning("%s cannot be opened (%s): what it holds is not seen", path, why)
-            fd = -1
-        return Dir(fd, name, self.tally, confined=confined)
+            return Dir(-1, name, self.tally, confined=confined)
+        self._descriptors.fds.append(fd)
+        return Dir(fd, name, self.tally, confined=confined, owner=self._descriptors)

@@ -122,7 +122,7 @@ class ProcessReader:
             status = {}
         exe, root_path = _link(directory, "exe"), _link(directory, "root")
         outside = False
-        if exe and root_path and root_path != "/":
+        if exe and root_path and root_path.startswith("/") and root_path != "/":
             # Both are told from the top of its mount namespace: it has changed its root since.
             outside = not exe.startswith(root_path + "/")
             exe = exe.removeprefix(root_path) if not outside else exe

@@ -64,6 +64,7 @@ def test_what_the_machine_is(tree: Tree) -> None:
         sys__class__dmi__id__product_uuid="4C4C4544-0042\n",
     )
     (tree.root / "etc/machine-id").write_text("3d1219c7\n")
+    (tree.root / "sys/fs/cgroup").mkdir(parents=True)
     (tree.root / "sys/fs/cgroup/cgroup.controllers").write_text("cpu memory\n")
     facts = read_host_facts(tree.door())
     assert facts.nodename == "node-1"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import http.client
 import logging
-import select
+import selectors
 import socket
 import threading
 from collections.abc import Iterator
@@ -130,8 +130,11 @@ def test_one_silent_client_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(httpd.Server, "keep_alive_conn_limit", 2)
     with serving(FakeState()) as address:
         silent = [socket.create_connection(address) for _ in range(3)]
-        answered, _, _ = select.select(silent, [], [], 20)
-        heard = [client.recv(100) for client in answered]
+        with selectors.DefaultSelector() as selector:
+            for client in silent:
+                selector.register(client, selectors.EVENT_READ)
+            ready = {key.fd for key, _ in selector.select(20)}
+            heard = [client.recv(100) for client in silent if client.fileno() in ready]
         for client in silent:
             client.close()
     assert [words.split(b" ", 2)[1] for words in heard] == [b"503"]
