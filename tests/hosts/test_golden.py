@@ -20,8 +20,10 @@ OF_THIS_RUN = re.compile(
 )
 """Metrics that tell of the agent's own work, or of now."""
 
-OF_THE_TREE = re.compile(r"^tallyman_container_created_seconds")
-"""Where an engine does not say when, the birth of a directory does: here that is its unpacking."""
+OF_THE_TREE = re.compile(
+    r"^(?:tallyman_container_created_seconds|container_fs_(?:usage|limit|inodes))"
+)
+"""Birth of a directory, where an engine does not say when; how full the disk under the tree is."""
 
 
 @pytest.fixture

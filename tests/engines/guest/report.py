@@ -39,7 +39,7 @@ def main(file: Path) -> None:
     report["rows"] = json.loads(_run(*AGENT, "ls", "--all", "--json", "--timeout=3m"))
     report["page"] = _page()
     report["podman_service"] = _run("systemctl", "is-active", "podman.service", check=False)
-    file.write_text(json.dumps(report))
+    file.write_text(json.dumps(report, default=str))
 
 
 def _run(*words: str, check: bool = True) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -35,6 +36,9 @@ FREE = (
 """As much of --privileged as works where the machine itself has no CAP_SYS_RESOURCE."""
 
 
+_NUMBERS = itertools.count()
+
+
 class Docker:
     """One daemon and its containers."""
 
@@ -45,7 +49,9 @@ class Docker:
         self._flags = flags
         # Two daemons in one network namespace would fight over docker0.
         self._prefix = ("unshare", "--net") if own_network else ()
-        self._bridge = "" if own_network else f"tm{os.getpid()}"
+        number = next(_NUMBERS)
+        self._bridge = "" if own_network else f"tm{os.getpid()}-{number}"
+        self._address = f"10.199.{77 + number}.1/24"
         self._images: set[str] = set()
         self.daemon: Daemon | None = None
 
@@ -53,7 +59,7 @@ class Docker:
         """Start the daemon, or start it again, and wait until it answers."""
         if self._bridge and self.daemon is None:
             run("ip", "link", "add", self._bridge, "type", "bridge")
-            run("ip", "addr", "add", "10.199.77.1/24", "dev", self._bridge)
+            run("ip", "addr", "add", self._address, "dev", self._bridge)
             run("ip", "link", "set", self._bridge, "up")
         self.daemon = Daemon(
             *self._prefix,
