@@ -95,6 +95,7 @@ class Scout:
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._sent: dict[str, Container] = {}
         self._seen: object = None
+        self._lag: float | None = None  # of the last event: it stands until the next one
         self._kernel_seconds = 0.0
         self._judge_seconds = 0.0
 
@@ -113,6 +114,8 @@ class Scout:
         ``patience`` is for how many seconds to wait for the engines.
         """
         now = time.time()
+        if lag is not None:
+            self._lag = lag
         if full:
             self.facts = replace(self.facts, filesystems=read_host_filesystems(self.host))
         table = self._read_processes(full=full)
@@ -133,7 +136,7 @@ class Scout:
             table = self._read_processes(full=False)
         seen = (frozenset((p.id, p.state == "Z") for p in table), tuple(sightings))
         if not full and seen == self._seen and not self._judge.pending:
-            self._send_health(now, lag)
+            self._send_health(now)
             return
         self._seen = seen
         started = time.monotonic()
@@ -150,7 +153,7 @@ class Scout:
         self._inventory.judged(judged)
         self._judge_seconds = time.monotonic() - started
         self._progress.idle()
-        self._send(picture, judged, now, lag)
+        self._send(picture, judged, now)
 
     def run(self, parent: int) -> None:
         """Look until ``parent``, a descriptor, ends."""
@@ -232,21 +235,18 @@ class Scout:
                 path = path.rpartition("/")[0]
         return [d for d in self._watcher.directories if d != "/" and d not in used]
 
-    def _send(
-        self, picture: Picture, judged: dict[str, Container], now: float, lag: float | None
-    ) -> None:
+    def _send(self, picture: Picture, judged: dict[str, Container], now: float) -> None:
         changed = tuple(c for key, c in judged.items() if self._sent.get(key) != c)
         removed = tuple(key for key in self._sent if key not in judged)
         self._sent = judged
-        self._update(now, lag, changed, removed, picture)
+        self._update(now, changed, removed, picture)
 
-    def _send_health(self, now: float, lag: float | None) -> None:
-        self._update(now, lag, (), (), None)
+    def _send_health(self, now: float) -> None:
+        self._update(now, (), (), None)
 
     def _update(
         self,
         now: float,
-        lag: float | None,
         changed: tuple[Container, ...],
         removed: tuple[str, ...],
         picture: Picture | None,
@@ -261,7 +261,7 @@ class Scout:
                 collectors=self._health(now),
                 complete=True,
                 as_of=now,
-                event_lag_seconds=lag,
+                event_lag_seconds=self._lag,
                 dropped=picture.dropped if picture is not None else 0,
             ),
         )
