@@ -32,6 +32,7 @@ EMPTY = {
     "tallyman-app": {
         "Restarts by application: A": "nothing is restarted",
         "OOM kills by application: A": "nothing is killed",
+        "Findings of app-style containers: A": "the one application has limits",
     },
     "tallyman-system": {
         "People logged in: A": "nobody logs in",
