@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,11 +31,10 @@ def mortal() -> Iterator[Docker]:
 
 def test_names_outlive_the_daemon(mortal: Docker) -> None:
     made = mortal.run(mortal.busybox(), "sleep", "86400")
-    assert mortal.daemon
     with _watchful_agent(mortal) as agent:
         before = agent.wait_row(made, style="app")
 
-        mortal.daemon.stop(signal.SIGKILL)
+        mortal.kill()
         _wait_for_looks(agent, 3)
         during = agent.scrape().row(made.name)
         mortal.start()
@@ -49,8 +47,7 @@ def test_names_outlive_the_daemon(mortal: Docker) -> None:
 
 def test_an_agent_that_never_saw_the_daemon_still_finds_its_containers(mortal: Docker) -> None:
     made = mortal.run(mortal.busybox(), "sleep", "86400")
-    assert mortal.daemon
-    mortal.daemon.stop(signal.SIGKILL)
+    mortal.kill()
 
     with _watchful_agent(mortal) as agent:
         agent.wait_for(

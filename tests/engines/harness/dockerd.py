@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from tests.engines.harness import roots
 from tests.engines.harness.made import Made, unique
-from tests.engines.harness.programs import CommandError, Daemon, run, workplace
+from tests.engines.harness.programs import CommandError, Daemon, run, wait_until, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +78,24 @@ class Docker:
             log=self.place / "dockerd.log",
         )
         self.daemon.wait_for(self.answers, "dockerd's answer", 60)
+
+    def kill(self) -> None:
+        """Kill the daemon, and wait for the containerd that dies with it.
+
+        A new daemon that still finds the dying one takes its socket for good, and gives up.
+        """
+        assert self.daemon
+        self.daemon.stop(signal.SIGKILL)
+        wait_until(lambda: not self._containerds(), "its containerd to die with it")
+
+    def _containerds(self) -> list[int]:
+        config = f"{self.place}/exec/containerd/containerd.toml"
+        return [
+            process.pid
+            for process in psutil.process_iter(["cmdline", "status"])
+            if config in (process.info["cmdline"] or ())
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+        ]
 
     def answers(self) -> bool:
         """Say whether the daemon answers now."""
