@@ -6,6 +6,7 @@ is. It reads counters and nothing else of the host: all that could block or hurt
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from agent import wire
 from agent.exposition import Exposition
 from agent.model import Snapshot
+from agent.notify import Notifier, Reporter, answers, summary
 from agent.supervisor import Supervisor
 from agent.web import WebServer, make_app
 from collectors.facts import HostFacts
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from agent.config import Config
 
 log = logging.getLogger(__name__)
+
+_SILENCE_SECONDS = 30.0
+"""What a scout may be silent for, beyond the time between two looks, a hung one's deadline, and
+that of the one that replaces it."""
 
 
 class State:
@@ -68,6 +74,9 @@ def run(config: Config) -> int:
         scout = supervisor.pid if supervisor is not None else None
         return {"serve": os.getpid(), **({"scout": scout} if scout is not None else {})}
 
+    # The watchdog of systemd sends SIGABRT: the journal then says where each thread was.
+    faulthandler.enable()
+    notifier = Notifier()
     state = State(Exposition(host, config.page(), processes=processes))
     server = WebServer(config, make_app(state, config))
     server.bind()
@@ -80,10 +89,26 @@ def run(config: Config) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    longest = config.inventory.poll_interval + 2 * config.inventory.deadline + _SILENCE_SECONDS
+    reporter = Reporter(
+        notifier,
+        lambda: summary(state.snapshot()),
+        lambda: _trouble(server, supervisor, longest),
+    )
     listener.start()
+    reporter.start()
+    notifier.ready()
     try:
         server.serve_forever()
     finally:
+        reporter.stop()
         supervisor.stop()
         listener.join(5.0)
     return 0
+
+
+def _trouble(server: WebServer, supervisor: Supervisor, longest: float) -> str:
+    """Say which of the two loops does not advance any more; empty while both do."""
+    if supervisor.silence > longest:
+        return f"nothing has been heard from the scout for {supervisor.silence:.0f} s"
+    return "" if answers(server.address) else "the web server does not answer"

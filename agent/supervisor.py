@@ -59,6 +59,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self.restarts = 0
         """How often a scout had to be replaced."""
+        self._advanced = time.monotonic()
         self.exit_code: int | None = None
 
     def run(self) -> None:
@@ -81,6 +82,11 @@ class Supervisor:
         """The scout's number; None while there is none."""
         child = self._child
         return child.pid if child is not None else None
+
+    @property
+    def silence(self) -> float:
+        """Seconds since a scout last said something, or one that hung was found out."""
+        return time.monotonic() - self._advanced
 
     @property
     def stopped(self) -> bool:
@@ -154,6 +160,7 @@ class Supervisor:
             message = wire.receive(stdout)
             if message is None:
                 break
+            self._advanced = time.monotonic()
             if isinstance(message, wire.Update):
                 self._receive(message)
             elif isinstance(message, wire.Stuck):
@@ -173,7 +180,7 @@ class Supervisor:
 
     def _blame(self, subject: str) -> None:
         log.warning("%s hung the scout: it is left alone for a while", subject)
-        self._quarantine[subject] = time.monotonic()
+        self._quarantine[subject] = self._advanced = time.monotonic()
 
     def _reap(self, child: subprocess.Popen[bytes]) -> None:
         if child.stdin is not None:
