@@ -120,6 +120,9 @@ def _verdict(c: Container) -> Iterator[Sample]:
     yield Sample("tallyman_container_style_confidence", verdict.confidence)
     for axis, score in verdict.axes.items():
         yield Sample("tallyman_container_axis_score", score, (("axis", axis),))
+    for piece in verdict.evidence:
+        labels = (("axis", piece.axis), ("rule", piece.rule))
+        yield Sample("tallyman_container_evidence", piece.weight, labels)
     yield Sample("tallyman_container_style_changes_total", c.style_changes)
     yield Sample("tallyman_container_mismatch", c.mismatch)
     for name in dict.fromkeys(finding.name for finding in c.findings):

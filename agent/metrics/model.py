@@ -82,6 +82,11 @@ GROUPS = {
             about="reclaim, dirty pages and memory events: 10 more series a container",
         ),
         Group(
+            name="verdict_detail",
+            default=False,
+            about="the evidence that each verdict rests on: about 8 more series a container",
+        ),
+        Group(
             name="blkio_device",
             default=False,
             about="container_blkio_device_usage_total: up to 6 more series a device",

@@ -113,6 +113,15 @@ _CONTAINER = (
         "id",
         "axis",
     ),
+    gauge(
+        "tallyman_container_evidence",
+        "verdict_detail",
+        "What speaks for app (below 0) or for system, by rule; docs/verdict.md explains each.",
+        "classifier",
+        "id",
+        "axis",
+        "rule",
+    ),
     counter(
         "tallyman_container_style_changes_total",
         "verdict",

@@ -14,7 +14,16 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from agent.exposition import Exposition, Options, compressed
 from agent.metrics import DEFAULT_GROUPS
-from agent.model import Axis, CollectorHealth, Container, Finding, Snapshot, Style, Verdict
+from agent.model import (
+    Axis,
+    CollectorHealth,
+    Container,
+    Evidence,
+    Finding,
+    Snapshot,
+    Style,
+    Verdict,
+)
 from collectors.facts import (
     Beancounter,
     CgroupLayout,
@@ -287,6 +296,20 @@ def test_a_group_that_is_dear_is_shown_when_named(tmp_path: Path) -> None:
     listening = (*BASE, ("tcp_state", "listen"))
     assert page["container_network_tcp_usage_total"][listening] == 1
     assert "container_network_tcp6_usage_total" not in page
+
+
+def test_evidence_is_shown_when_named(tmp_path: Path) -> None:
+    pieces = tuple(
+        Evidence(axis=axis, rule=rule, weight=weight, sentence="s", source="/proc/7/exe")
+        for axis, rule, weight in ((Axis.INIT, "init.a", 1.5), (Axis.USERS, "users.b", -0.4))
+    )
+    judged = running(verdict=Verdict(style=Style.SYSTEM, evidence=pieces))
+    assert "tallyman_container_evidence" not in Host(tmp_path / "a").show(judged)
+    named = Host(tmp_path / "b", Options(groups=DEFAULT_GROUPS | {"verdict_detail"}))
+    assert named.show(judged)["tallyman_container_evidence"] == {
+        (("axis", "init"), ("id", FULL_ID), ("rule", "init.a")): 1.5,
+        (("axis", "users"), ("id", FULL_ID), ("rule", "users.b")): -0.4,
+    }
 
 
 def test_beyond_the_cap_counters_go_first_and_the_page_says_how_many(tmp_path: Path) -> None:
