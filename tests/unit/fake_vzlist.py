@@ -1,8 +1,8 @@
 """A vzlist that prints containers as 3.x, 4.x or 7 would, and misbehaves on demand.
 
 Beside it lies <its own name>.json: ``version`` (3, 4 or 7), ``containers`` (the fields of vzlist's
-JSON), ``fields`` that it knows (all when it is missing), and ``fault``. What it is called with is
-added to <its own name>.log.
+JSON), ``fields`` that it knows (all when it is missing), ``wide`` (it has UUIDs, as 7 has) and
+``fault``. What it is called with is added to <its own name>.log.
 """
 
 from __future__ import annotations
@@ -73,11 +73,15 @@ PLAIN = {
 DEFAULT_TABLE = ["ctid", "numproc", "status", "ip", "hostname"]
 
 
-def columns(version: int) -> dict[str, Column]:
+def columns(version: int, *, wide: bool = False) -> dict[str, Column]:
     """Header, width and printer of each field."""
     found = {}
     for field, (header, width) in PLAIN.items():
-        found[field] = (header, 36 if field == "ctid" and version == 7 else width, plain(field))
+        found[field] = (
+            header,
+            36 if field == "ctid" and (wide or version == 7) else width,
+            plain(field),
+        )
     for field, header in COUNTERS.items():
         for suffix, part in PARTS.items():
             found[field + suffix] = (header + suffix.upper(), 10, part_of(field, part))
@@ -224,7 +228,7 @@ def main() -> None:
     with open(here + ".log", "a") as log:
         log.write(json.dumps([arguments, dict(os.environ)]) + "\n")
     version, containers = state["version"], state["containers"]
-    known = columns(version)
+    known = columns(version, wide=state.get("wide", False))
     supported = state.get("fields") or list(known)
     as_json, fields = False, None
     while arguments:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collectors.engines.openvz.errors import (
@@ -387,12 +387,77 @@ class TestTable:
         found = parse_output(table)["101"]
         assert (found.facts.status, found.hostname, found.facts.processes) == ("running", "web", 23)
 
+    def test_text_that_overflows_costs_no_number_behind_it(self) -> None:
+        # 7 cuts no text: blanks in it must not shift the numbers into each other's columns.
+        table = (
+            b"      CTID NAME                                  NPROC    NPROC.F STATUS    IP_ADDR\n"
+            b"       101 a name of many words that is longer than its column          3"
+            b"          7 running   192.0.2.1 192.0.2.2\n"
+            b"       102                                           4          8 running   -\n"
+        )
+        found = parse_output(table)
+        assert found["101"].name == "a name of many words that is longer than its column"
+        assert found["101"].facts.addresses == ("192.0.2.1", "192.0.2.2")
+        assert [(f.facts.processes, f.facts.status) for f in found.values()] == [
+            (3, "running"),
+            (4, "running"),
+        ]
+        assert counter(found["102"], "numproc").failures == 8
+
+    def test_what_does_not_keep_to_its_place_is_not_guessed(self) -> None:
+        table = (
+            b"      CTID NAME                                  NPROC HOSTNAME\n"
+            b"       101 a name of many words that is longer than its column          3 web\n"
+        )
+        found = parse_output(table)["101"]
+        assert found.facts.processes in (None, 3)
+        assert found.hostname in ("", "web")
+
+    def test_the_root_of_7_stands_left_of_its_header(self) -> None:
+        table = (
+            b"      CTID ROOT                                 HOSTNAME              "
+            b"           NAME\n"
+            b"       101 /vz/root/101                     a b.example.com                  c d\n"
+        )
+        found = parse_output(table)["101"]
+        assert (found.root, found.hostname, found.name) == (
+            "/vz/root/101",
+            "a b.example.com",
+            "c d",
+        )
+
+    def test_a_decimal_comma(self) -> None:
+        table = b"      CTID       LAVERAGE STATUS\n       101 0,08/0,12/10,10 running\n"
+        assert parse_output(table)["101"].facts.load == (0.08, 0.12, 10.1)
+        document = b'[\n  {\n    "ctid": 101,\n    "laverage": [0,08, 0,12, 10,10],\n'
+        document += b'    "uptime": 1843203,250\n  }\n]\n'
+        facts = parse_output(document)["101"].facts
+        assert (facts.load, facts.uptime_seconds) == ((0.08, 0.12, 10.1), 1843203.25)
+
     def test_a_row_without_a_container_is_left_out(self) -> None:
         table = b"      CTID STATUS\n       101 running\nWarning: x y\n       102 stopped\n"
         assert statuses(parse_output(table)) == {"101": "running", "102": "stopped"}
 
 
 class TestBroken:
+    def test_an_end_that_is_missing_costs_no_other_container(self) -> None:
+        document = (
+            b'[\n  {\n    "ctid": 101,\n    "features": {\n      "nfs": true\n    "cpus": 2\n  },'
+            b'\n  {\n    "ctid": 102,\n    "ip": [\n      "192.0.2.1"\n  },'
+            b'\n  {\n    "ctid": 103\n  }\n]\n'
+        )
+        found = parse_output(document)
+        assert set(found) == {"101", "102", "103"}
+        assert (found["101"].facts.features, found["101"].facts.cpus) == (("nfs:on",), 2)
+
+    def test_an_unknown_status_is_unknown(self) -> None:
+        for output in (
+            b'[\n  {\n    "ctid": 101,\n    "status": "hibernated"\n  }\n]\n',
+            b"      CTID STATUS\n       101 hibernated\n",
+            b"       101         23 hibernated 192.0.2.1       web\n",
+        ):
+            assert statuses(parse_output(output)) == {"101": "unknown"}
+
     @pytest.mark.parametrize("version", VERSIONS)
     @pytest.mark.parametrize("case", ["all_json", "all"])
     def test_half_of_it_is_no_answer(self, version: str, case: str) -> None:
@@ -560,7 +625,7 @@ class TestAnything:
     def test_lines_that_look_right(self, lines: list[bytes]) -> None:
         self.check(b"\n".join(lines) + b"\n")
 
-    @settings(max_examples=40)
+    @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(st.dictionaries(FIELD_NAMES, JSON_VALUES, max_size=5), max_size=2))
     def test_json(self, document: list[dict[str, Any]]) -> None:
         self.check(json.dumps(document).encode())

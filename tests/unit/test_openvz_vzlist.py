@@ -33,6 +33,7 @@ from collectors.engines.openvz.errors import (
 from collectors.engines.openvz.output import parse_output
 from collectors.engines.openvz.program import Program
 from collectors.engines.openvz.vzlist import Vzlist
+from tests.unit import fake_vzlist
 from tests.unit.openvz import FakeVzlist, containers_of, ends, load_cases
 
 if TYPE_CHECKING:
@@ -40,19 +41,44 @@ if TYPE_CHECKING:
 
 CONTAINERS = {3: containers_of("4.11.1"), 4: containers_of("4.11.1"), 7: containers_of("7.0.254")}
 ALL = {version: {str(c["ctid"]) for c in found} for version, found in CONTAINERS.items()}
+_COUNTERS = [f"{n}{part}" for n in fake_vzlist.COUNTERS for part in ("", ".m", ".b", ".l", ".f")]
+_QUOTAS = [f"{name}{part}" for name in fake_vzlist.QUOTAS for part in ("", ".s", ".h")]
+# As field_names[] of src/vzlist.c has them, without those that nobody asks for: vzctl 3.0.2x of
+# 2010, of 2012 (4.0), with what its changelog says that 4.6 added, and OpenVZ 7's vzctl before and
+# since it has JSON.
 FIELDS_OF_3 = [
     *("ctid", "veid", "vpsid", "hostname", "name", "description", "ostemplate", "ip", "status"),
-    *(f"{name}{part}" for name in ("kmemsize", "numproc", "physpages", "swappages")
-      for part in ("", ".m", ".b", ".l", ".f")),
-    *(f"{name}{part}" for name in ("diskspace", "diskinodes") for part in ("", ".s", ".h")),
-    *("laverage", "uptime", "cpulimit", "cpuunits", "onboot", "bootorder"),
+    *_COUNTERS, *_QUOTAS,
+    *("laverage", "uptime", "cpulimit", "cpuunits", "ioprio", "onboot", "bootorder"),
 ]  # fmt: skip
+FIELDS_OF_4_0 = [
+    *FIELDS_OF_3,
+    *("private", "root", "smart_name", "nameserver", "searchdomain", "cpus", "layout"),
+    *("features", "vswap", "disabled"),
+]
+FIELDS_OF_4_9 = [*FIELDS_OF_4_0, "vm_overcommit", "iolimit", "iopslimit"]
+FIELDS_OF_7 = [f for f in FIELDS_OF_4_9 if f not in ("vpsid", "vswap", "vm_overcommit")]
+FIELDS_OF_7 += ["uuid", "tm", "configured_ip", "autostop", "ha_enable", "netfilter"]
 NEVER = threading.Event()
+PAGE = 4096
 
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Callable[..., FakeVzlist]:
     return lambda version: FakeVzlist(tmp_path, version, CONTAINERS[version])
+
+
+def rounded_down(container: dict[str, Any]) -> dict[str, Any]:
+    """The same container as Virtuozzo 9 writes it, where nothing is larger than whole pages."""
+    none = 2**63 - PAGE
+    found: dict[str, Any] = {}
+    for name, value in container.items():
+        if name in fake_vzlist.COUNTERS and value is not None:
+            unlimited = none // PAGE if name.endswith("pages") else none
+            found[name] = {k: unlimited if v == 2**63 - 1 else v for k, v in value.items()}
+        else:
+            found[name] = value
+    return found
 
 
 def vzlist_of(fake: FakeVzlist) -> Vzlist:
@@ -101,10 +127,44 @@ class TestVersions:
         assert web.facts.addresses == ("192.0.2.11", "192.0.2.111", "2001:db8::11")
         assert web.facts.load == (0.08, 0.12, 0.10)
         assert web.facts.processes == 23
-        assert {b.resource for b in web.facts.beancounters} == {
-            *("kmemsize", "numproc", "physpages", "swappages")
-        }
+        assert {b.resource for b in web.facts.beancounters} == set(fake_vzlist.COUNTERS)
         assert found["1000000001"].hostname.endswith(".customer-domain.example.org")
+
+    @pytest.mark.parametrize(
+        ("version", "speaks", "fields"),
+        [
+            ("3.0.30", 3, FIELDS_OF_3),
+            ("4.0", 4, FIELDS_OF_4_0),
+            ("4.9.4", 4, FIELDS_OF_4_9),
+            ("7.0.0", 3, FIELDS_OF_7),
+            ("9.0.1", 7, FIELDS_OF_7),
+        ],
+    )
+    def test_each_version_tells_what_it_knows(
+        self, fake: Callable[..., FakeVzlist], version: str, speaks: int, fields: list[str]
+    ) -> None:
+        captured = "7.0.254" if version in ("7.0.0", "9.0.1") else "4.11.1"
+        containers = containers_of(captured)
+        if version == "9.0.1":
+            containers = [rounded_down(c) for c in containers]
+        vzlist = fake(speaks)
+        vzlist.install(containers=containers, fields=fields, wide=captured == "7.0.254")
+        found = ask(vzlist_of(vzlist))
+        whole = parse_output(load_cases(captured)["all_json"].stdout)
+        assert set(found) == set(whole)
+        for ctid, listed in found.items():
+            expected = whole[ctid]
+            facts, other = listed.facts, expected.facts
+            assert (listed.name, listed.hostname) == (expected.name, expected.hostname)
+            assert (facts.status, facts.ostemplate) == (other.status, other.ostemplate)
+            assert (facts.addresses, facts.load) == (other.addresses, other.load)
+            assert facts.disk_hard_bytes == other.disk_hard_bytes
+            assert facts.cpu_limit_ratio == other.cpu_limit_ratio
+            assert listed.counted == expected.counted
+            known = {b.resource: b for b in other.beancounters}
+            for b in facts.beancounters:
+                if listed.counted or b.limit is not None:
+                    assert b == known[b.resource]
 
     def test_what_works_is_found_out_once(self, fake: Callable[..., FakeVzlist]) -> None:
         old = fake(3)

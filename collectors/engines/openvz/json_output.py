@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LITERALS: dict[str, Value] = {"true": True, "false": False, "null": None}
 _MISSING = object()
+_CONTAINER_ENDS = ("  }", "  },")
 _NUMBER_LENGTH = 24
 """Longer than any number of vzlist; Python refuses to read numbers of thousands of digits."""
 
@@ -34,7 +35,7 @@ def parse_json(data: bytes) -> list[Fields]:
     start = _first_line(text)
     if start is None:
         return _parse_any_json(text)
-    return _parse_lines(_lines(text[start:]))
+    return _parse_lines(_Lines(text[start:]))
 
 
 def _first_line(text: str) -> int | None:
@@ -54,12 +55,26 @@ def _first_line(text: str) -> int | None:
     return None
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Give the lines one by one: a list of a million of them would be many times their size."""
-    return (line.removesuffix("\n") for line in io.StringIO(text, newline="\n"))
+class _Lines:
+    """The lines one by one: a list of a million of them would be many times their size."""
+
+    def __init__(self, text: str) -> None:
+        self._file = io.StringIO(text, newline="\n")
+        self._again: str | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line, self._again = self._again, None
+        return line if line is not None else next(self._file).removesuffix("\n")
+
+    def again(self, line: str) -> None:
+        """Give a line once more: it belongs to what stands around this."""
+        self._again = line
 
 
-def _parse_lines(lines: Iterator[str]) -> list[Fields]:
+def _parse_lines(lines: _Lines) -> list[Fields]:
     if next(lines) == "[]":
         return []
     containers: list[Fields] = []
@@ -71,10 +86,10 @@ def _parse_lines(lines: Iterator[str]) -> list[Fields]:
     raise CutShort("the output of vzlist ends before the list does")
 
 
-def _parse_container(lines: Iterator[str]) -> Fields:
+def _parse_container(lines: _Lines) -> Fields:
     fields: dict[str, Value] = {}
     for line in lines:
-        if line in ("  }", "  },"):
+        if line in _CONTAINER_ENDS:
             return fields
         key, value = _field(line, '    "')
         if not key:
@@ -90,10 +105,13 @@ def _parse_container(lines: Iterator[str]) -> Fields:
     raise CutShort("the output of vzlist ends within a container")
 
 
-def _parse_mapping(lines: Iterator[str]) -> dict[str, Value]:
+def _parse_mapping(lines: _Lines) -> dict[str, Value]:
     fields: dict[str, Value] = {}
     for line in lines:
         if line in ("    }", "    },"):
+            return fields
+        if _is_around(line):
+            lines.again(line)
             return fields
         key, text = _field(line, '      "')
         value = _value(text)
@@ -102,16 +120,24 @@ def _parse_mapping(lines: Iterator[str]) -> dict[str, Value]:
     raise CutShort("the output of vzlist ends within a field")
 
 
-def _parse_list(lines: Iterator[str]) -> list[Value]:
+def _parse_list(lines: _Lines) -> list[Value]:
     """Parse a list over several lines, as jq writes it."""
     values: list[Value] = []
     for line in lines:
         if line in ("    ]", "    ],"):
             return values
+        if _is_around(line):
+            lines.again(line)
+            return values
         value = _value(line.strip().removesuffix(","))
         if value is not _MISSING:
             values.append(value)
     raise CutShort("the output of vzlist ends within a list")
+
+
+def _is_around(line: str) -> bool:
+    """Say whether a line belongs to the container already: the end before it was forgotten."""
+    return line in _CONTAINER_ENDS or line.startswith('    "')
 
 
 def _field(line: str, start: str) -> tuple[str, str]:
@@ -142,7 +168,8 @@ def _number(text: str) -> Any:
     if not text or len(text) > _NUMBER_LENGTH or not text.isascii():
         return _MISSING
     try:
-        return float(text) if "." in text else int(text)
+        # printf(3) writes the decimal point of whoever ran it.
+        return float(text.replace(",", ".")) if "." in text or "," in text else int(text)
     except ValueError:
         return _MISSING
 

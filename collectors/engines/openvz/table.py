@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from collectors.engines.openvz.errors import CutShort, NotAList
 from collectors.engines.openvz.listing import FIRST_ADDRESS, Fields, Value
-from collectors.engines.openvz.units import STATUSES, address_of, is_ctid
+from collectors.engines.openvz.units import address_of, is_ctid
 
 _BEANCOUNTERS = {
     "KMEMSIZE": "kmemsize",
@@ -54,16 +54,21 @@ _MOST_COLUMNS = 500
 """More than vzlist has; all fields of 7 with all of their parts are 160."""
 
 _CTID = ("CTID", "VEID", "VPSID")
-_WIDE = {
+_TEXT = {
     "NAME": 32,
+    "SMARTNAME": 32,
     "HOSTNAME": 32,
     "DESCRIPTION": 32,
+    "OSTEMPLATE": 24,
+    "PRIVATE": 32,
+    "ROOT": 32,
     "NETWORK": 32,
     "NET_INTERFACES": 32,
     "MOUNT_OPTS": 16,
     "DEVNODES": 16,
 }
-"""Columns that may hold blanks, with their width."""
+"""Columns that may hold blanks or nothing at all, with the least width that a version gives them.
+A column that nobody knows may, too."""
 
 _HEADER_WORD = re.compile(rb"[A-Z][A-Z0-9_.%]*", re.ASCII)
 _WORD = re.compile(rb"[^ ]+")
@@ -113,7 +118,7 @@ def _parse_bare(lines: Sequence[bytes]) -> list[Fields]:
         words = line.decode("utf-8", "replace").split(None, 4)
         if not words:
             continue
-        is_row = len(words) == 1 or (len(words) >= 4 and words[2] in STATUSES)
+        is_row = len(words) == 1 or (len(words) >= 4 and words[2].isalpha())
         if not is_ctid(words[0]) or not is_row:
             raise NotAList("vzlist printed no list of containers, or a table without a header")
         fields: dict[str, Value] = {"ctid": words[0]}
@@ -129,36 +134,121 @@ def _parse_bare(lines: Sequence[bytes]) -> list[Fields]:
 
 
 def _parse_row(row: bytes, columns: Sequence[_Column]) -> Fields:
+    """Parse a row from both of its ends, as far as each column is one word.
+
+    What lies between the first and the last column that may hold blanks is told by its place. One
+    such column alone is whatever is left, however long it is: nothing else can be lost by it.
+    """
+    texts = [i for i, column in enumerate(columns) if not _is_word(column)]
+    first, last = (texts[0], texts[-1]) if texts else (len(columns), len(columns) - 1)
     fields: dict[str, Value] = {}
-    position = 0
-    shift = 0  # by how much a long number has pushed the rest of the row to the right
+    begin, shift = _parse_words(row, columns[:first], fields)
+    end = _parse_words_backwards(row, columns[last + 1 :], begin, fields)
+    if texts and end is not None:
+        if first == last:
+            _set(fields, columns[first].header, _decode(row[begin:end]))
+        else:
+            _parse_places(row[:end], begin, shift, columns[first : last + 1], fields)
+    return fields
+
+
+def _is_word(column: _Column) -> bool:
+    """Say whether every version writes exactly one word in it, or addresses."""
+    base = column.header.partition(".")[0]
+    known = base in _BEANCOUNTERS or base in _QUOTAS or column.header in _COLUMNS
+    return known and column.header not in _TEXT
+
+
+def _parse_words(
+    row: bytes, columns: Sequence[_Column], fields: dict[str, Value]
+) -> tuple[int, int]:
+    """Parse columns of one word from the left; say where they end, and how far they were pushed."""
+    position = shift = 0
     for column in columns:
-        if column.header in _WIDE:
-            start = column.start + shift
-            if start < position or row[max(start - 1, 0) : start].strip():
-                # Something before it did not keep to its column.
-                continue
-            end = start + _WIDE[column.header] if column is not columns[-1] else len(row)
+        match = _WORD.search(row, position)
+        if match is None:
+            return len(row), shift
+        position = match.end()
+        if column.header in _ADDRESSES:
+            position = _after_addresses(row, position)
+        if _stands_right(column.header):
+            shift = max(0, position - column.end)
+        _set(fields, column.header, _decode(row[match.start() : position]))
+    return position, shift
+
+
+def _parse_words_backwards(
+    row: bytes, columns: Sequence[_Column], begin: int, fields: dict[str, Value]
+) -> int | None:
+    """Parse columns of one word from the right down to ``begin``; say where they start.
+
+    None: there are fewer words than columns.
+    """
+    words = list(_WORD.finditer(row, begin))
+    found: list[tuple[_Column, str]] = []
+    end: int | None = len(row)
+    for column in reversed(columns):
+        if not words:
+            end = None
+            break
+        match = words.pop()
+        start = match.start()
+        if column.header in _ADDRESSES and _is_address(match[0]):
+            # All of them stand in the last column, and in each one with --no-trim.
+            while words and _is_address(words[-1][0]):
+                start = words.pop().start()
+        found.append((column, _decode(row[start : match.end()])))
+        end = start
+    for column, text in reversed(found):
+        if column is columns[-1] and column.header in _ADDRESSES:
+            addresses = [word for word in text.split() if address_of(word)]
+            fields[_ADDRESSES[column.header]] = list[Value](addresses)
+        else:
+            _set(fields, column.header, text)
+    return end
+
+
+def _parse_places(
+    row: bytes, position: int, shift: int, columns: Sequence[_Column], fields: dict[str, Value]
+) -> None:
+    """Parse columns by where they stand, until one does not keep to its place."""
+    following: Sequence[_Column | None] = (*columns[1:], None)
+    for column, after in zip(columns, following, strict=True):
+        start = column.start + shift
+        if _is_word(column):
+            words = _WORD.finditer(row, position)
+            found = [m for m in words if m.end() > start and m.start() < column.end + shift]
+            if len(found) != 1:
+                return
+            text, position = found[0][0], found[0].end()
+            if _stands_right(column.header):
+                shift = max(0, position - column.end)
+        else:
+            if start < position or row[position:start].strip():
+                return
+            end = _end_of_text(row, column, after, shift)
             if row[end : end + 1].strip():
                 overlong = end
                 end = row.find(b" ", end) % (len(row) + 1)
                 shift += end - overlong
+            elif after is not None and column.header == "ROOT":
+                # 7 makes the header of this one wider than the column.
+                shift -= max(0, after.start - column.start - _TEXT["ROOT"] - 1)
             text, position = row[start:end], end
-        else:
-            match = _WORD.search(row, position)
-            if match is None:
-                break
-            text, position = match[0], match.end()
-            if _stands_right(column.header):
-                shift = max(0, match.end() - column.end)
-            if column.header in _ADDRESSES:
-                position = _after_addresses(row, position)
-                text = row[match.start() : position]
-        _set(fields, column.header, text.decode("utf-8", "replace").strip())
-    if columns[-1].header in _ADDRESSES:
-        fields.pop(FIRST_ADDRESS, None)
-        fields[_ADDRESSES[columns[-1].header]] = _trailing_addresses(row)
-    return fields
+        _set(fields, column.header, _decode(text))
+
+
+def _end_of_text(row: bytes, column: _Column, after: _Column | None, shift: int) -> int:
+    """Give where a column ends that is no longer than its width."""
+    if after is None:
+        return len(row)
+    if column.header == "ROOT" or _stands_right(after.header) or not _is_known(after):
+        return column.start + shift + _TEXT.get(column.header, column.end - column.start)
+    return after.start + shift - 1
+
+
+def _is_known(column: _Column) -> bool:
+    return column.header in _TEXT or _is_word(column)
 
 
 def _stands_right(header: str) -> bool:
@@ -167,22 +257,21 @@ def _stands_right(header: str) -> bool:
     return base in _BEANCOUNTERS or base in _QUOTAS or header in _RIGHT
 
 
+def _is_address(word: bytes) -> bool:
+    return bool(address_of(_decode(word)))
+
+
+def _decode(text: bytes) -> str:
+    return text.decode("utf-8", "replace").strip()
+
+
 def _after_addresses(row: bytes, position: int) -> int:
     """Give where the addresses end that follow each other from here on (vzlist --no-trim)."""
     for match in _WORD.finditer(row, position):
-        if not address_of(match[0].decode("utf-8", "replace")):
+        if not _is_address(match[0]):
             break
         position = match.end()
     return position
-
-
-def _trailing_addresses(row: bytes) -> list[Value]:
-    """Give the addresses at the end of a row: no column before them can spoil them."""
-    words = row.decode("utf-8", "replace").split()
-    first = len(words)
-    while first and address_of(words[first - 1]):
-        first -= 1
-    return list[Value](words[first:])
 
 
 def _set(fields: dict[str, Value], header: str, text: str) -> None:
@@ -226,7 +315,8 @@ def _number(text: str) -> int | None:
 
 def _real(text: str) -> float | None:
     try:
-        return float(text) if len(text) < 24 else None
+        # printf(3) writes the decimal point of whoever ran it.
+        return float(text.replace(",", ".")) if len(text) < 24 else None
     except ValueError:
         return None
 

@@ -55,8 +55,8 @@ _COUNTERS = (
     "numiptent",
     "swappages",
 )
-_IDENTITY = ("ctid", "status", "ostemplate", "private", "root", "onboot", "bootorder", "layout")
-_RUNTIME = ("disabled", "features", "laverage", "uptime", "cpus", "iolimit", "iopslimit")
+_IDENTITY = ("ctid", "status", "onboot", "bootorder", "layout", "disabled")
+_RUNTIME = ("laverage", "uptime", "cpus", "iolimit", "iopslimit")
 _CPU = ("cpulimit", "cpuunits")
 # No description: it holds whatever a customer likes, and nobody needs it here.
 _NAMES = ("name", "hostname")
@@ -68,10 +68,12 @@ _JSON_FIELDS = (
     "diskspace",
     "diskinodes",
     *_COUNTERS,
+    *("features", "ostemplate", "private", "root"),
     *_NAMES,
     *_ADDRESSES,
 )
-# In the table what may hold blanks must come last, so it is asked for in rounds of its own.
+# In the table what may hold blanks must come last, so it is asked for in rounds of its own. Where
+# the private area and the root are stands in the configuration, too.
 _TABLE_FIELDS = (
     *_IDENTITY,
     *_RUNTIME,
@@ -79,6 +81,7 @@ _TABLE_FIELDS = (
     *(f"diskspace{part}" for part in ("", ".s", ".h")),
     *(f"diskinodes{part}" for part in ("", ".s", ".h")),
     *(f"{name}{part}" for name in _COUNTERS for part in ("", ".m", ".b", ".l", ".f")),
+    *("features", "ostemplate"),
     "ip",
 )
 _FIRST_NAMES = ("ctid", "veid", "vpsid")
