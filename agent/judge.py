@@ -21,6 +21,7 @@ from agent.classifier import (
     settle,
 )
 from agent.model import Container, Subject, Verdict
+from agent.openvz import with_openvz_limits
 from collectors.facts import (
     FileId,
     FilesystemUsage,
@@ -148,13 +149,15 @@ class Judge:
         expected = expected_style(container.engine, container.boots)
         group = picture.groups.get(container.id)
         if group is None:
-            return self._silent(replace(container, expected_style=expected), facts, now)
+            limits = with_openvz_limits(container.limits, container.openvz)
+            container = replace(container, expected_style=expected, limits=limits)
+            return self._silent(container, facts, now)
         known, changed = self._facts(container, group, facts, now)
         container = replace(
             container,
             expected_style=expected,
             isolation=known.isolation,
-            limits=known.limits,
+            limits=with_openvz_limits(known.limits, container.openvz),
             filesystem=self._filesystem(known, facts, now),
             listeners=len(known.network.listeners) if known.network is not None else None,
         )

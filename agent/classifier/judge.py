@@ -28,7 +28,9 @@ def classify(subject: Subject, overrides: Iterable[Override] = ()) -> Verdict:
     scene = look(subject)
     evidence = [piece for rule in RULES if (piece := apply(rule, scene)) is not None]
     unseen, visible = _visibility(scene)
-    combined = combine(evidence, CHEAP, seen=scene.seen, visible=visible)
+    # An init that has started nothing says no more than its engine does.
+    seen = scene.seen and scene.init_kind is not InitKind.BARE
+    combined = combine(evidence, CHEAP, seen=seen, visible=visible)
     verdict = Verdict(
         style=combined.style,
         score=combined.score,
@@ -92,6 +94,8 @@ def _visibility(scene: Scene) -> tuple[tuple[str, ...], float]:
                 f"it does not run ({subject.container.state}): its processes were not seen"
             )
         return tuple(unseen), 1.0
+    if scene.init_kind is InitKind.BARE:
+        unseen.append("its init has started nothing yet")
     own = [p for p in subject.processes if p.pid not in subject.visitors]
     hidden = sum(p.exe is None for p in own)
     if hidden:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.classifier.convention import expected_style
 from agent.classifier.identity import identify, package_place
 from agent.classifier.known import WAITING, Part, Role
 from agent.classifier.relate import applications
 from agent.classifier.scene import InitKind, Program, Scene
+from agent.model import Style
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -115,7 +117,9 @@ class _Look:
             return InitKind.SUPERVISOR
         match identity.role:
             case Role.MANAGER:
-                return InitKind.MANAGER if self._manages(self.init) else InitKind.PROGRAM
+                if self._manages(self.init):
+                    return InitKind.MANAGER
+                return InitKind.BARE if self._is_bare(identity) else InitKind.PROGRAM
             case Role.SUPERVISOR:
                 return InitKind.SUPERVISOR
             case Role.REAPER | Role.WRAPPER:
@@ -145,6 +149,17 @@ class _Look:
             if own.by_argv and self.identity[child.pid].name != own.name:
                 return True
         return False
+
+    def _is_bare(self, identity: Identity) -> bool:
+        """Say whether an init is all there is, in an engine that boots whole systems.
+
+        It is only being booted, or something else took init's name and nothing shows it: neither
+        an application nor a system can be told from that.
+        """
+        container = self.subject.container
+        expected = expected_style(container.engine, container.boots)
+        alone = len(self.own) == 1 and not identity.by_argv
+        return alone and identity.trust == 1 and expected is Style.SYSTEM
 
     def _is_fork_of_init(self, process: Process) -> bool:
         """Say whether it is about to become something else: busybox's init before an askfirst."""
@@ -188,7 +203,7 @@ class _Look:
             return
         by_deed = process.pid in self.holds_services
         if identity.role is Role.MANAGER and not self._manages(process):
-            if not self._is_fork_of_init(process):
+            if self.kind is not InitKind.BARE and not self._is_fork_of_init(process):
                 self.roots.append(process)  # one in name alone
         elif identity.role in _HOLDERS or by_deed:
             if identity.role in (Role.SUPERVISOR, Role.MANAGER) or by_deed:

@@ -25,6 +25,7 @@ class InitKind(StrEnum):
     SHELL = "a shell"
     WAITING = "a process that only waits"
     PROGRAM = "a program"
+    BARE = "an init that has started nothing, where the engine boots whole systems"
     RUNTIME = "the runtime's own init, not yet the container's"
     NONE = "not seen"
 

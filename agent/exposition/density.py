@@ -121,18 +121,14 @@ def _kind(container: Container) -> Kind:
 
 
 def _memory_limit(c: Container) -> int | None:
-    if c.limits.memory_bytes is not None or c.openvz is None:
-        return c.limits.memory_bytes
-    by_name = {counter.resource: counter.limit for counter in c.openvz.beancounters}
-    # vSwap's physpages is what a container may have in memory; before it, privvmpages promised.
-    return by_name.get("physpages") or by_name.get("privvmpages")
+    return c.limits.memory_bytes
 
 
 def _core_limit(c: Container) -> float | None:
     limits = c.limits
-    if limits.cpu_quota_us is not None and limits.cpu_period_us:
-        return limits.cpu_quota_us / limits.cpu_period_us
-    return c.openvz.cpu_limit_ratio if c.openvz is not None else None
+    if limits.cpu_quota_us is None or not limits.cpu_period_us:
+        return None
+    return limits.cpu_quota_us / limits.cpu_period_us
 
 
 def _by_kind(name: str, sums: Mapping[Kind, float]) -> Iterator[Sample]:

@@ -55,7 +55,8 @@ class Row:
     def _render(self, options: Options) -> None:
         own = f'id="{self.id}"'
         plain = braces(own)
-        for name, value, labels in container_samples(self.container):
+        whole = "beancounters" in options.groups
+        for name, value, labels in container_samples(self.container, all_beancounters=whole):
             if not options.shows(name):
                 continue
             if name.startswith("container_"):

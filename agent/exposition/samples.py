@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent.model import Container
-    from collectors.facts import OpenvzFacts
+    from collectors.facts import Beancounter, OpenvzFacts
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -40,8 +40,11 @@ def is_alive(container: Container) -> bool:
     return container.state in ALIVE and not container.gone
 
 
-def container_samples(container: Container) -> Iterator[Sample]:
-    """Give the samples of one container, without what is read when Prometheus scrapes."""
+def container_samples(container: Container, *, all_beancounters: bool = False) -> Iterator[Sample]:
+    """Give the samples of one container, without what is read when Prometheus scrapes.
+
+    ``all_beancounters``: OpenVZ's, also of what is not limited.
+    """
     yield _info(container)
     yield from _life(container)
     yield from _verdict(container)
@@ -53,6 +56,8 @@ def container_samples(container: Container) -> Iterator[Sample]:
             yield from _openvz_counters(container.openvz)
     if container.openvz is not None:
         yield from _openvz(container.openvz)
+        for counter in container.openvz.beancounters:
+            yield from _beancounter(counter, whole=all_beancounters)
 
 
 def _info(c: Container) -> Sample:
@@ -230,16 +235,6 @@ def _openvz(facts: OpenvzFacts) -> Iterator[Sample]:
     for status in dict.fromkeys((*_OPENVZ_STATUSES, facts.status)):
         labels = (("status", status),)
         yield Sample("tallyman_openvz_status", facts.status == status, labels)
-    for counter in facts.beancounters:
-        labels = (("resource", counter.resource),)
-        yield from _present(
-            ("tallyman_openvz_beancounter_held", counter.held),
-            ("tallyman_openvz_beancounter_maxheld", counter.maxheld),
-            ("tallyman_openvz_beancounter_barrier", counter.barrier),
-            ("tallyman_openvz_beancounter_limit", counter.limit),
-            ("tallyman_openvz_beancounter_failures_total", counter.failures),
-            labels=labels,
-        )
     load = facts.load or (None, None, None)
     yield from _present(
         ("tallyman_openvz_disk_used_bytes", facts.disk_used_bytes),
@@ -259,6 +254,26 @@ def _openvz(facts: OpenvzFacts) -> Iterator[Sample]:
         ("tallyman_openvz_swap_limit_bytes", facts.swap_limit_bytes),
         ("tallyman_openvz_processes", facts.processes),
         ("tallyman_openvz_as_of_seconds", facts.as_of),
+    )
+
+
+def _beancounter(counter: Beancounter, *, whole: bool) -> Iterator[Sample]:
+    """Give what operators watch of a beancounter, or all of it.
+
+    Only what is limited can come near its limit or be refused, and a container of today has two or
+    three resources that are. A barrier of 0 or equal to the limit says nothing of its own.
+    """
+    limited = counter.limit is not None or bool(counter.barrier)
+    if not (whole or limited or counter.failures):
+        return
+    barrier = counter.barrier if whole or counter.barrier not in (0, counter.limit) else None
+    yield from _present(
+        ("tallyman_openvz_beancounter_held", counter.held),
+        ("tallyman_openvz_beancounter_maxheld", counter.maxheld),
+        ("tallyman_openvz_beancounter_barrier", barrier),
+        ("tallyman_openvz_beancounter_limit", counter.limit),
+        ("tallyman_openvz_beancounter_failures_total", counter.failures),
+        labels=(("resource", counter.resource),),
     )
 
 

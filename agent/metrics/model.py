@@ -72,7 +72,11 @@ GROUPS = {
         Group(name="process", default=True, about="processes and threads"),
         Group(name="filesystem", default=True, about="what a container's files take"),
         Group(name="hugetlb", default=True, about="huge pages, of containers that use them"),
-        Group(name="openvz", default=True, about="beancounters, quotas and load of OpenVZ"),
+        Group(
+            name="openvz",
+            default=True,
+            about="status, quotas and load of OpenVZ, and the beancounters that are limited",
+        ),
         Group(name="host", default=True, about="density: promised and used, by style and engine"),
         Group(name="machine", default=True, about="the machine, and its counters as id=/"),
         Group(name="agent", default=True, about="the agent itself"),
@@ -85,6 +89,11 @@ GROUPS = {
             name="verdict_detail",
             default=False,
             about="the evidence that each verdict rests on: about 8 more series a container",
+        ),
+        Group(
+            name="beancounters",
+            default=False,
+            about="every beancounter of OpenVZ, also what is not limited: up to 100 more series",
         ),
         Group(
             name="blkio_device",

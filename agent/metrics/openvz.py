@@ -35,7 +35,7 @@ OPENVZ: tuple[Metric, ...] = (
     ),
     gauge(
         "tallyman_openvz_beancounter_maxheld",
-        "openvz",
+        "beancounters",
         "Most that was held.",
         "vzlist, /proc/user_beancounters",
         *_BEANCOUNTER,
@@ -43,14 +43,14 @@ OPENVZ: tuple[Metric, ...] = (
     gauge(
         "tallyman_openvz_beancounter_barrier",
         "openvz",
-        "Barrier; absent where unlimited.",
+        "Barrier; absent where unlimited, by default also where 0 or equal to the limit.",
         "vzlist, /proc/user_beancounters",
         *_BEANCOUNTER,
     ),
     gauge(
         "tallyman_openvz_beancounter_limit",
         "openvz",
-        "Limit; absent where unlimited.",
+        "Limit; absent where unlimited, as are all others of that resource by default.",
         "vzlist, /proc/user_beancounters",
         *_BEANCOUNTER,
     ),

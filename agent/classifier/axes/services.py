@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.axes.words import application_names, listed, service_names, tree
 from agent.classifier.rules import Hit, Rule
+from agent.classifier.scene import InitKind
 from agent.model import Axis
 
 if TYPE_CHECKING:
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 _TRUSTED_COMPANY = 0.7
 """Operating system services of this weight decide; less is half a name, which wants company."""
+
+
+_FEW = 4
+"""Init, syslog, cron and sshd are the least that a system runs."""
+_MANY = 12
 
 
 def _operating_system(scene: Scene) -> Hit | None:
@@ -90,9 +96,29 @@ def _claimed(scene: Scene) -> Hit | None:
 
 
 def _nothing(scene: Scene) -> Hit | None:
-    if scene.services or not scene.seen or scene.managed:
+    if scene.services or not scene.seen or scene.managed or scene.init_kind is InitKind.BARE:
         return None
     return Hit(source=tree(scene))
+
+
+def _counted(scene: Scene) -> int | None:
+    """Give how many processes OpenVZ counts in a container that could not be looked into."""
+    facts = scene.subject.container.openvz
+    return None if scene.seen or facts is None else facts.processes
+
+
+def _counted_few(scene: Scene) -> Hit | None:
+    count = _counted(scene)
+    if count is None or not 0 < count <= _FEW:
+        return None
+    return Hit({"count": count}, source="vzlist")
+
+
+def _counted_many(scene: Scene) -> Hit | None:
+    count = _counted(scene)
+    if count is None or count < _MANY:
+        return None
+    return Hit({"count": count}, source="vzlist")
 
 
 RULES = (
@@ -169,5 +195,21 @@ RULES = (
         when="No service runs at all: a shell, a job, or something that waits.",
         sentence="no service runs in it",
         detect=_nothing,
+    ),
+    Rule(
+        name="services.counted_few",
+        axis=Axis.SERVICES,
+        weight=-0.7,
+        when="It could not be looked into, and OpenVZ counts at most four processes and threads.",
+        sentence="OpenVZ counts {count} processes in it, too few for a system",
+        detect=_counted_few,
+    ),
+    Rule(
+        name="services.counted_many",
+        axis=Axis.SERVICES,
+        weight=0.4,
+        when="It could not be looked into, and OpenVZ counts at least a dozen processes.",
+        sentence="OpenVZ counts {count} processes in it, as in a system",
+        detect=_counted_many,
     ),
 )
