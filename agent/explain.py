@@ -10,6 +10,7 @@ from agent import phrases
 from agent.harmless import escape_bytes, line
 from agent.listing import STYLE_COLOURS, as_object
 from agent.model import Axis, Container, Evidence, LookAlike, Style
+from collectors.facts import ALIVE
 
 if TYPE_CHECKING:
     from agent.model import Finding, Snapshot
@@ -133,9 +134,11 @@ def _facts(container: Container, snapshot: Snapshot) -> Iterator[str]:
     if container.image:
         words.append(line(container.image))
     words.append(phrases.state(container))
-    since = container.started or container.created
+    since = container.started if container.state in ALIVE else container.finished
     if since:
         words.append(f"for {phrases.long_age(max(0.0, snapshot.as_of - since))}")
+    elif container.created:
+        words.append(f"made {phrases.long_age(max(0.0, snapshot.as_of - container.created))} ago")
     if container.init is not None:
         words.append(f"pid {container.init.pid}")
     yield ", ".join(words) + "."

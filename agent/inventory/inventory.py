@@ -19,7 +19,7 @@ from agent.inventory.lookalikes import (
 )
 from agent.inventory.merge import Key, assign, container_of, key_of, owners
 from agent.inventory.partition import Group, Mounts, Partition, partition
-from collectors.facts import State
+from collectors.facts import ALIVE, State
 
 if TYPE_CHECKING:
     from agent.model import Container, LookAlike
@@ -99,7 +99,9 @@ class Inventory:
         seen = {k: self._settle(c) for k, c in seen.items() if self._wanted(c)}
         dropped = max(0, len(seen) - self._cap)
         if dropped:
-            seen = dict(sorted(seen.items(), key=lambda i: i[1].started or 0)[: self._cap])
+            # What runs comes first, and of that what has run longest.
+            order = sorted(seen.items(), key=lambda i: (i[1].state not in ALIVE, i[1].started or 0))
+            seen = dict(order[: self._cap])
         everyone = {**seen, **self._gone(seen, now)}
         self._remember(everyone, ids)
         self._looked_at = now

@@ -160,6 +160,17 @@ def test_more_than_the_cap_is_dropped_and_said() -> None:
     assert (len(picture.containers), picture.dropped) == (3, 2)
 
 
+def test_what_runs_is_the_last_to_be_dropped() -> None:
+    running = process(10, ns={**NS, "mnt": 100, "pid": 200}, root=1, cgroup="/c")
+    stopped = [
+        Sighting(collector="x", engine="openvz", engine_id=str(n), state=State.EXITED)
+        for n in range(5)
+    ]
+    picture = look(Inventory(cap=2), running, sightings=stopped)
+    assert picture.dropped == 4
+    assert running.id in {c.init for c in picture.containers.values()}
+
+
 def test_an_exec_in_a_reused_pid_is_not_the_same_life() -> None:
     inventory = Inventory()
     init = process(10, ns=NS, root=1, cgroup="/x")

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 NO_CGROUPS = 6
 """The version whose containers have no cgroups with files of their own."""
 
+_LOOK_AGAIN = 60.0
+"""Seconds after which what the cgroups say is read again."""
+
 _MOUNTED = (State.RUNNING, State.PAUSED, State.MOUNTED)
 _JITTER = 2.0
 """Seconds by which a start time may differ that is worked out from an uptime."""
@@ -73,6 +76,7 @@ class OpenvzCollector:
         self._source_of: tuple[object, ...] = ()
         self._asked_about: object = None
         self._views: Mapping[str, CgroupView] = {}
+        self._viewed_at = 0.0
         self._counted: dict[str, tuple[float, tuple[Beancounter, ...]]] = {}
         self._started: dict[str, float] = {}
 
@@ -136,18 +140,23 @@ class OpenvzCollector:
         inhabited = frozenset(filter(None, map(container_of, ctx.processes)))
         groups = ContainerCgroups(ctx.host, ctx.facts.cgroups.hierarchies)
         running = inhabited.union(kernel.running or ())
-        cgroups = {}
-        if on_node and kernel.version != NO_CGROUPS:
-            # What is in cgroups does not move on its own: a light pass looks at new ones only.
-            known = {} if ctx.full else self._views
-            cgroups = {c: known.get(c) or groups.view(c) for c in running.union(groups.known())}
-        self._views = cgroups
         if source is not None:
             news = (running, configuration.changed)
             expected = max(len(running), len(configuration.containers))
             hurry = news != self._asked_about
             if source.refresh(ctx, containers=expected, hurry=hurry):
                 self._asked_about = news
+        answer = source.answer if source is not None else None
+        cgroups = {}
+        if on_node and kernel.version != NO_CGROUPS:
+            # A light pass looks at new ones only, but now and then: a pause sends no event. What
+            # vzlist has found out since is not held against an older look.
+            since = max(ctx.now - _LOOK_AGAIN, answer.as_of if answer is not None else 0.0)
+            if ctx.full or self._viewed_at <= since:
+                self._views, self._viewed_at = {}, ctx.now
+            known = self._views
+            cgroups = {c: known.get(c) or groups.view(c) for c in running.union(groups.known())}
+        self._views = cgroups
         inits = find_inits(ctx.processes)
         return _Pass(
             ctx=ctx,
@@ -159,7 +168,7 @@ class OpenvzCollector:
             inhabited=inhabited,
             cgroups=cgroups,
             parent=parent_cgroup(inits.values(), kernel.version),
-            answer=source.answer if source is not None else None,
+            answer=answer,
         )
 
     def _ctids(self, look: _Pass) -> set[str]:
