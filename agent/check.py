@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent import phrases
 from agent.harmless import escape_bytes, line
 from agent.terminal import Cell, Column, Screen, table
 from collectors.facts import CgroupMode
 from collectors.hostfs import Denied, Gone, HostReadError
 from collectors.kernel.processes import parse_status
+from collectors.kernel.virtualization import INITIAL_PID_NAMESPACE
 
 if TYPE_CHECKING:
     from agent.model import CollectorHealth, Snapshot
     from collectors.hostfs import HostFS
 
-_INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 _CAPABILITIES = {  # include/uapi/linux/capability.h
     "CAP_DAC_READ_SEARCH": 2,
     "CAP_SYS_PTRACE": 19,
@@ -143,13 +144,15 @@ def _privileges(host: HostFS) -> Check:
 
 
 def _pid_namespace(snapshot: Snapshot) -> Check:
-    found = snapshot.host.namespaces.pid
-    if found in (None, _INITIAL_PID_NAMESPACE):
+    found, inside = snapshot.host.namespaces.pid, phrases.inside(snapshot.host)
+    # A kernel of OpenVZ 6 does not show namespaces at all.
+    if found == INITIAL_PID_NAMESPACE or (found is None and not inside):
         return Check(name="pid namespace", good=True, found="the host's")
+    kind = f", {snapshot.host.virtualization}" if inside else ""
     return Check(
         name="pid namespace",
         good=False,
-        found=f"one of its own ({found}): this is the inside of a container",
+        found=f"one of its own ({found or 'unreadable'}): this is the inside of a container{kind}",
         lost="every process, and so every container, outside of it",
         remedy="run on the host, or in a container with --pid=host",
     )

@@ -117,6 +117,10 @@ def as_table(snapshot: Snapshot, selection: Selection, screen: Screen) -> Iterat
     if others:
         yield ""
         yield from _others(others, screen)
+    inside = phrases.inside(snapshot.host)
+    if inside:
+        yield ""
+        yield from screen.wrap(inside, "")
 
 
 def summary(snapshot: Snapshot, selection: Selection) -> str:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from agent.harmless import line
 from agent.model import Style
+from collectors.kernel.virtualization import is_inside
 
 if TYPE_CHECKING:
     from agent.classifier import FindingKind
     from agent.model import Container, Finding
+    from collectors.facts import HostFacts
 
 _UNITS = ((86400.0, "d", "day"), (3600.0, "h", "hour"), (60.0, "m", "minute"), (1.0, "s", "second"))
 
@@ -20,6 +22,7 @@ _MADE_FOR = {
     Style.APP: "an engine made for applications",
     Style.SYSTEM: "an engine made for systems",
 }
+_CONTAINERS = {"openvz": "OpenVZ", "lxc": "LXC", "container-other": "of an unknown kind"}
 _IS = {Style.APP: "a single application", Style.SYSTEM: "a small server of its own"}
 
 
@@ -50,6 +53,14 @@ def percent(ratio: float) -> str:
 def title(container: Container) -> str:
     """Give a container's name, or where it has none the beginning of its id as engines show it."""
     return line(container.name or short_id(container) or container.id)
+
+
+def inside(host: HostFacts) -> str:
+    """Say that the host is a container itself, so that nobody looks for others; empty elsewhere."""
+    if not is_inside(host):
+        return ""
+    what = _CONTAINERS.get(host.virtualization, host.virtualization)
+    return f"This is the inside of a container ({what}): what runs outside of it is not seen."
 
 
 def short_id(container: Container) -> str:

@@ -28,6 +28,7 @@ from agent.progress import Progress
 from agent.runner import Runner
 from agent.watcher import CgroupWatcher
 from collectors.contract import Context
+from collectors.engines.openvz.kernel import read_own_beancounters
 from collectors.facts import ALIVE, HostFacts, ProcessId
 from collectors.hostfs import HostFS
 from collectors.kernel.filesystem import read_host_filesystems
@@ -117,7 +118,11 @@ class Scout:
         if lag is not None:
             self._lag = lag
         if full:
-            self.facts = replace(self.facts, filesystems=read_host_filesystems(self.host))
+            self.facts = replace(
+                self.facts,
+                filesystems=read_host_filesystems(self.host),
+                beancounters=read_own_beancounters(self.host),
+            )
         table = self._read_processes(full=full)
         self._runner.run(
             lambda host: Context(

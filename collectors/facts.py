@@ -431,4 +431,6 @@ class HostFacts:
     memory_bytes: int | None = None
     swap_bytes: int | None = None
     filesystems: tuple[FilesystemUsage, ...] = ()
+    beancounters: tuple[Beancounter, ...] = ()
+    """Its own, where the host is an OpenVZ container: its node holds it to them."""
     """Its block devices that are mounted, each once; as of the last full reconciliation."""

@@ -8,7 +8,7 @@ import resource
 from typing import TYPE_CHECKING
 
 from agent import __version__
-from agent.exposition.samples import Sample, filesystem_samples
+from agent.exposition.samples import Sample, beancounter_samples, filesystem_samples
 from collectors.hostfs import HostReadError
 from collectors.kernel.processes import parse_stat
 
@@ -43,6 +43,9 @@ def machine_samples(host: HostFacts) -> Iterator[Sample]:
     )
     for usage in host.filesystems:
         for name, value, more in filesystem_samples(usage):
+            yield Sample(name, value, (("id", "/"), *more))
+    for counter in host.beancounters:
+        for name, value, more in beancounter_samples(counter, whole=False):
             yield Sample(name, value, (("id", "/"), *more))
     yield Sample("machine_cpu_cores", host.cpus, labels)
     if host.memory_bytes is not None:

@@ -57,7 +57,7 @@ def container_samples(container: Container, *, all_beancounters: bool = False) -
     if container.openvz is not None:
         yield from _openvz(container.openvz)
         for counter in container.openvz.beancounters:
-            yield from _beancounter(counter, whole=all_beancounters)
+            yield from beancounter_samples(counter, whole=all_beancounters)
 
 
 def _info(c: Container) -> Sample:
@@ -257,7 +257,7 @@ def _openvz(facts: OpenvzFacts) -> Iterator[Sample]:
     )
 
 
-def _beancounter(counter: Beancounter, *, whole: bool) -> Iterator[Sample]:
+def beancounter_samples(counter: Beancounter, *, whole: bool) -> Iterator[Sample]:
     """Give what operators watch of a beancounter, or all of it.
 
     Only what is limited can come near its limit or be refused, and a container of today has two or

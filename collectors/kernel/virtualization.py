@@ -14,7 +14,10 @@ from collectors.hostfs import HostReadError
 from collectors.kernel.processes import parse_status
 
 if TYPE_CHECKING:
+    from collectors.facts import HostFacts
     from collectors.hostfs import Dir, HostFS
+
+INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 
 _CONTAINERS = frozenset(
     {"lxc", "lxc-libvirt", "systemd-nspawn", "docker", "podman", "rkt", "wsl", "proot", "pouch"}
@@ -55,6 +58,16 @@ _LIMIT = 1 << 16
 def detect(host: HostFS) -> str:
     """Name what the host runs in, as ``systemd-detect-virt`` does; "" for nothing that is known."""
     return detect_container(host) or detect_machine(host)
+
+
+def is_inside(host: HostFacts) -> bool:
+    """Say whether the host is the inside of a container, so that what is outside is not seen.
+
+    An agent in a container of its own that was given the host's processes is not.
+    """
+    kind = host.virtualization
+    is_container = kind in (*_CONTAINERS, "openvz", "container-other") and kind != "wsl"
+    return is_container and host.namespaces.pid != INITIAL_PID_NAMESPACE
 
 
 def detect_container(host: HostFS) -> str:

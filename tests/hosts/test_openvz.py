@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engines.harness.agent import Page, running_agent, tallyman
+from tests.engines.harness.agent import TALLYMAN, Page, running_agent, tallyman
 from tests.engines.harness.prometheus import promtool_objections
 from tests.hosts.conftest import HERE
 from tests.hosts.test_golden import normalised
@@ -144,6 +144,53 @@ class TestVerdicts:
         (web,) = [c for c in found if c["engine_id"] == WEB]
         assert (web["state"], web["style"]) == ("running", "system")
         assert 0 < web["confidence"] <= 0.35
+
+
+class TestInside:
+    """The agent in a container: /proc/vz is there and /proc/bc is not."""
+
+    @pytest.fixture
+    def flags(self, tmp_path: Path) -> tuple[str, ...]:
+        node = make_node(tmp_path / "node", 4)
+        for name in ("bc", "vz/veinfo", "vz/vestat", "vz/vzquota", "fairsched"):
+            remove(node / "proc" / name)
+        for name in ("etc", "vz"):
+            remove(node / name)
+        (node / "proc/vz/veinfo").write_text("       101     0    23      192.0.2.11\n")
+        # The kernel shows a container its own beancounters alone.
+        rows = (node / "proc/user_beancounters").read_text().splitlines(keepends=True)
+        heads = [n for n, row in enumerate(rows) if row.split()[0].rstrip(":").isdigit()]
+        (own,) = [n for n in heads if rows[n].split()[0] == "102:"]
+        end = min([n for n in heads if n > own], default=len(rows))
+        (node / "proc/user_beancounters").write_text("".join(rows[:2] + rows[own:end]))
+        for process in (node / "proc").iterdir():
+            if process.name.isdigit() and process.name != "1":
+                remove(process)
+        return (
+            f"--path.procfs={node}/proc",
+            f"--path.sysfs={node}/sys",
+            f"--path.rootfs={node}",
+        )
+
+    def test_it_says_so(self, flags: tuple[str, ...]) -> None:
+        assert "the inside of a container (OpenVZ)" in tallyman("ls", *flags)
+        # It ends with 1, as something cannot be seen.
+        done = subprocess.run(
+            [TALLYMAN, "check", "--json", *flags], capture_output=True, check=False
+        )
+        checks = json.loads(done.stdout)
+        (found,) = [c["found"] for c in checks if c["name"] == "pid namespace"]
+        assert "the inside of a container, openvz" in found
+
+    def test_it_shows_what_its_node_holds_it_to(self, flags: tuple[str, ...]) -> None:
+        text = page_of(*flags)
+        page = Page(text)
+        assert page.value("tallyman_host_info", virtualization="openvz") == 1
+        labels = {"id": "/", "resource": "numproc"}
+        assert page.value("tallyman_openvz_beancounter_limit", **labels) == 240
+        assert page.value("tallyman_openvz_beancounter_failures_total", **labels) == 12
+        assert page.rows() == []
+        assert promtool_objections(text) == []
 
 
 class TestFaults:

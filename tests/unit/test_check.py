@@ -84,6 +84,12 @@ def test_the_inside_of_a_container(host: HostFS) -> None:
     assert "--pid=host" in found.remedy
 
 
+def test_the_inside_of_a_container_on_a_kernel_without_namespaces(host: HostFS) -> None:
+    facts = replace(GOOD.host, namespaces=Namespaces(), virtualization="openvz")
+    found = named(check.run(host, replace(GOOD, host=facts)), "pid namespace")
+    assert (found.good, "inside of a container, openvz" in found.found) == (False, True)
+
+
 def test_no_cgroups(host: HostFS) -> None:
     without = replace(GOOD, host=HostFacts())
     assert not named(check.run(host, without), "cgroups").good

@@ -7,7 +7,8 @@ import pytest
 
 from agent.listing import Selection, as_objects, as_table, summary
 from agent.terminal import Screen
-from collectors.facts import ProcessId
+from collectors.facts import HostFacts, Namespaces, ProcessId
+from collectors.kernel.virtualization import INITIAL_PID_NAMESPACE
 from tests.unit.pictures import BAD, EVIL, GONE, INNER, LEGACY, NOW, WEB, picture
 
 PROMISED = {
@@ -40,6 +41,17 @@ def test_containers_that_are_their_own_parents_are_listed() -> None:
     alone = replace(BAD, parent_id=BAD.id)
     found = Selection().containers(picture(one, other, alone))
     assert sorted(c.id for _, c in found) == sorted([WEB.id, LEGACY.id, BAD.id])
+
+
+def test_the_inside_of_a_container_says_so() -> None:
+    def lines(kind: str, pid: int = INITIAL_PID_NAMESPACE + 200) -> str:
+        host = HostFacts(virtualization=kind, namespaces=Namespaces(pid=pid))
+        return "\n".join(as_table(replace(picture(), host=host), Selection(), Screen()))
+
+    assert "the inside of a container (LXC)" in lines("lxc")
+    assert "the inside of a container (OpenVZ)" in lines("openvz")
+    for outside in (lines(""), lines("kvm"), lines("wsl"), lines("docker", INITIAL_PID_NAMESPACE)):
+        assert "inside of" not in outside
 
 
 def test_a_lost_parent_does_not_hide_its_child() -> None:

@@ -109,6 +109,17 @@ def is_node(host: HostFS) -> bool:
     return host.proc.exists("bc") or HOST in parse_veinfo(_read(host.proc, "vz/veinfo"))
 
 
+def read_own_beancounters(host: HostFS) -> tuple[Beancounter, ...]:
+    """Read what the node holds this host to, which is an OpenVZ container itself; () elsewhere.
+
+    Inside a container /proc/user_beancounters shows that container alone, to root.
+    """
+    if not host.proc.exists("vz") or is_node(host):
+        return ()
+    found = parse_beancounters(_read(host.proc, "user_beancounters"))
+    return next(iter(found.values()), ()) if len(found) == 1 else ()
+
+
 def read_kernel(host: HostFS) -> Kernel:
     """Read all of it; what cannot be read is empty, and counted by the door."""
     proc = host.proc
