@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.exposition import OPENMETRICS_TYPE, TEXT_TYPE, compressed
@@ -29,6 +29,9 @@ _SECURITY_HEADERS = (
 )
 _NOTHING_ALLOWED = "default-src 'none'; frame-ancestors 'none'"
 
+Reload = Callable[[], Sequence[str]]
+"""Reads the configuration again, and gives what is wrong with it."""
+
 _OK = "200 OK"
 _UNAVAILABLE = "503 Service Unavailable"
 
@@ -50,8 +53,9 @@ class State(Protocol):
 class App:
     """The WSGI application, PEP 3333."""
 
-    def __init__(self, state: State, config: Config) -> None:
+    def __init__(self, state: State, config: Config, reload: Reload | None = None) -> None:
         self._state = state
+        self._reload = reload
         self._telemetry_path = config.web.telemetry_path
         self._max_scrapes = config.web.max_requests
         self._slots = threading.BoundedSemaphore(self._max_scrapes)
@@ -60,9 +64,13 @@ class App:
         self, environ: Mapping[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer one request."""
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            allow = [("Allow", "GET, HEAD")]
+        reloads = environ["PATH_INFO"] == "/-/reload"
+        methods = ("POST", "PUT") if reloads else ("GET", "HEAD")
+        if environ["REQUEST_METHOD"] not in methods:
+            allow = [("Allow", ", ".join(methods))]
             return _text(start_response, "405 Method Not Allowed", headers=allow)
+        if reloads:
+            return self._read_again(start_response)
         try:
             # WSGI gives bytes as latin-1; the id of a container may be no valid Unicode.
             path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "surrogatepass")
@@ -96,6 +104,17 @@ class App:
             if found is not None:
                 return _html(start_response, detail(found, snapshot))
         return _text(start_response, "404 Not Found")
+
+    def _read_again(self, start_response: StartResponse) -> list[bytes]:
+        if self._reload is None:
+            text = "This is not enabled: --web.enable-lifecycle."
+            return _text(start_response, "403 Forbidden", text)
+        problems = self._reload()
+        if problems:
+            # What is wrong with it is in the log: whoever asks need not be who may read the file.
+            text = "The configuration is wrong, and stays as it was; the log says what is wrong."
+            return _text(start_response, "500 Internal Server Error", text)
+        return _text(start_response, _OK, "The configuration was read again.")
 
     def _scrape(self, environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         openmetrics = accepts_openmetrics(environ.get("HTTP_ACCEPT", ""))
@@ -139,9 +158,9 @@ class _Scrape:
         self._release()
 
 
-def make_app(state: State, config: Config) -> App:
-    """Make the application that shows ``state``."""
-    return App(state, config)
+def make_app(state: State, config: Config, reload: Reload | None = None) -> App:
+    """Make the application that shows ``state``, and calls ``reload`` when asked to, if it may."""
+    return App(state, config, reload if config.web.enable_lifecycle else None)
 
 
 def accepts_openmetrics(accept: str) -> bool:

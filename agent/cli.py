@@ -83,15 +83,21 @@ def _quiet_config(parsed: Namespace) -> Config:
 
 
 def _serve(config: Config) -> int:
-    # Here and not above: serve brings the web server along, which ls does without.
+    # Here and not above: serve brings the web server along, which ls does without, and so does the
+    # process that keeps the privileges, which is why that is made first.
+    from agent.launcher import split  # noqa: PLC0415
+
+    starter, files = split(config)
     from agent.serve import run  # noqa: PLC0415
     from agent.web import CannotListenError  # noqa: PLC0415
 
     try:
-        return run(config)
+        return run(config, starter, files)
     except CannotListenError as error:
         _complain(str(error))
         return FAILED
+    finally:
+        starter.close()
 
 
 def _ls(parsed: Namespace) -> int:

@@ -6,16 +6,21 @@ Importing this takes 12 MB: only serve does.
 from __future__ import annotations
 
 import logging
+import re
 import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from cheroot import wsgi
-from cheroot.server import HTTPConnection
+from cheroot import errors, wsgi
+from cheroot.makefile import MakeFile
+from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from agent.guard import Guard
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +33,9 @@ _WAITING = 64
 _SILENCE_SECONDS = 10
 """A connection on which nothing comes or goes for so long is closed."""
 
+_HEADER_SECONDS = 10.0
+"""From a request's first byte, or that of TLS, to the end of its headers."""
+
 _REQUEST_SECONDS = 30.0
 """No request takes longer from its first byte to the last of its answer, however slow its client
 is. Prometheus itself gives up after 10 s by default."""
@@ -39,17 +47,156 @@ _BODY_LIMIT = 16 << 10
 _STOP_SECONDS = 5
 """What requests under way get when the server is stopped."""
 
+_NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^`|~-]+")
+"""Of a header, RFC 9110 section 5.6.2, without the underscore: in WSGI's names it is a dash."""
+
+_ONCE = frozenset({b"Content-Length", b"Host", b"Authorization"})
+"""Headers that two of would be read differently by us and by what stands before us."""
+
+_HEADERS = (
+    "X-Content-Type-Options: nosniff",
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control: no-store",
+    "Connection: close",
+)
+"""Besides what our application says itself: those of answers that it never sees."""
+
+
+class Headers(HeaderReader):
+    """Reads headers by the letter: what a proxy might read differently is an error, RFC 9112."""
+
+    def __call__(self, rfile: Any, hdict: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
+        """Read up to the empty line. Raises ValueError."""
+        found: dict[bytes, bytes] = {} if hdict is None else hdict
+        while True:
+            text = rfile.readline()
+            if text == b"\r\n":
+                return found
+            if not text.endswith(b"\r\n"):
+                raise ValueError("Each header must end with CRLF.")
+            name, colon, value = text[:-2].partition(b":")
+            if b"_" in name:
+                continue
+            # A name that is none may be a line that goes on, or one with a blank before its colon.
+            if not colon or not _NAME.fullmatch(name):
+                raise ValueError("Illegal header line.")
+            if b"\0" in value or b"\r" in value:
+                raise ValueError("Illegal header value.")
+            name, value = name.title(), value.strip(b" \t")
+            if name in found:
+                if name in _ONCE:
+                    raise ValueError(f"{name.decode()} must stand there once.")
+                value = found[name] + b", " + value
+            found[name] = value
+
+
+class Request(HTTPRequest):
+    """A request whose limits end in the status that is meant for them."""
+
+    header_reader = Headers()
+
+    def read_request_line(self) -> bool:
+        """Read the first line."""
+        try:
+            return bool(super().read_request_line())  # type: ignore[no-untyped-call]
+        except ValueError:
+            self.simple_response("400 Bad Request", "Malformed Request-URI")
+            return False
+
+    def read_request_headers(self) -> bool:
+        """Read the headers, and refuse what we and a proxy might understand differently."""
+        try:
+            read = bool(super().read_request_headers())  # type: ignore[no-untyped-call]
+        except errors.MaxSizeExceeded:
+            self.simple_response("431 Request Header Fields Too Large")
+            return False
+        if not read:
+            return False
+        self.conn.has_headers()
+        length = self.inheaders.get(b"Content-Length", b"0")
+        if b"Transfer-Encoding" in self.inheaders:
+            self.simple_response("411 Length Required")
+        elif not length.isdigit():
+            self.simple_response("400 Bad Request", "Malformed Content-Length Header.")
+        elif b"Host" not in self.inheaders and self.response_protocol == "HTTP/1.1":
+            self.simple_response("400 Bad Request", "There must be a Host header.")
+        else:
+            # What comes after a body is not read as another request.
+            self.close_connection = self.close_connection or int(length) > 0
+            return True
+        return False
+
+    def simple_response(self, status: str, msg: str = "") -> None:
+        """Answer what our application never sees, and close."""
+        self.close_connection = True
+        body = (msg or status).encode() + b"\n"
+        lines = (
+            f"{self.server.protocol} {status}",
+            f"Content-Length: {len(body)}",
+            "Content-Type: text/plain; charset=utf-8",
+            *_HEADERS,
+            "\r\n",
+        )
+        head = "\r\n".join(lines).encode("latin-1")
+        try:
+            self.conn.wfile.write(head if getattr(self, "method", b"") == b"HEAD" else head + body)
+        except OSError as error:
+            log.debug("the client was gone already: %s", error)
+
 
 class Connection(HTTPConnection):
-    """A connection whose requests have a deadline."""
+    """A connection whose requests have a deadline, and whose first bytes may be those of TLS."""
+
+    RequestHandlerClass = Request
+    _is_entered = False
 
     def communicate(self) -> bool:
         """Read a request and answer it; says whether the connection stays."""
-        self.server.busy[self] = time.monotonic()
+        busy, now = self.server.busy, time.monotonic()
+        busy[self] = (now + _HEADER_SECONDS, now + _REQUEST_SECONDS)
         try:
-            return bool(super().communicate())  # type: ignore[no-untyped-call]
+            return self._enter() and bool(super().communicate())  # type: ignore[no-untyped-call]
         finally:
-            self.server.busy.pop(self, None)
+            busy.pop(self, None)
+
+    def has_headers(self) -> None:
+        """Note that the headers of the request are there: from here on its whole deadline holds."""
+        deadlines = self.server.busy.get(self)
+        if deadlines is not None:
+            self.server.busy[self] = (deadlines[1], deadlines[1])
+
+    def _enter(self) -> bool:
+        """Shake hands where that is still to be done.
+
+        It takes as long as the client likes, and cheroot would do it in the thread that accepts.
+        """
+        gate = self.server.guard.gate if self.server.guard is not None else None
+        if self._is_entered or gate is None:
+            self._is_entered = True
+            return True
+        from agent.tls import RefusedError  # noqa: PLC0415 - brings OpenSSL
+
+        try:
+            self.socket = gate.enter(self.socket)
+        except RefusedError as error:
+            log.debug("%s was refused: %s", self.remote_addr, error)
+            if error.plain:
+                request = Request(self.server, self)
+                request.simple_response("400 Bad Request", "This port speaks TLS: https://")
+            return False
+        except OSError:
+            return False
+        self.socket.settimeout(self.server.timeout)
+        self.rfile = MakeFile(self.socket, "rb", self.rbufsize)
+        self.wfile = MakeFile(self.socket, "wb", self.wbufsize)
+        self.ssl_env = {"wsgi.url_scheme": "https", "HTTPS": "on"}
+        self._is_entered = True
+        return True
+
+    def has_more(self) -> bool:
+        """Another request has come already, and lies in a buffer of TLS."""
+        pending = getattr(self.socket, "pending", None)
+        return pending is not None and pending() > 0
 
 
 class Server(wsgi.Server):
@@ -61,7 +208,11 @@ class Server(wsgi.Server):
     keep_alive_conn_limit = _CONNECTIONS
 
     def __init__(
-        self, address: tuple[str, int], app: Callable[..., Iterable[bytes]], threads: int
+        self,
+        address: tuple[str, int],
+        app: Callable[..., Iterable[bytes]],
+        threads: int,
+        guard: Guard | None = None,
     ) -> None:
         super().__init__(
             address,
@@ -76,8 +227,9 @@ class Server(wsgi.Server):
             # The thread that accepts never waits for those that answer.
             accepted_queue_timeout=0,
         )
-        self.busy: dict[Connection, float] = {}
-        """Since when each connection is at work on a request."""
+        self.guard = guard
+        self.busy: dict[Connection, tuple[float, float]] = {}
+        """Until when each connection at work must have done what it is at, and all of it."""
         self.refusal: OSError | None = None
         """Why the address could not be bound; ``prepare`` itself raises without the cause."""
         self._ended = threading.Event()
@@ -108,22 +260,34 @@ class Server(wsgi.Server):
         else:
             self._unservicable_conns.put(conn)  # type: ignore[attr-defined]
 
+    def put_conn(self, conn: Connection) -> None:
+        """Take back a connection that stays."""
+        if conn.has_more():
+            self.process_conn(conn)
+        else:
+            super().put_conn(conn)
+
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
-        """Send cheroot's messages where ours go."""
+        """Send cheroot's messages where ours go; a client's broken connection is no error."""
+        if isinstance(sys.exc_info()[1], OSError):
+            level, traceback = logging.DEBUG, False
         log.log(level, "%s", msg, exc_info=traceback)
 
     def _cut_off(self) -> None:
         while not self._ended.wait(1.0):
-            oldest = time.monotonic() - _REQUEST_SECONDS
-            for connection, since in list(self.busy.items()):
-                if since < oldest:
-                    log.info("a request was cut off after %g s", _REQUEST_SECONDS)
+            now = time.monotonic()
+            for connection, (until, _) in list(self.busy.items()):
+                if until < now:
+                    log.info(
+                        "a request of %s was cut off: it took too long", connection.remote_addr
+                    )
                     _shut(connection.socket)
 
 
-def _shut(sock: Any) -> None:
+def _shut(sock: socket.socket) -> None:
     try:
-        # Not close: the thread that reads or writes it wakes up with an error and closes it.
-        sock.shutdown(socket.SHUT_RDWR)
+        # Not close: the thread that reads or writes it wakes up with an error and closes it. And
+        # not TLS's own, which would tear down what that thread is using.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
     except OSError:
         log.debug("the client was gone already")

@@ -332,7 +332,7 @@ def main() -> int:
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for serve, which ends us
     orders = wire.Orders.from_line(sys.stdin.buffer.readline())
-    config = load(orders.file, orders.flags)
+    config = load(orders.file, orders.flags, orders.text)
     logs.configure(config.log.level, config.log.format)
     # What a library prints must not get between the frames.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

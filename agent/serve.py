@@ -11,13 +11,16 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from agent import wire
+from agent import logs, privileges, wire
 from agent.exposition import Exposition
+from agent.guard import Guard
+from agent.launcher import GoneError, Starting
 from agent.model import Snapshot
 from agent.notify import Notifier, Reporter, answers, summary
+from agent.reload import Reloader
 from agent.supervisor import Supervisor
 from agent.web import WebServer, make_app
 from collectors.facts import HostFacts
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from agent.config import Config
+    from agent.exposition import Options
+    from agent.webconfig import WebFiles
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +39,33 @@ _SILENCE_SECONDS = 30.0
 """What a scout may be silent for, beyond the time between two looks, a hung one's deadline, and
 that of the one that replaces it."""
 
+_FAILED = 3
+"""Exit code, as ``tallyman --help`` tells them."""
+
 
 class State:
     """What the web server shows: the newest picture, published by one assignment."""
 
     def __init__(self, exposition: Exposition) -> None:
         self._exposition = exposition
+        self._options: Options | None = None
         self._snapshot = Snapshot(host=HostFacts(), containers={})
 
     def receive(self, update: wire.Update) -> None:
         """Take in what the scout says; called by one thread."""
         before = self._snapshot
         snapshot = wire.apply(before, update)
-        self._exposition.update(snapshot)
+        options = None
+        if update.fresh:
+            options, self._options = self._options, None
+        self._exposition.update(snapshot, options)
         self._snapshot = snapshot
         if snapshot.complete and not before.complete:
             log.info("the picture is complete: %d containers", len(snapshot.containers))
+
+    def configure(self, options: Options) -> None:
+        """Have the page changed together with the picture of the next scout, and not before."""
+        self._options = options
 
     def snapshot(self) -> Snapshot:
         """Give the newest picture."""
@@ -65,35 +81,48 @@ class State:
         return self._exposition.render(openmetrics=openmetrics)
 
 
-def run(config: Config) -> int:
-    """Serve until SIGTERM or SIGINT; gives the exit code."""
+def run(config: Config, starter: Starting, files: WebFiles) -> int:
+    """Serve until SIGTERM or SIGINT; gives the exit code.
+
+    ``starter`` and ``files`` are what ``launcher.split`` gave.
+    """
     host = HostFS(config.path.procfs, config.path.sysfs, config.path.rootfs)
+    # The watchdog of systemd sends SIGABRT: the journal then says where each thread was.
+    faulthandler.enable()
+    notifier = Notifier()
     supervisor: Supervisor | None = None
 
     def processes() -> dict[str, int]:
         scout = supervisor.pid if supervisor is not None else None
-        return {"serve": os.getpid(), **({"scout": scout} if scout is not None else {})}
+        named = {"serve": os.getpid(), "scout": scout, "launcher": starter.pid}
+        return {name: pid for name, pid in named.items() if pid is not None}
 
-    # The watchdog of systemd sends SIGABRT: the journal then says where each thread was.
-    faulthandler.enable()
-    notifier = Notifier()
-    state = State(Exposition(host, config.page(), processes=processes))
-    server = WebServer(config, make_app(state, config))
+    def take(new: Config) -> None:
+        logs.configure(new.log.level, new.log.format)
+        for name, reason in privileges.needed(new, host).items():
+            if not privileges.permitted() >> privileges.CAPABILITIES[name] & 1:
+                log.warning("serve has let go of %s until the next start: %s", name, reason)
+        state.configure(new.page())
+        if supervisor is not None:
+            supervisor.renew()
+
+    guard = Guard(starter, files)
+    reloader = Reloader(starter, guard.prepare, take, notifier)
+    exposition = Exposition(host, config.page(), processes=processes, more=reloader.samples)
+    state = State(exposition)
+    server = WebServer(config, make_app(state, config, reloader.reload), guard)
     server.bind()
-    supervisor = Supervisor(config, state.receive)
-    listener = threading.Thread(target=supervisor.run, name="supervisor", daemon=True)
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        # A handler must not wait for anything: another thread does.
-        threading.Thread(target=server.stop, name="stop").start()
-
+    if starter.pid is not None:
+        privileges.drop(config, host)
+    supervisor = Supervisor(starter, state.receive)
+    listener = Listener(supervisor, server)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    longest = config.inventory.poll_interval + 2 * config.inventory.deadline + _SILENCE_SECONDS
+        _on(number, server.stop, "stop")
+    _on(signal.SIGHUP, reloader.reload, "reload")
     reporter = Reporter(
         notifier,
         lambda: summary(state.snapshot()),
-        lambda: _trouble(server, supervisor, longest),
+        lambda: _trouble(server, supervisor, starter.config),
     )
     listener.start()
     reporter.start()
@@ -104,11 +133,39 @@ def run(config: Config) -> int:
         reporter.stop()
         supervisor.stop()
         listener.join(5.0)
-    return 0
+    return listener.exit_code
 
 
-def _trouble(server: WebServer, supervisor: Supervisor, longest: float) -> str:
+class Listener(threading.Thread):
+    """Runs the supervisor; where there can be no scout any more, the agent ends."""
+
+    def __init__(self, supervisor: Supervisor, server: WebServer) -> None:
+        super().__init__(name="supervisor", daemon=True)
+        self._supervisor = supervisor
+        self._server = server
+        self.exit_code = 0
+
+    def run(self) -> None:
+        """Run the supervisor until it is stopped."""
+        try:
+            self._supervisor.run()
+        except GoneError as error:
+            log.critical("%s: nobody else may look at this host; the agent ends", error)
+            self.exit_code = _FAILED
+            self._server.stop()
+
+
+def _on(number: signal.Signals, action: Callable[[], object], name: str) -> None:
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        # A handler must not wait for anything: another thread does.
+        threading.Thread(target=action, name=name).start()
+
+    signal.signal(number, handle)
+
+
+def _trouble(server: WebServer, supervisor: Supervisor, config: Config) -> str:
     """Say which of the two loops does not advance any more; empty while both do."""
+    longest = config.inventory.poll_interval + 2 * config.inventory.deadline + _SILENCE_SECONDS
     if supervisor.silence > longest:
         return f"nothing has been heard from the scout for {supervisor.silence:.0f} s"
     return "" if answers(server.address) else "the web server does not answer"

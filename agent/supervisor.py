@@ -7,18 +7,20 @@ killing whoever reads. Whatever it was busy with when it hung is in quarantine a
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import wire
+from agent.launcher import GoneError, Starter
 from agent.progress import Progress
 
 if TYPE_CHECKING:
     from agent.config import Config
+    from agent.launcher import Child, Starting
     from agent.model import Snapshot
 
 log = logging.getLogger(__name__)
@@ -31,9 +33,6 @@ _ATTEMPTS = 5
 _STEADY_SECONDS = 60.0
 """A scout that lived so long starts the back-off anew."""
 
-SCOUT = (sys.executable, "-P", "-m", "agent.scout")
-"""How a scout is started; the number of the progress page's descriptor follows."""
-
 Receiver = Callable[[wire.Update], None]
 
 
@@ -42,21 +41,21 @@ class Supervisor:
 
     def __init__(
         self,
-        config: Config,
+        starter: Starting,
         receive: Receiver,
         *,
         once: bool = False,
         hang: float | None = None,
-        command: Sequence[str] = SCOUT,
     ) -> None:
-        self._config = config
+        self._starter = starter
         self._receive = receive
         self._once = once
-        self._command = tuple(command)
-        self._hang = config.inventory.deadline if hang is None else hang
+        self._hang = hang
         self._quarantine: dict[str, float] = {}
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._stopping = threading.Event()
+        self._at_once = threading.Event()
+        self._starting = threading.Lock()
         self.restarts = 0
         """How often a scout had to be replaced."""
         self._advanced = time.monotonic()
@@ -67,15 +66,18 @@ class Supervisor:
         failures = 0
         while not self._stopping.is_set():
             started = time.monotonic()
+            self._at_once.clear()
             self.run_one()
             if self._stopping.is_set():
                 return
+            if self._at_once.is_set():
+                continue
             lived = time.monotonic() - started
             failures = 1 if lived > _STEADY_SECONDS else failures + 1
             self.restarts += 1
             wait = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS)) - 1]
             log.warning("the scout ended; a new one starts in %g s", wait)
-            self._stopping.wait(wait)
+            self._at_once.wait(wait)
 
     @property
     def pid(self) -> int | None:
@@ -94,25 +96,36 @@ class Supervisor:
         return self._stopping.is_set()
 
     def stop(self) -> None:
-        """End the scout and ``run``; can be called from any thread or a signal handler."""
+        """End the scout and ``run``; can be called from any thread."""
         self._stopping.set()
-        child = self._child
+        self.renew()
+
+    def renew(self) -> None:
+        """Have a new scout, with the configuration of now, in place of the one that runs."""
+        self._at_once.set()
+        with self._starting:
+            child = self._child
         if child is not None:
-            child.kill()
+            with suppress(GoneError):
+                child.kill()
 
     def run_one(self) -> None:
         """Start a scout and listen until it ends, by itself or because it hung.
 
-        ``exit_code`` is what it ended with: negative is the signal that killed it.
+        ``exit_code`` is what it ended with: negative is the signal that killed it. Raises
+        ``GoneError`` when none can be started any more.
         """
         progress = Progress.create()
         try:
-            child = self._start(progress)
+            with self._starting:
+                self._child = child = self._start(progress)
         except OSError:
             log.exception("the scout cannot be started")
             progress.close()
             return
-        self._child = child
+        except GoneError:
+            progress.close()
+            raise
         ended = threading.Event()
         watchdog = threading.Thread(
             target=self._watch, args=(child, progress, ended), name="watchdog", daemon=True
@@ -122,74 +135,50 @@ class Supervisor:
             self._listen(child)
         finally:
             ended.set()
-            child.kill()
             watchdog.join()
-            if child.stdout is not None:
-                child.stdout.close()
-            self._reap(child)
-            progress.close()
+            for stream in (child.stdin, child.stdout):
+                if stream is not None:
+                    stream.close()
             self._child = None
-            self.exit_code = child.returncode
+            progress.close()
+            self.exit_code = child.end(kill=not self._once or self.stopped)
+            if self.exit_code is None:
+                # Killed, but stuck in the kernel: it ends when what it waits for does.
+                log.warning("the scout (pid %d) cannot be ended: it hangs in the kernel", child.pid)
 
-    def _start(self, progress: Progress) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen(  # noqa: S603 - ourselves, by exec: no fork state comes along
-            [*self._command, str(progress.fd)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=(progress.fd,),
-        )
+    def _start(self, progress: Progress) -> Child:
         now = time.monotonic()
         self._quarantine = {
             k: since for k, since in self._quarantine.items() if now - since < _QUARANTINE_SECONDS
         }
-        orders = wire.Orders(
-            file=self._config.file,
-            flags=self._config.flags,
-            quarantine=frozenset(self._quarantine),
-            once=self._once,
-        )
-        if child.stdin is not None:
-            # It stays open: its end tells the scout that nobody listens any more.
-            child.stdin.write(orders.to_line())
-            child.stdin.flush()
-        return child
+        return self._starter.start(progress.fd, self._quarantine, once=self._once)
 
-    def _listen(self, child: subprocess.Popen[bytes]) -> None:
-        stdout = child.stdout
+    def _listen(self, child: Child) -> None:
+        stdout, fresh = child.stdout, True
         while stdout is not None:
             message = wire.receive(stdout)
             if message is None:
                 break
             self._advanced = time.monotonic()
             if isinstance(message, wire.Update):
-                self._receive(message)
+                self._receive(replace(message, fresh=fresh))
+                fresh = False
             elif isinstance(message, wire.Stuck):
                 self._blame(message.subject)
-        if self._once:
-            child.wait()
 
-    def _watch(
-        self, child: subprocess.Popen[bytes], progress: Progress, ended: threading.Event
-    ) -> None:
-        while not ended.wait(min(0.5, self._hang / 4)):
+    def _watch(self, child: Child, progress: Progress, ended: threading.Event) -> None:
+        hang = self._starter.config.inventory.deadline if self._hang is None else self._hang
+        while not ended.wait(min(0.5, hang / 4)):
             busy = progress.read()
-            if busy is not None and busy[0] > self._hang:
+            if busy is not None and busy[0] > hang:
                 self._blame(busy[1])
-                child.kill()
+                with suppress(GoneError):
+                    child.kill()
                 return
 
     def _blame(self, subject: str) -> None:
         log.warning("%s hung the scout: it is left alone for a while", subject)
         self._quarantine[subject] = self._advanced = time.monotonic()
-
-    def _reap(self, child: subprocess.Popen[bytes]) -> None:
-        if child.stdin is not None:
-            child.stdin.close()
-        try:
-            child.wait(2.0)
-        except subprocess.TimeoutExpired:
-            # Killed, but stuck in the kernel: it ends when what it waits for does.
-            log.warning("the scout (pid %d) cannot be ended: it hangs in the kernel", child.pid)
 
 
 def take_once(config: Config, *, deadline: float = 30.0) -> Snapshot | None:
@@ -203,7 +192,7 @@ def take_once(config: Config, *, deadline: float = 30.0) -> Snapshot | None:
     def receive(update: wire.Update) -> None:
         found[:] = [wire.apply(found[0] if found else None, update)]
 
-    supervisor = Supervisor(config, receive, once=True, hang=deadline / _ATTEMPTS)
+    supervisor = Supervisor(Starter(config), receive, once=True, hang=deadline / _ATTEMPTS)
     timer = threading.Timer(deadline, supervisor.stop)
     timer.daemon = True
     timer.start()

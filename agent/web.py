@@ -13,6 +13,7 @@ from agent.config.sections import parse_address
 
 if TYPE_CHECKING:
     from agent.config import Config
+    from agent.guard import Guard
 
 __all__ = ["CannotListenError", "WebServer", "make_app"]
 
@@ -29,9 +30,12 @@ class CannotListenError(Exception):
 class WebServer:
     """``bind`` before anything slow, then ``serve_forever`` in a thread; ``stop`` from any."""
 
-    def __init__(self, config: Config, app: Callable[..., Iterable[bytes]]) -> None:
+    def __init__(
+        self, config: Config, app: Callable[..., Iterable[bytes]], guard: Guard | None = None
+    ) -> None:
         self._listen_address = config.web.listen_address
-        self._app = app
+        self._app = app if guard is None else guard.protect(app)
+        self._guard = guard
         self._threads = config.web.max_requests + _MARGIN_THREADS
         self._server: Any = None
 
@@ -49,7 +53,7 @@ class WebServer:
         from agent.httpd import Server  # noqa: PLC0415 - brings cheroot
 
         host, port = parse_address(self._listen_address)
-        server = Server((host or _every_address(), port), self._app, self._threads)
+        server = Server((host or _every_address(), port), self._app, self._threads, self._guard)
         try:
             server.prepare()
         except OSError as error:
@@ -61,11 +65,21 @@ class WebServer:
         self._server = server
         shown, port = self.address
         shown = f"[{shown}]" if ":" in shown else shown
-        log.info("listening on http://%s:%d/", shown, port)
-        if not _is_loopback(self.address[0]):
+        encrypted = self._guard is not None and self._guard.is_encrypted
+        log.info("listening on %s://%s:%d/", "https" if encrypted else "http", shown, port)
+        if _is_loopback(self.address[0]):
+            return
+        if self._guard is None or not self._guard.asks:
             log.warning(
                 "everybody who can reach %s:%d can read what runs on this host: no password is "
-                "asked for; listen on 127.0.0.1 or put something in front",
+                "asked for; listen on 127.0.0.1, or set one with --web.config.file",
+                shown,
+                port,
+            )
+        elif not encrypted:
+            log.warning(
+                "passwords for %s:%d cross the network in the clear: add tls_server_config to the "
+                "file of --web.config.file",
                 shown,
                 port,
             )

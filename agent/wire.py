@@ -34,13 +34,17 @@ class Update:
     as_of: float = 0.0
     event_lag_seconds: float | None = None
     dropped: int = 0
+    fresh: bool = False
+    """The first one of a new scout: all that is known now, and nothing of before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """What the scout is started with: how to read the configuration again, and whom to avoid."""
+    """What the scout is started with: the configuration that holds, and whom to avoid."""
 
     file: str = ""
+    text: str | None = None
+    """What stood in the file when it was read and found right; it may have changed since."""
     flags: Mapping[str, object] = field(default_factory=dict)
     quarantine: frozenset[str] = frozenset()
     once: bool = False
@@ -49,6 +53,7 @@ class Orders:
         """Write the orders as one line."""
         values = {
             "file": self.file,
+            "text": self.text,
             "flags": dict(self.flags),
             "quarantine": sorted(self.quarantine),
             "once": self.once,
@@ -61,6 +66,7 @@ class Orders:
         values = json.loads(line)
         return cls(
             file=values["file"],
+            text=values["text"],
             flags=values["flags"],
             quarantine=frozenset(values["quarantine"]),
             once=values["once"],
@@ -97,6 +103,8 @@ def receive(stream: IO[bytes]) -> object | None:
 
 def apply(snapshot: Snapshot | None, update: Update) -> Snapshot:
     """Make the next snapshot out of the last one and what changed; the last one stays as it is."""
+    if update.fresh:
+        snapshot = None
     containers = dict(snapshot.containers) if snapshot is not None else {}
     for gone in update.removed:
         containers.pop(gone, None)

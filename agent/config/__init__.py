@@ -23,6 +23,7 @@ from agent.config.sections import (
     Metrics,
     Openvz,
     Paths,
+    Process,
     Web,
 )
 from agent.metrics.model import GROUPS
@@ -94,6 +95,7 @@ class Config:
     """All that an operator said, checked; it can be pickled for the process that reads the host."""
 
     web: Web = field(default_factory=Web)
+    process: Process = field(default_factory=Process)
     path: Paths = field(default_factory=Paths)
     log: Log = field(default_factory=Log)
     inventory: Inventory = field(default_factory=Inventory)
@@ -108,6 +110,8 @@ class Config:
     style_rules: tuple[StyleRule, ...] = ()
     file: str = ""
     """The file that was read; empty where there was none."""
+    text: str | None = field(default=None, compare=False, repr=False)
+    """What stood in it."""
     flags: Mapping[str, object] = field(default_factory=dict)
     """What the command line said, to be laid over the file again when that is read again."""
 
@@ -156,12 +160,16 @@ class Config:
 
 SECTIONS: Mapping[str, type] = {
     "web": Web,
+    "process": Process,
     "path": Paths,
     "log": Log,
     "inventory": Inventory,
     "containers": Containers,
     "metrics": Metrics,
 }
+FIXED = ("web", "process", "path")
+"""Sections that hold from the start to the end of the agent."""
+
 COLLECTOR_SECTIONS: Mapping[str, type] = {"docker": Docker, "openvz": Openvz, "lxc": Lxc}
 """Sections [collector.NAME] that have keys besides ``enabled``."""
 
@@ -185,19 +193,24 @@ def declared_keys() -> Iterator[tuple[str, Key]]:
             yield f"collector.{switch.name}.{field_name}", declared
 
 
-def load(file: str | None = None, flags: Mapping[str, object] | None = None) -> Config:
+def load(
+    file: str | None = None, flags: Mapping[str, object] | None = None, text: str | None = None
+) -> Config:
     """Read the configuration: defaults, then the file, then the flags (dotted path to value).
 
-    ``file`` None is ``DEFAULT_FILE`` if that exists, an empty one is none. Raises ``ConfigError``
-    with everything that is wrong.
+    ``file`` None is ``DEFAULT_FILE`` if that exists, an empty one is none. ``text`` is what stands
+    in the file, for one that has been read already. Raises ``ConfigError`` with everything that is
+    wrong.
     """
     if file is None:
         file = DEFAULT_FILE if os.path.exists(DEFAULT_FILE) else ""
     flags = dict(flags or {})
     from_file = Reader(file)
-    config = Config(file=file, flags=flags)
-    if file:
-        config = _apply(config, _parse(file), from_file)
+    if file and text is None:
+        text = _read(file)
+    config = Config(file=file, flags=flags, text=text)
+    if text is not None:
+        config = _apply(config, _parse(file, text), from_file)
     from_flags = _FlagReader()
     config = _apply(config, _nest(flags), from_flags)
     problems = from_file.problems + from_flags.problems
@@ -212,18 +225,24 @@ class _FlagReader(Reader):
         super().problem(flag, what)
 
 
-def _parse(file: str) -> dict[str, Any]:
-    # Only read where there is a file, and only once.
-    import tomllib  # noqa: PLC0415
-
+def _read(file: str) -> str:
     try:
-        with open(file, "rb") as stream:
-            return tomllib.load(stream)
+        with open(file, encoding="utf-8") as stream:
+            return stream.read()
     except OSError as error:
         raise ConfigError(
             [f"{file}: {error.strerror}; name a readable file with --config.file"]
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{file}: not TOML: {error}"]) from error
+
+
+def _parse(file: str, text: str) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - only where there is a file
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{file}: not TOML: {error}"]) from error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import shlex
 from dataclasses import dataclass
@@ -46,6 +48,21 @@ def _file_path(value: Any) -> str:
     return _directory(text) if text else text
 
 
+def _file(value: Any) -> str:
+    text: str = TEXT.check(value)
+    return os.path.abspath(text) if text else text
+
+
+def _user(value: Any) -> str:
+    text: str = TEXT.check(value)
+    if text:
+        try:
+            pwd.getpwnam(text)
+        except (KeyError, ValueError):
+            raise ValueError("must be a user of this machine") from None
+    return text
+
+
 def _telemetry_path(value: Any) -> str:
     text: str = TEXT.check(value)
     if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", text) or text.startswith(("/-/", "/containers/")):
@@ -59,6 +76,8 @@ def _command(value: Any) -> tuple[str, ...]:
 
 
 ADDRESS = Kind(_address, metavar="HOST:PORT")
+FILE = Kind(_file, metavar="FILE")
+USER = Kind(_user, metavar="NAME")
 DIRECTORY = Kind(_directory, metavar="DIRECTORY")
 FILE_PATH = Kind(_file_path, metavar="FILE")
 TELEMETRY_PATH = Kind(_telemetry_path, metavar="PATH")
@@ -80,6 +99,31 @@ class Web:
     )
     max_requests: int = key(
         8, count(1), "scrapes that are answered at the same time", flag="--web.max-requests"
+    )
+    config_file: str = key(
+        "",
+        FILE,
+        "file in Prometheus's web configuration format: TLS, passwords, headers",
+        flag="--web.config.file",
+    )
+    enable_lifecycle: bool = key(
+        default=False,
+        kind=BOOLEAN,
+        help_text="POST /-/reload reads the configuration again, as SIGHUP does",
+        flag="--web.enable-lifecycle",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What the process that talks to the network runs as."""
+
+    user: str = key(
+        "",
+        USER,
+        "whom the process that talks to the network becomes, where the agent is started as root "
+        "(default: tallyman if there is such a user, else nobody)",
+        flag="--process.user",
     )
 
 

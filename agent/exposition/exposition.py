@@ -19,7 +19,7 @@ from collectors.facts import HostFacts
 from collectors.kernel.counters import CounterReader, HostCounters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from collectors.facts import CgroupLayout
     from collectors.hostfs import HostFS
@@ -33,9 +33,11 @@ _AT_ONCE = 20
 class _Inventory:
     """What was rendered of one snapshot; replaced as a whole."""
 
-    def __init__(self, snapshot: Snapshot, rows: Sequence[Row]) -> None:
+    def __init__(self, snapshot: Snapshot, rows: Sequence[Row], options: Options) -> None:
         self.snapshot = snapshot
         self.rows = rows
+        self.options = options
+        self.host_row = Row(Container(id="/", engine="none"), options)
         self.read_rows = [row for row in rows if row.target is not None]
         """Those of which there is something to be read when Prometheus scrapes."""
 
@@ -62,16 +64,19 @@ class Exposition:
         options: Options | None = None,
         *,
         processes: Callable[[], Mapping[str, int]] = dict,
+        more: Callable[[], Iterable[Sample]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Show nothing yet. ``processes`` are the agent's own; ``more`` gives more about it."""
         self._host = host
-        self._options = options or Options()
+        options = options or Options()
+        self._more = more
         self._processes = processes
         self._clock = clock
         self._proc = host.proc
-        self._inventory = _Inventory(Snapshot(host=HostFacts(), containers={}), ())
-        self._host_counters = HostCounters(host, self._options.groups)
-        self._host_row = Row(Container(id="/", engine="none"), self._options)
+        self._inventory = _Inventory(Snapshot(host=HostFacts(), containers={}), (), options)
+        self._groups = options.groups
+        self._host_counters = HostCounters(host, self._groups)
         self._reader: CounterReader | None = None
         self._layout: CgroupLayout | None = None
         self._told: _Inventory | None = None
@@ -83,19 +88,24 @@ class Exposition:
         self._seconds = {"read": 0.0, "encode": 0.0}
         self._warming = False
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Take in what the scout has sent. A container that is the same object is kept as it is."""
+    def update(self, snapshot: Snapshot, options: Options | None = None) -> None:
+        """Take in what the scout has sent. A container that is the same object is kept as it is.
+
+        New ``options`` hold from the first page on that shows this snapshot.
+        """
         with self._updating:
             before = {row.container.id: row for row in self._inventory.rows}
+            old = self._inventory.options
+            options = options or old
             rows = []
             is_new = False
             for container in snapshot.containers.values():
                 row = before.get(container.id)
-                if row is None or row.container is not container:
+                if row is None or row.container is not container or options is not old:
                     is_new |= row is None
-                    row = Row(container, self._options, row)
+                    row = Row(container, options, row)
                 rows.append(row)
-            self._inventory = _Inventory(snapshot, rows)
+            self._inventory = _Inventory(snapshot, rows, options)
             if is_new and not self._warming:
                 self._warming = True
                 threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
@@ -126,19 +136,22 @@ class Exposition:
         self._seconds["read"] += time.perf_counter() - started
         self._scrapes += 1
         seen = self._last_seen(inventory, {id(row) for row, _ in counted}, now)
-        shown = fit([(self._host_row, host), *counted], inventory.rows, self._options.max_series)
+        options = inventory.options
+        shown = fit([(inventory.host_row, host), *counted], inventory.rows, options.max_series)
         others = [*inventory.fixed, *self._of_this_page(inventory, counted, host, now)]
         others.append(Sample("tallyman_dropped_series", shown.dropped))
-        return Page(self._options, shown, seen, others, self._encoded)
+        return Page(options, shown, seen, others, self._encoded)
 
     def _sync(self, inventory: _Inventory) -> CounterReader:
         """Give the reader, told of the containers of that inventory."""
         layout = inventory.snapshot.host.cgroups
-        if self._reader is None or layout != self._layout:
+        groups = inventory.options.groups
+        if self._reader is None or layout != self._layout or groups != self._groups:
             if self._reader is not None:
                 self._reader.close()
-            self._layout = layout
-            self._reader = CounterReader(self._host, layout, self._options.groups)
+            self._layout, self._groups = layout, groups
+            self._reader = CounterReader(self._host, layout, groups)
+            self._host_counters = HostCounters(self._host, groups)
             self._told = None
         if inventory is not self._told:
             self._reader.update(row.target for row in inventory.read_rows if row.target)
@@ -157,7 +170,7 @@ class Exposition:
             # One whose counters are gone has died, though the scout has not said so yet.
             if row.alive and (row.target is None or id(row) in counted):
                 row.last_seen = now
-            if now - row.last_seen <= self._options.retention:
+            if now - row.last_seen <= inventory.options.retention:
                 seen[row.base] = row.last_seen
         return seen
 
@@ -173,6 +186,7 @@ class Exposition:
             yield from self._usage.samples(counted, host, time.monotonic())
         boot_time = inventory.snapshot.host.boot_time
         yield from process_samples(self._proc, self._processes(), boot_time)
+        yield from self._more()
         yield Sample("tallyman_scrapes_total", self._scrapes)
         for phase, seconds in self._seconds.items():
             yield Sample("tallyman_scrape_seconds_total", seconds, (("phase", phase),))

@@ -333,6 +333,18 @@ _AGENT = (
         "phase",
     ),
     gauge(
+        "tallyman_config_last_reload_successful",
+        "agent",
+        "1 when the configuration could be read when it was last read; else the one before holds.",
+        "the agent",
+    ),
+    gauge(
+        "tallyman_config_last_reload_success_timestamp_seconds",
+        "agent",
+        "When the configuration that holds was read, seconds since the epoch.",
+        "the agent",
+    ),
+    gauge(
         "tallyman_kept_descriptors",
         "agent",
         "Descriptors of containers that stay open between scrapes.",

@@ -14,6 +14,7 @@ from tests.hosts.conftest import HERE
 
 OF_THIS_RUN = re.compile(
     r"^(?:process_|python_|tallyman_process_|tallyman_scrape|tallyman_kept_descriptors"
+    r"|tallyman_config_last_reload_success_timestamp_seconds"
     r"|tallyman_inventory_age_seconds|tallyman_event_lag_seconds"
     r"|tallyman_collector_duration_seconds|tallyman_collector_last_success_timestamp_seconds"
     r"|container_last_seen)"

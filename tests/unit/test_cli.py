@@ -249,9 +249,11 @@ def test_the_address_in_use_is_an_error_in_one_line(
 ) -> None:
     from agent.web import CannotListenError  # noqa: PLC0415
 
-    def run(_: Config) -> int:
+    def run(*_: object) -> int:
         raise CannotListenError("cannot listen on x")
 
+    # Nothing is split off the tests' own process.
+    monkeypatch.setattr("agent.launcher.permitted", lambda: 0)
     monkeypatch.setattr("agent.serve.run", run)
     monkeypatch.setattr("agent.logs.configure", lambda *_: None)
     assert cli.main(["serve", "--config.file="]) == 3

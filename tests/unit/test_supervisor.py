@@ -6,6 +6,7 @@ from pathlib import Path
 
 from agent import wire
 from agent.config import load
+from agent.launcher import Starter
 from agent.model import Container, Snapshot
 from agent.progress import Progress
 from agent.supervisor import Supervisor
@@ -34,7 +35,8 @@ def supervise(tmp_path: Path, body: str, *, updates: int, hang: float = 0.4) -> 
         if len(got) >= updates:
             enough.set()
 
-    supervisor = Supervisor(load(""), receive, hang=hang, command=(sys.executable, str(script)))
+    starter = Starter(load(""), (sys.executable, str(script)))
+    supervisor = Supervisor(starter, receive, hang=hang)
     thread = threading.Thread(target=supervisor.run)
     thread.start()
     assert enough.wait(30)

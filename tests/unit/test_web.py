@@ -106,7 +106,7 @@ def test_an_open_address_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
         (b"get / HTTP/1.1\r\n\r\n", b"400"),
         (b"GET x HTTP/1.1\r\n\r\n", b"400"),
         (b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\n\r\n", b"414"),
-        (b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n", b"413"),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n", b"431"),
         (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", b"413"),
         (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"400"),
         (b"GET /%ff%00 HTTP/1.0\r\n\r\n", b"404"),
@@ -170,7 +170,7 @@ def _status(address: tuple[str, int]) -> bytes:
 
 
 def test_a_slow_sender_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(httpd, "_REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(httpd, "_HEADER_SECONDS", 0.5)
     with (
         serving(FakeState()) as address,
         socket.create_connection(address, timeout=20) as client,

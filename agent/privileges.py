@@ -1,0 +1,165 @@
+"""What serve gives up before it answers anybody: its user and its capabilities.
+
+Root without capabilities still owns every file of root's, and Docker's socket: so serve becomes
+another user where it can. What it reads (counters of cgroups, net/dev of processes) everybody may
+read; the two exceptions are in ``needed``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import pwd
+import re
+import struct
+from typing import TYPE_CHECKING
+
+from collectors.hostfs import HostReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.config import Config
+    from collectors.hostfs import HostFS
+
+log = logging.getLogger(__name__)
+
+CAPABILITIES = {  # include/uapi/linux/capability.h
+    "CAP_CHOWN": 0,
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_DAC_READ_SEARCH": 2,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SYS_PTRACE": 19,
+    "CAP_SYS_ADMIN": 21,
+}
+"""The capabilities that are spoken of here, and their numbers."""
+
+USERS = ("tallyman", "nobody")
+"""Whom serve becomes if nobody is named: the first of them that there is."""
+
+_NOBODY = 65534
+
+_CAPABILITY_VERSION_3 = 0x20080522
+_HEADER = struct.Struct("=Ii")
+_DATA = struct.Struct("=6I")
+_PR_SET_KEEPCAPS = 8
+_PR_SET_NO_NEW_PRIVS = 38
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def permitted() -> int:
+    """Give the capabilities that this thread may use, a bit each, capget(2); 0 if unknown."""
+    data = ctypes.create_string_buffer(_DATA.size)
+    header = ctypes.create_string_buffer(_HEADER.pack(_CAPABILITY_VERSION_3, 0))
+    if _libc.capget(header, data):
+        return 0
+    _, low, _, _, high, _ = _DATA.unpack(data.raw)
+    return int(low | high << 32)
+
+
+def needed(config: Config, host: HostFS) -> Mapping[str, str]:
+    """Give the capabilities that serve itself cannot do without, each with the reason."""
+    found = {}
+    if config.enabled("descriptors"):
+        reason = "collector.descriptors looks into /proc/<pid>/fd of every process"
+        found = {"CAP_SYS_PTRACE": reason, "CAP_DAC_READ_SEARCH": reason}
+    hidden = hidden_processes(host)
+    if hidden is not None and hidden == 0:
+        found["CAP_SYS_PTRACE"] = "/proc is mounted with hidepid and no gid= that serve could join"
+    return found
+
+
+def hidden_processes(host: HostFS) -> int | None:
+    """Give the group that sees other users' processes, 0 if none does; None: they are not hidden.
+
+    That is proc(5)'s hidepid= and gid= of the mount that the processes are read from.
+    """
+    try:
+        mounts = host.proc.read_text("self/mountinfo")
+    except HostReadError:
+        return None
+    for line in reversed(mounts.splitlines()):  # what was mounted last lies on top
+        before, _, after = line.partition(" - ")
+        if before.split(" ")[4:5] == [host.procfs] and after.startswith("proc "):
+            options = before.split(" ")[5] + "," + after.rpartition(" ")[2]
+            if re.search(r"\bhidepid=(?!0|off)", options):
+                group = re.search(r"\bgid=(\d+)", options)
+                return int(group[1]) if group else 0
+            return None
+    return None
+
+
+def drop(config: Config, host: HostFS) -> None:
+    """Become another user, if this is root, and let go of all capabilities that are not needed.
+
+    For a process with one thread: others would keep theirs. What cannot be dropped is said in the
+    log, and is no reason to stop. Nothing that is executed later can gain any of it again.
+    """
+    kept = needed(config, host)
+    bits = sum(1 << CAPABILITIES[name] for name in kept) & permitted()
+    if os.geteuid() == 0:
+        _become(config.process.user, hidden_processes(host), keep=bits != 0)
+    try:
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        _set_capabilities(bits)
+    except OSError as error:
+        log.warning("serve keeps its capabilities: they cannot be dropped (%s)", error.strerror)
+        return
+    for name, reason in kept.items():
+        if bits >> CAPABILITIES[name] & 1:
+            log.warning("serve keeps %s: %s", name, reason)
+
+
+def _become(user: str, group: int | None, *, keep: bool) -> None:
+    name, uid, gid = account(user)
+    if uid == 0:
+        return
+    try:
+        os.setgroups([group] if group else [])
+        os.setresgid(gid, gid, gid)
+        if keep:
+            _prctl(_PR_SET_KEEPCAPS, 1)
+        os.setresuid(uid, uid, uid)
+    except OSError as error:
+        log.warning(
+            "serve goes on as root, it cannot become %s (%s): that takes CAP_SETUID and CAP_SETGID",
+            name,
+            error.strerror,
+        )
+    else:
+        log.info("serve runs as %s", name)
+
+
+def account(user: str) -> tuple[str, int, int]:
+    """Give name, uid and gid of a user, or of the first of ``USERS``; raises KeyError."""
+    if user:
+        found = pwd.getpwnam(user)
+        return user, found.pw_uid, found.pw_gid
+    for name in USERS:
+        try:
+            return account(name)
+        except KeyError:
+            continue  # in a container there may be no accounts at all
+    return "nobody", _NOBODY, _NOBODY
+
+
+def _set_capabilities(bits: int) -> None:
+    low, high = bits & 0xFFFFFFFF, bits >> 32
+    header = ctypes.create_string_buffer(_HEADER.pack(_CAPABILITY_VERSION_3, 0))
+    # Effective, permitted, inheritable; twice 32 bits. An ambient one ends with being inheritable.
+    data = ctypes.create_string_buffer(_DATA.pack(low, low, 0, high, high, 0))
+    if _libc.capset(header, data):
+        _fail("capset")
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0):
+        _fail("prctl")
+
+
+def _fail(call: str) -> None:
+    code = ctypes.get_errno()
+    raise OSError(code, os.strerror(code), call)

@@ -1,0 +1,303 @@
+"""Prometheus's web configuration file, the format of its exporter-toolkit.
+
+Read by whoever may read keys, and handed as a whole to the process that talks to the network. What
+``promtool check web-config`` accepts and we do not have is refused by name, never left out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from agent.config.keys import ConfigError, Reader
+from agent.harmless import line
+
+Value = TypeVar("Value")
+
+_VERSIONS = ("TLS12", "TLS13")
+
+CIPHERS = {  # Go's names, and OpenSSL's
+    f"TLS_ECDHE_{key}_WITH_{name}": f"ECDHE-{key}-{openssl}"
+    for key in ("ECDSA", "RSA")
+    for name, openssl in (
+        ("AES_128_GCM_SHA256", "AES128-GCM-SHA256"),
+        ("AES_256_GCM_SHA384", "AES256-GCM-SHA384"),
+        ("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305"),
+        ("AES_128_CBC_SHA", "AES128-SHA"),
+        ("AES_256_CBC_SHA", "AES256-SHA"),
+    )
+}
+_CIPHERS_13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+"""Those of TLS 1.3 cannot be chosen, in Go neither, and may be named."""
+
+NO_CERTIFICATE, IF_GIVEN, REQUIRED = (
+    "NoClientCert",
+    "VerifyClientCertIfGiven",
+    "RequireAndVerifyClientCert",
+)
+
+_HEADERS: Mapping[str, tuple[str, ...]] = {
+    "Content-Security-Policy": (),
+    "Strict-Transport-Security": (),
+    "X-Content-Type-Options": ("nosniff",),
+    "X-Frame-Options": ("deny", "sameorigin"),
+    "X-XSS-Protection": (),
+}
+"""The headers that can be set, each with its possible values where they are few."""
+
+_LACKING = {
+    "tls_server_config": ("curve_preferences",),
+    "http_server_config": (),
+    "": ("rate_limit",),
+}
+"""Keys of the format that we do not have."""
+
+_BCRYPT = re.compile(r"\$2[abxy]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """The section ``tls_server_config``; certificates and keys are PEM."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+    client_ca: bytes = b""
+    client_auth: str = NO_CERTIFICATE
+    allowed_sans: tuple[str, ...] = ()
+    """A client's certificate must bear one of these names; empty: any that is valid will do."""
+    min_version: str = "TLS12"
+    max_version: str = "TLS13"
+    ciphers: tuple[str, ...] = ()
+    """OpenSSL's names, for TLS 1.2; empty is its default."""
+    prefer_own_ciphers: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebFiles:
+    """What stands in the file, and in those that it names."""
+
+    path: str = ""
+    tls: Tls | None = None
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Passwords by name, hashed by bcrypt; empty: nobody is asked for one."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    read: tuple[str, ...] = ()
+    """The files that were read."""
+
+
+def read_files(path: str) -> WebFiles:
+    """Read the file and what it names; an empty path is none. Raises ``ConfigError``."""
+    if not path:
+        return WebFiles()
+    document = _document(path)
+    reader = _WebReader(path)
+    top = reader.known(document, "", ("tls_server_config", "http_server_config", _USERS))
+    tls = _tls(top["tls_server_config"], reader) if "tls_server_config" in top else None
+    headers = _headers(top.get("http_server_config", {}), reader)
+    users = _users(top.get(_USERS, {}), reader)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return WebFiles(path=path, tls=tls, users=users, headers=headers, read=tuple(reader.read))
+
+
+_USERS = "basic_auth_users"
+
+
+class _WebReader(Reader):
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._folder = os.path.dirname(path)
+        self.read = [path]
+
+    def known(self, value: object, where: str, known: tuple[str, ...]) -> dict[str, Any]:
+        """Give the entries of a mapping; what is empty is left out, as it says nothing."""
+        if isinstance(value, Mapping):
+            lacking = _LACKING.get(where, ())
+            for name in lacking:
+                if name in value:
+                    self.problem(_path(where, name), "this is not supported here; leave it out")
+            value = {str(k): v for k, v in value.items() if k not in lacking and v is not None}
+        return self.table(value, where, known)
+
+    def take(self, table: Mapping[str, Any], where: str, name: str, kind: type[Value]) -> Any:
+        """Give a value of that type; None where there is none, or it is wrong."""
+        value = table.get(name)
+        if value is None or (isinstance(value, kind) and type(value) is kind):
+            return value
+        words = {str: "text", bool: "true or false", list: "a list"}
+        self.problem(_path(where, name), f"must be {words[kind]}")
+        return None
+
+    def content(self, table: Mapping[str, Any], where: str, name: str) -> bytes:
+        """Give what stands in ``name`` itself, or in the file that ``name``_file names."""
+        inline = self.take(table, where, name, str)
+        path = self.take(table, where, f"{name}_file", str)
+        if inline:
+            if path:
+                self.problem(_path(where, name), f"{name}_file is there as well; leave out one")
+            return str(inline).encode()
+        if not path:
+            return b""
+        path = os.path.join(self._folder, path)  # relative ones are beside the file
+        self.read.append(path)
+        try:
+            with open(path, "rb") as stream:
+                return stream.read()
+        except OSError as error:
+            self.problem(_path(where, f"{name}_file"), f"{line(path)}: {error.strerror}")
+            return b""
+
+
+def _document(path: str) -> object:
+    try:
+        import yaml  # noqa: PLC0415 - there is none without the extra
+    except ImportError as error:
+        raise ConfigError([_without("PyYAML", path)]) from error
+
+    class Loader(yaml.SafeLoader):
+        """A key that stands twice is an error, as in Go."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            names = [key.value for key, _ in node.value]
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ConfigError([f"{path}: {line(str(twice))}: stands there twice"])
+            return super().construct_mapping(node, deep)
+
+    try:
+        with open(path, "rb") as stream:
+            # It is a SafeLoader.
+            document = yaml.load(stream, Loader)  # noqa: S506
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}; see --web.config.file"]) from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError([f"{path}: not YAML: {line(' '.join(str(error).split()))}"]) from error
+    return {} if document is None else document
+
+
+def _without(package: str, path: str) -> str:
+    return f"{path}: {package} is not installed, and reads it: pip install 'tallyman-agent[web]'"
+
+
+def _tls(section: object, reader: _WebReader) -> Tls | None:
+    where = "tls_server_config"
+    names = (
+        *("cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file"),
+        *("client_auth_type", "client_allowed_sans", "min_version", "max_version"),
+        *("cipher_suites", "prefer_server_cipher_suites"),
+    )
+    table = reader.known(section, where, names)
+    if not any(value not in ("", []) for value in table.values()):
+        return None
+    problems = len(reader.problems)
+    certificate, key = (reader.content(table, where, name) for name in ("cert", "key"))
+    if len(reader.problems) == problems:
+        for name, content in (("cert", certificate), ("key", key)):
+            if not content:
+                reader.problem(where, f"TLS takes a {name}_file")
+    auth = _auth(table, reader)
+    sans = tuple(map(str, reader.take(table, where, "client_allowed_sans", list) or ()))
+    if sans and auth != REQUIRED:
+        reader.problem(f"{where}.client_allowed_sans", f"takes client_auth_type: {REQUIRED}")
+    client_ca = reader.content(table, where, "client_ca")
+    if client_ca and auth == NO_CERTIFICATE:
+        reader.problem(f"{where}.client_ca_file", f"takes client_auth_type: {REQUIRED}")
+    least, most = (
+        _choice(table, where, name, _VERSIONS, reader) for name in ("min_version", "max_version")
+    )
+    if (least, most) == ("TLS13", "TLS12"):
+        reader.problem(f"{where}.max_version", "is below min_version")
+    own = reader.take(table, where, "prefer_server_cipher_suites", bool)
+    return Tls(
+        certificate=certificate,
+        key=key,
+        client_ca=client_ca,
+        client_auth=auth,
+        allowed_sans=sans,
+        min_version=least or "TLS12",
+        max_version=most or "TLS13",
+        ciphers=_ciphers(table, where, reader),
+        prefer_own_ciphers=own is not False,
+    )
+
+
+def _auth(table: Mapping[str, Any], reader: _WebReader) -> str:
+    where, name = "tls_server_config", "client_auth_type"
+    if table.get(name) in ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert"):
+        reader.problem(
+            f"{where}.{name}",
+            f"{table[name]} accepts a certificate that nobody has verified, which is not supported "
+            f"here; use {REQUIRED} or {IF_GIVEN}",
+        )
+        return NO_CERTIFICATE
+    known = (NO_CERTIFICATE, IF_GIVEN, REQUIRED)
+    return _choice(table, where, name, known, reader) or NO_CERTIFICATE
+
+
+def _ciphers(table: Mapping[str, Any], where: str, reader: _WebReader) -> tuple[str, ...]:
+    names = reader.take(table, where, "cipher_suites", list) or ()
+    known = (*CIPHERS, *_CIPHERS_13)
+    checked = [
+        _choice({"cipher_suites": name}, where, "cipher_suites", known, reader) for name in names
+    ]
+    return tuple(CIPHERS[name] for name in checked if name in CIPHERS)
+
+
+def _choice(
+    table: Mapping[str, Any], where: str, name: str, known: tuple[str, ...], reader: _WebReader
+) -> str:
+    value = table.get(name)
+    if value is None or value == "":
+        return ""
+    if value not in known:
+        shown = line(str(value), 60)
+        reader.problem(_path(where, name), f"must be {' or '.join(known)}, not {shown}")
+        return ""
+    return str(value)
+
+
+def _headers(section: object, reader: _WebReader) -> dict[str, str]:
+    where = "http_server_config"
+    table = reader.known(section, where, ("http2", "headers"))
+    if reader.take(table, where, "http2", bool):
+        reader.problem(f"{where}.http2", "HTTP/2 is not spoken here; leave it out, or say false")
+    where = f"{where}.headers"
+    given = reader.known(table.get("headers", {}), where, tuple(_HEADERS))
+    found = {}
+    for name in given:
+        value = reader.take(given, where, name, str)
+        if not value:
+            continue
+        if not value.isprintable() or not value.isascii():
+            reader.problem(f"{where}.{name}", "must be one line of printable ASCII")
+        elif _HEADERS[name]:
+            found[name] = _choice(given, where, name, _HEADERS[name], reader)
+        else:
+            found[name] = value
+    return found
+
+
+def _users(section: object, reader: _WebReader) -> dict[str, str]:
+    if not isinstance(section, Mapping):
+        reader.problem(_USERS, "must have a line for each user: name: hash")
+        return {}
+    for number, (name, hashed) in enumerate(section.items(), 1):
+        # Not the value, and not the name: either may be a password that stands in the wrong place.
+        if not isinstance(name, str) or not name or ":" in name:
+            reader.problem(f"{_USERS}, user {number}", "must have a name, of text without a colon")
+        if not isinstance(hashed, str) or not _BCRYPT.fullmatch(hashed):
+            reader.problem(
+                f"{_USERS}, user {number}",
+                "must have a password hashed by bcrypt ($2y$10$…): htpasswd -nBC 10 NAME",
+            )
+    if section and importlib.util.find_spec("bcrypt") is None:
+        raise ConfigError([_without("bcrypt", reader.read[0])])
+    return {str(name): str(hashed) for name, hashed in section.items()}
+
+
+def _path(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
