@@ -68,14 +68,14 @@ class App:
         methods = ("POST", "PUT") if reloads else ("GET", "HEAD")
         if environ["REQUEST_METHOD"] not in methods:
             allow = [("Allow", ", ".join(methods))]
-            return _text(start_response, "405 Method Not Allowed", headers=allow)
+            return plain(start_response, "405 Method Not Allowed", headers=allow)
         if reloads:
             return self._read_again(start_response)
         try:
             # WSGI gives bytes as latin-1; the id of a container may be no valid Unicode.
             path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
-            return _text(start_response, "404 Not Found")
+            return plain(start_response, "404 Not Found")
         if path == self._telemetry_path:
             return self._scrape(environ, start_response)
         body = self._page(path, start_response)
@@ -90,12 +90,12 @@ class App:
                 html = front(self._state.snapshot(), self._telemetry_path, ready=self._state.ready)
                 return _html(start_response, html)
             case "/-/healthy":
-                return _text(start_response, _OK, "Tallyman is healthy.")
+                return plain(start_response, _OK, "Tallyman is healthy.")
             case "/-/ready" if self._state.ready:
-                return _text(start_response, _OK, "Tallyman is ready.")
+                return plain(start_response, _OK, "Tallyman is ready.")
             case "/-/ready":
                 text = "The first full picture of this host is not there yet."
-                return _text(start_response, _UNAVAILABLE, text)
+                return plain(start_response, _UNAVAILABLE, text)
         if path.startswith("/containers/"):
             from agent.page import detail  # noqa: PLC0415
 
@@ -103,18 +103,18 @@ class App:
             found = snapshot.containers.get(path.removeprefix("/containers"))
             if found is not None:
                 return _html(start_response, detail(found, snapshot))
-        return _text(start_response, "404 Not Found")
+        return plain(start_response, "404 Not Found")
 
     def _read_again(self, start_response: StartResponse) -> list[bytes]:
         if self._reload is None:
             text = "This is not enabled: --web.enable-lifecycle."
-            return _text(start_response, "403 Forbidden", text)
+            return plain(start_response, "403 Forbidden", text)
         problems = self._reload()
         if problems:
             # What is wrong with it is in the log: whoever asks need not be who may read the file.
             text = "The configuration is wrong, and stays as it was; the log says what is wrong."
-            return _text(start_response, "500 Internal Server Error", text)
-        return _text(start_response, _OK, "The configuration was read again.")
+            return plain(start_response, "500 Internal Server Error", text)
+        return plain(start_response, _OK, "The configuration was read again.")
 
     def _scrape(self, environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         openmetrics = accepts_openmetrics(environ.get("HTTP_ACCEPT", ""))
@@ -131,7 +131,7 @@ class App:
         if not self._slots.acquire(timeout=_SLOT_SECONDS):
             log.warning("a scrape was turned away: %d are under way", self._max_scrapes)
             text = f"{self._max_scrapes} scrapes are under way, and no more are taken on."
-            return _text(start_response, _UNAVAILABLE, text, headers=[("Retry-After", "1")])
+            return plain(start_response, _UNAVAILABLE, text, headers=[("Retry-After", "1")])
         try:
             pieces = self._state.metrics(openmetrics)
             if gzip:
@@ -207,13 +207,14 @@ def _start(
     start_response(status, [*headers, ("Content-Security-Policy", policy), *_SECURITY_HEADERS])
 
 
-def _text(
+def plain(
     start_response: StartResponse,
     status: str,
     text: str = "",
     *,
     headers: Iterable[tuple[str, str]] = (),
 ) -> list[bytes]:
+    """Answer with a line of text, the status itself where there is nothing else to say."""
     body = f"{text or status}\n".encode()
     kind = ("Content-Type", "text/plain; charset=utf-8")
     _start(start_response, status, [kind, ("Content-Length", str(len(body))), *headers])

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from agent.app import plain
 from agent.config.keys import ConfigError
 from agent.launcher import GoneError
 
@@ -110,11 +111,8 @@ class Guard:
                 refusal = self._passwords.refuse(environ.get("HTTP_AUTHORIZATION", ""), rules.users)
                 if refusal is not None:
                     status, more = refusal
-                    body = f"{status}\n".encode()
-                    length = ("Content-Length", str(len(body)))
-                    kind = ("Content-Type", "text/plain; charset=utf-8")
-                    start(status, [kind, length, ("Cache-Control", "no-store"), *more])
-                    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+                    body = plain(start, status, headers=more)
+                    return [] if environ["REQUEST_METHOD"] == "HEAD" else body
             return application(environ, start)
 
         return guarded

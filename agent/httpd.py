@@ -159,6 +159,13 @@ class Connection(HTTPConnection):
         finally:
             busy.pop(self, None)
 
+    def close(self) -> None:
+        """Close it; one that did not get in is closed already, and cheroot would end all for it."""
+        try:
+            super().close()
+        except OSError as error:
+            log.debug("%s was closed already: %s", self.remote_addr, error)
+
     def has_headers(self) -> None:
         """Note that the headers of the request are there: from here on its whole deadline holds."""
         deadlines = self.server.busy.get(self)
@@ -177,7 +184,10 @@ class Connection(HTTPConnection):
         from agent.tls import RefusedError  # noqa: PLC0415 - brings OpenSSL
 
         try:
-            self.socket = gate.enter(self.socket)
+            # Two steps: the deadline is for the socket that is ours while hands are shaken.
+            self.socket = secured = gate.wrap(self.socket)
+            secured.settimeout(self.server.timeout)
+            gate.admit(secured)
         except RefusedError as error:
             log.debug("%s was refused: %s", self.remote_addr, error)
             if error.plain:
@@ -186,7 +196,6 @@ class Connection(HTTPConnection):
             return False
         except OSError:
             return False
-        self.socket.settimeout(self.server.timeout)
         self.rfile = MakeFile(self.socket, "rb", self.rbufsize)
         self.wfile = MakeFile(self.socket, "wb", self.wbufsize)
         self.ssl_env = {"wsgi.url_scheme": "https", "HTTPS": "on"}

@@ -61,22 +61,24 @@ class Gate:
             why = getattr(error, "reason", None) or str(error)
             raise ConfigError([f"{path}: tls_server_config: {part}: {why}"]) from error
 
-    def enter(self, sock: socket.socket) -> ssl.SSLSocket:
-        """Shake hands with whoever has connected; its first byte should be there.
+    def wrap(self, sock: socket.socket) -> ssl.SSLSocket:
+        """Give the socket of who has connected as one of TLS; its first byte should be there.
 
-        Raises ``RefusedError``. The socket given is used up then, unless no TLS was spoken.
+        Raises ``RefusedError``, and the socket stays as it is, for who speaks no TLS.
         """
         first = sock.recv(1, socket.MSG_PEEK)
         if first and first[0] != _HANDSHAKE:
             raise RefusedError("no TLS", plain=True)
+        return self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+
+    def admit(self, secured: ssl.SSLSocket) -> None:
+        """Shake hands, and look at the certificate. Raises ``RefusedError``."""
         try:
-            secured = self._context.wrap_socket(sock, server_side=True)
-        except OSError as error:  # all of ssl's are
+            secured.do_handshake()
+        except (OSError, ValueError) as error:  # ValueError: the connection ended meanwhile
             raise RefusedError(str(error)) from error
         if self._allowed and not self._allowed & _names(secured):
-            secured.close()
             raise RefusedError("its certificate bears none of client_allowed_sans")
-        return secured
 
 
 def _load(context: ssl.SSLContext, tls: Tls) -> None:

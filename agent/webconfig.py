@@ -94,6 +94,8 @@ def read_files(path: str) -> WebFiles:
     if not path:
         return WebFiles()
     document = _document(path)
+    if not isinstance(document, Mapping):
+        raise ConfigError([f"{path}: must be a mapping, with lines such as basic_auth_users: …"])
     reader = _WebReader(path)
     top = reader.known(document, "", ("tls_server_config", "http_server_config", _USERS))
     tls = _tls(top["tls_server_config"], reader) if "tls_server_config" in top else None

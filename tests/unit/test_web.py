@@ -198,3 +198,94 @@ def test_a_client_that_leaves_is_nobodys_trouble(
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")
     assert get(address, "/-/healthy")[0] == 200
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET //[ HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET http://x/metrics HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+        (b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: \0\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: a\rb\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1_0\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"411"),
+        (b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", b"411"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", b"501"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 5000 + b"\r\n", b"431"),
+        (b"DELETE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405"),
+        (b"GET /-/reload HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405"),
+        (b"POST /-/reload HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"403"),
+    ],
+)
+def test_what_a_proxy_might_understand_differently(
+    address: tuple[str, int], request_: bytes, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    head, _, body = say(address, request_).partition(b"\r\n\r\n")
+    assert head.split(b" ", 2)[1] == status
+    assert b"x-content-type-options: nosniff" in head.lower()
+    assert b"HTTP/1." not in body, "a second answer"
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_what_comes_after_a_body_is_no_other_request(address: tuple[str, int]) -> None:
+    inner = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+    outer = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    answer = say(address, outer + inner)
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_one_connection_serves_several_requests(address: tuple[str, int]) -> None:
+    first = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+    last = b"GET /-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert say(address, first + last).count(b"HTTP/1.1 200 ") == 2
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/x", "/containers/x"])
+def test_head_has_the_headers_of_get_and_no_body(address: tuple[str, int], path: str) -> None:
+    asked = f"{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    heads = []
+    for method in (b"GET ", b"HEAD "):
+        head, _, body = say(address, method + asked).partition(b"\r\n\r\n")
+        names = {line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:]}
+        heads.append((head.split(b"\r\n")[0], names - {b"transfer-encoding"}))
+        assert bool(body) is (method == b"GET ")
+    assert heads[0] == heads[1]
+
+
+def test_a_header_with_an_underscore_is_no_other_one(address: tuple[str, int]) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nContent_Length: 5\r\nConnection: close\r\n\r\n"
+    assert say(address, request).startswith(b"HTTP/1.1 200 ")
+
+
+def test_reading_again_by_post() -> None:
+    problems: list[tuple[str, ...]] = [(), ("x: secret detail",)]
+    config = load("", {"web.listen_address": "127.0.0.1:0", "web.enable_lifecycle": True})
+    server = WebServer(config, make_app(FakeState(), config, lambda: problems.pop(0)))
+    server.bind()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    answers = []
+    for _ in range(2):
+        connection = http.client.HTTPConnection(*server.address, timeout=20)
+        connection.request("POST", "/-/reload")
+        answer = connection.getresponse()
+        answers.append((answer.status, answer.read()))
+        connection.close()
+    server.stop()
+    thread.join(20)
+    assert answers[0] == (200, b"The configuration was read again.\n")
+    assert answers[1][0] == 500
+    assert b"secret" not in answers[1][1]
