@@ -30,6 +30,14 @@ class Line:
     panels: Sequence[tuple[int, Panel]]
 
 
+def line(height: int, *panels: Panel | tuple[int, Panel]) -> Line:
+    """Put panels beside each other; those without a width share evenly what the others leave."""
+    wide = [panel for panel in panels if isinstance(panel, tuple)]
+    others = len(panels) - len(wide)
+    share = (WIDTH - sum(width for width, _ in wide)) // others if others else 0
+    return Line(height, [p if isinstance(p, tuple) else (share, p) for p in panels])
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """Lines under a heading; a collapsed one asks nothing until it is opened."""

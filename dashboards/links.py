@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dashboards.look import Uid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _SOURCE_AND_TIME = "${datasource:queryparam}&${__url_time_range}"
 
 
-def drill(uid: Uid, text: str, **variables: str) -> tuple[str, str]:
+def drill(uid: Uid, text: str, keep: Sequence[str] = (), **variables: str) -> tuple[str, str]:
     """Give a data link to another dashboard: its text and its address.
 
     ``variables`` says which field of the row (or label of the series) each variable takes, as
-    Grafana's own expression without ``${}``.
+    Grafana's own expression without ``${}``; ``keep`` are those that stay as they are chosen.
     """
+    kept = "".join(f"&${{{name}:queryparam}}" for name in keep)
     chosen = "".join(f"&var-{name}=${{{value}:percentencode}}" for name, value in variables.items())
-    return text, f"/d/{uid}?{_SOURCE_AND_TIME}{chosen}"
+    return text, f"/d/{uid}?{_SOURCE_AND_TIME}{kept}{chosen}"
 
 
 def to_host() -> tuple[str, str]:

@@ -129,46 +129,6 @@ def prepare(panel: Panel, title: str, about: str, queries: Sequence[Query], empt
     panel.no_value(empty)
 
 
-def number(
-    title: str,
-    about: str,
-    queries: Query | Sequence[Query],
-    *,
-    unit: str = "short",
-    decimals: int | None = None,
-    steps: Steps = PLAIN,
-    colour: str = "",
-    spark: bool = False,
-    values: Mapping[str, tuple[str, str]] | None = None,
-    empty: str = "-",
-    names: bool = False,
-    link: tuple[str, str] | None = None,
-    upright: bool = False,
-) -> stat.Panel:
-    """Show the latest value large. ``steps`` only where the number is measured by a limit."""
-    panel = stat.Panel()
-    asked = [queries] if isinstance(queries, Query) else list(queries)
-    prepare(panel, title, about, asked, empty)
-    panel.unit(unit).thresholds(thresholds(steps))
-    if decimals is not None:
-        panel.decimals(decimals)
-    if colour:
-        panel.color_scheme(fixed(colour))
-    if values:
-        panel.mappings(mapping(values))
-    if link:
-        panel.data_links([builders.DashboardLink(link[0]).url(link[1])])
-    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    panel.graph_mode(options.BigValueGraphMode.AREA if spark else options.BigValueGraphMode.NONE)
-    panel.color_mode(options.BigValueColorMode.VALUE)
-    panel.text_mode(
-        options.BigValueTextMode.VALUE_AND_NAME if names else options.BigValueTextMode.VALUE
-    )
-    if upright:
-        panel.orientation(options.VizOrientation.VERTICAL)
-    return panel
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One of several numbers in one panel."""
@@ -177,8 +137,10 @@ class Figure:
     expr: str
     colour: str = ""
     steps: Steps = PLAIN
+    """Only where the number is measured by a limit."""
     link: tuple[str, str] | None = None
-    over_time: bool = False
+    unit: str = ""
+    """Where it is not that of the panel."""
 
 
 def figures(
@@ -189,27 +151,36 @@ def figures(
     decimals: int | None = 0,
     empty: str = "-",
 ) -> stat.Panel:
-    """Show several numbers beside each other, each with its name: readable on narrow screens."""
-    asked = [
-        Query(expr=figure.expr, legend=figure.name, instant=not figure.over_time)
-        for figure in shown
-    ]
-    spark = any(figure.over_time for figure in shown)
-    panel = number(
-        title, about, asked, unit=unit, decimals=decimals, empty=empty, names=True, spark=spark
-    )
+    """Show numbers as they are now, beside each other, each with its name and of one size."""
+    panel = stat.Panel()
+    prepare(panel, title, about, [now(figure.expr, figure.name) for figure in shown], empty)
+    panel.unit(unit).thresholds(thresholds(PLAIN))
+    if decimals is not None:
+        panel.decimals(decimals)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.graph_mode(options.BigValueGraphMode.NONE)
+    panel.color_mode(options.BigValueColorMode.VALUE)
+    panel.text_mode(options.BigValueTextMode.VALUE_AND_NAME)
+    panel.text(common.VizTextDisplayOptions().title_size(13).value_size(26))
     for figure in shown:
-        steps = [{"value": value, "color": colour} for value, colour in figure.steps]
-        properties = (
-            [colour_of(figure.colour)]
-            if figure.colour
-            else [property_of("thresholds", {"mode": "absolute", "steps": steps})]
-        )
-        if figure.link:
-            text, url = figure.link
-            properties.append(property_of("links", [{"title": text, "url": url}]))
-        panel.override_by_name(figure.name, properties)
+        panel.override_by_name(figure.name, _figure_properties(figure))
     return panel
+
+
+def _figure_properties(figure: Figure) -> list[models.DynamicConfigValue]:
+    steps = [{"value": value, "color": colour} for value, colour in figure.steps]
+    properties = (
+        [colour_of(figure.colour)]
+        if figure.colour
+        else [property_of("thresholds", {"mode": "absolute", "steps": steps})]
+    )
+    if figure.unit:
+        decimals = 1 if figure.unit == "s" else 0
+        properties += [property_of("unit", figure.unit), property_of("decimals", decimals)]
+    if figure.link:
+        text, url = figure.link
+        properties.append(property_of("links", [{"title": text, "url": url}]))
+    return properties
 
 
 def _legend(numbers: Sequence[str]) -> common.VizLegendOptions:
@@ -248,13 +219,14 @@ def graph(
     link: tuple[str, str] | None = None,
     empty: str = "no series",
     decimals: int | None = None,
+    fill: int = 8,
 ) -> timeseries.Panel:
     """Draw series over time. ``dashed`` names those that are limits: drawn as lines, unstacked."""
     panel = timeseries.Panel()
     prepare(panel, title, about, queries, empty)
     panel.unit(unit).line_width(1).show_points(options.VisibilityMode.NEVER)
     panel.span_nulls(False)
-    panel.fill_opacity(70 if bars else 25 if stacked else 8)
+    panel.fill_opacity(70 if bars else 25 if stacked else 0 if legend else fill)
     if low is not None:
         panel.min(low)
     if high is not None:
@@ -264,7 +236,8 @@ def graph(
     if stacked:
         panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
     if bars:
-        panel.draw_style(options.GraphDrawStyle.BARS)
+        # Wide enough to be seen, and hardly wider than the window that is counted over.
+        panel.draw_style(options.GraphDrawStyle.BARS).interval("5m")
     if steps:
         panel.thresholds(thresholds(steps))
         style = common.GraphThresholdsStyleConfig().mode(options.GraphThresholdsStyleMode.DASHED)

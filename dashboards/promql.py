@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from agent.metrics import BY_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HOSTS = 'job=~"$job",instance=~"$instance"'
 KINDS = f'{HOSTS},engine=~"$engine"'
@@ -13,7 +18,20 @@ NAMED = "job, instance, id, name"
 WHO = "job, instance, id, name, engine, style"
 """Labels of a table's row that is one container."""
 
-_PROMETHEUS = frozenset({"up", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling"})
+_PROMETHEUS = frozenset(
+    {
+        *("up", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling"),
+        *("ALERTS", "ALERTS_FOR_STATE"),
+    }
+)
+
+CPU = "instance_id:container_cpu_usage_seconds:rate5m"
+MEMORY = "instance_id:container_memory_working_set_bytes:sum"
+MEMORY_SHARE = "instance_id:container_memory_working_set_limit:ratio"
+THROTTLED = "instance_id:container_cpu_throttled_periods:ratio_rate5m"
+"""What rules.yml records of each container."""
+NETWORK = ("container_network_receive_bytes_total", "container_network_transmit_bytes_total")
+DISK = ("container_fs_reads_bytes_total", "container_fs_writes_bytes_total")
 
 
 def host(metric: str, more: str = "") -> str:
@@ -45,6 +63,11 @@ def who(expression: str, style: str = "$style", labels: str = "name, engine, sty
     return f"({expression}) * on ({ID}) group_left ({labels}) {info(style)}"
 
 
+def mine(expression: str, style: str = "$style") -> str:
+    """Keep what belongs to the chosen containers."""
+    return f"({expression}) * on ({ID}) group_left () {info(style)}"
+
+
 def rate(metric: str, more: str = "", window: str = RATE) -> str:
     """Give the rate of a counter on the chosen hosts."""
     return f"rate({host(metric, more)}{window})"
@@ -58,6 +81,16 @@ def increase(metric: str, more: str = "", window: str = "[$__range]") -> str:
 def total(by: str, expression: str) -> str:
     """Sum by labels."""
     return f"sum by ({by}) ({expression})"
+
+
+def zero(expression: str) -> str:
+    """Give 0 where there are no series: only for counts of what should not be."""
+    return f"{expression} or vector(0)"
+
+
+def together(counters: Sequence[str], window: str = RATE, more: str = "") -> str:
+    """Add up the rates of counters."""
+    return " + ".join(rate(counter, more, window) for counter in counters)
 
 
 def top(expression: str, over_range: str, on: str = ID) -> str:
@@ -80,24 +113,13 @@ def at_end(expression: str) -> str:
     return expression.replace("}", "} @ end()")
 
 
-def busiest(counters: tuple[str, ...], style: str = "$style", matchers: str = "") -> str:
+def busiest(*counters: str, style: str = "$style") -> str:
     """Give the rate of counters together, of those containers that moved them most."""
-
-    def summed(by: str, window: str) -> str:
-        rates = " + ".join(rate(counter, matchers, window) for counter in counters)
-        return total(by, who(rates, style, "name"))
-
-    return top(summed(NAMED, RATE), summed(ID, END))
+    shown = total(NAMED, who(together(counters), style, "name"))
+    return top(shown, total(ID, who(together(counters, END), style, "name")))
 
 
 def largest(gauge: str, style: str = "$style") -> str:
     """Give a gauge of those containers where it was largest, and for longest, over the range."""
     shown = total(NAMED, who(host(gauge), style, "name"))
     return top(shown, total(ID, who(f"sum_over_time({host(gauge)}{END})", style, "name")))
-
-
-def memory_share(style: str = "$style") -> str:
-    """Give working set against limit by container; absent where there is no limit."""
-    used = host("container_memory_working_set_bytes")
-    limit = host("container_spec_memory_limit_bytes")
-    return total(WHO, who(f"{used} / on ({ID}) ({limit} > 0)", style))

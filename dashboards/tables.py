@@ -9,7 +9,6 @@ from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as models
 
-from dashboards.links import to_container, to_host
 from dashboards.panels import (
     PLAIN,
     STYLE_NAMES,
@@ -50,6 +49,8 @@ class Key:
     width: int = 0
     grows: bool = False
     """The width is the least; it may take more."""
+    values: Mapping[str, tuple[str, str]] | None = None
+    """Texts and colours of its values."""
 
 
 def rows(
@@ -111,9 +112,10 @@ def _key_properties(key: Key) -> list[models.DynamicConfigValue]:
     if key.width:
         width = "custom.minWidth" if key.grows else "custom.width"
         found.append(property_of(width, key.width))
-    if key.label == "style":
+    values = STYLE_NAMES if key.label == "style" else key.values
+    if values:
         found += [
-            property_of("mappings", mapping(STYLE_NAMES)),
+            property_of("mappings", mapping(values)),
             property_of("custom.cellOptions", {"type": "color-text"}),
         ]
     return found
@@ -152,23 +154,3 @@ def _column_properties(column: Column) -> list[models.DynamicConfigValue]:
     if column.link:
         found.append(property_of("links", [{"title": column.link[0], "url": column.link[1]}]))
     return found
-
-
-def container_keys(*hidden: str) -> tuple[Key, ...]:
-    """Give the keys of ``promql.WHO``: name, host, engine and style, the rest for the links.
-
-    ``hidden`` are labels that need not be shown: all rows have the same, or there is no room.
-    """
-    return (
-        Key(label="name", title="Container", link=to_container()),
-        Key(
-            label="instance",
-            title="" if "instance" in hidden else "Host",
-            link=to_host(),
-            width=140,
-        ),
-        Key(label="engine", title="" if "engine" in hidden else "Engine", width=90),
-        Key(label="style", title="" if "style" in hidden else "Style", width=80),
-        Key(label="job"),
-        Key(label="id"),
-    )

@@ -119,3 +119,8 @@ def grouping() -> builders.CustomVariable:
         .values(values)
         .current(models.VariableOption(selected=True, text="image", value='"image"'))
     )
+
+
+def application() -> builders.TextBoxVariable:
+    """Let the user narrow to applications, of those that ``grouping`` makes; a regex."""
+    return builders.TextBoxVariable("application").label("Application").default_value(".*")

@@ -3,255 +3,222 @@
 from __future__ import annotations
 
 from dashboards import variables
-from dashboards.layout import Annotation, Board, Line, Row
+from dashboards.columns import HOST, WORTH_A_LOOK, count
+from dashboards.layout import Annotation, Board, Row, line
 from dashboards.links import series_to_host, to_host
-from dashboards.look import BLUE, GREEN, GREY, ORANGE, RED, Uid
-from dashboards.panels import (
-    BAD_IF_ANY,
-    WATCH_IF_ANY,
-    Figure,
-    figures,
-    graph,
-    number,
-    query,
-    states,
-)
-from dashboards.promql import host, increase, rate, total
+from dashboards.look import BLUE, GREEN, GREY, RED, Uid
+from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query, states
+from dashboards.promql import host, increase, rate, total, zero
 from dashboards.tables import Column, Key, rows
 
 _HOST = "job, instance"
+_COLLECTORS = f"{_HOST}, collector"
 _WHERE = "{{instance}}"
 _COLLECTOR = "{{instance}} {{collector}}"
-_ZERO = " or vector(0)"
-_DOWN = {"1": ("up", GREEN), "0": ("down", RED)}
-_OK = {"1": ("succeeds", GREEN), "0": ("fails", RED)}
+_PROCESS = "{{instance}} {{process}}"
+_NONE_YET = "no collector has run yet"
 
-_OVERVIEW = Line(
+_OVERVIEW = line(
     4,
     (
-        (
-            8,
-            figures(
-                "Agents",
-                "Those that answer, those that Prometheus could not scrape, and those that have "
-                "not made their first full picture yet: no host sums before.",
-                Figure(name="up", expr=f"count({host('up')} == 1){_ZERO}"),
-                Figure(name="down", expr=f"count({host('up')} == 0){_ZERO}", steps=BAD_IF_ANY),
-                Figure(
-                    name="not complete",
-                    expr=f"count({host('tallyman_inventory_complete')} == 0){_ZERO}",
-                    steps=WATCH_IF_ANY,
-                ),
-            ),
-        ),
-        (
-            8,
-            figures(
-                "Collectors",
-                "Those whose last run did not succeed, and over the time shown: reads that were "
-                "not permitted (what the agent is blind to), and reads of what was not as it "
-                "should be.",
-                Figure(
-                    name="failing",
-                    expr=f"count({host('tallyman_collector_success')} == 0){_ZERO}",
-                    steps=BAD_IF_ANY,
-                ),
-                Figure(
-                    name="denied",
-                    expr=f"sum({increase('tallyman_collector_denied_total')}){_ZERO}",
-                    steps=WATCH_IF_ANY,
-                ),
-                Figure(
-                    name="malformed",
-                    expr=f"sum({increase('tallyman_collector_malformed_total')}){_ZERO}",
-                    steps=WATCH_IF_ANY,
-                ),
-            ),
-        ),
-        (
-            5,
-            figures(
-                "Left out",
-                "Containers and series beyond the caps: they are not on any dashboard.",
-                Figure(
-                    name="containers",
-                    expr=f"sum({host('tallyman_dropped_containers')})",
-                    steps=BAD_IF_ANY,
-                ),
-                Figure(
-                    name="series",
-                    expr=f"sum({host('tallyman_dropped_series')})",
-                    steps=BAD_IF_ANY,
-                ),
-            ),
-        ),
-        (
-            3,
-            number(
-                "CPU",
-                "CPUs that all agents together keep busy.",
-                query(f"sum({rate('tallyman_process_cpu_seconds_total')})"),
-                unit="cores",
-                decimals=3,
-                spark=True,
-                colour=BLUE,
+        8,
+        figures(
+            "Agents",
+            "Those that answer, those that Prometheus could not scrape, and those that have not "
+            "made their first full picture yet: no host sums before.",
+            Figure(name="up", expr=zero(f"count({host('up')} == 1)")),
+            Figure(name="down", expr=zero(f"count({host('up')} == 0)"), steps=BAD_IF_ANY),
+            Figure(
+                name="starting",
+                expr=zero(f"count({host('tallyman_inventory_complete')} == 0)"),
+                steps=WATCH_IF_ANY,
             ),
         ),
     ),
-)
-
-_STATES = Line(
-    9,
     (
-        (
-            12,
-            states(
-                "Agents over time",
-                "Whether Prometheus could scrape each.",
-                query(total(_HOST, host("up")), _WHERE),
-                values=_DOWN,
-                empty="no agents",
+        8,
+        figures(
+            "Collectors",
+            "Those whose last run did not succeed, and over the time shown: reads that were not "
+            "permitted (what the agent is blind to), and reads of what was not as it should be.",
+            Figure(
+                name="failing",
+                expr=zero(f"count({host('tallyman_collector_success')} == 0)"),
+                steps=BAD_IF_ANY,
             ),
-        ),
-        (
-            12,
-            states(
-                "Collectors over time",
-                "Whether the last run of each succeeded. One that may not read what it needs "
-                "fails here; it never shows as an empty graph.",
-                query(host("tallyman_collector_success"), _COLLECTOR),
-                values=_OK,
-                empty="no collector has run yet",
+            *(
+                Figure(
+                    name=what,
+                    expr=zero(f"sum({increase(f'tallyman_collector_{what}_total')})"),
+                    steps=WATCH_IF_ANY,
+                )
+                for what in ("denied", "malformed")
             ),
         ),
     ),
+    (
+        5,
+        figures(
+            "Left out",
+            "Containers and series beyond the caps: they are not on any dashboard.",
+            *(
+                Figure(name=what, expr=f"sum({host(f'tallyman_dropped_{what}')})", steps=BAD_IF_ANY)
+                for what in ("containers", "series")
+            ),
+        ),
+    ),
+    figures(
+        "Cost",
+        "CPUs that all agents together keep busy.",
+        Figure(name="CPUs", expr=f"sum({rate('tallyman_process_cpu_seconds_total')})", colour=BLUE),
+        decimals=3,
+    ),
 )
 
-_TABLES = Line(
+_STATES = line(
+    9,
+    states(
+        "Agents over time",
+        "Whether Prometheus could scrape each.",
+        query(total(_HOST, host("up")), _WHERE),
+        values={"1": ("up", GREEN), "0": ("down", RED)},
+        empty="no agents",
+    ),
+    states(
+        "Collectors over time",
+        "Whether the last run of each succeeded. One that may not read what it needs fails here; "
+        "it never shows as an empty graph.",
+        query(host("tallyman_collector_success"), _COLLECTOR),
+        values={"1": ("succeeds", GREEN), "0": ("fails", RED)},
+        empty=_NONE_YET,
+    ),
+)
+
+
+def _of_build(gauge: str) -> str:
+    build = host("tallyman_build_info")
+    return f"sum by ({_HOST}, version, python) ({build} * on ({_HOST}) group_left () {host(gauge)})"
+
+
+def _of_collector(expression: str) -> str:
+    return total(_COLLECTORS, expression)
+
+
+_TABLES = line(
     9,
     (
-        (
-            9,
-            rows(
-                "Versions and age",
-                "What runs where, and how old the picture is that it shows.",
-                (
-                    Key(label="instance", title="Host", link=to_host()),
-                    Key(label="version", title="Version", width=85),
-                    Key(label="python"),
-                    Key(label="job"),
-                ),
-                (
-                    Column(
-                        title="Inventory age",
-                        expr=f"sum by ({_HOST}, version, python) "
-                        f"({host('tallyman_build_info')} * on ({_HOST}) group_left () "
-                        f"{host('tallyman_inventory_age_seconds')})",
-                        unit="s",
-                        width=115,
-                    ),
-                    Column(
-                        title="Event lag",
-                        expr=f"sum by ({_HOST}, version, python) "
-                        f"({host('tallyman_build_info')} * on ({_HOST}) group_left () "
-                        f"{host('tallyman_event_lag_seconds')})",
-                        unit="s",
-                        decimals=2,
-                        width=110,
-                    ),
-                ),
-                sort="Inventory age",
-                empty="no agents",
+        10,
+        rows(
+            "Versions and age",
+            "What runs where, how old the picture is that it shows, and how long the last start or "
+            "end of a container took to be known.",
+            (
+                Key(label="instance", title="Host", link=to_host(), width=120, grows=True),
+                Key(label="version", title="Version", width=85),
+                Key(label="python"),
+                Key(label="job"),
             ),
+            (
+                Column(
+                    title="Age",
+                    expr=_of_build("tallyman_inventory_age_seconds"),
+                    unit="s",
+                    decimals=1,
+                    width=70,
+                ),
+                Column(
+                    title="Event lag",
+                    expr=_of_build("tallyman_event_lag_seconds"),
+                    unit="s",
+                    decimals=2,
+                    width=100,
+                ),
+            ),
+            sort="Age",
+            empty="no agents",
+        ),
+    ),
+    rows(
+        "Collectors and what they saw",
+        "Age of the last success, how long a run takes, what it found and, over the time shown, "
+        "was refused.",
+        (
+            Key(label="collector", title="Collector", width=100, grows=True),
+            HOST,
+            Key(label="job"),
         ),
         (
-            15,
-            rows(
-                "Collectors and what they saw",
-                "Age of the last success, how long a run takes, what it found and was refused.",
-                (
-                    Key(label="collector", title="Collector"),
-                    Key(label="instance", title="Host", link=to_host(), width=140),
-                    Key(label="job"),
+            Column(
+                title="Success",
+                expr=_of_collector(
+                    f"time() - {host('tallyman_collector_last_success_timestamp_seconds')}"
                 ),
-                (
-                    Column(
-                        title="Last success",
-                        expr=total(
-                            f"{_HOST}, collector",
-                            f"time() - {host('tallyman_collector_last_success_timestamp_seconds')}",
-                        ),
-                        unit="s",
-                        decimals=0,
-                        width=110,
-                    ),
-                    Column(
-                        title="Took",
-                        expr=total(
-                            f"{_HOST}, collector", host("tallyman_collector_duration_seconds")
-                        ),
-                        unit="s",
-                        width=80,
-                    ),
-                    Column(
-                        title="Saw",
-                        expr=total(f"{_HOST}, collector", host("tallyman_collector_containers")),
-                        width=70,
-                    ),
-                    Column(
-                        title="Denied",
-                        expr=total(
-                            f"{_HOST}, collector",
-                            increase("tallyman_collector_denied_total"),
-                        ),
-                        unit="none",
-                        decimals=0,
-                        steps=((None, "text"), (1, ORANGE)),
-                        width=80,
-                    ),
-                ),
-                sort="Last success",
-                empty="no collector has run yet",
+                unit="s",
+                decimals=0,
+                width=80,
+            ),
+            Column(
+                title="Took",
+                expr=_of_collector(host("tallyman_collector_duration_seconds")),
+                unit="s",
+                decimals=1,
+                width=80,
+            ),
+            count("Saw", _of_collector(host("tallyman_collector_containers")), 60),
+            count(
+                "Denied",
+                _of_collector(increase("tallyman_collector_denied_total")),
+                75,
+                WORTH_A_LOOK,
             ),
         ),
+        sort="Success",
+        empty=_NONE_YET,
     ),
 )
 
 _BLIND = Row(
     "What it could not see",
     (
-        Line(
+        line(
             8,
-            (
-                (
-                    8,
-                    graph(
-                        "Denied reads a second",
-                        "By collector. tallyman check on the host says what is lost by it.",
-                        query(f"{rate('tallyman_collector_denied_total')} > 0", _COLLECTOR),
-                        empty="nothing was denied",
-                    ),
-                ),
-                (
-                    8,
-                    graph(
-                        "Malformed reads a second",
-                        "By collector: a kernel or an engine that writes what is not known here.",
-                        query(f"{rate('tallyman_collector_malformed_total')} > 0", _COLLECTOR),
-                        empty="nothing was malformed",
-                    ),
-                ),
-                (
-                    8,
-                    graph(
-                        "Collector durations",
-                        "How long the last run of each took; in the background, never on a scrape.",
-                        query(host("tallyman_collector_duration_seconds"), _COLLECTOR),
-                        unit="s",
-                        legend=("mean", "max"),
-                        empty="no collector has run yet",
-                    ),
-                ),
+            graph(
+                "Denied reads a second",
+                "By collector. tallyman check on the host says what is lost by it.",
+                query(f"{rate('tallyman_collector_denied_total')} > 0", _COLLECTOR),
+                empty="nothing was denied",
+            ),
+            graph(
+                "Malformed reads a second",
+                "By collector: a kernel or an engine that writes what is not known here.",
+                query(f"{rate('tallyman_collector_malformed_total')} > 0", _COLLECTOR),
+                empty="nothing was malformed",
+            ),
+            graph(
+                "Collector durations",
+                "How long the last run of each took; in the background, never on a scrape.",
+                query(host("tallyman_collector_duration_seconds"), _COLLECTOR),
+                unit="s",
+                legend=("mean", "max"),
+                empty=_NONE_YET,
+            ),
+        ),
+        line(
+            8,
+            graph(
+                "Inventory age by host",
+                "How old the inventory is that a scrape shows; it is never waited for.",
+                query(host("tallyman_inventory_age_seconds"), _WHERE),
+                unit="s",
+                link=series_to_host(),
+            ),
+            graph(
+                "Event lag by host",
+                "From the last container's start or end until it was known.",
+                query(host("tallyman_event_lag_seconds"), _WHERE),
+                unit="s",
+                link=series_to_host(),
+                empty="nothing has started or ended yet",
             ),
         ),
     ),
@@ -260,110 +227,58 @@ _BLIND = Row(
 _COST = Row(
     "What it costs",
     (
-        Line(
+        line(
             8,
-            (
-                (
-                    8,
-                    graph(
-                        "CPU by process",
-                        "serve answers Prometheus, scout looks at the host.",
-                        query(
-                            rate("tallyman_process_cpu_seconds_total"), "{{instance}} {{process}}"
-                        ),
-                        unit="cores",
-                    ),
-                ),
-                (
-                    8,
-                    graph(
-                        "Memory by process",
-                        "Resident memory.",
-                        query(
-                            host("tallyman_process_resident_memory_bytes"),
-                            "{{instance}} {{process}}",
-                        ),
-                        unit="bytes",
-                    ),
-                ),
-                (
-                    8,
-                    graph(
-                        "Scrape duration",
-                        "As Prometheus measures it, network and parsing included.",
-                        query(host("scrape_duration_seconds"), _WHERE),
-                        unit="s",
-                        link=series_to_host(),
-                    ),
-                ),
+            graph(
+                "CPU by process",
+                "serve answers Prometheus, scout looks at the host.",
+                query(rate("tallyman_process_cpu_seconds_total"), _PROCESS),
+                unit="cores",
+            ),
+            graph(
+                "Memory by process",
+                "Resident memory.",
+                query(host("tallyman_process_resident_memory_bytes"), _PROCESS),
+                unit="bytes",
+            ),
+            graph(
+                "Scrape duration",
+                "As Prometheus measures it, network and parsing included.",
+                query(host("scrape_duration_seconds"), _WHERE),
+                unit="s",
+                link=series_to_host(),
             ),
         ),
-        Line(
+        line(
             8,
-            (
-                (
-                    8,
-                    graph(
-                        "Time of a scrape by phase",
-                        "Reading counters, encoding and compressing the page; mean over all hosts.",
-                        query(
-                            "sum by (phase) "
-                            f"({rate('tallyman_scrape_seconds_total')}) / on () group_left () "
-                            f"sum({rate('tallyman_scrapes_total')})",
-                            "{{phase}}",
-                        ),
-                        unit="s",
-                        stacked=True,
-                    ),
+            graph(
+                "Time of a scrape by phase",
+                "Reading counters, encoding and compressing the page; mean over all hosts.",
+                query(
+                    f"sum by (phase) ({rate('tallyman_scrape_seconds_total')}) "
+                    f"/ on () group_left () sum({rate('tallyman_scrapes_total')})",
+                    "{{phase}}",
                 ),
-                (
-                    8,
-                    graph(
-                        "Series by host",
-                        "Samples of one scrape that Prometheus keeps.",
-                        query(host("scrape_samples_post_metric_relabeling"), _WHERE),
-                        link=series_to_host(),
-                    ),
-                ),
-                (
-                    8,
-                    graph(
-                        "Kept descriptors",
-                        "Share of those that may stay open. At 100 % files are opened for each "
-                        "scrape, which costs more CPU.",
-                        query(
-                            f"{host('tallyman_kept_descriptors')} / "
-                            f"{host('tallyman_kept_descriptors_limit')}",
-                            _WHERE,
-                        ),
-                        unit="percentunit",
-                        high=1,
-                    ),
-                ),
+                unit="s",
+                stacked=True,
             ),
-        ),
-        Line(
-            8,
-            (
-                (
-                    12,
-                    graph(
-                        "Inventory age by host",
-                        "How old the inventory is that a scrape shows; it is never waited for.",
-                        query(host("tallyman_inventory_age_seconds"), _WHERE),
-                        unit="s",
-                    ),
+            graph(
+                "Series by host",
+                "Samples of one scrape that Prometheus keeps.",
+                query(host("scrape_samples_post_metric_relabeling"), _WHERE),
+                link=series_to_host(),
+            ),
+            graph(
+                "Kept descriptors",
+                "Share of those that may stay open. At 100 % files are opened for each scrape, "
+                "which costs more CPU.",
+                query(
+                    f"{host('tallyman_kept_descriptors')} / "
+                    f"{host('tallyman_kept_descriptors_limit')}",
+                    _WHERE,
                 ),
-                (
-                    12,
-                    graph(
-                        "Event lag by host",
-                        "From the last container's start or end until it was known.",
-                        query(host("tallyman_event_lag_seconds"), _WHERE),
-                        unit="s",
-                        empty="nothing has started or ended yet",
-                    ),
-                ),
+                unit="percentunit",
+                high=1,
             ),
         ),
     ),

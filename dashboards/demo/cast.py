@@ -187,6 +187,8 @@ _HARBOUR_2 = (
     Actor(name="", engine="none", style="unknown", processes=1, memory=20 * MIB),
 )
 
+_BUSY = 109
+"""The server that wants more than its CPUs."""
 _QUAY_1 = (
     *(
         replace(
@@ -198,6 +200,7 @@ _QUAY_1 = (
             quota=2.0,
             created=-200 * 86400.0 + n * 86400,
             sessions=n % 2,
+            demand=(-1.2 * HOUR, 6.5) if n == _BUSY else None,
         )
         for n in range(101, 112)
     ),

@@ -11,6 +11,27 @@ if TYPE_CHECKING:
     from dashboards.demo.roster import Actor
 
 _AXES = ("init", "services", "users", "filesystem", "network", "provenance", "lifecycle")
+EVIDENCE = {
+    "app": (
+        ("init", "program", -1.5),
+        ("services", "one", -2.0),
+        ("users", "single", -0.2),
+        ("filesystem", "application_root", -0.4),
+        ("network", "one_port", -0.2),
+        ("provenance", "told_to_run", -0.4),
+        ("lifecycle", "long_running", 0.2),
+    ),
+    "system": (
+        ("init", "service_manager", 1.0),
+        ("services", "operating_system", 3.5),
+        ("users", "several", 0.3),
+        ("filesystem", "whole_system", 0.4),
+        ("network", "several_ports", 0.3),
+        ("provenance", "told_to_run", -0.4),
+        ("lifecycle", "repaired", 0.2),
+    ),
+}
+"""By style, some of the rules of docs/verdict.md: axis, rule, weight."""
 _MIB = 1 << 20
 _DISK = "/dev/vda"
 
@@ -23,7 +44,7 @@ def container_samples(page: Page, life: Life, at: float, end: float, step: float
         _info(page, life, at)
     _state(page, life, at, end, alive=alive)
     _verdict(page, life, at)
-    _image(page, actor, life, end)
+    _image(page, life, at, end)
     if not alive:
         return
     base = _base(actor)
@@ -109,6 +130,9 @@ def _verdict(page: Page, life: Life, at: float) -> None:
                 "tallyman_container_axis_score", -sign * 0.5 if against else sign * lean,
                 id=me, axis=axis,
             )  # fmt: skip
+    if sign:
+        for axis, rule, weight in EVIDENCE[style]:
+            page.add("tallyman_container_evidence", weight, id=me, axis=axis, rule=f"{axis}.{rule}")
     turned = actor.turns_system is not None and at >= actor.turns_system
     page.add("tallyman_container_style_changes_total", turned, id=me)
     page.add("tallyman_container_mismatch", bool(sign) and style != actor.expected, id=me)
@@ -123,7 +147,8 @@ def _verdict(page: Page, life: Life, at: float) -> None:
         page.add("tallyman_container_listening_sockets", actor.services, id=me)
 
 
-def _image(page: Page, actor: Actor, life: Life, end: float) -> None:
+def _image(page: Page, life: Life, at: float, end: float) -> None:
+    actor = life.actor
     if actor.engine not in {"docker", "podman", "containerd"}:
         return
     me, dice = actor.id, hash_of(actor.image)
@@ -135,6 +160,8 @@ def _image(page: Page, actor: Actor, life: Life, end: float) -> None:
     grown = 900 * _MIB if "drifted" in actor.findings else 2 * _MIB
     layer = grown * hash_of(me) + life.counters.get("written", 0) / 50
     page.add("tallyman_container_writable_layer_bytes", layer, id=me)
+    if life.alive(at):
+        page.add("container_fs_usage_bytes", layer, **_base(actor))
 
 
 def _spec(page: Page, actor: Actor, base: dict[str, str]) -> None:
@@ -224,6 +251,8 @@ def _openvz(page: Page, life: Life, at: float, end: float) -> None:
         page.add(f"{name}_failures_total", failures, **labels)
     used = facts.disk_used + (at / 3600 * 0.025 if facts.disk_grows else 0)
     used = min(used, 0.99)
+    page.add("container_fs_usage_bytes", facts.disk_bytes * used, **_base(actor))
+    page.add("container_fs_limit_bytes", facts.disk_bytes, **_base(actor))
     page.add("tallyman_openvz_disk_used_bytes", facts.disk_bytes * used, id=me)
     page.add("tallyman_openvz_disk_soft_limit_bytes", facts.disk_bytes * 0.95, id=me)
     page.add("tallyman_openvz_disk_hard_limit_bytes", facts.disk_bytes, id=me)

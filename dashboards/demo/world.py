@@ -127,6 +127,9 @@ class Host:
             octets = age * 900_000 * share
             page.add("container_fs_reads_bytes_total", octets, id="/", device=device)
             page.add("container_fs_writes_bytes_total", octets * 2, id="/", device=device)
+            space = machine.memory * 20 * share
+            page.add("container_fs_limit_bytes", space, id="/", device=device)
+            page.add("container_fs_usage_bytes", space * (0.5 + share / 5), id="/", device=device)
             busy = age * (0.12 + 0.04 * share)
             page.add("container_fs_io_time_seconds_total", busy, id="/", device=device)
         for direction in ("receive", "transmit"):
@@ -142,8 +145,9 @@ class Host:
         machine = self.machine
         page.add("tallyman_build_info", 1, version="0.1.0", python="3.11.2")
         page.add("tallyman_inventory_complete", 1)
-        page.add("tallyman_inventory_age_seconds", 2 + (at % 60) / 10)
-        page.add("tallyman_event_lag_seconds", 0.08 + 0.05 * math.sin(at / 700))
+        shift = 7 * hash_of(machine.instance)
+        page.add("tallyman_inventory_age_seconds", 4 + 3 * math.sin(at / 300 + shift))
+        page.add("tallyman_event_lag_seconds", 0.08 + 0.05 * math.sin(at / 700 + shift))
         page.add("tallyman_dropped_containers", 0)
         page.add("tallyman_dropped_series", 0)
         for index, name in enumerate(machine.collectors):

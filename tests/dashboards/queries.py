@@ -23,6 +23,9 @@ TARGET = frozenset({"job", "instance"})
 PROMETHEUS_OWN = frozenset(
     {"up", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling"}
 )
+_ALERT = frozenset({"alertname", "severity", "id", "name", "engine", "style", "resource"})
+PROMETHEUS_ALERTS = {"ALERTS": _ALERT | {"alertstate"}, "ALERTS_FOR_STATE": _ALERT}
+"""What Prometheus itself says of alerts, and the labels that ours have."""
 
 DEFAULTS = {
     "job": ".+",
@@ -31,6 +34,7 @@ DEFAULTS = {
     "style": ".+",
     "container": ".*",
     "id": "/",
+    "application": ".*",
     "top": "10",
     "__range": "3600s",
     "__range_s": "3600",
@@ -161,6 +165,8 @@ def labels_of(metric: str) -> frozenset[str]:
     """Give the labels that a metric or a recorded series may carry; KeyError for an unknown one."""
     if metric in PROMETHEUS_OWN:
         return TARGET
+    if metric in PROMETHEUS_ALERTS:
+        return TARGET | PROMETHEUS_ALERTS[metric]
     if metric in BY_NAME:
         return TARGET | set(BY_NAME[metric].labels)
     tree = promql_parser.parse(recordings()[metric])

@@ -34,9 +34,14 @@ class Api:
     def series(self, expr: str, *, instant: bool) -> int:
         """Count the series of an expression."""
         if instant:
-            return len(self.ask("query", query=expr, time=str(self.now))["result"])
+            return len(self.ask_now(expr))
         span = {"start": str(self.now - RANGE), "end": str(self.now), "step": "60"}
         return len(self.ask("query_range", query=expr, **span)["result"])
+
+    def ask_now(self, expr: str) -> list[dict[str, Any]]:
+        """Evaluate an expression at the moment that is now."""
+        found: list[dict[str, Any]] = self.ask("query", query=expr, time=str(self.now))["result"]
+        return found
 
     def options(self, variable: dict[str, Any], chosen: dict[str, str]) -> list[str]:
         """Give the values that Grafana would offer for a query variable."""

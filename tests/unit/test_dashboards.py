@@ -16,9 +16,11 @@ import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from agent.classifier.table import RULES
 from agent.metrics import BY_NAME
 from dashboards.boards import BOARDS
 from dashboards.build import path_of
+from dashboards.demo.containers import EVIDENCE
 from dashboards.look import STYLE_COLOURS, Uid
 from tests.dashboards.queries import (
     ROOT,
@@ -161,7 +163,8 @@ def test_data_source_is_the_variable(board: dict[str, Any]) -> None:
 def test_variables(board: dict[str, Any]) -> None:
     uid = board["uid"]
     known = [variable["name"] for variable in board["templating"]["list"]]
-    order = ["datasource", "job", "instance", "engine", "style", "container", "id", "by", "top"]
+    order = ["datasource", "job", "instance", "engine", "style", "container", "id", "by"]
+    order += ["application", "top"]
     assert known == [name for name in order if name in known]
     assert known[:3] == order[:3]
     before: set[str] = {"datasource"}
@@ -322,6 +325,12 @@ def test_dashboards_know_the_catalogue_and_nothing_else() -> None:
         re.findall(r"^\s*(?:from|import) ((?:agent|collectors|tests)[.\w]*)", source, re.MULTILINE)
     )
     assert imported == {"agent.metrics"}
+
+
+def test_evidence_of_the_demo_is_by_rules_that_there_are() -> None:
+    known = {rule.name for rule in RULES}
+    made = {f"{axis}.{rule}" for rules in EVIDENCE.values() for axis, rule, _ in rules}
+    assert made <= known
 
 
 def test_pictures_are_small() -> None:

@@ -1,0 +1,99 @@
+"""Keys and columns that several tables have."""
+
+from __future__ import annotations
+
+from dashboards.links import to_container, to_host
+from dashboards.look import BLUE, ORANGE, TEXT
+from dashboards.panels import PLAIN, SHARE, Steps
+from dashboards.tables import Column, Key
+
+WORTH_A_LOOK: Steps = ((None, TEXT), (1, ORANGE))
+"""Of a count that is mostly nothing."""
+_BARE: Steps = ((None, BLUE),)
+"""Bars of what has no limit."""
+
+HOST = Key(label="instance", title="Host", link=to_host(), width=132)
+
+
+def container_keys(*hidden: str) -> tuple[Key, ...]:
+    """Give the keys of ``promql.WHO``: name, host, engine and style, the rest for the links.
+
+    ``hidden`` are labels that need not be shown: all rows have the same, or there is no room.
+    """
+    return (
+        Key(label="name", title="Container", link=to_container()),
+        Key(label="instance") if "instance" in hidden else HOST,
+        Key(label="engine", title="" if "engine" in hidden else "Engine", width=85),
+        Key(label="style", title="" if "style" in hidden else "Style", width=70),
+        Key(label="job"),
+        Key(label="id"),
+    )
+
+
+def count(
+    title: str,
+    expr: str,
+    width: int = 80,
+    steps: Steps = PLAIN,
+    link: tuple[str, str] | None = None,
+) -> Column:
+    """Give a count."""
+    return Column(
+        title=title, expr=expr, unit="none", decimals=0, steps=steps, width=width, link=link
+    )
+
+
+def share(
+    title: str,
+    expr: str,
+    width: int = 80,
+    steps: Steps = SHARE,
+    *,
+    gauge: bool = False,
+) -> Column:
+    """Give a share, of a limit if not said otherwise."""
+    return Column(
+        title=title,
+        expr=expr,
+        unit="percentunit",
+        decimals=0,
+        gauge=gauge,
+        high=1 if gauge else None,
+        steps=steps,
+        width=width,
+    )
+
+
+def cpu(expr: str, title: str = "CPU", width: int = 0, *, gauge: bool = True) -> Column:
+    """Give CPUs kept busy."""
+    return Column(
+        title=title,
+        expr=expr,
+        unit="cores",
+        decimals=2,
+        gauge=gauge,
+        steps=_BARE if gauge else PLAIN,
+        width=width or (115 if gauge else 95),
+    )
+
+
+def memory(expr: str, title: str = "Memory", width: int = 0, *, gauge: bool = False) -> Column:
+    """Give bytes of memory."""
+    return Column(
+        title=title,
+        expr=expr,
+        unit="bytes",
+        gauge=gauge,
+        steps=_BARE if gauge else PLAIN,
+        width=width or (130 if gauge else 95),
+    )
+
+
+def throttled(expr: str) -> Column:
+    """Give the share of periods in which the CPU was kept from it."""
+    return share("Throttled", expr, 85, ((None, TEXT), (0.25, ORANGE)))
+
+
+def ago(title: str, expr: str, width: int = 115) -> Column:
+    """Give how long ago a moment was, which ``expr`` gives in seconds since the epoch."""
+    return Column(title=title, expr=f"{expr} * 1000", unit="dateTimeFromNow", width=width)

@@ -1,0 +1,243 @@
+"""Panels and annotations that several boards have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dashboards.columns import ago, container_keys, count, share
+from dashboards.layout import Annotation
+from dashboards.links import series_to_container
+from dashboards.look import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE_COLOURS, TEXT, Uid
+from dashboards.panels import BAD_IF_ANY, PLAIN, WATCH_IF_ANY, Figure, figures, graph, query
+from dashboards.promql import (
+    DISK,
+    ID,
+    NETWORK,
+    WHO,
+    host,
+    increase,
+    mine,
+    rate,
+    total,
+    who,
+    zero,
+)
+from dashboards.tables import Column, Key, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grafana_foundation_sdk.builders import stat, table, timeseries
+
+    from dashboards.panels import Query, Steps
+
+_OUTSIDE = 'style="none"'
+_WHERE = "{{name}} on {{instance}}"
+_EXIT = ((None, GREEN), (1, ORANGE))
+CALCS = ("mean", "max")
+"""What stands beside the names of a graph with many lines."""
+
+
+def running(of_style: Callable[[str], str], to: Callable[[Uid], tuple[str, str]]) -> stat.Panel:
+    """Count running containers by style; ``to`` links to the board of a style."""
+    return figures(
+        "Running containers",
+        "App-style exist to run one application, system-style are small servers; unknown are "
+        "those of which too little could be seen for a verdict.",
+        Figure(name="app", expr=of_style("app"), colour=BLUE, link=to(Uid.APP)),
+        Figure(name="system", expr=of_style("system"), colour=PURPLE, link=to(Uid.SYSTEM)),
+        Figure(name="unknown", expr=of_style("unknown"), colour=GREY),
+    )
+
+
+def to_look_at(mismatches: str, to_agent: tuple[str, str]) -> stat.Panel:
+    """Count what somebody should look at."""
+    failing = f"count({host('tallyman_collector_success')} == 0)"
+    return figures(
+        "To look at",
+        "Mismatches: the verdict is sure and differs from what the engine is made for. OOM kills: "
+        "of the time shown. Failing: collectors, so that what they see is missing or old.",
+        Figure(name="mismatches", expr=zero(mismatches), steps=WATCH_IF_ANY),
+        Figure(
+            name="OOM kills",
+            expr=zero(f"sum({mine(increase('container_oom_events_total'))})"),
+            steps=BAD_IF_ANY,
+        ),
+        Figure(name="failing", expr=zero(failing), steps=BAD_IF_ANY, link=to_agent),
+    )
+
+
+def by_style(
+    title: str, about: str, shown: Query, *more: Query, unit: str, empty: str = "no containers"
+) -> timeseries.Panel:
+    """Draw something by style, stacked; what ``more`` calls "there is" is drawn as a limit."""
+    return graph(
+        title,
+        about,
+        shown,
+        *more,
+        unit=unit,
+        stacked=True,
+        colours={**STYLE_COLOURS, "there is": RED},
+        dashed=("there is",),
+        empty=empty,
+    )
+
+
+def outside(metric: str) -> Query:
+    """Ask for what runs in no container."""
+    return query(f"sum({host(metric, _OUTSIDE)})", "none")
+
+
+def pressure(title: str, about: str, matchers: str, empty: str) -> timeseries.Panel:
+    """Draw for what share of the time tasks waited."""
+    return graph(
+        title,
+        about,
+        *(
+            query(rate(f"container_pressure_{what}_waiting_seconds_total", matchers), what)
+            for what in ("cpu", "memory", "io")
+        ),
+        unit="percentunit",
+        empty=empty,
+    )
+
+
+def disk(matchers: str, empty: str) -> timeseries.Panel:
+    """Draw what is read and written, by device."""
+    read, written = (total("device", rate(counter, matchers)) for counter in DISK)
+    return graph(
+        "Disk",
+        "Bytes read (below zero) and written on block devices.",
+        query(f"-{read}", "{{device}} read"),
+        query(written, "{{device}} written"),
+        unit="Bps",
+        low=None,
+        empty=empty,
+    )
+
+
+def network(matchers: str, empty: str) -> timeseries.Panel:
+    """Draw what is received and sent, by interface."""
+    received, sent = (total("interface", rate(counter, matchers)) for counter in NETWORK)
+    return graph(
+        "Network",
+        "Bytes received (below zero) and sent, by interface.",
+        query(f"-{received}", "{{interface}} received"),
+        query(sent, "{{interface}} sent"),
+        unit="Bps",
+        low=None,
+        empty=empty,
+    )
+
+
+def by_name(
+    title: str,
+    about: str,
+    expr: str,
+    *,
+    unit: str = "short",
+    high: float | None = None,
+    steps: Steps = (),
+    decimals: int | None = None,
+    empty: str,
+) -> timeseries.Panel:
+    """Draw a line for each container, with a legend and a link to each."""
+    return graph(
+        title,
+        about,
+        query(expr, "{{name}}"),
+        unit=unit,
+        high=high,
+        steps=steps,
+        decimals=decimals,
+        legend=CALCS,
+        link=series_to_container(),
+        empty=empty,
+    )
+
+
+def findings(title: str, *hidden: str, style: str = "$style") -> table.Panel:
+    """List containers with what the model warns of."""
+    confidence = host("tallyman_container_style_confidence")
+    found = f"{host('tallyman_container_finding')} * on ({ID}) group_left () {confidence}"
+    keys = container_keys(*hidden)
+    return rows(
+        title,
+        "Practices that the model warns of; tallyman explain NAME says what each means and what "
+        "to do. Confidence is that of the verdict.",
+        (*keys[:4], Key(label="finding", title="Finding", width=170, grows=True), *keys[4:]),
+        (share("Confidence", total(f"{WHO}, finding", who(found, style)), 105, PLAIN),),
+        sort="Confidence",
+        empty="no findings",
+    )
+
+
+def ended(title: str, style: str, *hidden: str) -> table.Panel:
+    """List containers that do not run."""
+
+    def shown(expression: str) -> str:
+        state = host("tallyman_container_state", 'state!="running"')
+        with_state = f"({expression}) * on ({ID}) group_left (state) {state}"
+        return total(f"{WHO}, state", who(with_state, style))
+
+    finished = host("tallyman_container_finished_seconds")
+    keys = container_keys(*hidden)
+    return rows(
+        title,
+        "Stopped ones that the engine keeps, and removed ones for five minutes. 137 is a kill: by "
+        "a person, a time-out or the kernel.",
+        (*keys[:4], Key(label="state", title="State", width=85), *keys[4:]),
+        (
+            count("Exit code", shown(host("tallyman_container_exit_code")), 90, _EXIT),
+            Column(
+                title="OOM",
+                expr=shown(host("tallyman_container_oom_killed")),
+                values={"1": ("killed", RED), "0": ("no", TEXT)},
+                width=70,
+            ),
+            Column(
+                title="Lived",
+                expr=shown(f"{finished} - {host('tallyman_container_started_seconds')}"),
+                unit="s",
+                decimals=1,
+                width=100,
+            ),
+            ago("Ended", shown(finished)),
+        ),
+        sort="Ended",
+        empty="nothing that ended is still known",
+    )
+
+
+def oom_kills(style: str = "$style", more: str = "", *, on: bool = False) -> Annotation:
+    """Mark kills for want of memory, of the chosen containers."""
+    kills = increase("container_oom_events_total", more, "[2m]")
+    return Annotation(
+        name="OOM kill", expr=f"{who(kills, style, 'name')} > 0", text=_WHERE, colour=RED, on=on
+    )
+
+
+def starts(style: str = "$style", more: str = "", *, on: bool = False) -> Annotation:
+    """Mark when the chosen containers were started."""
+    started = who(host("container_start_time_seconds", more), style, "name")
+    return Annotation(
+        name="Started",
+        expr=f"{started} * 1000",
+        text=_WHERE,
+        colour=GREEN,
+        value_is_time=True,
+        on=on,
+    )
+
+
+def turns(style: str = "$style", more: str = "", *, on: bool = False) -> Annotation:
+    """Mark when the verdicts of the chosen containers turned."""
+    changes = increase("tallyman_container_style_changes_total", more, "[2m]")
+    return Annotation(
+        name="Verdict turned",
+        expr=f"{who(changes, style, 'name')} > 0",
+        text=_WHERE,
+        colour=ORANGE,
+        on=on,
+    )
