@@ -29,14 +29,14 @@ def need_guest() -> None:
         lacking("there is no run-in-vm (TALLYMAN_VMLAB names its folder)")
 
 
-def guest_report() -> dict[str, Any]:
-    """Run the scene in the guest, once, and give what was made and what the agent said of it."""
+def guest_report(module: str = "tests.engines.guest.report") -> dict[str, Any]:
+    """Run a module in the guest, once, and give what it has written down."""
     cache = os.environ.get("LAB_VM_CACHE", str(CACHE / "vmlab"))
     with workplace("guest") as place:
         run(
             *(RUN_IN_VM, "-d", place, "-r", CLONE, "-r", dependencies(), "-C", CLONE, "-t", "1400"),
             *("-e", f"PYTHONPATH={CLONE}:{dependencies()}", "-e", "PYTHONDONTWRITEBYTECODE=1"),
-            f"python3 -m tests.engines.guest.report {place}/report.json",
+            f"python3 -m {module} {place}/report.json",
             timeout=1500,
             env={"LAB_VM_CACHE": cache},
         )

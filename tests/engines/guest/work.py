@@ -1,0 +1,117 @@
+"""Does work of a known size in containers of the guest, and writes down what the agent says of it.
+
+python3 -m tests.engines.guest.work FILE
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.engines.harness.agent import running_agent
+from tests.engines.harness.programs import run, wait_until
+
+AGENT = (sys.executable, "-m", "agent")
+CGROUPS = Path("/sys/fs/cgroup")
+MB = 1_000_000
+FILES = (
+    *("cpu.stat", "cpu.max", "memory.current", "memory.stat", "memory.events", "memory.max"),
+    *("io.stat", "pids.current", "pids.max"),
+)
+SLEEP = "exec sleep 86400"
+
+
+def main(file: Path) -> None:
+    """Write a JSON document: the page, and each container's cgroup files read beside it."""
+    with socket.create_server(("", 0)) as listener:
+        port = listener.getsockname()[1]
+        pids = {name: _start(name, *words) for name, words in _works(port).items()}
+        sent = _receive(listener)
+    wait_until(lambda: all(_comm(pid) == "sleep" for pid in pids.values()), "its end", 300)
+    with running_agent(command=AGENT, start_seconds=60) as agent:
+        agent.wait_ready(300)
+        # The daemon is slow here, too: the first picture may do without its names.
+        page = agent.wait_for(lambda p: all(p.row(name) for name in pids), "the names", 300)
+    report = {
+        "page": page.text,
+        "sent": sent,
+        "files": {name: _files(pid) for name, pid in pids.items()},
+    }
+    file.write_text(json.dumps(report))
+
+
+def _works(port: int) -> dict[str, tuple[str, ...]]:
+    """Give options and script of each container; a shell becomes ``sleep`` when it is done."""
+    gateway = "$(ip route | awk '/default/ {print $3}')"
+    return {
+        # The limit ends the loop after ten seconds of CPU time, however long they take.
+        "burn": (
+            "--cpus=0.8",
+            f"(ulimit -t 10; while :; do :; done); {SLEEP}",
+        ),
+        # dd has its whole block in memory, and waits for somebody to read it.
+        "touch": (
+            "--memory=300m",
+            f"dd if=/dev/zero bs={200 * MB} count=1 2>/dev/null | {{ read -n 1 x; {SLEEP}; }}",
+        ),
+        "oom": (
+            "--memory=32m",
+            f"dd if=/dev/zero of=/dev/null bs={200 * MB} count=1; {SLEEP}",
+        ),
+        "write": (
+            "--memory=300m",
+            f"dd if=/dev/zero of=/x bs=1M count=64 conv=fsync; {SLEEP}",
+        ),
+        "send": (
+            "--memory=300m",
+            f"dd if=/dev/zero bs={MB} count=10 | nc {gateway} {port}; {SLEEP}",
+        ),
+        "fork": (
+            "--pids-limit=20",
+            # The inner shell ends when it cannot fork, and makes room for one more.
+            f"(i=0; while [ $i -lt 40 ]; do sleep 86400 & i=$((i+1)); done); sleep 86400 & {SLEEP}",
+        ),
+    }
+
+
+def _start(name: str, option: str, script: str) -> int:
+    run("docker", "run", "--detach", f"--name={name}", option, "lab/busybox", "sh", "-c", script)
+    return int(run("docker", "inspect", "--format={{.State.Pid}}", name))
+
+
+def _receive(listener: socket.socket) -> int:
+    listener.settimeout(120)
+    connection, _ = listener.accept()
+    arrived = 0
+    with connection:
+        while data := connection.recv(1 << 20):
+            arrived += len(data)
+    return arrived
+
+
+def _comm(pid: int) -> str:
+    # The pipeline's last part is a child of the shell.
+    comms = [Path(f"/proc/{pid}/comm").read_text().strip()]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    comms += [Path(f"/proc/{child}/comm").read_text().strip() for child in children]
+    return "sleep" if "sleep" in comms else comms[0]
+
+
+def _files(pid: int) -> dict[str, str]:
+    path = Path(f"/proc/{pid}/cgroup").read_text().strip().removeprefix("0::/")
+    return {name: (CGROUPS / path / name).read_text() for name in FILES}
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    main(Path(sys.argv[1]))
+    sys.stdout.write(f"{time.monotonic() - started:.0f} s\n")
+    sys.stdout.flush()
+    subprocess.run(["sync"], check=True)
+    # The VM goes away: nothing that was made is taken down.
+    os._exit(0)

@@ -1,0 +1,96 @@
+"""The work of test_numbers.py on a pure cgroup v2 tree, in one run of the guest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.engines.harness.agent import Page
+from tests.engines.harness.guest import guest_report, need_guest
+
+pytestmark = [pytest.mark.engine, pytest.mark.vm]
+
+MB = 1_000_000
+MIB = 1 << 20
+
+
+class Work:
+    """The page, and what the cgroup files said beside it."""
+
+    def __init__(self, report: dict[str, Any]) -> None:
+        self.page = Page(report["page"])
+        self.sent: int = report["sent"]
+        self._files: dict[str, dict[str, str]] = report["files"]
+
+    def value(self, metric: str, container: str, **labels: str) -> float:
+        found = self.page.value(metric, name=container, **labels)
+        assert found is not None, f"{metric} of {container} is not on the page"
+        return found
+
+    def number(self, container: str, file: str) -> int:
+        return int(self._files[container][file])
+
+    def table(self, container: str, file: str) -> dict[str, int]:
+        lines = [line.split() for line in self._files[container][file].splitlines()]
+        return {words[0]: int(words[1]) for words in lines}
+
+
+@pytest.fixture(scope="module")
+def work() -> Work:
+    need_guest()
+    return Work(guest_report("tests.engines.guest.work"))
+
+
+def test_ten_seconds_of_one_core_under_a_quota(work: Work) -> None:
+    used = work.value("container_cpu_usage_seconds_total", "burn", cpu="total")
+    kernel = work.table("burn", "cpu.stat")
+
+    # The runtime's own init, which came before, takes its time on this slow machine.
+    assert 10 <= used <= 15
+    assert used == pytest.approx(kernel["usage_usec"] / 1e6)
+    assert work.value("container_cpu_user_seconds_total", "burn") == pytest.approx(
+        kernel["user_usec"] / 1e6
+    )
+    assert work.value("container_cpu_cfs_throttled_periods_total", "burn") > 0
+    assert work.value("container_spec_cpu_quota", "burn") == 80_000
+    assert work.value("container_spec_cpu_period", "burn") == 100_000
+
+
+def test_200_megabytes_under_a_limit(work: Work) -> None:
+    rss = work.value("container_memory_rss", "touch")
+    assert 200 * MB <= rss <= 210 * MB
+    assert rss == pytest.approx(work.table("touch", "memory.stat")["anon"], rel=0.02)
+    usage = work.value("container_memory_usage_bytes", "touch")
+    assert usage == pytest.approx(work.number("touch", "memory.current"), rel=0.02)
+    assert work.value("container_memory_working_set_bytes", "touch") <= usage
+    assert work.value("container_spec_memory_limit_bytes", "touch") == 300 * MIB
+
+
+def test_a_kill_for_want_of_memory(work: Work) -> None:
+    events = work.table("oom", "memory.events")
+    assert work.value("container_oom_events_total", "oom") == events["oom_kill"] == 1
+    assert work.value("container_oom_events_total", "touch") == 0
+
+
+def test_64_mebibytes_to_a_disk(work: Work) -> None:
+    samples = work.page.samples["container_fs_writes_bytes_total"]
+    written = sum(s.value for s in samples if s.labels["name"] == "write")
+    assert 64 * MIB <= written <= 72 * MIB
+
+
+def test_10_megabytes_over_the_network(work: Work) -> None:
+    assert work.sent == 10 * MB
+    sent = work.value("container_network_transmit_bytes_total", "send", interface="eth0")
+    assert 10 * MB <= sent <= 11.5 * MB
+
+
+def test_forks_up_to_the_limit(work: Work) -> None:
+    assert work.number("fork", "pids.current") == 20
+    assert work.value("container_threads", "fork") == 20
+    assert work.value("container_processes", "fork") == 20
+    assert work.value("container_threads_max", "fork") == 20
+
+
+def test_pressure_is_there(work: Work) -> None:
+    assert work.value("container_pressure_cpu_waiting_seconds_total", "burn") > 0
