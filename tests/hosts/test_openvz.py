@@ -257,6 +257,7 @@ class TestFaults:
                 "the failure to be counted",
                 60,
             )
+            assert page.value("tallyman_collector_success", collector="openvz") == 0
             # The last good answer is kept, with its age.
             assert {row.name for row in page.rows()} == names
             assert page.value("tallyman_openvz_info", ostemplate="new", ctid=WEB) == 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.contract import CollectorError
+from collectors.contract import CollectorError, PartlySeen
 from collectors.engines.openvz.cgroups import CgroupView, ContainerCgroups, parent_cgroup
 from collectors.engines.openvz.config import Configuration, ConfigurationReader, expand
 from collectors.engines.openvz.inits import container_of, find_inits, starts_a_system
@@ -89,7 +89,7 @@ class OpenvzCollector:
         """Say which containers there are, with all that is known of them.
 
         Raises ``CollectorError`` when there is a node, or an answer of vzlist was promised, and
-        nothing at all is known.
+        nothing at all is known; ``PartlySeen`` when vzlist's last run has failed.
         """
         on_node = is_node(ctx.host)
         source = self._choose_source(ctx.options, inside=not on_node and ctx.host.proc.exists("vz"))
@@ -107,6 +107,8 @@ class OpenvzCollector:
         present = {sighting.engine_id for sighting in found}
         self._counted = {c: kept for c, kept in self._counted.items() if c in present}
         self._started = {c: kept for c, kept in self._started.items() if c in present}
+        if source is not None and source.problem:
+            raise PartlySeen(source.problem, tuple(found))
         return found
 
     def close(self) -> None:
