@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help run test lint format golden bench dashboards demo clean
+.PHONY: help run test lint format golden bench dashboards demo deb pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,15 @@ dashboards: $(VENV)/dev.stamp ## write the dashboards' JSON anew from their code
 
 demo: $(VENV)/dev.stamp ## a Prometheus with six hours of a made-up fleet in it (ARGS="--listen-address=127.0.0.1:9091")
 	$(BIN)/python -m dashboards.demo $(ARGS)
+
+deb: ## build the Debian package in dist/ (needs debhelper and python3-venv)
+	deploy/debian/build
+
+pins: $(VENV)/dev.stamp ## write deploy/requirements.txt anew: what package and image are built with
+	$(PIP) install uv
+	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-annotate --custom-compile-command "make pins" \
+	  --output-file deploy/requirements.txt pyproject.toml
 
 clean: ## remove everything that these commands made
 	rm -rf $(VENV) .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -71,7 +71,7 @@ class Parser(argparse.ArgumentParser):
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse the command line; leaves with code 2 where it is wrong."""
-    parser, commands = _parsers()
+    parser, commands = parsers()
     if not arguments:
         parser.print_help(sys.stderr)
         parser.exit(WRONG)
@@ -94,7 +94,8 @@ def overrides(parsed: argparse.Namespace) -> dict[str, object]:
     return {path: value for path, value in vars(parsed).items() if "." in path}
 
 
-def _parsers() -> tuple[Parser, Mapping[str, Parser]]:
+def parsers() -> tuple[Parser, Mapping[str, Parser]]:
+    """Give the parser of the command line, and those of the commands by name."""
     parser = Parser(
         prog="tallyman",
         usage="tallyman COMMAND [flags]",
