@@ -47,7 +47,7 @@ deb: ## build the Debian package in dist/ (needs debhelper and python3-venv)
 pins: $(VENV)/dev.stamp ## write deploy/requirements.txt anew: what package and image are built with
 	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --upgrade \
-	  --generate-hashes --no-annotate --custom-compile-command "make pins" \
+	  --generate-hashes --no-annotate --extra web --custom-compile-command "make pins" \
 	  --output-file deploy/requirements.txt pyproject.toml
 
 clean: ## remove everything that these commands made
