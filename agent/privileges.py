@@ -12,7 +12,9 @@ import logging
 import os
 import pwd
 import re
+import stat
 import struct
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
@@ -90,6 +92,16 @@ def hidden_processes(host: HostFS) -> int | None:
                 return int(group[1]) if group else 0
             return None
     return None
+
+
+def readable_by_all(*paths: str) -> bool:
+    """Say whether whoever a process becomes can still read these files."""
+    for path in paths:
+        for place in (PurePath(path), *PurePath(path).parents):
+            wanted = stat.S_IROTH if place == PurePath(path) else stat.S_IXOTH
+            if not os.stat(place).st_mode & wanted:
+                return False
+    return True
 
 
 def drop(config: Config, host: HostFS) -> None:

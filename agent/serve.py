@@ -7,11 +7,13 @@ is. It reads counters and nothing else of the host: all that could block or hurt
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import logs, privileges, wire
@@ -113,6 +115,8 @@ def run(config: Config, starter: Starting, files: WebFiles) -> int:
     server = WebServer(config, make_app(state, config, reloader.reload), guard)
     server.bind()
     if starter.pid is not None:
+        if not privileges.readable_by_all(__file__, os.__file__):
+            _import_all(config)
         privileges.drop(config, host)
     supervisor = Supervisor(starter, state.receive)
     listener = Listener(supervisor, server)
@@ -134,6 +138,19 @@ def run(config: Config, starter: Starting, files: WebFiles) -> int:
         supervisor.stop()
         listener.join(5.0)
     return listener.exit_code
+
+
+def _import_all(config: Config) -> None:
+    """Import now what is otherwise imported when it is needed: no other user could do that later.
+
+    A Python or a clone in root's home is nobody else's to read.
+    """
+    late = ["agent.page", "agent.classifier"]
+    if config.web.config_file:
+        late += ["agent.tls", "bcrypt"]
+    for name in late:
+        with suppress(ModuleNotFoundError):  # bcrypt is an extra
+            importlib.import_module(name)
 
 
 class Listener(threading.Thread):
