@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collectors.kernel.processes import ProcessTable
 
 _MANAGERS = frozenset({"systemd", "init"})
+_UNITS = (".service", ".scope", ".slice")
 
 
 def name_of(process: Process) -> str:
@@ -26,6 +27,12 @@ def name_of(process: Process) -> str:
 def cgroup_of(process: Process) -> str:
     """Give the cgroup by which systemd or the engine knows a process."""
     return process.cgroups.get("name=systemd") or process.cgroups.get("", "")
+
+
+def _unit_of(path: str) -> str:
+    """Name the systemd unit that a cgroup is of; a service may make more below it (Delegate=)."""
+    units = (part for part in reversed(path.split("/")) if part.endswith(_UNITS))
+    return next(units, "")
 
 
 def service_reason(
@@ -44,7 +51,7 @@ def service_reason(
     ) == "systemd"
     if not started_by_manager or name_of(parent) not in _MANAGERS:
         return None
-    unit = posixpath.basename(cgroup_of(leader))
+    unit = _unit_of(cgroup_of(leader))
     if not unit.endswith(".service"):
         return None
     return LookAlike(
@@ -151,7 +158,7 @@ def namespace_look_alikes(
         kinds = own_kinds(host, process)
         mark = tuple(getattr(process.namespaces, kind) for kind in kinds)
         if kinds and mark not in found:
-            unit = posixpath.basename(cgroup_of(process))
+            unit = _unit_of(cgroup_of(process))
             service = unit.endswith(".service")
             found[mark] = LookAlike(
                 kind="service" if service else "sandbox",
@@ -166,7 +173,7 @@ def namespace_look_alikes(
 def session_look_alikes(table: ProcessTable, parts: Partition) -> list[LookAlike]:
     """Name the login sessions of the host, systemd-logind's ``session-<id>.scope``."""
     found: dict[str, LookAlike] = {}
-    for process in table:
+    for process in sorted(table, key=lambda p: p.id.start_ticks):
         path = cgroup_of(process)
         base = posixpath.basename(path)
         if (
@@ -176,7 +183,11 @@ def session_look_alikes(table: ProcessTable, parts: Partition) -> list[LookAlike
             and parts.home.get(process.pid) is None
         ):
             found[path] = LookAlike(
-                kind="session", name=base, reason="a login session of the host", cgroup=path
+                kind="session",
+                name=base,
+                reason="a login session of the host",
+                pid=process.pid,
+                cgroup=path,
             )
     return list(found.values())
 

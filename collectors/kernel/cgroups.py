@@ -46,9 +46,11 @@ def read_layout(host: HostFS) -> CgroupLayout:
 
 
 @lru_cache(maxsize=8192)
-def parse_cgroup(data: bytes) -> Mapping[str, str]:
+def parse_cgroup(data: bytes, *, only_unified: bool = False) -> Mapping[str, str]:
     """Parse /proc/<pid>/cgroup into path by controller; lines that make no sense are left out.
 
+    ``only_unified`` is for a pure v2 host: systemd-nspawn makes a ``name=systemd`` hierarchy there
+    when a guest may want v1, and everybody else is at the top of it, wherever they really are.
     Processes of one cgroup share the answer.
     """
     paths: dict[str, str] = {}
@@ -59,7 +61,8 @@ def parse_cgroup(data: bytes) -> Mapping[str, str]:
             continue
         path = path.removesuffix(" (deleted)")
         for controller in controllers.split(","):
-            paths[controller] = path
+            if controller == UNIFIED or not only_unified:
+                paths[controller] = path
     return paths
 
 

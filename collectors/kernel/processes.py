@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from collectors.facts import FileId, Mount, Namespaces, Process, ProcessId
+from collectors.facts import CgroupMode, FileId, Mount, Namespaces, Process, ProcessId
 from collectors.hostfs import Denied, Gone, HostReadError
-from collectors.kernel.cgroups import parse_cgroup
+from collectors.kernel.cgroups import parse_cgroup, read_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +65,7 @@ class ProcessReader:
         self._host = host
         self._known: dict[int, tuple[Process | None, int]] = {}
         self._skip = skip  # reading these has hung before: only what cannot block is read
+        self._only_unified = read_layout(host).mode is CgroupMode.V2
         self._touch = touch  # told before a process is read in a way that it could block
 
     def read(self, *, full: bool = True) -> ProcessTable:
@@ -107,7 +108,7 @@ class ProcessReader:
                 tty=fields.tty,
                 threads=fields.threads,
                 rss_bytes=fields.rss_pages * os.sysconf("SC_PAGE_SIZE"),
-                cgroups=_or_empty_cgroups(directory),
+                cgroups=_or_empty_cgroups(directory, only_unified=self._only_unified),
             )
             if process.id in self._skip or fields.state in "ZX":
                 # A zombie has no memory, root or namespaces left, but it is still somebody's.
@@ -250,9 +251,9 @@ def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda m: chr(int(m[1], 8)), text) if "\\" in text else text
 
 
-def _or_empty_cgroups(directory: Dir) -> Mapping[str, str]:
+def _or_empty_cgroups(directory: Dir, *, only_unified: bool) -> Mapping[str, str]:
     try:
-        return parse_cgroup(directory.read("cgroup", 65536))
+        return parse_cgroup(directory.read("cgroup", 65536), only_unified=only_unified)
     except Denied:
         return {}
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.engines.guest.scene import LookAlikes, Scene, cases
+from tests.engines.guest.look_alikes import LookAlikes
+from tests.engines.guest.scene import Scene, cases
 from tests.engines.harness.agent import (
     Page,
     Row,
@@ -64,11 +65,19 @@ def test_look_alike(case: str, report: dict[str, Any], rows: list[Row]) -> None:
 
 
 def test_nothing_else_is_a_container(report: dict[str, Any], rows: list[Row]) -> None:
-    known = [Made(**report["made"][case]) for case in cases(Scene) if case in report["made"]]
+    known = [_as_made(report["made"][case]) for case in cases(Scene) if case in report["made"]]
 
     shown = [row for made in known for row in rows_about(rows, made)]
 
     assert [row for row in rows if not row.reason and row not in shown] == []
+
+
+def test_infra_of_a_pod(report: dict[str, Any]) -> None:
+    infra = _made(report, "podman_infra_of_the_pod")
+
+    roles = {row["pid"]: row["role"] for row in report["rows"] if row["role"]}
+
+    assert roles == {infra.pid: "infra"}
 
 
 def test_no_engine_was_woken(report: dict[str, Any]) -> None:
@@ -82,7 +91,7 @@ def test_running_containers_have_counters(case: str, report: dict[str, Any], pag
     ids = ids or [row["id"] for row in report["rows"] if row["pid"] == made.pid and row["id"]]
 
     assert len(ids) == 1
-    own_cgroup = case != "unshare_in_a_service"
+    own_cgroup = not case.startswith("unshare_in_")
     for name in ("container_memory_usage_bytes", "container_cpu_usage_seconds_total"):
         assert (page.value(name, id=ids[0]) is not None) == own_cgroup, name
 
@@ -94,4 +103,9 @@ def test_the_host_is_seen_as_v2(page: Page) -> None:
 
 def _made(report: dict[str, Any], case: str) -> Made:
     assert case in report["made"], report["failed"].get(case) or json.dumps(report)[:500]
-    return Made(**report["made"][case])
+    return _as_made(report["made"][case])
+
+
+def _as_made(told: dict[str, Any]) -> Made:
+    parent = _as_made(told["parent"]) if told["parent"] else None
+    return Made(**{**told, "parent": parent})

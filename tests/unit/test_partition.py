@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import pytest
+
 from agent.inventory.partition import Group, Partition, partition
 from collectors.facts import FileId, Mount, Namespaces, Process, Sighting
 from tests.unit.hosts import HOST, inner, mount, own_root, process, sighting, table
@@ -124,12 +126,19 @@ def test_a_binary_from_outside_the_root_is_a_sandbox() -> None:
     assert parts.groups == ()
 
 
-def test_a_service_with_its_own_root_belongs_to_the_manager() -> None:
-    unit = process(10, 1, ns={"mnt": 30}, root=1, cgroup="/system.slice/portable.service")
-    parts = split(unit)
+@pytest.mark.parametrize("below", ["", "/workers"])
+def test_a_service_with_its_own_root_belongs_to_the_manager(below: str) -> None:
+    path = f"/system.slice/portable.service{below}"
+    parts = split(process(10, 1, ns={"mnt": 30}, root=1, cgroup=path))
     assert parts.groups == ()
     assert parts.look_alikes[0].kind == "service"
     assert "portable.service" in parts.look_alikes[0].reason
+
+
+def test_what_a_users_manager_adopted_in_a_scope_is_not_its_service() -> None:
+    path = "/user.slice/user@1000.service/app.slice/run-7.scope"
+    adopted = process(10, 1, ns={"mnt": 30}, root=1, cgroup=path)
+    assert pids(only(split(adopted))) == {10}
 
 
 def test_who_made_the_namespace_and_waits_outside_is_no_member() -> None:

@@ -11,7 +11,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.engines.guest.scene import SMALL, LookAlikes, Scene
+from tests.engines.guest.look_alikes import LookAlikes
+from tests.engines.guest.scene import SMALL, Scene
 from tests.tools.capture_host import Capture
 
 

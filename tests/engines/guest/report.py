@@ -14,10 +14,14 @@ import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.engines.guest.scene import LookAlikes, Scene, cases, make
+from tests.engines.guest.look_alikes import LookAlikes
+from tests.engines.guest.scene import Scene, cases, make
 from tests.engines.harness.programs import CommandError
+
+if TYPE_CHECKING:
+    from tests.engines.harness.made import Made
 
 AGENT = (sys.executable, "-m", "agent")
 
@@ -25,17 +29,20 @@ AGENT = (sys.executable, "-m", "agent")
 def main(file: Path) -> None:
     """Write a JSON document: what was made, what went wrong, and what the agent says."""
     stack = ExitStack()
-    report: dict[str, Any] = {"made": {}, "failed": {}, "seconds": {}}
+    report: dict[str, Any] = {"failed": {}, "seconds": {}}
+    everything: dict[str, Made] = {}
     for of in (Scene, LookAlikes):
         for name in cases(of):
             started = time.monotonic()
             try:
-                made = make(of(stack), name)
+                everything[name] = make(of(stack), name)
             except (AssertionError, CommandError, OSError, subprocess.SubprocessError):
                 report["failed"][name] = traceback.format_exc()
-            else:
-                report["made"][name] = dataclasses.asdict(made)
             report["seconds"][name] = round(time.monotonic() - started, 1)
+    report["made"] = {
+        name: dataclasses.asdict(dataclasses.replace(made, noted=tuple(made.pids())))
+        for name, made in everything.items()
+    }
     report["rows"] = json.loads(_run(*AGENT, "ls", "--all", "--json", "--timeout=3m"))
     report["page"] = _page()
     report["podman_service"] = _run("systemctl", "is-active", "podman.service", check=False)

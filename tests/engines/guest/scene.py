@@ -1,4 +1,4 @@
-"""Containers and look-alikes of a host with systemd and a pure cgroup v2 tree.
+"""Containers of a host with systemd and a pure cgroup v2 tree.
 
 It is meant for the guest, which is thrown away afterwards, so nothing is cleaned up.
 """
@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.engines.guest.user import USER, as_user, home
 from tests.engines.harness import bare, oci, systems
 from tests.engines.harness.made import Made, namespace
 from tests.engines.harness.programs import descendants, run, wait_until
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
 SLEEP = ("/bin/sleep", "86400")
+LONG = 300.0
+"""Seconds: the guest's processor is emulated, on a machine that may be busy."""
 SMALL = Path("/srv/bb")
 """The guest's busybox root; the image lab/busybox of docker and podman is the same."""
 
-_HEX = "fedcba9876543210" * 4
 _NOT_INSIDE = [
     "containerd.service",
     "docker.service",
@@ -64,6 +66,7 @@ class Scene:
             (root / name).symlink_to(f"usr/{name}")
         shutil.copytree("/etc", root / "etc", symlinks=True)
         _leave_out_what_only_a_host_needs(root)
+        shutil.copytree(SMALL, root / "srv/inner", symlinks=True)
         run("tar", "-C", root, "-cf", "/srv/image.tar", ".")
         run("docker", "import", "/srv/image.tar", "lab/system")
         options = ("--privileged", "--stop-signal=SIGRTMIN+3", "--volume=/usr:/usr:ro")
@@ -71,7 +74,26 @@ class Scene:
         made = self._docker(
             "system", "lab/system", "/lib/systemd/systemd", options=(*options, *tmpfs)
         )
-        return made.wait_for("sshd", "cron", "rsyslogd", seconds=120)
+        self._docker_system = made.wait_for("sshd", "cron", "rsyslogd", seconds=LONG)
+        return self._docker_system
+
+    def unshare_in_docker_system(self) -> Made:
+        """Nested, and made by whoever is inside: no engine of the host's."""
+        outer = self._docker_system
+        words = (
+            *("docker", "exec", outer.name, "unshare", "--mount", "--pid", "--fork"),
+            "--root=/srv/inner",
+        )
+        return self._stack.enter_context(bare.sleeping_in("none", *words, parent=outer))
+
+    def docker_in_the_hosts_namespaces(self) -> Made:
+        kinds = ("cgroupns", "ipc", "network", "pid", "uts")
+        options = tuple(f"--{kind}=host" for kind in kinds)
+        return self._docker("open", "lab/busybox", *SLEEP, options=options)
+
+    def docker_in_a_slice(self) -> Made:
+        options = ("--cgroup-parent=customers.slice", "--network=none")
+        return self._docker("sliced", "lab/busybox", *SLEEP, options=options)
 
     def podman_app(self) -> Made:
         run("podman", "run", "--detach", "--name=pod-app", "--network=none", "lab/busybox", *SLEEP)
@@ -80,6 +102,27 @@ class Scene:
     def podman_stopped(self) -> Made:
         run("podman", "create", "--name=pod-created", "--network=none", "lab/busybox", *SLEEP)
         return self._podman_made("pod-created")
+
+    def podman_in_a_unit(self) -> Made:
+        """As podman's Quadlet has it: the unit's cgroup is split between conmon and container."""
+        unit = ("Delegate=yes", "KillMode=mixed", "NotifyAccess=all", "Type=notify")
+        command = ("podman", "run", "--cgroups=split", "--sdnotify=conmon", "--name=pod-unit")
+        run(
+            *("systemd-run", "--unit=quadlet", *(f"--property={text}" for text in unit)),
+            *(*command, "--detach", "--network=none", "lab/busybox", *SLEEP),
+        )
+        return self._podman_made("pod-unit")
+
+    def podman_in_a_pod(self) -> Made:
+        infra = ("--infra-image=localhost/lab/busybox", "--infra-command=/bin/sleep 86401")
+        run("podman", "pod", "create", "--name=thepod", "--network=none", *infra)
+        words = ("run", "--detach", "--name=pod-member", "--pod=thepod")
+        run("podman", *words, "lab/busybox", *SLEEP)
+        return self._podman_made("pod-member")
+
+    def podman_infra_of_the_pod(self) -> Made:
+        handle = run("podman", "pod", "inspect", "-f", "{{.InfraContainerID}}", "thepod").strip()
+        return self._podman_made(handle)
 
     def lxc_system(self) -> Made:
         root = _second_debian(Path("/srv/lxc-root"))
@@ -92,10 +135,13 @@ class Scene:
         run("lxc-start", "--name=lxcsystem")
         pid = int(run("lxc-info", "--name=lxcsystem", "--pid", "--no-humanize"))
         made = Made(name="lxcsystem", engine="lxc", handle="lxcsystem", pid=pid)
-        return made.wait_for(*_ALL_UP, seconds=120)
+        return made.wait_for(*_ALL_UP, seconds=LONG)
 
     def lxc_app(self) -> Made:
         return self._stack.enter_context(systems.lxc(*SLEEP))
+
+    def lxc_with_users_of_its_own(self) -> Made:
+        return self._stack.enter_context(systems.lxc(*SLEEP, unprivileged=True))
 
     def lxc_stopped(self) -> Made:
         here = Path("/var/lib/lxc/lxcstopped")
@@ -109,20 +155,22 @@ class Scene:
         settings.parent.mkdir(exist_ok=True)
         settings.write_text("[Exec]\nPrivateUsers=no\n[Network]\nVirtualEthernet=no\n")
         run("machinectl", "start", "machsystem")
-        return _machine("machsystem").wait_for("systemd", "cron", "rsyslogd", seconds=120)
+        return _machine("machsystem").wait_for("systemd", "cron", "rsyslogd", seconds=LONG)
 
     def nspawn_in_a_service(self) -> Made:
-        root = Path("/srv/nspawn-app")
-        shutil.copytree(SMALL, root, symlinks=True)
-        run(
-            *("systemd-run", "--unit=spawned", "--property=KillMode=mixed"),
-            *("systemd-nspawn", "--machine=machapp", f"--directory={root}", "--console=pipe"),
-            *SLEEP,
-        )
-        return wait_until(lambda: _machine_or_none("machapp"), "machine machapp", 60)
+        return self._nspawn("machapp")
+
+    def nspawn_with_users_of_its_own(self) -> Made:
+        return self._nspawn("machusers", "--private-users=pick", "--private-users-ownership=chown")
+
+    def runc_with_a_cgroup_of_its_own(self) -> Made:
+        return self._stack.enter_context(oci.runc(*SLEEP))
 
     def runc_in_a_scope(self) -> Made:
-        return self._stack.enter_context(oci.runc(*SLEEP))
+        return self._stack.enter_context(oci.runc(*SLEEP, in_slice="system.slice"))
+
+    def containerd(self) -> Made:
+        return self._stack.enter_context(oci.containerd(*SLEEP))
 
     def unshare_in_a_service(self) -> Made:
         """A program that no other host has under this name: a captured tree has no programs."""
@@ -134,6 +182,44 @@ class Scene:
         command = ("/opt/tiny/sleep", bare.sleep()[1])
         return self._stack.enter_context(bare.program_in("unshare", words, command))
 
+    def unshare_in_a_scope(self) -> Made:
+        words = ("systemd-run", "--scope", "unshare", "--mount", "--pid", "--fork")
+        return self._stack.enter_context(
+            bare.sleeping_in("unshare", *words, "--mount-proc", f"--root={SMALL}")
+        )
+
+    def podman_of_a_user(self) -> Made:
+        """His own systemd puts it in a scope of its own, in his slice.
+
+        The users' come last: the systems above are over the guest's own root, with its users.
+        """
+        archive = home() / "busybox.tar"
+        run("tar", "-C", SMALL, "-cf", archive, ".")
+        as_user("podman", "import", archive, "lab/busybox")
+        words = ("run", "--detach", "--name=pod-user", "--network=none")
+        as_user("podman", *words, "lab/busybox", *SLEEP)
+        return self._podman_made("pod-user", as_user)
+
+    def lxc_of_a_user(self) -> Made:
+        """In a scope of the user's own systemd, which has delegated it."""
+        place = home() / "lxc"
+        root = place / "lxcuser/rootfs"
+        shutil.copytree(SMALL, root, symlinks=True)
+        first = systems.subordinate_ids(USER)
+        run("chown", "--recursive", f"{first}:{first}", root)
+        (root.parent / "config").write_text(
+            f"lxc.uts.name = lxcuser\nlxc.rootfs.path = dir:{root}\nlxc.net.0.type = empty\n"
+            f"lxc.init.cmd = {' '.join(SLEEP)}\nlxc.apparmor.profile = unconfined\n"
+            f"lxc.idmap = u 0 {first} 65536\nlxc.idmap = g 0 {first} 65536\n"
+        )
+        for path in (place, root.parent):
+            shutil.chown(path, USER, USER)
+        where = (f"--lxcpath={place}", "--name=lxcuser")
+        scope = ("systemd-run", "--user", "--scope", "--property=Delegate=yes")
+        as_user(*scope, "lxc-start", *where)
+        pid = int(as_user("lxc-info", *where, "--pid", "--no-humanize"))
+        return Made(name="lxcuser", engine="lxc", handle="lxcuser", pid=pid)
+
     def _docker(self, name: str, image: str, *command: str, options: tuple[str, ...] = ()) -> Made:
         name = f"dock-{name}"
         run("docker", "run", "--detach", f"--name={name}", *options, image, *command)
@@ -143,58 +229,20 @@ class Scene:
         handle, pid = run("docker", "inspect", "-f", "{{.Id}} {{.State.Pid}}", name).split()
         return Made(name=name, engine="docker", handle=handle, pid=int(pid) or None)
 
-    def _podman_made(self, name: str) -> Made:
-        handle, pid = run("podman", "inspect", "-f", "{{.Id}} {{.State.Pid}}", name).split()
+    def _podman_made(self, name: str, by: Callable[..., str] = run) -> Made:
+        facts = "{{.Name}} {{.Id}} {{.State.Pid}}"
+        name, handle, pid = by("podman", "inspect", "-f", facts, name).split()
         return Made(name=name, engine="podman", handle=handle, pid=int(pid) or None)
 
-
-class LookAlikes:
-    """Makes what is no container."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-
-    def service_with_private_mounts(self) -> Made:
-        return self._service("PrivateTmp=yes", "PrivateNetwork=yes", "ProtectSystem=strict")
-
-    def service_with_a_dynamic_user(self) -> Made:
-        return self._service("DynamicUser=yes", "PrivateUsers=yes", "PrivateDevices=yes")
-
-    def service_with_a_root_of_its_own(self) -> Made:
-        return self._service(f"RootDirectory={SMALL}", "MountAPIVFS=yes", "PrivateTmp=yes")
-
-    def service_in_a_chroot(self) -> Made:
-        words = ("systemd-run", "--wait", "--pipe", "chroot", SMALL)
-        return self._stack.enter_context(bare.sleeping_in("none", *words))
-
-    def session_of_a_user(self) -> Made:
-        words = ("systemd-run", "--wait", "--pipe", "--property=PAMName=login", "--uid=root")
-        return self._stack.enter_context(bare.sleeping_in("none", *words))
-
-    def service_of_a_users_manager(self) -> Made:
-        run("systemctl", "start", "user@0.service")
-        # Without --wait it speaks to the manager itself: there is no bus for users here.
-        words = ("env", "XDG_RUNTIME_DIR=/run/user/0", "systemd-run", "--user")
-        return self._stack.enter_context(
-            bare.sleeping_in("none", *words, "--property=PrivateTmp=yes")
+    def _nspawn(self, name: str, *options: str) -> Made:
+        root = Path("/srv") / name
+        shutil.copytree(SMALL, root, symlinks=True)
+        run(
+            *("systemd-run", f"--unit=of-{name}", "--property=KillMode=mixed"),
+            *("systemd-nspawn", f"--machine={name}", f"--directory={root}", "--console=pipe"),
+            *(*options, *SLEEP),
         )
-
-    def scope_with_dockers_name_and_a_host_process(self) -> Made:
-        words = ("systemd-run", "--scope", f"--unit=docker-{_HEX}.scope")
-        return self._stack.enter_context(bare.sleeping_in("none", *words))
-
-    def empty_cgroup_with_dockers_name(self) -> Made:
-        path = f"system.slice/docker-{_HEX[::-1]}.scope"
-        return self._stack.enter_context(bare.cgroup(path))
-
-    def bare_namespaces(self) -> Made:
-        words = ("unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc")
-        return self._stack.enter_context(bare.sleeping_in("none", *words))
-
-    def _service(self, *properties: str) -> Made:
-        settings = [f"--property={text}" for text in properties]
-        words = ("systemd-run", "--wait", "--pipe", *settings)
-        return self._stack.enter_context(bare.sleeping_in("none", *words))
+        return wait_until(lambda: _machine_or_none(name), f"machine {name}", LONG)
 
 
 def cases(of: type) -> list[str]:

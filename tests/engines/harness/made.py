@@ -31,9 +31,13 @@ class Made:
     parent: Made | None = None
     place: Path | None = None
     """Where its engine keeps it, where that is needed to speak of it."""
+    noted: tuple[int, ...] | None = None
+    """Its processes as they were when they were noted, for who judges on another machine."""
 
     def pids(self) -> list[int]:
         """Give its processes, its first one first."""
+        if self.noted is not None:
+            return list(self.noted)
         return [self.pid, *descendants(self.pid)] if self.pid else []
 
     def wait_for(self, *programs: str, seconds: float = 60) -> Made:

@@ -58,15 +58,21 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 
 
 @contextmanager
-def runc(*command: str, cgroup: str = "") -> Iterator[Made]:
-    """Give a container of bare runc, with its state where runc keeps it."""
+def runc(*command: str, cgroup: str = "", in_slice: str = "") -> Iterator[Made]:
+    """Give a container of bare runc, with its state where runc keeps it.
+
+    With a slice it has systemd make a scope in that.
+    """
     name = unique("runc")
+    by_systemd = ("--systemd-cgroup",) if in_slice else ()
+    place_of_it = f"{in_slice}:runc:{name}" if in_slice else cgroup or f"/{name}"
     with workplace("runc") as place:
-        bundle = make_bundle(place, *command, cgroup=cgroup or f"/{name}")
+        bundle = make_bundle(place, *command, cgroup=place_of_it)
         pid_file = place / "pid"
         try:
             # runc hands its own output on to the container, and a pipe would never end.
-            _quietly("runc", "run", "--detach", "--bundle", bundle, "--pid-file", pid_file, name)
+            words = ("run", "--detach", "--bundle", bundle, "--pid-file", pid_file, name)
+            _quietly("runc", *by_systemd, *words)
             yield Made(name=name, engine="runc", handle=name, pid=int(pid_file.read_text()))
         finally:
             with suppress(CommandError):

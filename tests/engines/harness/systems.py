@@ -96,6 +96,12 @@ def _lxc_config(name: str, place: Path, *command: str, unprivileged: bool = Fals
     return lines
 
 
+def subordinate_ids(user: str) -> int:
+    """Give the first of the ids that /etc/subuid lets a user map."""
+    lines = Path("/etc/subuid").read_text().splitlines()
+    return next(int(line.split(":")[1]) for line in lines if line.startswith(f"{user}:"))
+
+
 def _delegate_ids() -> None:
     for name in ("/etc/subuid", "/etc/subgid"):
         path = Path(name)
