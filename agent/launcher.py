@@ -93,6 +93,10 @@ class _Scout:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self._relay: threading.Thread | None = None
+        if process.stderr is not None:
+            self._relay = threading.Thread(target=_relay, args=(process.stderr,), daemon=True)
+            self._relay.start()
         self.pid = process.pid
         self.stdin = process.stdin
         self.stdout = process.stdout
@@ -105,8 +109,18 @@ class _Scout:
             if last:
                 self._process.kill()
             with suppress(subprocess.TimeoutExpired):
-                return self._process.wait(END_SECONDS)
+                code = self._process.wait(END_SECONDS)
+                if self._relay is not None:
+                    self._relay.join(END_SECONDS)
+                return code
         return None
+
+
+def _relay(stream: IO[bytes]) -> None:
+    """Hand on what a scout has to say, line by line."""
+    for line in stream:
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()
 
 
 class Starter:
@@ -126,6 +140,8 @@ class Starter:
             [*self._command, str(progress)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # A scout that hangs in the kernel would keep open what whoever runs `ls` reads from us.
+            stderr=subprocess.PIPE if once else None,
             pass_fds=(progress,),
         )
         orders = wire.Orders(

@@ -7,6 +7,8 @@ killing whoever reads. Whatever it was busy with when it hung is in quarantine a
 from __future__ import annotations
 
 import logging
+import os
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import wire
-from agent.launcher import GoneError, Starter
+from agent.launcher import END_SECONDS, GoneError, Starter
 from agent.progress import Progress
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ _ATTEMPTS = 5
 
 _STEADY_SECONDS = 60.0
 """A scout that lived so long starts the back-off anew."""
+
+_PIPE_BYTES = 1 << 16
 
 Receiver = Callable[[wire.Update], None]
 
@@ -53,6 +57,7 @@ class Supervisor:
         self._hang = hang
         self._quarantine: dict[str, float] = {}
         self._child: Child | None = None
+        self._given_up = -1
         self._stopping = threading.Event()
         self._at_once = threading.Event()
         self._starting = threading.Lock()
@@ -104,10 +109,14 @@ class Supervisor:
         """Have a new scout, with the configuration of now, in place of the one that runs."""
         self._at_once.set()
         with self._starting:
-            child = self._child
-        if child is not None:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Kill the scout, and do not wait for it any longer than it takes to die."""
+        if self._child is not None:
             with suppress(GoneError):
-                child.kill()
+                self._child.kill()
+            os.eventfd_write(self._given_up, 1)
 
     def run_one(self) -> None:
         """Start a scout and listen until it ends, by itself or because it hung.
@@ -119,6 +128,7 @@ class Supervisor:
         try:
             with self._starting:
                 self._child = child = self._start(progress)
+                self._given_up = given_up = os.eventfd(0)
         except OSError:
             log.exception("the scout cannot be started")
             progress.close()
@@ -128,18 +138,20 @@ class Supervisor:
             raise
         ended = threading.Event()
         watchdog = threading.Thread(
-            target=self._watch, args=(child, progress, ended), name="watchdog", daemon=True
+            target=self._watch, args=(progress, ended), name="watchdog", daemon=True
         )
         watchdog.start()
         try:
-            self._listen(child)
+            self._listen(child, given_up)
         finally:
             ended.set()
             watchdog.join()
             for stream in (child.stdin, child.stdout):
                 if stream is not None:
                     stream.close()
-            self._child = None
+            with self._starting:
+                self._child = None
+                os.close(given_up)
             progress.close()
             self.exit_code = child.end(kill=not self._once or self.stopped)
             if self.exit_code is None:
@@ -153,27 +165,43 @@ class Supervisor:
         }
         return self._starter.start(progress.fd, self._quarantine, once=self._once)
 
-    def _listen(self, child: Child) -> None:
-        stdout, fresh = child.stdout, True
-        while stdout is not None:
-            message = wire.receive(stdout)
-            if message is None:
-                break
-            self._advanced = time.monotonic()
-            if isinstance(message, wire.Update):
-                self._receive(replace(message, fresh=fresh))
-                fresh = False
-            elif isinstance(message, wire.Stuck):
-                self._blame(message.subject)
+    def _listen(self, child: Child, given_up: int) -> None:
+        """Take in what a scout says until it ends, or was given up and says nothing more.
 
-    def _watch(self, child: Child, progress: Progress, ended: threading.Event) -> None:
+        One that hangs in the kernel (in a read that a hung FUSE has taken on) does not die of
+        SIGKILL, and keeps its end of the pipe: no end of file comes of it.
+        """
+        if child.stdout is None:
+            return
+        pipe, frames, fresh = child.stdout.fileno(), wire.Frames(), True
+        patience = None
+        poller = select.poll()
+        poller.register(pipe, select.POLLIN)
+        poller.register(given_up, select.POLLIN)
+        while ready := dict(poller.poll(patience)):
+            if pipe not in ready:
+                poller.unregister(given_up)
+                patience = END_SECONDS * 1000
+                continue
+            piece = os.read(pipe, _PIPE_BYTES)
+            if not piece:
+                return
+            for message in frames.feed(piece):
+                self._advanced = time.monotonic()
+                if isinstance(message, wire.Update):
+                    self._receive(replace(message, fresh=fresh))
+                    fresh = False
+                elif isinstance(message, wire.Stuck):
+                    self._blame(message.subject)
+
+    def _watch(self, progress: Progress, ended: threading.Event) -> None:
         hang = self._starter.config.inventory.deadline if self._hang is None else self._hang
         while not ended.wait(min(0.5, hang / 4)):
             busy = progress.read()
             if busy is not None and busy[0] > hang:
                 self._blame(busy[1])
-                with suppress(GoneError):
-                    child.kill()
+                with self._starting:
+                    self._give_up()
                 return
 
     def _blame(self, subject: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO
 
@@ -88,17 +88,24 @@ def send(stream: IO[bytes], message: object) -> None:
     stream.flush()
 
 
-def receive(stream: IO[bytes]) -> object | None:
-    """Read one message; None at the end, also when it ends in the middle of one."""
-    head = stream.read(_HEAD.size)
-    if len(head) < _HEAD.size:
-        return None
-    (size,) = _HEAD.unpack(head)
-    data = stream.read(size)
-    if len(data) < size:
-        return None
-    message: object = pickle.loads(data)  # noqa: S301 - written by our own scout, see above
-    return message
+class Frames:
+    """Puts messages together out of the pieces in which they come; half a message is none."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, piece: bytes) -> Iterator[object]:
+        """Take in a piece, and give the messages that are whole by now."""
+        self._data += piece
+        while len(self._data) >= _HEAD.size:
+            (size,) = _HEAD.unpack_from(self._data)
+            end = _HEAD.size + size
+            if len(self._data) < end:
+                return
+            with memoryview(self._data) as view:
+                message: object = pickle.loads(view[_HEAD.size : end])  # noqa: S301 - see above
+            del self._data[:end]
+            yield message
 
 
 def apply(snapshot: Snapshot | None, update: Update) -> Snapshot:

@@ -59,6 +59,16 @@ def test_one_that_hangs_is_replaced_and_the_culprit_left_out(tmp_path: Path) -> 
     assert [u.host.nodename for u in got] == ["[]", "['process 42 7']"]
 
 
+def test_one_that_hangs_in_the_kernel_is_not_waited_for(tmp_path: Path) -> None:
+    """It does not die of SIGKILL, and keeps its end of the pipe: another process plays that."""
+    body = (
+        "if not orders.quarantine:\n"
+        "    if os.fork() == 0: time.sleep(30); os._exit(0)\n"
+        "    progress.begin('process 42 7'); time.sleep(600)\n" + SAY + "time.sleep(600)"
+    )
+    assert supervise(tmp_path, body, updates=1)[0].host.nodename == "['process 42 7']"
+
+
 def test_one_that_gives_up_on_a_collector_says_whom(tmp_path: Path) -> None:
     body = SAY + "wire.send(out, wire.Stuck('collector docker'))"
     got = supervise(tmp_path, body, updates=2)
