@@ -29,7 +29,7 @@ from agent.runner import Runner
 from agent.watcher import CgroupWatcher
 from collectors.contract import Context
 from collectors.engines.openvz.kernel import read_own_beancounters
-from collectors.facts import ALIVE, HostFacts, ProcessId
+from collectors.facts import ALIVE, HostFacts, ProcessId, Sighting
 from collectors.hostfs import HostFS
 from collectors.kernel.filesystem import read_host_filesystems
 from collectors.kernel.host import read_host_facts
@@ -37,7 +37,7 @@ from collectors.kernel.processes import ProcessReader, ProcessTable
 from collectors.registry import COLLECTORS
 
 if TYPE_CHECKING:
-    from typing import IO
+    from typing import IO, Any
 
     from agent.config import Config
 
@@ -95,8 +95,9 @@ class Scout:
         self._watcher = CgroupWatcher(self.host, self.facts.cgroups)
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._sent: dict[str, Container] = {}
-        self._seen: object = None
-        self._lag: float | None = None  # of the last event: it stands until the next one
+        self._seen: tuple[frozenset[tuple[Any, ...]], tuple[Sighting, ...]] | None = None
+        self._directories_changed = False
+        self._lag: float | None = None  # of the last news: it stands until the next
         self._kernel_seconds = 0.0
         self._judge_seconds = 0.0
 
@@ -107,16 +108,12 @@ class Scout:
         except BlockingIOError:
             return  # asked often enough
 
-    def look(
-        self, *, full: bool, lag: float | None = None, patience: float = _COLLECTOR_SECONDS
-    ) -> None:
+    def look(self, *, full: bool, patience: float = _COLLECTOR_SECONDS) -> None:
         """Look at the host and send what changed. ``full`` reads everything anew.
 
         ``patience`` is for how many seconds to wait for the engines.
         """
         now = time.time()
-        if lag is not None:
-            self._lag = lag
         if full:
             self.facts = replace(
                 self.facts,
@@ -133,19 +130,25 @@ class Scout:
                 now=now,
                 full=full,
                 wake=self.wake,
+                watch=self._watcher.watch_folder,
             ),
             patience,
         )
         sightings = self._runner.sightings()
         if any(s.state in ALIVE and s.init and s.init.pid not in table.by_pid for s in sightings):
             table = self._read_processes(full=False)
-        seen = (frozenset((p.id, p.state == "Z") for p in table), tuple(sightings))
-        if not full and seen == self._seen and not self._judge.pending:
+        # A process may go on to other mounts and another root, and stays who it is.
+        processes = frozenset((p.id, p.state == "Z", p.namespaces.mnt, p.root) for p in table)
+        seen = (processes, tuple(sightings))
+        nothing_new = seen == self._seen and now <= self._inventory.expires
+        if not full and nothing_new and not self._judge.pending:
+            if self._directories_changed:
+                self._watch_cgroups()
             self._send_health(now)
             return
-        self._seen = seen
+        before, self._seen = self._seen, seen
         started = time.monotonic()
-        self._watcher.refresh(c.cgroup for c in self._sent.values() if c.cgroup)
+        self._watch_cgroups()
         picture = self._inventory.update(
             self.facts,
             table,
@@ -158,6 +161,8 @@ class Scout:
         self._inventory.judged(judged)
         self._judge_seconds = time.monotonic() - started
         self._progress.idle()
+        if before is not None:
+            self._note_lag(judged, {key[0] for key in before[0]})
         self._send(picture, judged, now)
 
     def run(self, parent: int) -> None:
@@ -169,7 +174,6 @@ class Scout:
         next_full = 0.0
         next_light = float("inf")
         looks: list[float] = []
-        event_at: float | None = None
         watching = False
         while True:
             now = time.monotonic()
@@ -183,18 +187,15 @@ class Scout:
                 next_full = now + max(self._config.inventory.full_interval, took / _FULL_SHARE)
                 next_light = now + self._config.inventory.poll_interval
                 if not watching and self._watcher.fd is not None:
-                    self._watcher.refresh(c.cgroup for c in self._sent.values() if c.cgroup)
+                    self._watch_cgroups()
                     poller.register(self._watcher.fd, select.POLLIN)
                     watching = True
             elif looks and now >= looks[0]:
                 looks = [t for t in looks if t > now]
-                lag = now - event_at if event_at is not None else None
-                self.look(full=False, lag=lag)
+                self.look(full=False)
                 took = time.monotonic() - now
                 next_light = time.monotonic() + self._config.inventory.poll_interval
                 looks = [max(t, now + took / _EVENT_SHARE) for t in looks[-1:]] or looks
-                if not looks:
-                    event_at = None
             elif now >= next_light:
                 self.look(full=False)
                 next_light = time.monotonic() + self._config.inventory.poll_interval
@@ -207,7 +208,6 @@ class Scout:
             if parent in ready:
                 return
             if self._heard(ready):
-                event_at = event_at or time.monotonic()
                 looks = sorted({*looks, *(time.monotonic() + s for s in _LOOK_AGAIN)})
 
     def close(self) -> None:
@@ -220,8 +220,32 @@ class Scout:
             os.read(self._wake_read, 4096)
             heard = True
         if self._watcher.fd in ready:
-            heard = self._watcher.drain() or heard
+            self._directories_changed = self._watcher.drain() or self._directories_changed
+            heard = heard or self._directories_changed
         return heard
+
+    def _note_lag(self, judged: dict[str, Container], processes: set[ProcessId]) -> None:
+        """Note how long ago the containers started and ended that are news.
+
+        A process that was there before, and became a container by what it did, tells nothing.
+        """
+        ticks = os.sysconf("SC_CLK_TCK")
+        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)  # btime of /proc/stat has whole seconds
+        ages = [
+            uptime - c.init.start_ticks / ticks
+            for c in judged.values()
+            if c.init is not None and c.init not in processes
+        ]
+        for key, old in self._sent.items():
+            ended = judged.get(key)
+            if old.init and ended and not ended.init and ended.finished:
+                ages.append(time.time() - ended.finished)
+        if ages:
+            self._lag = max(0.0, *ages)
+
+    def _watch_cgroups(self) -> None:
+        self._directories_changed = False
+        self._watcher.refresh(c.cgroup for c in self._sent.values() if c.cgroup)
 
     def _read_processes(self, *, full: bool) -> ProcessTable:
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Watches cgroup directories, so that a new container is seen when it comes and not by polling."""
+"""Watches cgroup directories and engines' folders: news are seen when they come, not by polling."""
 
 from __future__ import annotations
 
@@ -23,9 +23,15 @@ _WATCHES = 1000
 
 _DEPTH = 6
 
+_FOLDERS = 500
+"""Folders of engines that are watched at most."""
+
 
 class CgroupWatcher:
-    """An inotify(7) on the directories of one cgroup hierarchy in which containers may appear."""
+    """An inotify(7) on the directories of one cgroup hierarchy in which containers may appear.
+
+    And on folders in which engines keep the state of containers, which their collectors name.
+    """
 
     def __init__(self, host: HostFS, layout: CgroupLayout) -> None:
         self._host = host
@@ -35,6 +41,8 @@ class CgroupWatcher:
                 self._base = layout.hierarchies[controller]
                 break
         self._watched: dict[str, int] = {}
+        self._folders: dict[str, int] = {}
+        self._with_files: set[int] = set()
         self._inotify: INotify | None = None
         self.directories: tuple[str, ...] = ()
         """Cgroup paths found by the last walk, those inside containers left out."""
@@ -54,8 +62,44 @@ class CgroupWatcher:
             log.warning("inotify: %s; new containers are found by the clock only", error)
 
     def drain(self) -> bool:
-        """Take what happened off the descriptor; says whether there was anything."""
-        return bool(self._inotify.read(timeout=0)) if self._inotify is not None else False
+        """Take what happened off the descriptor; says whether there was any news."""
+        if self._inotify is None:
+            return False
+        from inotify_simple import flags  # noqa: PLC0415
+
+        folders = {watch: path for path, watch in list(self._folders.items())}
+        news = False
+        for event in self._inotify.read(timeout=0):
+            path = folders.get(event.wd)
+            if path is None:
+                news = True
+            elif event.mask & flags.IGNORED:
+                self._folders.pop(path, None)  # it is gone; its collector names it when it is back
+                self._with_files.discard(event.wd)
+            else:
+                news = news or bool(event.mask & flags.ISDIR) or event.wd in self._with_files
+        return news
+
+    def watch_folder(self, path: str, *, files: bool = False) -> None:
+        """Watch an engine's folder on the host, if it is there; from any thread, and often.
+
+        Directories that come and go in it are news; with ``files`` also files, and what is written
+        to them.
+        """
+        if self._inotify is None or path in self._folders or len(self._folders) >= _FOLDERS:
+            return
+        from inotify_simple import flags  # noqa: PLC0415
+
+        mask = flags.CREATE | flags.DELETE | flags.MOVED_TO | flags.ONLYDIR
+        try:
+            watch = self._inotify.add_watch(
+                self._host.host_path(path), mask | flags.MODIFY if files else mask
+            )
+        except OSError:
+            return  # not there, not to be read, or too many: there is still the clock
+        if files:
+            self._with_files.add(watch)
+        self._folders[path] = watch
 
     def refresh(self, containers: Iterable[str]) -> None:
         """Walk the hierarchy again and watch what is there, but not inside ``containers``."""

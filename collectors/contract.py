@@ -43,6 +43,21 @@ class Options:
     """DOCKER_HOST and its like; the process's own environment unless a test says otherwise."""
 
 
+class Watch(Protocol):
+    """Asks to be told soon when directories come or go in a folder of the host.
+
+    With ``files`` also when files do, or are written to. It may be asked any number of times, from
+    any thread, and of folders that are not there.
+    """
+
+    def __call__(self, path: str, *, files: bool = False) -> None:
+        """Watch one folder."""
+
+
+def _watch_nothing(path: str, *, files: bool = False) -> None:
+    """Have no eyes: a single look, or a test."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What a collector is given when it is asked what it sees."""
@@ -58,6 +73,7 @@ class Context:
     """A full reconciliation: whatever was kept is to be checked against the engine again."""
     wake: Callable[[], None] = lambda: None
     """To be called, from any thread, when an engine says that something changed."""
+    watch: Watch = _watch_nothing
 
 
 class Collector(Protocol):

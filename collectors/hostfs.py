@@ -33,7 +33,10 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM})
 
 # Not in os: openat2(2), <linux/openat2.h>.
 _SYS_OPENAT2 = 437
+_RESOLVE_NO_XDEV = 0x01
 _RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_NO_SYMLINKS = 0x04
+_RESOLVE_BENEATH = 0x08
 _RESOLVE_IN_ROOT = 0x10
 _AT_FDCWD = -100
 
@@ -269,6 +272,20 @@ class Dir:
             raise self.translate(error, relative) from error
         confine = self.confined if confined is None else confined
         return Dir(fd, self.path(relative), self._tally, confined=confine)
+
+    def open_below(self, relative: str) -> Dir:
+        """Open a directory below this one, on the same mount and not through a link, confined.
+
+        A mount is Gone: to look into a stranger's FUSE may take for ever.
+        """
+        resolve = _RESOLVE_NO_XDEV | _RESOLVE_NO_SYMLINKS | _RESOLVE_BENEATH
+        try:
+            fd = openat2(self.fd, relative, os.O_PATH | os.O_DIRECTORY, resolve)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.ELOOP):
+                raise Gone(self.path(relative), "another mount, or a link") from error
+            raise self.translate(error, relative) from error
+        return Dir(fd, self.path(relative), self._tally, confined=True)
 
     def malformed(self, relative: str, why: str) -> Malformed:
         """Give a ``Malformed`` to be raised, and count it: for content that cannot be parsed."""

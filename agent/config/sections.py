@@ -160,7 +160,7 @@ class Inventory:
         flag="--inventory.full-interval",
     )
     poll_interval: float = key(
-        5.0,
+        4.0,
         duration(0.2),
         "time between two light passes, which find what sends no event",
         flag="--inventory.poll-interval",

@@ -61,6 +61,8 @@ class Inventory:
         self._id_of_init: dict[ProcessId, str] = {}
         self._last: dict[str, Container] = {}
         self._looked_at = 0.0  # when the picture before this one was made
+        self.expires = float("inf")
+        """When the first of those that are gone is to be forgotten, in seconds since the epoch."""
 
     def update(
         self,
@@ -218,7 +220,9 @@ class Inventory:
             <= self._retention
         ]
         left.sort(key=lambda c: -(c.last_seen or 0.0))
-        return {c.id: c for c in left[: self._retained]}
+        del left[self._retained :]
+        self.expires = (left[-1].last_seen or 0.0) + self._retention if left else float("inf")
+        return {c.id: c for c in left}
 
     def _remember(self, everyone: Mapping[str, Container], ids: _Ids) -> None:
         self._last = dict(everyone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,10 @@ def _is_over(mount: Mount, directory: str) -> bool:
     return False
 
 
+_PROGRAMS = re.compile(r"/(usr/)?(local/)?(s?bin|libexec|games)/")
+"""Where a host has its programs, and nobody's root filesystem lies."""
+
+
 def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -> bool:
     """Say whether the binary of a process comes out of the root that the process has."""
     if process.exe is None:
@@ -124,14 +129,15 @@ def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -
         return not process.exe_outside
     host_device = host.root.device if host.root is not None else None
     if mount.device.device == host_device:
-        # A directory of the host's root filesystem: the host's own /usr, when bound to the same
-        # place, or else somebody's tree that merely lies on that disk.
-        return mount.root not in (mount.target, "/")
+        # A directory of the host's root filesystem: the host's own /usr, or else somebody's tree
+        # that merely lies on that disk.
+        on_host_disk = mount.root.rstrip("/") + process.exe[len(mount.target.rstrip("/")) :]
+        return mount.root not in (mount.target, "/") and not _PROGRAMS.match(on_host_disk)
     on_host = process.exe_id is not None and process.exe_id.device == host_device
     return not (on_host and not process.exe.endswith(" (deleted)"))
 
 
-_KINDS = ("pid", "net", "ipc", "uts", "user", "cgroup")
+_KINDS = ("pid", "net", "ipc", "uts", "user", "cgroup", "time")
 
 
 def own_kinds(host: HostFacts, process: Process) -> tuple[str, ...]:

@@ -104,6 +104,7 @@ class _Splitter:
                 self.sets.setdefault(key, []).append(process)
         for key in list(self.sets):
             self.decide(key)
+        self.nest()
         home: dict[int, Group | None] = {}
         for key, processes in self.sets.items():
             group = self.groups[key]
@@ -151,6 +152,31 @@ class _Splitter:
             alive,
             key=lambda p: (p.pid not in self.claims, p.inner_pid != 1, p.id.start_ticks, p.pid),
         )
+
+    def nest(self) -> None:
+        """Find what surrounds a container whose maker came into another one from outside.
+
+        A shell that an engine's exec or attach put in hangs on the host, but it has the pid
+        namespace or the root of the container that it is in. What an engine manages is left
+        alone: it may well share the pid namespace of another.
+        """
+        groups = [g for g in self.groups.values() if g is not None]
+        groups.sort(key=lambda g: -g.leader.id.start_ticks)  # of several the oldest is meant
+        by_pid = {g.leader.namespaces.pid: g for g in groups if g.leader.inner_pid == 1}
+        by_root = {g.leader.root: g for g in groups}
+        by_pid.pop(self.host.namespaces.pid, None)
+        for group in groups:
+            if group.parent is not None or any(c.engine not in SANDBOXES for c in group.claims):
+                continue
+            maker: Process | None = group.leader
+            while maker is not None and self.key(maker) == self.key(group.leader):
+                around = by_pid.get(maker.namespaces.pid)
+                if around is None and maker.root not in (None, group.leader.root):
+                    around = by_root.get(maker.root)
+                if around is not None and not around.within(group):
+                    group.parent = around
+                    break
+                maker = self.table.get(maker.ppid)
 
     def judge(
         self, key: SetKey, leader: Process, parent: Process | None, around: Group | None

@@ -91,6 +91,8 @@ class ContainerdCollector:
                 except HostReadError:
                     continue
                 found += self._containers(view)
+            if not installation.place and installation.root:
+                ctx.watch(posixpath.dirname(f"{installation.root}/{DATABASE}"), files=True)
         for cache in (self._metadata, self._specs, self._small):
             cache.sweep()
         return found

@@ -76,6 +76,8 @@ class LxcCollector:
         places = self._places(ctx)
         for place in places:
             _read_place(ctx, place)
+            if place.through is None:
+                ctx.watch(place.path)
         found: list[Sighting] = []
         for place in places:
             found += [_running(ctx, place, monitor) for monitor in place.monitors.values()]

@@ -79,6 +79,7 @@ class NspawnCollector:
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Say which machines there are, running or not."""
+        ctx.watch(f"/{_MACHINES}", files=True)
         registered = _registrations(ctx.host.root)
         found = {s.init: s for s in _kept(ctx, registered)}
         for registration in registered.values():

@@ -28,6 +28,7 @@ from collectors.engines.oci_process import (
     options,
     shortest,
 )
+from collectors.engines.oci_search import StateSearch
 from collectors.engines.oci_spec import Spec, parse_spec
 from collectors.facts import Sighting, State
 from collectors.hostfs import Gone, HostReadError
@@ -93,6 +94,8 @@ class OciCollector:
         self._specs = FileCache(parsed(parse_spec))
         self._last: dict[tuple[str, str], Sighting] = {}
         self._shims: dict[ProcessId, str] = {}
+        self._learned: dict[StateRoot, None] = {}
+        self._search = StateSearch()
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -104,18 +107,35 @@ class OciCollector:
         full reconciliation.
         """
         found: list[Sighting] = []
-        for root in self._roots(ctx):
-            with _opened(ctx, root) as directory:
-                if directory is not None:
-                    found += self._containers(ctx, root, directory)
+        roots = self._roots(ctx)
+        for root in roots:
+            found += self._in(ctx, root)
+        for path, owner in self._search.find(ctx, {s.init for s in found if s.init}).items():
+            root = StateRoot(path, owner)
+            if root not in roots:
+                self._learned[root] = None
+                found += self._in(ctx, root)
         if ctx.full:
             self._states.sweep()
             self._specs.sweep()
         self._last = {(s.instance, s.engine_id): s for s in found}
         return found
 
+    def _in(self, ctx: Context, root: StateRoot) -> list[Sighting]:
+        with _opened(ctx, root) as directory:
+            ctx.watch(root.path)
+            if directory is None:
+                self._learned.pop(root, None)
+                return []
+            return list(self._containers(ctx, root, directory))
+
     def _roots(self, ctx: Context) -> list[StateRoot]:
-        """Find the state directories: the usual ones, users', and those that processes name."""
+        """Find the state directories: the usual ones, users', and those that processes name.
+
+        One that a process named is remembered while it is there: its containers stay, and the
+        runtime that made them does not.
+        """
+        ctx.watch("/run")
         found = [StateRoot(f"/run/{runtime}") for runtime in RUNTIMES]
         found += _users_roots(ctx)
         parents = [*_BY_NAMESPACE]
@@ -124,8 +144,9 @@ class OciCollector:
             name = exe_name(process)
             if name in RUNTIMES:
                 root = option(process.argv, "--root")
-                if root.startswith("/") and process.uid is not None and on_host(ctx, process):
-                    found.append(StateRoot(shortest(root), process.uid))
+                if root and process.uid is not None and on_host(ctx, process):
+                    path = shortest(posixpath.join(_cwd(ctx, process), root))
+                    self._learned[StateRoot(path, process.uid)] = None
             elif process.uid != 0 or not name.startswith(("conmon", "containerd-shim")):
                 continue
             elif on_host(ctx, process):
@@ -147,7 +168,7 @@ class OciCollector:
             except HostReadError:
                 continue
             found += [StateRoot(f"{parent}/{namespace}") for namespace in namespaces]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys([*found, *self._learned]))
 
     def _containers(self, ctx: Context, root: StateRoot, directory: Dir) -> Iterator[Sighting]:
         for engine_id in directory.subdirectories():
@@ -261,6 +282,13 @@ def _opened(ctx: Context, root: StateRoot) -> Iterator[Dir | None]:
         yield directory if root.owner in (0, _owner(directory)) else None
 
 
+def _cwd(ctx: Context, process: Process) -> str:
+    try:
+        return ctx.host.proc.readlink(f"{process.pid}/cwd")
+    except HostReadError:
+        return "/"
+
+
 def _owner(directory: Dir) -> int | None:
     try:
         return directory.stat().st_uid
@@ -284,6 +312,8 @@ def _users_roots(ctx: Context) -> list[StateRoot]:
         users = ctx.host.root.listdir("/run/user")
     except HostReadError:
         return []
+    for folder in ("/run/user", *(f"/run/user/{user}" for user in users)):
+        ctx.watch(folder)
     return [
         StateRoot(f"/run/user/{user}/{runtime}", int(user))
         for user in users

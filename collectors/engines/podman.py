@@ -40,4 +40,11 @@ class PodmanCollector:
             reader = readers.get(store.instance) or StoreReader()
             self._readers[store.instance] = reader
             found += reader.read(ctx, store)
+            if not store.place:
+                for folder in (
+                    store.graphroot,
+                    f"{store.graphroot}/libpod",
+                    f"{store.tmpdir}/exits",
+                ):
+                    ctx.watch(folder, files=True)
         return found

@@ -122,6 +122,7 @@ class ProcessReader:
         except Denied:
             status = {}
         exe, root_path = _link(directory, "exe"), _link(directory, "root")
+        root_path = root_path.removesuffix(" (deleted)") if root_path else None
         outside = False
         if exe and root_path and root_path.startswith("/") and root_path != "/":
             # Both are told from the top of its mount namespace: it has changed its root since.

@@ -194,3 +194,28 @@ def test_a_tool_of_the_host_does_not_fill_an_empty_root() -> None:
     tool = process(11, ns={"mnt": 31})
     sandboxed = process(12, 11, ns={"mnt": 31, "pid": 51}, root=2, exe_outside=True)
     assert split(tool, sandboxed, mounts=()).groups == ()
+
+
+def test_what_an_exec_made_inside_is_nested_in_the_container() -> None:
+    """A shell that came in with lxc-attach hangs on the host; what it unshares is nested."""
+    outer = process(10, ns=CONTAINER, root=1)
+    maker = inner(outer, 20, 5, namespaces=dataclasses.replace(outer.namespaces, mnt=31))
+    nested = process(21, 20, ns={**CONTAINER, "mnt": 31, "pid": 51}, root=2, ns_pids=(21, 9, 1))
+    parts = split(process(5), outer, maker, nested)
+    by_leader = {g.leader.pid: g for g in parts.groups}
+    assert by_leader[21].parent is by_leader[10]
+    assert parts.home[20] is by_leader[10]
+
+
+def test_two_on_one_root_directory_are_not_nested() -> None:
+    one = process(10, ns=CONTAINER, root=1)
+    other = process(20, ns={"mnt": 31, "pid": 51}, root=1)
+    parts = split(one, other)
+    assert [g.parent for g in parts.groups] == [None, None]
+
+
+def test_an_engines_container_in_the_pid_namespace_of_another_is_not_nested() -> None:
+    one = process(10, ns=CONTAINER, root=1)
+    other = process(20, ns={**CONTAINER, "mnt": 31}, root=2)
+    parts = split(one, other, claims=(sighting(one), sighting(other)))
+    assert [g.parent for g in parts.groups] == [None, None]
