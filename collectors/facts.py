@@ -231,6 +231,8 @@ class OpenvzFacts:
     io_limit_operations_per_second: int | None = None
     as_of: float | None = None
     """When this was read: vzlist's last good answer may be old."""
+    without_cgroup: bool = False
+    """No cgroup counts its CPU time and memory, as on OpenVZ 6: this is all that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

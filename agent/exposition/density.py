@@ -77,9 +77,9 @@ class Usage:
         """Give the use of each kind of container, and of what runs in none; ``now`` in seconds."""
         memory: dict[Kind, float] = defaultdict(float)
         for row, counters in counted:
-            value = counters.scalars[Scalar.MEMORY_WORKING_SET]
+            value = _memory(row.container, counters)
             if value is not None and not row.container.parent_id:
-                memory[_kind(row.container)] += int(value)
+                memory[_kind(row.container)] += value
         total = host.scalars[Scalar.MEMORY_WORKING_SET] if host is not None else None
         if total is not None:
             memory[_OUTSIDE] = max(0, int(total) - sum(memory.values()))
@@ -94,9 +94,9 @@ class Usage:
         used: dict[str, float] = {}
         kinds: dict[str, Kind] = {}
         for row, counters in counted:
-            value = counters.scalars[Scalar.CPU_USAGE]
-            if value is not None and not row.container.parent_id:
-                used[row.container.id] = float(value)
+            seconds = _cpu_seconds(row.container, counters)
+            if seconds is not None and not row.container.parent_id:
+                used[row.container.id] = seconds
                 kinds[row.container.id] = _kind(row.container)
         if host is not None and (value := host.scalars[Scalar.CPU_USAGE]) is not None:
             used[_HOST_ID] = float(value)
@@ -118,6 +118,22 @@ class Usage:
 
 def _kind(container: Container) -> Kind:
     return container.engine, container.verdict.style
+
+
+def _memory(c: Container, counters: Counters) -> int | None:
+    """Give the memory that a container holds; OpenVZ 6 has no cgroups that say it."""
+    value = counters.scalars[Scalar.MEMORY_WORKING_SET]
+    if value is not None:
+        return int(value)
+    beancounters = c.openvz.beancounters if c.openvz is not None else ()
+    return next((b.held for b in beancounters if b.resource == "physpages"), None)
+
+
+def _cpu_seconds(c: Container, counters: Counters) -> float | None:
+    read = counters.scalars[Scalar.CPU_USAGE]
+    if read is not None:
+        return float(read)
+    return c.openvz.cpu_seconds if c.openvz is not None else None
 
 
 def _memory_limit(c: Container) -> int | None:

@@ -52,8 +52,8 @@ def container_samples(container: Container, *, all_beancounters: bool = False) -
     if is_alive(container):
         yield from _spec(container)
         yield from filesystem_samples(_filesystem(container))
-        if container.openvz is not None and not container.cgroups:
-            yield from _openvz_counters(container.openvz)
+        if container.openvz is not None and container.openvz.without_cgroup:
+            yield from _openvz_counters(container, container.openvz)
     if container.openvz is not None:
         yield from _openvz(container.openvz)
         for counter in container.openvz.beancounters:
@@ -202,10 +202,10 @@ def filesystem_samples(usage: FilesystemUsage) -> Iterator[Sample]:
     )
 
 
-def _openvz_counters(facts: OpenvzFacts) -> Iterator[Sample]:
-    """Give what cgroups say of others: kernels of OpenVZ 6 have none for their containers."""
+def _openvz_counters(container: Container, facts: OpenvzFacts) -> Iterator[Sample]:
+    """Give what cgroups say of others."""
     held = {counter.resource: counter for counter in facts.beancounters}
-    pages, swap = held.get("physpages"), held.get("swappages")
+    pages, swap, kernel = held.get("physpages"), held.get("swappages"), held.get("kmemsize")
     yield from _present(
         ("container_cpu_usage_seconds_total", facts.cpu_seconds), labels=(("cpu", "total"),)
     )
@@ -215,7 +215,9 @@ def _openvz_counters(facts: OpenvzFacts) -> Iterator[Sample]:
         ("container_memory_usage_bytes", pages.held if pages else None),
         ("container_memory_max_usage_bytes", pages.maxheld if pages else None),
         ("container_memory_swap", swap.held if swap else None),
-        ("container_processes", facts.processes),
+        ("container_memory_kernel_usage", kernel.held if kernel else None),
+        ("container_processes", container.processes),
+        ("container_threads", facts.processes),  # numproc counts both
     )
 
 

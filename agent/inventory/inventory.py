@@ -281,7 +281,8 @@ def _whose(group: Group, kind: str, owner: Mapping[int, Group], host: HostFacts,
     """Say whose namespace a container is in: own, host, ``container:<id>``, or "" if unknown."""
     mine = getattr(group.leader.namespaces, kind)
     if mine is None:
-        return ""
+        # OpenVZ's 2.6.32 shows no namespaces, and gives each of its containers all of them.
+        return "own" if group.leader.envid not in (None, "0") and group.parent is None else ""
     if mine == getattr(host.namespaces, kind):
         return "host"
     return "own" if owner[mine] is group else f"container:{ids.of_group[owner[mine]]}"

@@ -333,6 +333,7 @@ def test_openvz_in_base_units_with_a_full_state_set(host: Host) -> None:
         disk_hard_bytes=100,
         load=(0.5, 0.25, 0.125),
         cpu_seconds=12.5,
+        without_cgroup=True,
     )
     page = host.show(running(engine="openvz", openvz=facts, cgroups={}))
     own = (("id", FULL_ID),)

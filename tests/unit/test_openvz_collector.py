@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +16,10 @@ import pytest
 from collectors.contract import CollectorError, Context, PartlySeen
 from collectors.engines.openvz import OpenvzCollector
 from collectors.engines.openvz.merge import FRESH
-from collectors.facts import Beancounter, ProcessId, Sighting, State
+from collectors.facts import ALIVE, Beancounter, ProcessId, Sighting, State
 from tests.unit.openvz import (
     BOOT_TIME,
+    FIXTURES,
     NOW,
     FakeVzlist,
     containers_of,
@@ -536,3 +539,27 @@ def test_a_light_pass_sees_what_starts(bare: Node) -> None:
     light = replace(bare.context(now=NOW + 1), full=False)
     assert "120" in {s.engine_id for s in bare.collector.collect(light)}
     assert BOOT_TIME < NOW
+
+
+@pytest.mark.parametrize("number", [4, 7])
+@pytest.mark.parametrize("fate", ["gone", "nonsense", "a fifo"])
+def test_no_file_of_a_node_costs_more_than_what_it_says(
+    tmp_path: Path, number: int, fate: str
+) -> None:
+    node = Node(tmp_path, number, vzlist=False)
+    alive = {c for c, state in STATES[number].items() if state in ALIVE}
+    processes = re.compile(r"proc/\d+/")
+    for name in json.loads((FIXTURES / f"node-{number}.json").read_text()):
+        path = node.path / name
+        if processes.match(name) or not path.is_file() or path.is_symlink():
+            continue
+        before = path.read_bytes()
+        path.unlink()
+        if fate == "nonsense":
+            path.write_bytes(b"\xff\x00 9999999999999999999999 :: -1\n" * 50)
+        elif fate == "a fifo":
+            os.mkfifo(path)
+        found = {s.engine_id for s in seen(OpenvzCollector(), node.context())}
+        assert alive <= found, name
+        path.unlink(missing_ok=True)
+        path.write_bytes(before)

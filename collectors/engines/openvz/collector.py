@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collectors.contract import CollectorError, PartlySeen
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 NO_CGROUPS = 6
 """The version whose containers have no cgroups with files of their own."""
 
+_TICKS = os.sysconf("SC_CLK_TCK")
 _LOOK_AGAIN = 60.0
 """Seconds after which what the cgroups say is read again."""
 
@@ -218,7 +219,11 @@ class OpenvzCollector:
             self._counted.pop(ctid, None)
         else:
             self._counted[ctid] = (counted_at, counters)
-        facts = merge(views, status, counters)
+        is_6 = look.on_node and look.kernel.version == NO_CGROUPS
+        facts = replace(
+            merge(views, status, counters),
+            without_cgroup=is_6 and not ctx.facts.cgroups.hierarchies,
+        )
         state = State.RUNNING if alive and status == "unknown" else STATUSES[status]
         if state not in ALIVE:
             started = None
@@ -254,7 +259,7 @@ class OpenvzCollector:
         stat = look.kernel.stats.get(ctid)
         found = None
         if init is not None and ctx.facts.boot_time:
-            found = ctx.facts.boot_time + init.id.start_ticks / os.sysconf("SC_CLK_TCK")
+            found = ctx.facts.boot_time + init.id.start_ticks / _TICKS
         elif stat is not None and stat.uptime and look.kernel.version >= 7:
             found = ctx.now - stat.uptime / 1e9
         elif look.answer is not None and listed is not None and listed.facts.uptime_seconds:
@@ -292,6 +297,10 @@ def _kernel_facts(look: _Pass, ctid: str, started: float | None) -> OpenvzFacts:
     quota = kernel.quotas.get(ctid, Quota(""))
     base = view.facts if view is not None else OpenvzFacts(ctid=ctid)
     uptime = max(look.ctx.now - started, 0.0) if started is not None else None
+    init = look.inits.get(ctid)
+    if init is not None and kernel.uptime is not None:
+        # No clock that somebody sets.
+        uptime = max(kernel.uptime - init.id.start_ticks / _TICKS, 0.0)
     stat = kernel.stats.get(ctid)
     times = cpu_times(stat, kernel.version, uptime) if stat is not None else None
     configured = look.configuration.containers.get(ctid)

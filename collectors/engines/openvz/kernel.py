@@ -97,6 +97,8 @@ class Kernel:
     stats: Mapping[str, VeStat] = field(default_factory=dict)
     shares: Mapping[str, Share] = field(default_factory=dict)
     quotas: Mapping[str, Quota] = field(default_factory=dict)
+    uptime: float | None = None
+    """Seconds since the node was booted, by the clock that start times are counted in."""
 
 
 def is_node(host: HostFS) -> bool:
@@ -132,7 +134,17 @@ def read_kernel(host: HostFS) -> Kernel:
         stats=parse_vestat(_read(proc, "vz/vestat")),
         shares=parse_fairsched(_read(proc, "fairsched")),
         quotas=parse_vzquota(_read(proc, "vz/vzquota")),
+        uptime=parse_uptime(_read(proc, "uptime")),
     )
+
+
+def parse_uptime(data: bytes) -> float | None:
+    """Parse /proc/uptime, proc_uptime(5)."""
+    words = data.split()
+    try:
+        return float(words[0]) if words and len(words[0]) < 24 else None
+    except ValueError:
+        return None
 
 
 def parse_version(text: str) -> int:

@@ -17,7 +17,7 @@ FRESH = 300.0
 RUNNING = ("running", "paused")
 _AT_REST = ("stopped", "suspended", "mounted")
 
-_BY_RULE = ("ctid", "status", "beancounters", "as_of")
+_BY_RULE = ("ctid", "status", "beancounters", "as_of", "without_cgroup")
 _ONLY_ALIVE = (
     "load",
     "uptime_seconds",
