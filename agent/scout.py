@@ -33,6 +33,7 @@ from collectors.facts import ALIVE, HostFacts, ProcessId, Sighting
 from collectors.hostfs import HostFS
 from collectors.kernel.filesystem import read_host_filesystems
 from collectors.kernel.host import read_host_facts
+from collectors.kernel.process_events import ProcessEvents
 from collectors.kernel.processes import ProcessReader, ProcessTable
 from collectors.registry import COLLECTORS
 
@@ -97,6 +98,7 @@ class Scout:
         self._sent: dict[str, Container] = {}
         self._seen: tuple[frozenset[tuple[Any, ...]], tuple[Sighting, ...]] | None = None
         self._directories_changed = False
+        self._process_events: ProcessEvents | None = None
         self._lag: float | None = None  # of the last news: it stands until the next
         self._kernel_seconds = 0.0
         self._judge_seconds = 0.0
@@ -163,11 +165,16 @@ class Scout:
         self._progress.idle()
         if before is not None:
             self._note_lag(judged, {key[0] for key in before[0]})
+        if self._process_events is not None:
+            self._process_events.know(table, (c.init.pid for c in judged.values() if c.init))
         self._send(picture, judged, now)
 
     def run(self, parent: int) -> None:
         """Look until ``parent``, a descriptor, ends."""
         self._watcher.open()
+        if self._config.inventory.process_events:
+            self._process_events = ProcessEvents(self.host, self.wake)
+            self._process_events.start()
         poller = select.poll()
         poller.register(parent, select.POLLIN | select.POLLHUP)
         poller.register(self._wake_read, select.POLLIN)

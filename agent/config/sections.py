@@ -165,6 +165,12 @@ class Inventory:
         "time between two light passes, which find what sends no event",
         flag="--inventory.poll-interval",
     )
+    process_events: bool = key(
+        default=False,
+        kind=BOOLEAN,
+        help_text="listen to the kernel's process events, to see at once what sends no other",
+        flag="--inventory.process-events",
+    )
     deadline: float = key(
         30.0,
         duration(1),
