@@ -7,7 +7,7 @@ the container's processes stay the same, and is looked at again now and then.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,13 @@ _FILESYSTEM_REFRESH = 50.0
 """The same for how full its filesystem is: once in each full reconciliation."""
 
 _YOUNG = 30.0
-"""A container that started less than so many seconds ago is looked at in every pass."""
+"""A container that started less than so many seconds ago is read again each time its age has
+doubled: its services open their sockets, make their users, write their files."""
+
+_YOUNGEST = 1.0
+"""Shortest time in seconds between two such readings."""
+
+_NEVER = float("inf")
 
 
 @dataclass(slots=True)
@@ -65,6 +71,8 @@ class _Known:
     init: ProcessId
     signature: object
     read_at: float
+    due: float
+    """When it is to be read again though nothing seems to have changed."""
     mounts: tuple[Mount, ...] | None
     root: RootFacts | None
     network: NetworkFacts | None
@@ -97,6 +105,7 @@ class Judge:
         self._networks: dict[int, NetworkFacts] = {}
         self._settled: dict[str, Settled] = {}
         self._complained: set[str] = set()
+        self._due = _NEVER  # when the first of the known ones is to be read again
         self.failed = 0
         """Containers that could not be judged in the last pass."""
 
@@ -114,19 +123,47 @@ class Judge:
         """Say whether a verdict is about to turn, and wants to be looked at again."""
         return any(s.candidate is not None for s in self._settled.values())
 
-    def judge(self, picture: Picture, facts: HostFacts, now: float) -> dict[str, Container]:
-        """Judge every container of a picture."""
-        self.failed = 0
-        judged = {
-            key: self._guarded(container, picture, facts, now)
-            for key, container in picture.containers.items()
+    def due(self, now: float) -> bool:
+        """Say whether there is one that ``again`` would look at."""
+        return self.pending or self._due <= now
+
+    def again(
+        self, picture: Picture, judged: Mapping[str, Container], facts: HostFacts, now: float
+    ) -> dict[str, Container]:
+        """Judge those anew that want to be looked at again though the picture is still the same."""
+        waiting = {key for key, s in self._settled.items() if s.candidate is not None}
+        waiting |= {key for key, known in self._known.items() if known.due <= now}
+        found = {
+            key: self._guarded(picture.containers[key], picture, facts, now)
+            for key in waiting
+            if key in picture.containers
         }
-        for kept in (self._mounts, self._roots, self._networks):
-            kept.clear()  # good for one pass, in which nobody reads anything twice
+        self._end_pass()
+        return {**judged, **found}
+
+    def judge(
+        self,
+        picture: Picture,
+        facts: HostFacts,
+        now: float,
+        tell: Callable[[Container], None] = lambda _: None,
+    ) -> dict[str, Container]:
+        """Judge every container of a picture; ``tell`` hears of each as soon as that is done."""
+        self.failed = 0
+        judged = {}
+        for key, container in picture.containers.items():
+            judged[key] = self._guarded(container, picture, facts, now)
+            tell(judged[key])
         staying = {key for key, container in judged.items() if not container.gone}
         self._known = {k: v for k, v in self._known.items() if k in staying}
         self._settled = {k: v for k, v in self._settled.items() if k in staying}
+        self._end_pass()
         return judged
+
+    def _end_pass(self) -> None:
+        for kept in (self._mounts, self._roots, self._networks):
+            kept.clear()  # good for one pass, in which nobody reads anything twice
+        self._due = min((known.due for known in self._known.values()), default=_NEVER)
 
     def _guarded(
         self, container: Container, picture: Picture, facts: HostFacts, now: float
@@ -216,13 +253,12 @@ class Judge:
         leader = group.leader
         signature = _signature(container, group)
         known = self._known.get(container.id)
-        young = container.started is not None and now - container.started < _YOUNG
         if (
             known is not None
             and known.init == leader.id
             and known.signature == signature
             and now - known.read_at < _REFRESH
-            and not young
+            and now < known.due
         ):
             return known, False
         subject = f"container {leader.pid} {leader.id.start_ticks}"
@@ -239,6 +275,7 @@ class Judge:
             init=leader.id,
             signature=signature,
             read_at=now,
+            due=_due_again(container, now),
             mounts=mounts,
             root=root,
             network=network,
@@ -297,6 +334,14 @@ def _signature(container: Container, group: Group) -> object:
         container.restarts,
         container.health,
     )
+
+
+def _due_again(container: Container, now: float) -> float:
+    """Say when a container that was read now is read again because it is young."""
+    if container.started is None:
+        return _NEVER
+    age = max(now - container.started, _YOUNGEST)
+    return now + age if age < _YOUNG else _NEVER
 
 
 def _with_judgement(container: Container, judged: Container) -> Container:

@@ -2,8 +2,14 @@
 
 ``python -m agent.scout FD``, started by the supervisor; it listens on nothing. It does all that is
 slow, heavy, privileged or could be blocked by a stranger, on one clock with three hands: a full
-reconciliation now and then, a light look for new processes more often, and a look at once (and
-again soon after, as a cgroup comes before its process) when a cgroup or an engine says something.
+reconciliation now and then, a glance for new processes more often, and a look at once (and again
+soon after, as a cgroup comes before its process) when a cgroup or an engine says something.
+
+At rest it must cost next to nothing, so each of them stops as soon as it can. A glance reads two
+numbers that move when any task of the host starts or ends. If they moved, the processes that came
+and went are weighed: those by which a container may have come, gone or become another make a new
+picture at once. The others (a shell on the host, one more worker) wait until a picture, which
+takes the longer the more containers there are, is a small part of the time since the last one.
 """
 
 from __future__ import annotations
@@ -16,8 +22,8 @@ import select
 import signal
 import sys
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 from agent import logs, wire
 from agent.config import load
@@ -29,16 +35,16 @@ from agent.runner import Runner
 from agent.watcher import CgroupWatcher
 from collectors.contract import Context
 from collectors.engines.openvz.kernel import read_own_beancounters
-from collectors.facts import ALIVE, HostFacts, ProcessId, Sighting
+from collectors.facts import ALIVE, HostFacts, Process, ProcessId, Sighting
 from collectors.hostfs import HostFS
 from collectors.kernel.filesystem import read_host_filesystems
 from collectors.kernel.host import read_host_facts
 from collectors.kernel.process_events import ProcessEvents
-from collectors.kernel.processes import ProcessReader, ProcessTable
+from collectors.kernel.processes import ProcessReader, ProcessTable, read_pulse
 from collectors.registry import COLLECTORS
 
 if TYPE_CHECKING:
-    from typing import IO, Any
+    from typing import IO
 
     from agent.config import Config
 
@@ -50,8 +56,18 @@ _LOOK_AGAIN = (0.05, 0.2, 0.8)
 _FULL_SHARE = 0.001
 """Part of one CPU that full reconciliations may take: a large host is reconciled less often."""
 
+_IDLE_SHARE = 0.0005
+"""The same for what is done when processes came and went, but none of consequence: to ask the
+engines, and to make a picture."""
+
 _EVENT_SHARE = 0.1
 """The same for looks at events while containers come and go all the time."""
+
+_ASK_SECONDS = 30.0
+"""The engines are asked so often though no process came or went."""
+
+_AT_ONCE = 100
+"""Containers of the first picture that are sent together while the others are still judged."""
 
 _FIRST_SECONDS = 5.0
 _COLLECTOR_SECONDS = 10.0
@@ -96,10 +112,18 @@ class Scout:
         self._watcher = CgroupWatcher(self.host, self.facts.cgroups)
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._sent: dict[str, Container] = {}
-        self._seen: tuple[frozenset[tuple[Any, ...]], tuple[Sighting, ...]] | None = None
-        self._directories_changed = False
+        self._part: list[Container] = []
+        self._complete = False
+        self._picture: Picture | None = None
+        self._known = _Known()
+        self._sightings: list[Sighting] = []
+        self._asked_at = self._asking_seconds = 0.0
+        self._pulse: object = None
+        self._urgent = self._stale = False
+        self._stale_until = 0.0
         self._process_events: ProcessEvents | None = None
         self._lag: float | None = None  # of the last news: it stands until the next
+        self._directories_changed = False
         self._kernel_seconds = 0.0
         self._judge_seconds = 0.0
 
@@ -110,10 +134,17 @@ class Scout:
         except BlockingIOError:
             return  # asked often enough
 
-    def look(self, *, full: bool, patience: float = _COLLECTOR_SECONDS) -> None:
+    def look(
+        self,
+        *,
+        full: bool,
+        patience: float = _COLLECTOR_SECONDS,
+        ask: bool = True,
+    ) -> None:
         """Look at the host and send what changed. ``full`` reads everything anew.
 
-        ``patience`` is for how many seconds to wait for the engines.
+        ``patience`` is for how many seconds to wait for the engines, which without ``ask`` are only
+        asked when the processes give reason to.
         """
         now = time.time()
         if full:
@@ -122,7 +153,79 @@ class Scout:
                 filesystems=read_host_filesystems(self.host),
                 beancounters=read_own_beancounters(self.host),
             )
+        self._pulse = read_pulse(self._processes_host)
         table = self._read_processes(full=full)
+        sightings = self._sightings
+        if ask or self._urgent:
+            sightings = self._ask(table, now, full=full, patience=patience)
+        if any(s.state in ALIVE and s.init and s.init.pid not in table.by_pid for s in sightings):
+            table = self._read_processes(full=False)
+        self._urgent |= full or sightings != self._sightings
+        self._urgent |= now > self._inventory.expires
+        if self._urgent or (self._stale and time.monotonic() >= self._stale_until):
+            self._sightings = sightings
+            self._draw(table, sightings, now)
+            return
+        if self._directories_changed:
+            self._watch_cgroups()
+        if self._picture is not None and self._judge.due(now):
+            judged = self._judge.again(self._picture, self._sent, self.facts, now)
+            self._progress.idle()
+            self._inventory.judged(judged)
+            self._send(judged, now)
+        else:
+            self._send_health(now)
+
+    def glance(self) -> None:
+        """Look if anything may have happened since the last look."""
+        moved = self._pulse is None or read_pulse(self._processes_host) != self._pulse
+        now = time.monotonic()
+        if (
+            moved
+            or self._reader.young
+            or (self._stale and now >= self._stale_until)
+            or now - self._asked_at >= _ASK_SECONDS
+            or self._judge.due(time.time())
+            or time.time() > self._inventory.expires
+        ):
+            pause = min(_ASK_SECONDS, self._asking_seconds / _IDLE_SHARE)
+            self.look(full=False, ask=now - self._asked_at >= pause)
+        else:
+            self._send_health(time.time())
+
+    def _draw(self, table: ProcessTable, sightings: list[Sighting], now: float) -> None:
+        """Make a new picture, and send what is new in it."""
+        started = time.monotonic()
+        self._watch_cgroups()
+        picture = self._inventory.update(
+            self.facts,
+            table,
+            sightings,
+            self._judge.mounts,
+            now=now,
+            empty_cgroups=self._empty_cgroups(table),
+        )
+        first = self._picture is None
+        judged = self._judge.judge(
+            picture, self.facts, now, self._send_part if first else lambda _: None
+        )
+        self._progress.idle()
+        self._inventory.judged(judged)
+        if not first:
+            self._note_lag(judged)
+        if self._process_events is not None:
+            self._process_events.know(table, (c.init.pid for c in judged.values() if c.init))
+        self._picture = picture
+        self._known = _Known.of(picture, table)
+        self._urgent = self._stale = False
+        self._judge_seconds = time.monotonic() - started
+        self._stale_until = time.monotonic() + self._judge_seconds / _IDLE_SHARE
+        self._send(judged, now, picture)
+
+    def _ask(
+        self, table: ProcessTable, now: float, *, full: bool, patience: float
+    ) -> list[Sighting]:
+        started = time.monotonic()
         self._runner.run(
             lambda host: Context(
                 host=host,
@@ -136,38 +239,9 @@ class Scout:
             ),
             patience,
         )
-        sightings = self._runner.sightings()
-        if any(s.state in ALIVE and s.init and s.init.pid not in table.by_pid for s in sightings):
-            table = self._read_processes(full=False)
-        # A process may go on to other mounts and another root, and stays who it is.
-        processes = frozenset((p.id, p.state == "Z", p.namespaces.mnt, p.root) for p in table)
-        seen = (processes, tuple(sightings))
-        nothing_new = seen == self._seen and now <= self._inventory.expires
-        if not full and nothing_new and not self._judge.pending:
-            if self._directories_changed:
-                self._watch_cgroups()
-            self._send_health(now)
-            return
-        before, self._seen = self._seen, seen
-        started = time.monotonic()
-        self._watch_cgroups()
-        picture = self._inventory.update(
-            self.facts,
-            table,
-            sightings,
-            self._judge.mounts,
-            now=now,
-            empty_cgroups=self._empty_cgroups(table),
-        )
-        judged = self._judge.judge(picture, self.facts, now)
-        self._inventory.judged(judged)
-        self._judge_seconds = time.monotonic() - started
-        self._progress.idle()
-        if before is not None:
-            self._note_lag(judged, {key[0] for key in before[0]})
-        if self._process_events is not None:
-            self._process_events.know(table, (c.init.pid for c in judged.values() if c.init))
-        self._send(picture, judged, now)
+        self._asked_at = time.monotonic()
+        self._asking_seconds = self._asked_at - started
+        return self._runner.sightings()
 
     def run(self, parent: int) -> None:
         """Look until ``parent``, a descriptor, ends."""
@@ -187,7 +261,7 @@ class Scout:
             if now >= next_full:
                 self.look(
                     full=True,
-                    patience=_FIRST_SECONDS if self._seen is None else _COLLECTOR_SECONDS,
+                    patience=_COLLECTOR_SECONDS if self._picture else _FIRST_SECONDS,
                 )
                 gc.collect()
                 took = time.monotonic() - now
@@ -204,7 +278,7 @@ class Scout:
                 next_light = time.monotonic() + self._config.inventory.poll_interval
                 looks = [max(t, now + took / _EVENT_SHARE) for t in looks[-1:]] or looks
             elif now >= next_light:
-                self.look(full=False)
+                self.glance()
                 next_light = time.monotonic() + self._config.inventory.poll_interval
             hung = self._runner.hung(_HUNG_SECONDS)
             if hung:
@@ -231,7 +305,7 @@ class Scout:
             heard = heard or self._directories_changed
         return heard
 
-    def _note_lag(self, judged: dict[str, Container], processes: set[ProcessId]) -> None:
+    def _note_lag(self, judged: dict[str, Container]) -> None:
         """Note how long ago the containers started and ended that are news.
 
         A process that was there before, and became a container by what it did, tells nothing.
@@ -241,7 +315,7 @@ class Scout:
         ages = [
             uptime - c.init.start_ticks / ticks
             for c in judged.values()
-            if c.init is not None and c.init not in processes
+            if c.init is not None and c.init not in self._known.processes
         ]
         for key, old in self._sent.items():
             ended = judged.get(key)
@@ -259,6 +333,9 @@ class Scout:
         table = self._reader.read(full=full)
         self._progress.idle()
         self._kernel_seconds = time.monotonic() - started
+        self._stale |= bool(self._reader.appeared or self._reader.vanished)
+        self._urgent |= any(self._known.is_news(p, self.facts) for p in self._reader.appeared)
+        self._urgent |= any(p.id in self._known.first for p in self._reader.vanished)
         return table
 
     def _empty_cgroups(self, table: ProcessTable) -> list[str]:
@@ -271,11 +348,22 @@ class Scout:
                 path = path.rpartition("/")[0]
         return [d for d in self._watcher.directories if d != "/" and d not in used]
 
-    def _send(self, picture: Picture, judged: dict[str, Container], now: float) -> None:
+    def _send(
+        self, judged: dict[str, Container], now: float, picture: Picture | None = None
+    ) -> None:
         changed = tuple(c for key, c in judged.items() if self._sent.get(key) != c)
         removed = tuple(key for key in self._sent if key not in judged)
         self._sent = judged
         self._update(now, changed, removed, picture)
+
+    def _send_part(self, container: Container) -> None:
+        """Have the first picture on its way while the rest of it is still being judged."""
+        self._part.append(container)
+        if len(self._part) >= _AT_ONCE:
+            self._sent.update((c.id, c) for c in self._part)
+            part = wire.Update(host=self.facts, changed=tuple(self._part), as_of=time.time())
+            wire.send(self._out, part)
+            self._part.clear()
 
     def _send_health(self, now: float) -> None:
         self._update(now, (), (), None)
@@ -287,18 +375,21 @@ class Scout:
         removed: tuple[str, ...],
         picture: Picture | None,
     ) -> None:
+        first = not self._complete
+        self._complete = True
         wire.send(
             self._out,
             wire.Update(
                 host=self.facts,
                 changed=changed,
                 removed=removed,
+                everyone=frozenset(self._sent) if first else frozenset(),
                 look_alikes=picture.look_alikes if picture is not None else None,
                 collectors=self._health(now),
                 complete=True,
                 as_of=now,
                 event_lag_seconds=self._lag,
-                dropped=picture.dropped if picture is not None else 0,
+                dropped=self._picture.dropped if self._picture is not None else 0,
             ),
         )
 
@@ -335,6 +426,40 @@ class Scout:
                 for name in sorted(self._skip_collectors)
             ),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """By what of a picture it is told whether a process is news."""
+
+    first: frozenset[ProcessId] = frozenset()
+    """The first process of each container."""
+    processes: frozenset[ProcessId] = frozenset()
+    places: frozenset[object] = frozenset()
+    """Mount namespaces, with the root directories in them, in which there were processes."""
+
+    @classmethod
+    def of(cls, picture: Picture, table: ProcessTable) -> Self:
+        """Take from a picture what will be asked about."""
+        return cls(
+            frozenset(group.leader.id for group in picture.groups.values()),
+            frozenset(process.id for process in table),
+            frozenset(map(_place, table)),
+        )
+
+    def is_news(self, process: Process, host: HostFacts) -> bool:
+        """Say whether a container may have come, or become another, by a process that appeared."""
+        if process.id in self.first:
+            return True
+        if process.envid in (None, "", "0") and process.namespaces.mnt == host.namespaces.mnt:
+            # One of the host's own, also where the host's are not to be read. A container of
+            # which no mount namespace tells has an engine that tells.
+            return process.namespaces.mnt is None and process.state not in "ZX"
+        return _place(process) not in self.places
+
+
+def _place(process: Process) -> object:
+    return process.envid, process.namespaces.mnt, process.root
 
 
 def _quarantined(

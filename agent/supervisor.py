@@ -189,8 +189,8 @@ class Supervisor:
             for message in frames.feed(piece):
                 self._advanced = time.monotonic()
                 if isinstance(message, wire.Update):
-                    self._receive(replace(message, fresh=fresh))
-                    fresh = False
+                    self._receive(replace(message, fresh=fresh and message.complete))
+                    fresh &= not message.complete
                 elif isinstance(message, wire.Stuck):
                     self._blame(message.subject)
 

@@ -27,6 +27,8 @@ class Update:
     host: HostFacts
     changed: tuple[Container, ...] = ()
     removed: tuple[str, ...] = ()
+    everyone: frozenset[str] = frozenset()
+    """Ids of all containers that there are, with the first whole picture of a scout."""
     look_alikes: tuple[LookAlike, ...] | None = None
     """None: as before."""
     collectors: tuple[CollectorHealth, ...] = ()
@@ -35,7 +37,8 @@ class Update:
     event_lag_seconds: float | None = None
     dropped: int = 0
     fresh: bool = False
-    """The first one of a new scout: all that is known now, and nothing of before."""
+    """The first whole picture of a new scout: what is not in it, and is known from the scout
+    before it, is gone. Parts of it may have come already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +113,14 @@ class Frames:
 
 def apply(snapshot: Snapshot | None, update: Update) -> Snapshot:
     """Make the next snapshot out of the last one and what changed; the last one stays as it is."""
-    if update.fresh:
-        snapshot = None
-    containers = dict(snapshot.containers) if snapshot is not None else {}
-    for gone in update.removed:
-        containers.pop(gone, None)
-    containers.update((c.id, c) for c in update.changed)
+    before = snapshot.containers if snapshot is not None else {}
+    containers = before
+    if update.changed or update.removed or update.fresh:
+        containers = {**before, **{c.id: c for c in update.changed}}
+        for gone in update.removed:
+            containers.pop(gone, None)
+        if update.fresh:
+            containers = {k: c for k, c in containers.items() if k in update.everyone}
     look_alikes = update.look_alikes
     if look_alikes is None:
         look_alikes = snapshot.look_alikes if snapshot is not None else ()
@@ -125,8 +130,8 @@ def apply(snapshot: Snapshot | None, update: Update) -> Snapshot:
         host=update.host,
         containers=containers,
         look_alikes=look_alikes,
-        collectors=update.collectors,
-        complete=update.complete,
+        collectors=update.collectors or base.collectors,
+        complete=base.complete or update.complete,
         as_of=update.as_of,
         event_lag_seconds=update.event_lag_seconds,
         dropped=update.dropped,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,17 @@ class _Inventory:
         self.read_rows = [row for row in rows if row.target is not None]
         """Those of which there is something to be read when Prometheus scrapes."""
 
+    def with_snapshot(self, snapshot: Snapshot) -> _Inventory:
+        """Give the same for a snapshot of the very same containers."""
+        other = copy(self)  # with whatever has been worked out of it already
+        other.snapshot = snapshot
+        if (snapshot.host, snapshot.complete) != (self.snapshot.host, self.snapshot.complete):
+            other.__dict__.pop("fixed", None)
+        return other
+
     @cached_property
     def fixed(self) -> tuple[Sample, ...]:
-        """Samples of the host that stay the same while this snapshot is the newest."""
+        """Samples of the host that stay the same as long as host and containers do."""
         snapshot = self.snapshot
         found = list(machine_samples(snapshot.host)) if snapshot.as_of else []
         if snapshot.complete:
@@ -79,7 +88,7 @@ class Exposition:
         self._host_counters = HostCounters(host, self._groups)
         self._reader: CounterReader | None = None
         self._layout: CgroupLayout | None = None
-        self._told: _Inventory | None = None
+        self._told: list[Row] | None = None
         self._updating = threading.Lock()
         self._reading = threading.Lock()
         self._pages = Shared(self._page)
@@ -94,6 +103,9 @@ class Exposition:
         New ``options`` hold from the first page on that shows this snapshot.
         """
         with self._updating:
+            if snapshot.containers is self._inventory.snapshot.containers:
+                self._inventory = self._inventory.with_snapshot(snapshot)
+                return
             before = {row.container.id: row for row in self._inventory.rows}
             old = self._inventory.options
             options = options or old
@@ -153,9 +165,9 @@ class Exposition:
             self._reader = CounterReader(self._host, layout, groups)
             self._host_counters = HostCounters(self._host, groups)
             self._told = None
-        if inventory is not self._told:
+        if inventory.read_rows is not self._told:
             self._reader.update(row.target for row in inventory.read_rows if row.target)
-            self._told = inventory
+            self._told = inventory.read_rows
         return self._reader
 
     def _encoded(self, seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from collectors.facts import CgroupMode, FileId, Mount, Namespaces, Process, ProcessId
@@ -55,6 +56,13 @@ class ProcessReader:
 
     YOUNG_PASSES = 3
 
+    appeared: tuple[Process, ...] = ()
+    """Those that the last pass saw and the one before it did not, or as something else."""
+    vanished: tuple[Process, ...] = ()
+    """Those that the last pass did not see any more."""
+    young: bool = False
+    """The last pass saw some that are so new that the next one reads them again."""
+
     def __init__(
         self,
         host: HostFS,
@@ -72,6 +80,8 @@ class ProcessReader:
         """Read the table; a light pass (``full=False``) reads only new and young processes."""
         seen: dict[int, tuple[Process | None, int]] = {}
         table: dict[int, Process] = {}
+        appeared = []
+        young = False
         for name in self._host.proc.listdir(limit=1 << 22):
             if not name.isdigit():
                 continue
@@ -85,9 +95,21 @@ class ProcessReader:
                     process = self._read(pid)
                 except HostReadError:
                     continue
+                if process is not None:
+                    young |= age < self.YOUNG_PASSES
+                    before = self._known.get(pid)
+                    if before is None or before[0] is None or not _alike(before[0], process):
+                        appeared.append(process)
             seen[pid] = (process, age)
             if process is not None:
                 table[pid] = process
+        self.appeared = tuple(appeared)
+        self.vanished = tuple(
+            old
+            for pid, (old, _) in self._known.items()
+            if old is not None and (pid not in table or table[pid].id != old.id)
+        )
+        self.young = young
         self._known = seen
         return ProcessTable(by_pid=table)
 
@@ -144,6 +166,31 @@ class ProcessReader:
             seccomp=_number(status.get("Seccomp", ""), 0),
             no_new_privs=_flag(status.get("NoNewPrivs")),
         )
+
+
+_alike_in = attrgetter(
+    "id", "ppid", "session", "exe", "argv", "uid", "namespaces", "root", "cgroups"
+)
+
+
+def _alike(one: Process, other: Process) -> bool:
+    """Say whether two readings of a process differ in nothing but its use of the machine."""
+    return bool(_alike_in(one) == _alike_in(other))
+
+
+def read_pulse(host: HostFS) -> tuple[int, int] | None:
+    """Read what moves whenever a task of the host starts or ends; None where that is not to be had.
+
+    It is how many have been started since boot, proc_stat(5), and how many there are now,
+    proc_loadavg(5): two small reads instead of a directory with an entry for each process.
+    """
+    try:
+        stat = host.proc.read("stat")
+        load = host.proc.read("loadavg", 4096).split()
+        started = int(stat[stat.index(b"\nprocesses ") :].split(None, 2)[1])
+        return started, int(load[3].partition(b"/")[2])
+    except (HostReadError, ValueError, IndexError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
