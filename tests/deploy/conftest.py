@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from agent import __version__
-from tests.engines.harness.dockerd import Docker, docker_daemon
 from tests.engines.harness.need import need
 from tests.engines.harness.programs import run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CLONE = Path(__file__).parents[2]
 
@@ -26,11 +21,3 @@ def deb() -> Path:
     found = sorted((CLONE / "dist").glob(f"tallyman_{__version__}-*.deb"))
     assert len(found) == 1, found
     return found[0]
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[Docker]:
-    """Give a Docker daemon."""
-    need("dockerd", "docker", "busybox", "ip")
-    with docker_daemon() as daemon:
-        yield daemon

@@ -47,6 +47,8 @@ def main(file: Path) -> None:
     _drop_in("WatchdogSec=15\nSupplementaryGroups=docker\n")
     run("systemctl", "restart", "tallyman", timeout=SLOW)
     _wait_ready()
+    asked = 'tallyman_collector_success{collector="docker"} 1\n'
+    wait_until(lambda: asked in _get("/metrics"), "Docker's answer", SLOW)
     report["page_with_group"] = _get("/metrics")
     os.kill(int(_show("MainPID")), signal.SIGSTOP)
     wait_until(lambda: _show("NRestarts") == "1", "systemd to start it anew", SLOW)

@@ -80,6 +80,7 @@ class TestInAGuest:
     def test_with_dockers_group_nothing_is(self, report: dict[str, Any]) -> None:
         page = Page(report["page_with_group"])
         assert page.value("tallyman_collector_success", collector="docker") == 1
+        assert page.value("container_health_state", name="dock-app") is not None
 
     def test_what_faces_the_network_has_no_capabilities(self, report: dict[str, Any]) -> None:
         assert report["capabilities"]["serve"] == 0

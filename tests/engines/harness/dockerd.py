@@ -45,13 +45,18 @@ _NUMBERS = itertools.count()
 class Docker:
     """One daemon and its containers."""
 
-    def __init__(self, place: Path, *flags: str, own_network: bool = False) -> None:
+    def __init__(
+        self, place: Path, *flags: str, own_network: bool = False, shared_mounts: bool = False
+    ) -> None:
         self.place = place
         self.socket = place / "docker.sock"
         self.endpoint = f"unix://{self.socket}"
         self._flags = flags
         # Two daemons in one network namespace would fight over docker0.
-        self._prefix = ("unshare", "--net") if own_network else ()
+        self._prefix: tuple[str, ...] = ("unshare", "--net") if own_network else ()
+        if shared_mounts:
+            # As systemd makes them, so that a container can see what is mounted later (rslave).
+            self._prefix += ("unshare", "--mount", "--propagation=shared")
         number = next(_NUMBERS)
         self._bridge = "" if own_network else f"tm{os.getpid()}-{number}"
         self._address = f"10.199.{77 + number}.1/24"
@@ -171,10 +176,12 @@ class Docker:
 
 
 @contextmanager
-def docker_daemon(*flags: str, own_network: bool = False) -> Iterator[Docker]:
+def docker_daemon(
+    *flags: str, own_network: bool = False, shared_mounts: bool = False
+) -> Iterator[Docker]:
     """Give a daemon that runs; in the end it is gone with all that it made."""
     with workplace("docker") as place:
-        docker = Docker(place, *flags, own_network=own_network)
+        docker = Docker(place, *flags, own_network=own_network, shared_mounts=shared_mounts)
         try:
             docker.start()
             yield docker

@@ -55,14 +55,19 @@ def debian() -> Path:
 
     It is made once, in about a minute, and again when the list of packages changes.
     """
-    key = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:10]
+    return debian_with(_PACKAGES)
+
+
+def debian_with(packages: list[str]) -> Path:
+    """Give a cached Debian root with these packages; do not write it."""
+    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:10]
     place = CACHE / "roots"
     place.mkdir(parents=True, exist_ok=True)
     root = place / f"debian-{key}"
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not root.exists():
-            _make_debian(root, _PACKAGES)
+            _make_debian(root, packages)
     return root
 
 

@@ -1,0 +1,157 @@
+"""The container image: built as deploy/container builds it, run as it says, in a real Docker."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent import __version__
+from tests.engines.harness import bare, roots
+from tests.engines.harness.agent import Page, Row, assert_found_once, free_port, row_of
+from tests.engines.harness.dockerd import Docker, docker_daemon
+from tests.engines.harness.made import Made, unique
+from tests.engines.harness.need import need
+from tests.engines.harness.programs import descendants, run, wait_until, workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.engine
+
+CONTAINER = Path(__file__).parents[2] / "deploy/container"
+REGISTRY = ("etc/pip.conf", "etc/ssl/certs/ca-certificates.crt")
+"""How this machine reaches PyPI, where it needs to be told."""
+
+
+class Deployed:
+    """The agent in its container, and the containers that it is to see."""
+
+    def __init__(self, docker: Docker) -> None:
+        self.docker = docker
+        self.name = unique("agent")
+        self.address = f"127.0.0.1:{free_port()}"
+        self.flags = (f"--collector.docker.host={docker.endpoint}",)
+        run(
+            CONTAINER / "run",
+            *(f"--web.listen-address={self.address}", *self.flags),
+            env={"DOCKER_HOST": docker.endpoint, "NAME": self.name},
+        )
+        wait_until(self.ready, "the agent in its container", 240)
+
+    def ready(self) -> bool:
+        try:
+            self.get("/-/ready")
+        except OSError:
+            return False
+        return True
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=20) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    def ls(self) -> list[Row]:
+        """Give what the agent lists, asked inside its container."""
+        host = ("--path.procfs=/host/proc", "--path.sysfs=/host/sys", "--path.rootfs=/host")
+        command = (
+            "/opt/tallyman/bin/tallyman",
+            "ls",
+            "--all",
+            "--json",
+            "--timeout=4m",
+            *host,
+            *self.flags,
+        )
+        printed = self.docker.cli("exec", self.name, *command, timeout=300)
+        return [row_of(found) for found in json.loads(printed)]
+
+
+@pytest.fixture(scope="module")
+def docker() -> Iterator[Docker]:
+    need("dockerd", "docker", "busybox", "ip", "mmdebstrap")
+    with docker_daemon(shared_mounts=True) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def image(docker: Docker) -> str:
+    """Build the image on a Debian made here."""
+    with workplace("base") as place:
+        root = place / "root"
+        packages = ["ca-certificates", "python3", "python3-venv"]
+        run("cp", "-a", roots.debian_with(packages), root)
+        for file in REGISTRY:
+            if Path("/", file).exists():
+                shutil.copy(Path("/", file), root / file)
+        base = docker.image("tallyman/base:1", root)
+    pip = [f"--build-arg={name}" for name in os.environ if name.startswith("PIP_")]
+    run(
+        CONTAINER / "build",
+        *(f"--build-arg=BASE={base}", "--network=host", *pip),
+        env={"DOCKER_HOST": docker.endpoint, "DOCKER_BUILDKIT": "0"},
+        timeout=600,
+    )
+    return f"tallyman:{__version__}"
+
+
+@pytest.fixture(scope="module")
+def deployed(docker: Docker, image: str) -> Deployed:
+    assert image
+    return Deployed(docker)
+
+
+@pytest.fixture(scope="module")
+def app(docker: Docker) -> Made:
+    return docker.run(docker.busybox(), "sleep", "86400", name=unique("app"))
+
+
+def test_sees_the_hosts_containers(app: Made, deployed: Deployed) -> None:
+    assert_found_once(deployed.ls(), app, style="app")
+
+
+def test_sees_what_no_docker_knows(deployed: Deployed) -> None:
+    with workplace("root") as place:
+        words = ("unshare", "--mount", "--pid", "--fork", f"--root={roots.make_busybox(place)}")
+        with bare.program_in("none", words, bare.sleep()) as made:
+            assert_found_once(deployed.ls(), made)
+
+
+def test_sees_itself_as_what_it_is(deployed: Deployed) -> None:
+    made = deployed.docker.made(deployed.name)
+    assert_found_once(deployed.ls(), made, style="app")
+
+
+def test_is_scraped(app: Made, deployed: Deployed) -> None:
+    page = Page(deployed.get("/metrics"))
+    row = page.row(app.name)
+
+    assert row is not None
+    assert page.value("container_memory_usage_bytes", id=row.id)
+    assert page.value("tallyman_collector_success", collector="docker") == 1
+    assert page.value("tallyman_build_info", version=__version__) == 1
+
+
+def test_what_faces_the_network_is_not_root(deployed: Deployed) -> None:
+    pid = deployed.docker.made(deployed.name).pid
+    assert pid is not None
+    owners = {os.stat(f"/proc/{each}").st_uid for each in [pid, *descendants(pid)]}
+    status = Path(f"/proc/{pid}/status").read_text()
+
+    assert owners == {os.stat(f"/proc/{pid}").st_uid, 0}
+    assert "Uid:\t0" not in status
+    assert "CapPrm:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+
+
+def test_is_small(docker: Docker, image: str) -> None:
+    """What it adds to its base; megabytes."""
+    added = int(docker.cli("image", "inspect", "--format={{.Size}}", image)) - int(
+        docker.cli("image", "inspect", "--format={{.Size}}", "tallyman/base:1")
+    )
+    assert added < 40 << 20

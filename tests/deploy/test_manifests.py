@@ -1,0 +1,130 @@
+"""Compose file and Kubernetes manifests, against the tools and schemas that read them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from agent import __version__
+from agent.config import load
+from tests.engines.harness.need import need
+from tests.engines.harness.programs import run
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
+OLDEST, NEWEST = "1.25", kubernetes_validate.latest_version()
+
+
+def manifest(name: str) -> Any:
+    return yaml.safe_load((KUBERNETES / name).read_text())
+
+
+def resources() -> list[str]:
+    listed: list[str] = manifest("kustomization.yaml")["resources"]
+    return listed
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+@pytest.mark.parametrize("name", [name for name in resources() if name != "podmonitor.yaml"])
+def test_the_api_takes_it(name: str, version: str) -> None:
+    kubernetes_validate.validate(manifest(name), version, strict=True)
+
+
+def test_the_schemas_do_refuse() -> None:
+    wrong = manifest("daemonset.yaml")
+    wrong["spec"]["template"]["spec"]["hostPid"] = True
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, NEWEST, strict=True)
+
+
+def test_kustomize_is_given_all_of_it() -> None:
+    files = {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(resources()) == files
+    assert manifest("kustomization.yaml")["images"] == [{"name": "tallyman", "newTag": __version__}]
+    for name in files - {"namespace.yaml"}:
+        assert manifest(name)["metadata"]["namespace"] == "tallyman"
+
+
+def test_the_configuration_in_it_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "tallyman.toml"
+    file.write_text(manifest("configmap.yaml")["data"]["tallyman.toml"])
+    config = load(str(file))
+
+    (port,) = _container()["ports"]
+    assert config.web.listen_address == f":{port['containerPort']}"
+    (host,) = (mount for mount in _container()["volumeMounts"] if mount["name"] == "host")
+    assert config.path.rootfs == host["mountPath"]
+    assert {config.path.procfs, config.path.sysfs} == {"/host/proc", "/host/sys"}
+
+
+def test_the_podmonitor_finds_the_pods() -> None:
+    """A resource of the operator's own, so its shape is looked at here, key by key."""
+    monitor = manifest("podmonitor.yaml")
+    assert (monitor["apiVersion"], monitor["kind"]) == ("monitoring.coreos.com/v1", "PodMonitor")
+    spec = monitor["spec"]
+    assert set(spec) <= {"jobLabel", "selector", "podMetricsEndpoints"}
+    pod = manifest("daemonset.yaml")["spec"]["template"]
+    assert spec["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    (endpoint,) = spec["podMetricsEndpoints"]
+    assert set(endpoint) <= {
+        "port",
+        "interval",
+        "scrapeTimeout",
+        "relabelings",
+        "metricRelabelings",
+    }
+    assert endpoint["port"] in [port["name"] for port in _container()["ports"]]
+    for rule in endpoint["relabelings"] + endpoint["metricRelabelings"]:
+        assert set(rule) <= {"sourceLabels", "targetLabel", "regex", "action"}
+        re.compile(rule.get("regex", ""))
+    # The alerts know the job by its beginning.
+    assert pod["metadata"]["labels"][spec["jobLabel"]].startswith("tallyman")
+
+
+def _container() -> Any:
+    (container,) = manifest("daemonset.yaml")["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+class TestCompose:
+    file = DEPLOY / "compose/compose.yml"
+
+    def test_compose_takes_it(self, tmp_path: Path) -> None:
+        need("docker-compose")
+        document = yaml.safe_load(self.file.read_text())
+        # Debian's docker-compose is of 2021, and does not know these two.
+        del document["name"], document["services"]["agent"]["cgroup"]
+        old = tmp_path / "compose.json"
+        old.write_text(json.dumps(document))
+        place = ("--project-directory", self.file.parent)
+        shown = yaml.safe_load(
+            run("docker-compose", "-f", old, *place, "config", env={"GRAFANA_PASSWORD": "x"})
+        )
+        assert set(shown["services"]) == {"agent", "prometheus", "alertmanager", "grafana"}
+        for service in shown["services"].values():
+            for volume in service.get("volumes", []):
+                source = volume.split(":")[0] if isinstance(volume, str) else volume["source"]
+                assert not source.startswith("/") or Path(source).exists(), source
+
+    def test_runs_the_agent_as_the_script_does(self) -> None:
+        agent = yaml.safe_load(self.file.read_text())["services"]["agent"]
+        script = (DEPLOY / "container/run").read_text()
+        assert agent["image"] == f"tallyman:{__version__}"
+        for capability in agent["cap_add"]:
+            assert f"--cap-add={capability}" in script
+        assert script.count("--cap-add") == len(agent["cap_add"])
+        for flag in agent["command"]:
+            assert flag in script
+
+    def test_prometheus_takes_its_configuration(self, tmp_path: Path) -> None:
+        need("promtool")
+        for file in (DEPLOY / "prometheus").glob("*.yml"):
+            (tmp_path / file.name).write_text(file.read_text())
+        (tmp_path / "prometheus.yml").write_text((self.file.parent / "prometheus.yml").read_text())
+        run("promtool", "check", "config", tmp_path / "prometheus.yml")
