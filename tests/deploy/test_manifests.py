@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,16 @@ import yaml
 
 from agent import __version__
 from agent.config import load
+from agent.metrics import BY_NAME
+from tests.dashboards.queries import (
+    alerts,
+    annotation_queries,
+    dashboards,
+    fill,
+    panel_queries,
+    parts,
+    recordings,
+)
 from tests.engines.harness.need import need
 from tests.engines.harness.programs import run
 
@@ -92,6 +103,23 @@ def _container() -> Any:
     return container
 
 
+def test_agent_mode_drops_nothing_that_is_read() -> None:
+    need("promtool")
+    file = DEPLOY / "prometheus/agent-mode.yml"
+    run("promtool", "check", "config", "--agent", file)
+    (job,) = yaml.safe_load(file.read_text())["scrape_configs"]
+    (rule,) = job["metric_relabel_configs"]
+    boards = [
+        q.expr for b in dashboards().values() for q in (*panel_queries(b), *annotation_queries(b))
+    ]
+    rules = [*recordings().values(), *(alert["expr"] for alert in alerts().values())]
+    read = {name for expr in boards + rules for name, _ in parts(fill(expr)).selectors}
+
+    dropped = {name for name in BY_NAME if re.fullmatch(rule["regex"], name)}
+    assert len(dropped) > 10
+    assert dropped & read == set()
+
+
 class TestCompose:
     file = DEPLOY / "compose/compose.yml"
 
@@ -128,3 +156,9 @@ class TestCompose:
             (tmp_path / file.name).write_text(file.read_text())
         (tmp_path / "prometheus.yml").write_text((self.file.parent / "prometheus.yml").read_text())
         run("promtool", "check", "config", tmp_path / "prometheus.yml")
+
+
+def test_ansible_takes_the_playbook(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("ansible-playbook")
+    words = ("--inventory=localhost,", "--syntax-check", "--extra-vars=deb=tallyman.deb")
+    run(program, *words, DEPLOY / "ansible/tallyman.yml", env={"HOME": str(tmp_path)})
