@@ -48,10 +48,16 @@ class _Rules:
         self.headers = tuple(files.headers.items())
         self.replaced = frozenset(name.lower() for name in files.headers)
         self.gate: Gate | None = None
-        if files.tls is not None:
-            from agent.tls import Gate  # noqa: PLC0415 - brings OpenSSL
+        try:
+            if files.users:
+                # Now, and not with the first password: it may be out of reach by then.
+                import bcrypt  # noqa: F401, PLC0415 - there is none without the extra
+            if files.tls is not None:
+                from agent.tls import Gate  # noqa: PLC0415 - brings OpenSSL
 
-            self.gate = Gate(files.tls, files.path)
+                self.gate = Gate(files.tls, files.path)
+        except ImportError as error:
+            raise ConfigError([f"{files.path}: takes a start of the agent: {error}"]) from error
 
 
 class Guard:

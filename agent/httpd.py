@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cheroot import errors, wsgi
 from cheroot.makefile import MakeFile
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
+from cheroot.workers.threadpool import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -208,6 +209,17 @@ class Connection(HTTPConnection):
         return pending is not None and pending() > 0
 
 
+class _Threads(ThreadPool):
+    """Threads that begin with ``begin``: what the process gives up before, they never had."""
+
+    def start(self) -> None:
+        """Do nothing yet: cheroot calls this when it listens."""
+
+    def begin(self) -> None:
+        """Start the threads."""
+        super().start()
+
+
 class Server(wsgi.Server):
     """The server; ``prepare`` listens, ``serve`` blocks, ``stop`` ends it from another thread."""
 
@@ -232,6 +244,11 @@ class Server(wsgi.Server):
             request_queue_size=_CONNECTIONS,
             timeout=_SILENCE_SECONDS,
             shutdown_timeout=_STOP_SECONDS,
+        )
+        self.requests = _Threads(
+            self,
+            min=threads,
+            max=threads,
             accepted_queue_size=_WAITING,
             # The thread that accepts never waits for those that answer.
             accepted_queue_timeout=0,
@@ -253,6 +270,7 @@ class Server(wsgi.Server):
 
     def serve(self) -> None:
         """Answer requests until ``stop``."""
+        self.requests.begin()
         watchdog = threading.Thread(target=self._cut_off, name="web deadline", daemon=True)
         watchdog.start()
         try:

@@ -14,6 +14,7 @@ import pwd
 import re
 import stat
 import struct
+import threading
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -87,10 +88,12 @@ def hidden_processes(host: HostFS) -> int | None:
         before, _, after = line.partition(" - ")
         if before.split(" ")[4:5] == [host.procfs] and after.startswith("proc "):
             options = before.split(" ")[5] + "," + after.rpartition(" ")[2]
-            if re.search(r"\bhidepid=(?!0|off)", options):
-                group = re.search(r"\bgid=(\d+)", options)
-                return int(group[1]) if group else 0
-            return None
+            hidden = re.search(r"\bhidepid=(\w+)", options)
+            if hidden is None or hidden[1] in ("0", "off"):
+                return None
+            group = re.search(r"\bgid=(\d+)", options)
+            # With the fourth way no group is let in.
+            return int(group[1]) if group and hidden[1] not in ("4", "ptraceable") else 0
     return None
 
 
@@ -107,9 +110,11 @@ def readable_by_all(*paths: str) -> bool:
 def drop(config: Config, host: HostFS) -> None:
     """Become another user, if this is root, and let go of all capabilities that are not needed.
 
-    For a process with one thread: others would keep theirs. What cannot be dropped is said in the
-    log, and is no reason to stop. Nothing that is executed later can gain any of it again.
+    For a process with one thread, as others would keep theirs (RuntimeError). What cannot be
+    dropped is said in the log, and is no reason to stop. Nothing that is executed later can gain any of it again.
     """
+    if threading.active_count() > 1:
+        raise RuntimeError("there are threads that would keep their privileges")
     kept = needed(config, host)
     bits = sum(1 << CAPABILITIES[name] for name in kept) & permitted()
     if os.geteuid() == 0:

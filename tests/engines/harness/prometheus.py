@@ -15,7 +15,7 @@ from tests.engines.harness.need import need
 from tests.engines.harness.programs import Daemon, wait_until, workplace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 Series = list[tuple[dict[str, str], float]]
@@ -24,11 +24,18 @@ Series = list[tuple[dict[str, str], float]]
 class Prometheus:
     """A server that scrapes one target each second."""
 
-    def __init__(self, place: Path, target: str, rules: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        place: Path,
+        target: str,
+        rules: tuple[Path, ...] = (),
+        scrape: Mapping[str, Any] | None = None,
+    ) -> None:
+        job = {"job_name": "tallyman", "static_configs": [{"targets": [target]}], **(scrape or {})}
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(path) for path in rules],
-            "scrape_configs": [{"job_name": "tallyman", "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": [job],
         }
         # JSON is YAML.
         (place / "prometheus.yml").write_text(json.dumps(config))
@@ -84,10 +91,12 @@ def promtool_objections(page: str) -> list[str]:
 
 
 @contextmanager
-def prometheus(target: str, *rules: Path) -> Iterator[Prometheus]:
-    """Give a Prometheus that scrapes ``target`` each second."""
+def prometheus(
+    target: str, *rules: Path, scrape: Mapping[str, Any] | None = None
+) -> Iterator[Prometheus]:
+    """Give a Prometheus that scrapes ``target`` each second; ``scrape`` is more of how."""
     with workplace("prometheus") as place:
-        server = Prometheus(place, target, rules)
+        server = Prometheus(place, target, rules, scrape)
         try:
             server.daemon.wait_for(server.ready, "Prometheus to be ready", 30)
             yield server
