@@ -111,7 +111,7 @@ def drop(config: Config, host: HostFS) -> None:
     """Become another user, if this is root, and let go of all capabilities that are not needed.
 
     For a process with one thread, as others would keep theirs (RuntimeError). What cannot be
-    dropped is said in the log, and is no reason to stop. Nothing that is executed later can gain any of it again.
+    dropped is said in the log, and is no reason to stop. Nothing that is executed later gains it.
     """
     if threading.active_count() > 1:
         raise RuntimeError("there are threads that would keep their privileges")

@@ -15,6 +15,7 @@ import pytest
 
 from agent.privileges import CAPABILITIES, account
 from tests.engines.harness.agent import TALLYMAN, Agent, Page, running_agent
+from tests.engines.harness.made import argv
 from tests.engines.harness.need import need
 from tests.engines.harness.programs import run, wait_until, workplace
 
@@ -231,8 +232,8 @@ def test_without_privileges_there_is_nothing_to_split() -> None:
     nothing = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
     with running_agent(command=(*nothing, TALLYMAN)) as agent:
         agent.wait_ready(60)
-        child = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()[0]
-        assert "agent.scout" in Path(f"/proc/{child}/cmdline").read_text()
+        children = "".join(map(_text, Path(f"/proc/{agent.pid}/task").glob("*/children"))).split()
+        assert ["agent.scout" in argv(int(child)) for child in children] == [True]
 
 
 @pytest.mark.parametrize(
