@@ -175,7 +175,8 @@ def _spec(c: Container) -> Iterator[Sample]:
 
 def _filesystem(c: Container) -> FilesystemUsage:
     """Say what its files take and may take, by whoever knows it best."""
-    if c.openvz is not None:
+    measured = c.filesystem is not None and c.filesystem.used_bytes is not None
+    if c.openvz is not None and not (measured and c.openvz.disk_used_bytes is None):
         return FilesystemUsage(
             used_bytes=c.openvz.disk_used_bytes,
             limit_bytes=c.openvz.disk_hard_bytes,

@@ -32,7 +32,9 @@ def read_host_filesystems(host: HostFS) -> tuple[FilesystemUsage, ...]:
     """Give the host's local filesystems that are mounted, each once, by device."""
     found: dict[str, FilesystemUsage] = {}
     for mount in _host_mounts(host):
-        if mount.fstype in _LOCAL and mount.source not in found:
+        # OpenVZ's ploop is a container's disk, and a file on one of the others.
+        is_file = mount.source.startswith("/dev/ploop")
+        if mount.fstype in _LOCAL and mount.source not in found and not is_file:
             usage = _usage_at(host.host_path(mount.target), mount)
             if usage is not None:
                 found[mount.source] = usage

@@ -32,6 +32,7 @@ def tree(tmp_path: Path) -> Path:
         "5 1 7:1 / /snap rw - squashfs /dev/loop1 rw\n"
         "6 1 0:44 / /fuse rw - fuse.sshfs somebody@else rw\n"
         "7 1 254:9 / /nowhere rw - ext4 /dev/gone rw\n"
+        "8 1 182:1 / /data/layers rw - ext4 /dev/ploop1p1 rw\n"
     )
     return tmp_path
 

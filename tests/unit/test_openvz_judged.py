@@ -9,7 +9,7 @@ from agent.classifier import classify, findings
 from agent.exposition.samples import container_samples
 from agent.model import Style
 from agent.openvz import with_openvz_limits
-from collectors.facts import Beancounter, Limits, OpenvzFacts, State
+from collectors.facts import Beancounter, FilesystemUsage, Limits, OpenvzFacts, State
 from tests.unit.subjects import run, subject
 
 if TYPE_CHECKING:
@@ -162,3 +162,19 @@ class TestBeancounters:
     def test_unlimited_is_absent(self) -> None:
         shown = self.shown(bean("numfile", held=1, failures=0), whole=True)
         assert shown == {("held", "numfile"), ("failures_total", "numfile")}
+
+
+class TestDisk:
+    def used(self, known: OpenvzFacts, filesystem: FilesystemUsage | None) -> float | None:
+        made = subject(run("redis"), openvz=known, filesystem=filesystem).container
+        found = [s.value for s in container_samples(made) if s.name == "container_fs_usage_bytes"]
+        return found[0] if found else None
+
+    def test_vzlist_knows_it_best(self) -> None:
+        known = facts(disk_used_bytes=5)
+        assert self.used(known, FilesystemUsage(used_bytes=7)) == 5
+
+    def test_without_vzlist_its_own_disk_says_it(self) -> None:
+        assert self.used(facts(), FilesystemUsage(used_bytes=7)) == 7
+        assert self.used(facts(), FilesystemUsage(limit_bytes=9)) is None
+        assert self.used(facts(), None) is None
