@@ -523,6 +523,34 @@ def test_a_hung_vzlist_costs_nobody_else(tmp_path: Path, monkeypatch: pytest.Mon
     assert psutil.Process().children() == before
 
 
+class TestQuietPasses:
+    def test_numbers_are_good_for_a_while(self, bare: Node) -> None:
+        first = bare.look()
+        second = bare.look(now=NOW + 5, full=False)
+        assert all(second[c] is sighting for c, sighting in first.items())
+        ctid = {4: "101", 7: WEB}[bare.number]
+        third = bare.look(now=NOW + 15, full=False)[ctid].openvz
+        assert third is not None
+        assert third.as_of == NOW + 15
+
+    def test_what_stops_is_seen_at_once(self, node4: Node) -> None:
+        node4.look()
+        veinfo = node4.path / "proc/vz/veinfo"
+        rows = veinfo.read_text().splitlines(keepends=True)
+        veinfo.write_text("".join(row for row in rows if row.split()[0] != "777"))
+        remove(node4.path / "proc/4200")
+        assert node4.look(now=NOW + 5, full=False)["777"].state is not State.RUNNING
+
+    def test_a_failure_is_no_good_for_a_while(self, tmp_path: Path) -> None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "sys").mkdir()
+        collector = OpenvzCollector()
+        for now in (NOW, NOW + 5):
+            ctx = context(tmp_path, now=now, full=False, vzlist_file=str(tmp_path / "none"))
+            with pytest.raises(CollectorError):
+                collector.collect(ctx)
+
+
 def test_an_environment_that_changes_nothing_asks_nobody_anew(node4: Node) -> None:
     node4.look()
     assert node4.fake is not None

@@ -20,6 +20,7 @@ from collectors.engines.openvz.kernel import (
     is_node,
     read_cpus,
     read_kernel,
+    running_now,
 )
 from collectors.engines.openvz.merge import RUNNING, Views, counters_of, merge, status_of
 from collectors.engines.openvz.program import Program
@@ -36,8 +37,10 @@ NO_CGROUPS = 6
 """The version whose containers have no cgroups with files of their own."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_NUMBERS = 14.0
+"""Seconds for which numbers are good: Prometheus asks every 15 s."""
 _LOOK_AGAIN = 60.0
-"""Seconds after which what the cgroups say is read again."""
+"""Seconds after which what cgroups and configuration say is read again."""
 
 _MOUNTED = (State.RUNNING, State.PAUSED, State.MOUNTED)
 _JITTER = 2.0
@@ -77,7 +80,10 @@ class OpenvzCollector:
         self._source_of: tuple[object, ...] = ()
         self._asked_about: object = None
         self._views: Mapping[str, CgroupView] = {}
-        self._viewed_at = 0.0
+        self._viewed_at = self._looked_at = 0.0
+        self._moment: tuple[object, ...] = ()
+        self._expected = 0
+        self._found: list[Sighting] = []
         self._counted: dict[str, tuple[float, tuple[Beancounter, ...]]] = {}
         self._started: dict[str, float] = {}
 
@@ -97,6 +103,16 @@ class OpenvzCollector:
         if source is None and not on_node:
             self._counted, self._started = {}, {}
             return []
+        if not self._is_quiet(ctx, source):
+            # Only what was found is good for a while, no failure.
+            moment, self._moment, self._found = self._moment, (), []
+            self._found = self._find(ctx, source, on_node=on_node)
+            self._moment = moment
+        if source is not None and source.problem and self._found:
+            raise PartlySeen(source.problem, tuple(self._found))
+        return self._found
+
+    def _find(self, ctx: Context, source: Source | None, *, on_node: bool) -> list[Sighting]:
         look = self._look(ctx, source, on_node=on_node)
         if look.answer is None and not look.inhabited and look.kernel.running is None:
             problem = source.problem if source is not None else ""
@@ -108,8 +124,6 @@ class OpenvzCollector:
         present = {sighting.engine_id for sighting in found}
         self._counted = {c: kept for c, kept in self._counted.items() if c in present}
         self._started = {c: kept for c, kept in self._started.items() if c in present}
-        if source is not None and source.problem:
-            raise PartlySeen(source.problem, tuple(found))
         return found
 
     def close(self) -> None:
@@ -137,29 +151,49 @@ class OpenvzCollector:
                 self._source = ProgramSource(program) if program.path() is not None else None
         return self._source
 
+    def _is_quiet(self, ctx: Context, source: Source | None) -> bool:
+        """Say whether all that has changed since the last look is what moves all the time.
+
+        Then its numbers stand for a while: a pass that finds nothing new costs nobody anything.
+        """
+        inside = [p for p in ctx.processes if container_of(p) is not None]
+        running = running_now(ctx.host).union(p.envid for p in inside if p.envid)
+        news = (running, self._configurations.changed(ctx.host))
+        if source is not None:
+            expected = max(len(running), self._expected)
+            if source.refresh(ctx, containers=expected, hurry=news != self._asked_about):
+                self._asked_about = news
+        answer = source.answer if source is not None else None
+        moment = (
+            *news,
+            frozenset(p.id for p in inside if p.inner_pid == 1),
+            answer.as_of if answer is not None else None,
+        )
+        if not ctx.full and moment == self._moment and ctx.now - self._looked_at < _NUMBERS:
+            return True
+        self._moment, self._looked_at = moment, ctx.now
+        return False
+
     def _look(self, ctx: Context, source: Source | None, *, on_node: bool) -> _Pass:
         kernel = read_kernel(ctx.host) if on_node else Kernel()
-        configuration = self._configurations.read(ctx.host, full=ctx.full)
+        thorough = ctx.full or ctx.now - self._viewed_at >= _LOOK_AGAIN
+        configuration = self._configurations.read(ctx.host, full=thorough)
+        self._expected = len(configuration.containers)
         inhabited = frozenset(filter(None, map(container_of, ctx.processes)))
         groups = ContainerCgroups(ctx.host, ctx.facts.cgroups.hierarchies)
         running = inhabited.union(kernel.running or ())
-        if source is not None:
-            news = (running, configuration.changed)
-            expected = max(len(running), len(configuration.containers))
-            hurry = news != self._asked_about
-            if source.refresh(ctx, containers=expected, hurry=hurry):
-                self._asked_about = news
         answer = source.answer if source is not None else None
         cgroups = {}
         if on_node and kernel.version != NO_CGROUPS:
             # A light pass looks at new ones only, but now and then: a pause sends no event. What
             # vzlist has found out since is not held against an older look.
-            since = max(ctx.now - _LOOK_AGAIN, answer.as_of if answer is not None else 0.0)
-            if ctx.full or self._viewed_at <= since:
-                self._views, self._viewed_at = {}, ctx.now
+            if thorough or (answer is not None and self._viewed_at <= answer.as_of):
+                self._views, thorough = {}, True
             known = self._views
             cgroups = {c: known.get(c) or groups.view(c) for c in running.union(groups.known())}
         self._views = cgroups
+        if thorough:
+            self._viewed_at = ctx.now
         inits = find_inits(ctx.processes)
         return _Pass(
             ctx=ctx,

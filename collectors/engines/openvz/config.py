@@ -121,6 +121,13 @@ class ConfigurationReader:
     def __init__(self) -> None:
         self._known: dict[str, tuple[tuple[int, ...], Configured]] = {}
 
+    def changed(self, host: HostFS) -> float | None:
+        """Say when a file was last added or removed; None where the directory cannot be read."""
+        try:
+            return host.root.stat(_DIRECTORY).st_mtime
+        except HostReadError:
+            return None
+
     def read(self, host: HostFS, *, full: bool = True) -> Configuration:
         """Read it; a light pass (``full=False``) looks only at files that are new."""
         paths = parse_paths(_text(host, _GLOBAL))

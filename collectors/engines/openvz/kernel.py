@@ -138,6 +138,13 @@ def read_kernel(host: HostFS) -> Kernel:
     )
 
 
+def running_now(host: HostFS) -> frozenset[str]:
+    """Read which containers run, and nothing else; none where the agent may not know."""
+    rows = _read(host.proc, "vz/veinfo").decode("ascii", "replace").split("\n")
+    words = (row.split(None, 1)[:1] for row in rows)
+    return frozenset(word for (word,) in filter(None, words) if word != HOST and is_ctid(word))
+
+
 def parse_uptime(data: bytes) -> float | None:
     """Parse /proc/uptime, proc_uptime(5)."""
     words = data.split()
