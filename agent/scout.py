@@ -257,14 +257,14 @@ class Scout:
         looks: list[float] = []
         watching = False
         while True:
-            now = time.monotonic()
+            now, spent = time.monotonic(), time.process_time()
             if now >= next_full:
                 self.look(
                     full=True,
                     patience=_COLLECTOR_SECONDS if self._picture else _FIRST_SECONDS,
                 )
                 gc.collect()
-                took = time.monotonic() - now
+                took = time.process_time() - spent
                 next_full = now + max(self._config.inventory.full_interval, took / _FULL_SHARE)
                 next_light = now + self._config.inventory.poll_interval
                 if not watching and self._watcher.fd is not None:
@@ -274,7 +274,7 @@ class Scout:
             elif looks and now >= looks[0]:
                 looks = [t for t in looks if t > now]
                 self.look(full=False)
-                took = time.monotonic() - now
+                took = time.process_time() - spent
                 next_light = time.monotonic() + self._config.inventory.poll_interval
                 looks = [max(t, now + took / _EVENT_SHARE) for t in looks[-1:]] or looks
             elif now >= next_light:

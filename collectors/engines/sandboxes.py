@@ -68,9 +68,18 @@ class SandboxCollector:
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Say of each mount namespace with a root of its own who made it, where that is known."""
         first: dict[int, Process] = {}
-        for process in sorted(ctx.processes, key=lambda p: (p.id.start_ticks, p.inner_pid)):
-            if _has_own_root(ctx, process) and process.namespaces.mnt is not None:
-                first.setdefault(process.namespaces.mnt, process)
+        inside = [p for p in ctx.processes if _has_own_root(ctx, p)]
+        places: dict[FileId | None, set[int | None]] = {}
+        for process in inside:
+            places.setdefault(process.root, set()).add(process.namespaces.mnt)
+        for process in sorted(inside, key=lambda p: (p.id.start_ticks, p.inner_pid)):
+            mounts = process.namespaces.mnt
+            if mounts is None:
+                continue
+            before = first.setdefault(mounts, process)
+            if process.root != before.root and len(places[before.root]) > 1:
+                # The one before made the mounts in another container, and waits on that one's root.
+                first[mounts] = process
         found, strangers = [], []
         for process in first.values():
             place = (process.id, process.namespaces.mnt, process.root)

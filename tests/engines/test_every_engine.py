@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -183,6 +184,19 @@ def test_runc(agent: Agent) -> None:
         assert_found_once(ls(), made, style="app")
 
 
+def test_runc_with_a_state_directory_that_nothing_names() -> None:
+    """The runtime is gone, and init has adopted what it started."""
+    need("runc", "busybox")
+    with oci.runc(*SLEEP, own_root=True) as made:
+        assert_found_once(ls(), made, style="app")
+
+
+def test_runc_that_waits_to_be_started() -> None:
+    need("runc", "busybox")
+    with oci.runc(*SLEEP, own_root=True, action="create") as made:
+        assert_found_once(ls(), made, state="created")
+
+
 def test_crun() -> None:
     need("crun", "runc", "busybox")
     with oci.crun(*SLEEP) as made:
@@ -289,6 +303,32 @@ def test_a_container_in_a_container(docker: Docker) -> None:
 
         assert_found_once(rows, outer, style="system")
         assert_found_once(rows, inner)
+
+
+def test_what_an_attached_shell_makes_is_nested() -> None:
+    """It hangs on the host's lxc-attach; its mounts were made inside."""
+    need("lxc-attach", "busybox")
+    with systems.lxc(*SLEEP) as outer:
+        assert outer.place
+        roots.make_busybox(outer.place / outer.name / "rootfs/inner")
+        words = (
+            *("lxc-attach", f"--lxcpath={outer.place}", f"--name={outer.name}", "--"),
+            *("/bin/busybox", "unshare", "-m", "-p", "-f", "/bin/chroot", "/inner"),
+        )
+        with bare.sleeping_in("unshare", *words, parent=outer) as inner:
+            rows = ls()
+
+            assert_found_once(rows, outer)
+            assert_found_once(rows, inner)
+
+
+def test_a_root_that_was_deleted(tmp_path: Path) -> None:
+    need("unshare", "busybox")
+    root = roots.make_busybox(tmp_path / "root")
+    words = ("unshare", "--mount", "--pid", "--fork", f"--root={root}")
+    with bare.sleeping_in("unshare", *words) as made:
+        shutil.rmtree(root)
+        assert_found_once(ls(), made, style="app")
 
 
 def _host_pid(outer: Made, inner_pid: int) -> int:

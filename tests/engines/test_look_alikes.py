@@ -49,6 +49,7 @@ def test_network_namespace_of_ip_netns() -> None:
         ("--mount", "--net", "--ipc", "--uts"),
         ("--mount", "--pid", "--fork", "--mount-proc"),
         ("--user", "--map-root-user", "--pid", "--fork"),
+        ("--time", "--fork"),
     ],
     ids=" ".join,
 )
@@ -70,6 +71,15 @@ def test_bubblewrap_over_the_hosts_programs() -> None:
     need("bwrap")
     links = [w for d in ("bin", "lib", "lib64", "sbin") for w in ("--symlink", f"usr/{d}", f"/{d}")]
     words = ("bwrap", "--ro-bind", "/usr", "/usr", *links, "--proc", "/proc", "--unshare-pid")
+    with bare.sleeping_in("bubblewrap", *words) as made:
+        assert_no_container(ls(), made)
+
+
+def test_bubblewrap_over_the_hosts_programs_in_another_place() -> None:
+    """As nsjail does where /bin is a link to usr/bin."""
+    need("bwrap")
+    places = ("/usr/bin", "/bin", "--ro-bind", "/usr/lib", "/lib", "--ro-bind", "/usr/lib64")
+    words = ("bwrap", "--ro-bind", *places, "/lib64", "--proc", "/proc", "--unshare-pid")
     with bare.sleeping_in("bubblewrap", *words) as made:
         assert_no_container(ls(), made)
 

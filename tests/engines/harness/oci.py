@@ -58,25 +58,34 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 
 
 @contextmanager
-def runc(*command: str, cgroup: str = "", in_slice: str = "") -> Iterator[Made]:
-    """Give a container of bare runc, with its state where runc keeps it.
+def runc(
+    *command: str,
+    cgroup: str = "",
+    in_slice: str = "",
+    own_root: bool = False,
+    action: str = "run",
+) -> Iterator[Made]:
+    """Give a container of bare runc, with its state where runc keeps it, or beside the bundle.
 
-    With a slice it has systemd make a scope in that.
+    With a slice it has systemd make a scope in that. The action may also be create: then the
+    container waits to be started.
     """
     name = unique("runc")
     by_systemd = ("--systemd-cgroup",) if in_slice else ()
     place_of_it = f"{in_slice}:runc:{name}" if in_slice else cgroup or f"/{name}"
     with workplace("runc") as place:
+        program = ("runc", f"--root={place}/state") if own_root else ("runc",)
+        detach = ("--detach",) if action == "run" else ()
         bundle = make_bundle(place, *command, cgroup=place_of_it)
         pid_file = place / "pid"
         try:
             # runc hands its own output on to the container, and a pipe would never end.
-            words = ("run", "--detach", "--bundle", bundle, "--pid-file", pid_file, name)
-            _quietly("runc", *by_systemd, *words)
+            words = (action, *detach, "--bundle", bundle, "--pid-file", pid_file, name)
+            _quietly(*program, *by_systemd, *words)
             yield Made(name=name, engine="runc", handle=name, pid=int(pid_file.read_text()))
         finally:
             with suppress(CommandError):
-                run("runc", "delete", "--force", name)
+                run(*program, "delete", "--force", name)
             remove_cgroups((cgroup or name).strip("/").split("/")[0])
 
 

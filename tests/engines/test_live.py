@@ -1,0 +1,73 @@
+"""News come by themselves: seen by an agent that does not look of its own accord."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engines.harness import bare, oci, podman, roots
+from tests.engines.harness.agent import running_agent
+from tests.engines.harness.made import unique
+from tests.engines.harness.need import need
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.engines.harness.agent import Agent
+
+pytestmark = pytest.mark.engine
+
+SLEEP = ("/bin/sleep", "86400")
+NEVER = ("--inventory.full-interval=1d", "--inventory.poll-interval=1d")
+"""What is seen with these was seen because something told of it."""
+
+
+@pytest.fixture
+def sleepy() -> Iterator[Agent]:
+    """Give an agent that only looks when it is told of news."""
+    with running_agent(*NEVER) as agent:
+        agent.wait_ready()
+        yield agent
+
+
+def test_podman_tells_by_its_files(sleepy: Agent) -> None:
+    need("podman", "conmon", "crun", "runc")
+    with podman.podman() as engine:
+        made = engine.run(*SLEEP)
+        sleepy.wait_row(made)
+        renamed = unique("renamed")
+        engine.cli("rename", made.name, renamed)
+        sleepy.wait_for(lambda page: page.row(renamed), "the new name")
+        engine.cli("rename", renamed, made.name)
+        engine.cli("stop", "--time=0", made.name)
+        sleepy.wait_row(made, state="exited")
+
+        without_cgroup = engine.run(*SLEEP, options=("--cgroups=disabled",))
+        sleepy.wait_row(without_cgroup)
+
+
+def test_a_runtime_tells_by_its_state_directory(sleepy: Agent) -> None:
+    need("runc", "busybox")
+    with oci.runc(*SLEEP) as made:
+        sleepy.wait_row(made)
+    sleepy.wait_for(
+        lambda page: not [r for r in page.rows() if r.name == made.name and r.state == "running"],
+        "its end",
+    )
+
+
+def test_the_kernel_tells_of_what_has_no_engine_and_no_cgroup(tmp_path: Path) -> None:
+    need("unshare", "busybox")
+    root = roots.make_busybox(tmp_path / "root")
+    words = ("unshare", "--mount", "--pid", "--fork", f"--root={root}")
+    with running_agent(*NEVER, "--inventory.process-events") as agent:
+        agent.wait_ready()
+        with bare.sleeping_in("unshare", *words) as made:
+            mark = f"/{made.pid}-"
+            page = agent.wait_for(lambda p: [r for r in p.rows() if mark in r.id], "it on the page")
+        assert page.value("tallyman_event_lag_seconds") is not None
+        agent.wait_for(
+            lambda p: not [r for r in p.rows() if mark in r.id and r.state == "running"], "its end"
+        )
