@@ -94,6 +94,6 @@ def throttled(expr: str) -> Column:
     return share("Throttled", expr, 85, ((None, TEXT), (0.25, ORANGE)))
 
 
-def ago(title: str, expr: str, width: int = 115) -> Column:
+def ago(title: str, expr: str, width: int = 122) -> Column:
     """Give how long ago a moment was, which ``expr`` gives in seconds since the epoch."""
     return Column(title=title, expr=f"{expr} * 1000", unit="dateTimeFromNow", width=width)

@@ -189,6 +189,8 @@ def ended(title: str, style: str, *hidden: str) -> table.Panel:
         "a person, a time-out or the kernel.",
         (*keys[:4], Key(label="state", title="State", width=85), *keys[4:]),
         (
+            # The one that is known of all: without it a stopped OpenVZ container had no row.
+            share("Confidence", shown(host("tallyman_container_style_confidence")), 100, PLAIN),
             count("Exit code", shown(host("tallyman_container_exit_code")), 90, _EXIT),
             Column(
                 title="OOM",

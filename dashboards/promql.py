@@ -120,6 +120,9 @@ def busiest(*counters: str, style: str = "$style") -> str:
 
 
 def largest(gauge: str, style: str = "$style") -> str:
-    """Give a gauge of those containers where it was largest, and for longest, over the range."""
+    """Give a gauge of those containers where it was largest, and for longest, over the range.
+
+    ``gauge`` is a metric or a recorded series.
+    """
     shown = total(NAMED, who(host(gauge), style, "name"))
     return top(shown, total(ID, who(f"sum_over_time({host(gauge)}{END})", style, "name")))

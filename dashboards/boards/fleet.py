@@ -189,8 +189,8 @@ _KINDS = line(
         "Practices that the model warns of, and how many containers have each; the row Inventory "
         "lists them. What each means, and what to do: docs/verdict.md, or tallyman explain NAME.",
         (Key(label="finding", title="Finding", width=200, grows=True),),
-        (count("Containers", total("finding", kind(_FINDINGS)), 90, ((None, ORANGE),)),),
-        sort="Containers",
+        (count("Count", total("finding", kind(_FINDINGS)), 65, ((None, ORANGE),)),),
+        sort="Count",
         empty="no findings",
     ),
     graph(

@@ -23,7 +23,8 @@ from dashboards.look import ORANGE, SAND, TEXT, Uid
 from dashboards.panels import SHARE, Figure, figures, query
 from dashboards.promql import (
     DISK,
-    ID,
+    MEMORY,
+    MEMORY_SHARE,
     NETWORK,
     WHO,
     busiest,
@@ -32,6 +33,7 @@ from dashboards.promql import (
     largest,
     mine,
     rate,
+    recorded,
     total,
     who,
     zero,
@@ -243,7 +245,7 @@ _BUSIEST = Row(
             by_name(
                 "Memory by container",
                 "Working sets of those that held most over the time shown.",
-                largest("container_memory_working_set_bytes"),
+                largest(MEMORY),
                 unit="bytes",
                 empty=_NOBODY,
             ),
@@ -268,10 +270,6 @@ _BUSIEST = Row(
     ),
 )
 
-_OF_LIMIT = (
-    f"{host('container_memory_working_set_bytes')} / on ({ID}) "
-    f"({host('container_spec_memory_limit_bytes')} > 0)"
-)
 _TABLES = Row(
     "Containers of this host",
     (
@@ -283,8 +281,8 @@ _TABLES = Row(
                 container_keys("instance"),
                 (
                     cpu(total(WHO, who(rate("container_cpu_usage_seconds_total")))),
-                    memory(total(WHO, who(host("container_memory_working_set_bytes"))), gauge=True),
-                    share("Of limit", total(WHO, who(_OF_LIMIT))),
+                    memory(total(WHO, recorded(MEMORY)), gauge=True),
+                    share("Of limit", total(WHO, recorded(MEMORY_SHARE))),
                     count("Processes", total(WHO, who(host("container_processes"))), 100),
                     ago("Started", total(WHO, who(host("container_start_time_seconds")))),
                 ),

@@ -13,6 +13,7 @@ from dashboards.promql import (
     CPU,
     DISK,
     ID,
+    MEMORY,
     MEMORY_SHARE,
     NAMED,
     NETWORK,
@@ -146,7 +147,7 @@ _MEMORY = Row(
             by_name(
                 "Memory by server",
                 "Working sets, of those that had most over the time shown.",
-                largest("container_memory_working_set_bytes", _SYSTEM),
+                largest(MEMORY, _SYSTEM),
                 unit="bytes",
                 empty=_NOBODY,
             ),
@@ -283,7 +284,7 @@ _QUOTAS = Row(
         line(
             9,
             (
-                7,
+                6,
                 graph(
                     "Refused by beancounters",
                     "How often a server was refused more of a resource (failcnt), within each "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.columns import share
 from dashboards.layout import Row, line
-from dashboards.look import BLUE, GREY, ORANGE, PURPLE
+from dashboards.look import BLUE, GREEN, GREY, ORANGE, PURPLE
 from dashboards.me import my
 from dashboards.panels import Steps, bars, graph, now, query
 from dashboards.tables import Column, Key, rows
@@ -111,7 +111,7 @@ WHY = Row(
                 query(my("tallyman_container_sessions"), "people"),
                 query(my("tallyman_container_listening_sockets"), "sockets"),
                 decimals=0,
-                colours={"people": ORANGE, "services": PURPLE},
+                colours={"services": PURPLE, "users": GREEN, "people": ORANGE, "sockets": GREY},
                 fill=0,
                 empty="not seen",
             ),

@@ -19,6 +19,8 @@ from dashboards.demo.server import DemoError, Prometheus
 from dashboards.demo.world import World
 
 _STEP = 60.0
+_AHEAD = 150.0
+"""How far in the future the history ends: about then its rules are evaluated, and life goes on."""
 
 
 def main() -> int:
@@ -40,7 +42,7 @@ def main() -> int:
 
 
 def _run(place: Path, address: str, length: float) -> None:
-    end = time.time() // _STEP * _STEP
+    end = (time.time() + _AHEAD) // _STEP * _STEP
     world = World(end, -length)
     ports = {machine.instance: _free_port() for machine in MACHINES}
     targets = {instance: f"127.0.0.1:{port}" for instance, port in ports.items()}
@@ -55,6 +57,7 @@ def _run(place: Path, address: str, length: float) -> None:
     try:
         _say("evaluating the recording rules over it …")
         prometheus.record(end - length, end)
+        time.sleep(max(0, end - time.time()))
         live.start()
         prometheus.start()
         _say(

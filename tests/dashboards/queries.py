@@ -173,3 +173,11 @@ def labels_of(metric: str) -> frozenset[str]:
     if not isinstance(tree, promql_parser.AggregateExpr) or tree.modifier is None:
         raise TypeError(f"{metric} is no aggregation by labels")
     return frozenset(tree.modifier.labels)
+
+
+def cadvisor_queries() -> list[tuple[str, str]]:
+    """Give the queries of the page on cAdvisor, with what it says of each."""
+    table = (ROOT / "docs/cadvisor.md").read_text().partition("## Queries")[2]
+    found = re.findall(r"^\| `(.+)` \| (.+) \|$", table, re.MULTILINE)
+    assert len(found) > 10
+    return [(query, says) for query, says in found if "…" not in query]

@@ -80,9 +80,8 @@ class Api:
         return empty
 
 
-def singles(board: dict[str, Any], api: Api) -> dict[str, str]:
-    """Choose for the variables that have no All, which a query cannot do without."""
-    chosen = api.choices(board)
+def singles(board: dict[str, Any], chosen: dict[str, str]) -> dict[str, str]:
+    """Keep what was chosen for variables that have no All, which a query cannot do without."""
     return {
         variable["name"]: chosen[variable["name"]]
         for variable in board["templating"]["list"]

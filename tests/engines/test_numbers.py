@@ -6,7 +6,6 @@ On cgroup v1 and hybrid hosts; tests/engines/guest does the same on v2.
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import time
@@ -17,7 +16,7 @@ import pytest
 from docker import APIClient as DockerClient
 
 from tests.engines.harness.made import unique
-from tests.engines.harness.programs import hierarchies, run, wait_until
+from tests.engines.harness.programs import disk_of, hierarchies, run, wait_until
 from tests.engines.harness.prometheus import prometheus
 
 if TYPE_CHECKING:
@@ -160,12 +159,7 @@ def test_writing_to_a_disk(agent: Agent, docker: Docker) -> None:
 
 
 def _disk_of(path: Path) -> str:
-    number = os.stat(path).st_dev
-    uevent = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/uevent")
-    if not uevent.exists():
-        pytest.skip(f"{path} is on no block device")
-    name: str = re.findall(r"DEVNAME=(.*)", uevent.read_text())[0]
-    return f"/dev/{name}"
+    return disk_of(path) or pytest.skip(f"{path} is on no block device")
 
 
 def test_sending_over_the_network(agent: Agent, docker: Docker) -> None:
@@ -392,42 +386,3 @@ def test_the_alert_fires_on_a_real_prometheus(agent: Agent, docker: Docker, tmp_
 
 def value_by_id(page: Page, metric: str, made: Made) -> float | None:
     return page.value(metric, id=id_of(page, made))
-
-
-DOCS = Path(__file__).parents[2] / "docs/cadvisor.md"
-
-
-def queries() -> list[tuple[str, str]]:
-    """Give the queries of the page on cAdvisor with what it says of each."""
-    table = DOCS.read_text().partition("## Queries")[2]
-    rows = re.findall(r"^\| `(.+)` \| (.+) \|$", table, re.MULTILINE)
-    assert len(rows) > 10
-    return [(query, says) for query, says in rows if "…" not in query]
-
-
-def test_queries_of_known_dashboards_return_what_the_docs_say(agent: Agent, docker: Docker) -> None:
-    work = "dd if=/dev/zero of=/x bs=1M count=2 conv=fsync; exec sleep 86400"
-    options = (
-        *("--cpus=0.5", "--memory=64m", f"--device-write-bps={_disk_of(docker.place)}:1gb"),
-        *("--health-cmd=false", "--health-interval=1s", "--health-retries=1"),
-    )
-    made = start(agent, docker, *shell(work), options=options)
-    agent.wait_for(
-        lambda p: p.value("container_health_state", name=made.name) == 0, "a failing check", 30
-    )
-    dying = start(agent, docker, "sleep", "86400")
-
-    with prometheus(f"127.0.0.1:{agent.port}") as server:
-        server.wait_for(f'container_last_seen{{name="{dying.name}"}}')
-        docker.cli("kill", dying.name)
-        # Ranges of some minutes take some minutes to fill; the shape is what counts here.
-        server.wait_for("count_over_time(container_last_seen[5m]) > 5")
-        for query, says in queries():
-            # What an alert waits for has not happened: its left side has to be there.
-            shown = query if "last_seen" in query else re.sub(r" > \d+$", " > -1", query)
-            shown = re.sub(r" > 60$", " > 1", shown)
-            if says.startswith("yes"):
-                server.wait_for(shown)
-            elif says.startswith("no"):
-                for part in query.split("`, `"):
-                    assert server.query(part) == [], part

@@ -158,6 +158,16 @@ def remove_cgroups(*names: str) -> None:
                 wait_until(partial(_rmdir, directory), f"{directory} to be empty")
 
 
+def disk_of(path: Path) -> str | None:
+    """Give the block device that a path is on; None where it is on none."""
+    number = path.stat().st_dev
+    uevent = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/uevent")
+    if not uevent.exists():
+        return None
+    name = next(line for line in uevent.read_text().splitlines() if line.startswith("DEVNAME="))
+    return f"/dev/{name.partition('=')[2]}"
+
+
 def hierarchies() -> list[Path]:
     """Give where cgroup hierarchies are mounted: several on v1, one on v2."""
     top = Path("/sys/fs/cgroup")

@@ -48,6 +48,11 @@ class Prometheus:
             log=place / "prometheus.log",
         )
 
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{self._address}"
+
     def api(self, path: str, **parameters: str) -> Any:
         """Ask the HTTP API, and give what stands under ``data``."""
         query = urllib.parse.urlencode(parameters)
