@@ -11,6 +11,7 @@ import pytest
 
 from agent import __version__
 from tests.engines.harness.agent import running_agent
+from tests.engines.harness.need import need
 from tests.engines.harness.programs import run
 
 CLONE = Path(__file__).parents[1]
@@ -55,3 +56,21 @@ def test_starts_and_is_scraped(tallyman: Path, tmp_path: Path) -> None:
 
 def test_looks_at_the_host_without_a_running_agent(tallyman: Path) -> None:
     assert isinstance(json.loads(run(tallyman, "ls", "--json")), list)
+
+
+def test_pipx_installs_it(wheel: Path, tmp_path: Path) -> None:
+    """As docs/operating.md says, with TLS and passwords."""
+    need("pipx")
+    env = {
+        "PIPX_HOME": str(tmp_path / "home"),
+        "PIPX_BIN_DIR": str(tmp_path / "bin"),
+        "HOME": str(tmp_path),
+    }
+    run("pipx", "install", f"{wheel}[web]", env=env, timeout=600)
+    command = tmp_path / "bin/tallyman"
+
+    assert __version__ in run(command, "--version")
+    with running_agent(command=(command,), env={"HOME": str(tmp_path)}, start_seconds=30) as agent:
+        assert agent.scrape().value("tallyman_build_info", version=__version__) == 1
+    run("pipx", "uninstall", "tallyman-agent", env=env)
+    assert not command.exists()
