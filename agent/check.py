@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent import phrases
 from agent.harmless import escape_bytes, line
+from agent.privileges import CAPABILITIES, hidden_processes
 from agent.terminal import Cell, Column, Screen, table
 from collectors.facts import CgroupMode
 from collectors.hostfs import Denied, Gone, HostReadError
@@ -20,10 +21,36 @@ if TYPE_CHECKING:
     from agent.model import CollectorHealth, Snapshot
     from collectors.hostfs import HostFS
 
-_CAPABILITIES = {  # include/uapi/linux/capability.h
-    "CAP_DAC_READ_SEARCH": 2,
-    "CAP_SYS_PTRACE": 19,
-}
+_CAPABILITIES = (
+    (
+        ("CAP_SYS_PTRACE",),
+        (
+            "binaries, namespaces, root filesystem and network of processes of other users or with "
+            "more privileges: their containers are known from cgroups and engines alone, with less "
+            "confidence or the verdict unknown"
+        ),
+        False,
+    ),
+    (
+        ("CAP_DAC_READ_SEARCH",),
+        (
+            "what only other users may read, in containers and of engines: root filesystems of "
+            "unprivileged containers, folders of podman and LXC in homes"
+        ),
+        False,
+    ),
+    (
+        ("CAP_SYS_ADMIN", "CAP_NET_ADMIN"),
+        "whether a container has firewall rules; who listens in it is read in a slower way",
+        True,
+    ),
+    (
+        ("CAP_SETUID", "CAP_SETGID"),
+        "that the process which talks to the network runs as another user than root",
+        True,
+    ),
+)
+"""Capabilities, what is lost without them, and whether one can do without."""
 
 _DESCRIPTORS_EACH = 14
 """Most cgroup files that are kept open of one container; half of the limit is used for them."""
@@ -63,22 +90,30 @@ class Check:
     lost: str = ""
     """What is not seen because of it."""
     remedy: str = ""
+    optional: bool = False
+    """One can do without: it is no failure."""
+
+    @property
+    def failed(self) -> bool:
+        """Something is lost that verdicts or metrics stand on."""
+        return not self.good and not self.optional
 
     def as_object(self) -> dict[str, object]:
         """Give the object of ``check --json``."""
         return {
             "name": escape_bytes(self.name),
             "ok": self.good,
+            "optional": self.optional,
             "found": escape_bytes(self.found),
-            "lost": self.lost,
-            "remedy": self.remedy,
+            "lost": "" if self.good else self.lost,
+            "remedy": "" if self.good else self.remedy,
         }
 
 
 def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
     """Try everything. ``snapshot`` is what a scout saw just now; None: it saw nothing in time."""
     checks = [
-        _privileges(host),
+        *_privileges(host),
         _processes(host, snapshot),
         _confinement(host),
         *_folders(host),
@@ -95,9 +130,19 @@ def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
             )
         )
         return checks
-    checks.insert(1, _pid_namespace(snapshot))
-    checks.insert(3, _cgroups(snapshot))
-    return checks + [_collector(health) for health in snapshot.collectors]
+    return (
+        checks
+        + [_pid_namespace(snapshot), _cgroups(snapshot)]
+        + [_collector(health) for health in snapshot.collectors]
+    )
+
+
+_STATES = {
+    (True, True): Cell("ok", "green"),
+    (True, False): Cell("ok", "green"),
+    (False, True): Cell("less", "yellow"),
+    (False, False): Cell("LOST", "red"),
+}
 
 
 def as_text(checks: list[Check], screen: Screen) -> Iterator[str]:
@@ -106,7 +151,7 @@ def as_text(checks: list[Check], screen: Screen) -> Iterator[str]:
     rows = [
         (
             Cell(line(check.name)),
-            Cell("ok", "green") if check.good else Cell("LOST", "red"),
+            _STATES[check.good, check.optional],
             Cell(line(check.found)),
         )
         for check in checks
@@ -118,29 +163,40 @@ def as_text(checks: list[Check], screen: Screen) -> Iterator[str]:
         if not check.good:
             yield from screen.wrap(f"lost: {check.lost}", "    ")
             yield from screen.wrap(f"to do: {check.remedy}", "    ")
-    lost = sum(not check.good for check in checks)
+    lost = sum(check.failed for check in checks)
     yield ""
     yield f"{lost} of {len(checks)} checks failed." if lost else "Everything can be read."
 
 
-def _privileges(host: HostFS) -> Check:
+def _privileges(host: HostFS) -> Iterator[Check]:
+    """Look at the capabilities that the scout would have, which are those of this process."""
     try:
         status = parse_status(host.proc.read("self/status", 65536))
         held = int(status.get("CapEff", "0"), 16)
     except (HostReadError, ValueError):
         held = 0
-    missing = [name for name, bit in _CAPABILITIES.items() if not held >> bit & 1]
     who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
-    if not missing:
-        return Check(name="privileges", good=True, found=f"{who}, {' and '.join(_CAPABILITIES)}")
-    return Check(
-        name="privileges",
-        good=False,
-        found=f"{who}, without {' and '.join(missing)}",
-        lost="binaries, namespaces and files of other users' processes: their containers are "
-        "known from cgroups and engines alone, often with the verdict unknown",
-        remedy=f"run as root, or give {' and '.join(missing)}",
-    )
+    for names, lost, optional in _CAPABILITIES:
+        missing = [name for name in names if not held >> CAPABILITIES[name] & 1]
+        if optional and "CAP_SETUID" in names and os.geteuid() != 0:
+            continue  # it is another user already
+        shown = " and ".join(missing or names)
+        yield Check(
+            name=names[0],
+            good=not missing,
+            optional=optional,
+            found=f"{who} {'without' if missing else 'with'} {shown}",
+            lost=lost,
+            remedy=f"run as root, or give {shown}",
+        )
+    if hidden_processes(host) is not None and not held >> CAPABILITIES["CAP_SYS_PTRACE"] & 1:
+        yield Check(
+            name="hidepid",
+            good=False,
+            found="/proc is mounted with hidepid",
+            lost="processes of other users, and so every container of theirs that no engine names",
+            remedy="give CAP_SYS_PTRACE, or mount /proc with hidepid=0",
+        )
 
 
 def _pid_namespace(snapshot: Snapshot) -> Check:

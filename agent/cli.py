@@ -64,6 +64,10 @@ def _run(parsed: Namespace) -> int:
             return _check(parsed)
         case "check-config":
             config = load(parsed.what)
+            if config.web.config_file:
+                from agent.guard import check  # noqa: PLC0415 - brings OpenSSL
+
+                check(config)
             _write([f"{config.file}: ok" if config.file else "no file: the defaults hold"])
         case "version":
             _write([f"tallyman {__version__}"])
@@ -159,7 +163,7 @@ def _check(parsed: Namespace) -> int:
         _write_json([one.as_object() for one in checks])
     else:
         _write(check.as_text(checks, Screen.of(sys.stdout)))
-    return DONE if all(one.good for one in checks) else NO
+    return DONE if not any(one.failed for one in checks) else NO
 
 
 def _look(config: Config, timeout: float) -> Snapshot:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from agent.app import plain
 from agent.config.keys import ConfigError
-from agent.launcher import GoneError
+from agent.launcher import GoneError, Starter
 
 if TYPE_CHECKING:
     from agent.app import Headers, StartResponse
+    from agent.config import Config
     from agent.launcher import Starting
     from agent.tls import Gate
     from agent.webconfig import WebFiles
@@ -58,6 +59,11 @@ class _Rules:
                 self.gate = Gate(files.tls, files.path)
         except ImportError as error:
             raise ConfigError([f"{files.path}: takes a start of the agent: {error}"]) from error
+
+
+def check(config: Config) -> None:
+    """Read the web configuration and try its certificates. Raises ``ConfigError``."""
+    _Rules(Starter(config).web_files())
 
 
 class Guard:

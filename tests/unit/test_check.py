@@ -55,14 +55,30 @@ def test_all_is_well(host: HostFS) -> None:
 
 def test_a_user_without_capabilities(host: HostFS, tmp_path: Path) -> None:
     (tmp_path / "proc/self/status").write_text("CapEff:\t0000000000000000\n")
-    found = named(check.run(host, GOOD), "privileges")
-    assert not found.good
-    assert "without CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE" in found.found
+    checks = check.run(host, GOOD)
+    failed = [one.name for one in checks if one.failed]
+    assert failed == ["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"]
+    assert "without CAP_SYS_PTRACE" in named(checks, "CAP_SYS_PTRACE").found
+    less = named(checks, "CAP_SYS_ADMIN")
+    assert (less.good, less.failed) == (False, False)
+    assert "firewall" in less.lost
 
 
 def test_one_capability_is_not_enough(host: HostFS, tmp_path: Path) -> None:
     (tmp_path / "proc/self/status").write_text(f"CapEff:\t{1 << 19:016x}\n")
-    assert named(check.run(host, GOOD), "privileges").found.endswith("without CAP_DAC_READ_SEARCH")
+    checks = check.run(host, GOOD)
+    assert [one.name for one in checks if one.failed] == ["CAP_DAC_READ_SEARCH"]
+    assert check.as_text(checks, Screen())
+
+
+@pytest.mark.parametrize(("capability", "lost"), [(0, ["hidepid"]), (1 << 19, [])])
+def test_hidden_processes(host: HostFS, tmp_path: Path, capability: int, lost: list[str]) -> None:
+    proc = tmp_path / "proc"
+    mount = f"42 27 0:39 / {proc} rw - proc proc rw,hidepid=invisible,gid=7\n"
+    (proc / "self/mountinfo").write_text(mount)
+    (proc / "self/status").write_text(f"CapEff:\t{capability:016x}\n")
+    found = [one.name for one in check.run(host, GOOD) if one.failed and "hide" in one.name]
+    assert found == lost
 
 
 def test_processes_that_cannot_be_looked_into(
@@ -128,11 +144,11 @@ def test_the_number_of_descriptors() -> None:
 
 def test_objects_for_json(host: HostFS) -> None:
     for one in check.run(host, picture()):
-        assert one.as_object().keys() == {"name", "ok", "found", "lost", "remedy"}
+        assert one.as_object().keys() == {"name", "ok", "optional", "found", "lost", "remedy"}
         assert one.good or (one.lost and one.remedy)
 
 
 def test_this_very_host_can_be_checked() -> None:
     checks = check.run(HostFS(), GOOD)
     who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
-    assert named(checks, "privileges").found.startswith(who)
+    assert named(checks, "CAP_SYS_PTRACE").found.startswith(who)

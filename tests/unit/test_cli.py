@@ -145,7 +145,7 @@ def test_check(look: Look, capsys: pytest.CaptureFixture[str]) -> None:
     look(picture())
     assert cli.main(["check", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert {"name", "ok", "found", "lost", "remedy"} == found[0].keys()
+    assert {"name", "ok", "optional", "found", "lost", "remedy"} == found[0].keys()
 
 
 def test_check_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,6 +159,21 @@ def test_check_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         f'tallyman: {file}: wbe: unknown key; did you mean "web"?\n'
         f"tallyman: {file}: web.max_requests: must be a whole number, at least 1, not 0\n"
     )
+
+
+def test_the_web_configuration_is_checked_as_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, web = tmp_path / "x.toml", tmp_path / "web.yml"
+    file.write_text(f'[web]\nconfig_file = "{web}"\n')
+    web.write_text("{}")
+    assert cli.main(["check-config", str(file)]) == 0
+    web.write_text("tls_server_config: {cert_file: none.pem}\nx: 1\n")
+    assert cli.main(["check-config", str(file)]) == 2
+    assert [line.split(": ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "x",
+        "tls_server_config.cert_file",
+    ]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
