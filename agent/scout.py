@@ -195,7 +195,7 @@ class Scout:
 
     def _draw(self, table: ProcessTable, sightings: list[Sighting], now: float) -> None:
         """Make a new picture, and send what is new in it."""
-        started = time.monotonic()
+        started, spent = time.monotonic(), time.process_time()
         self._watch_cgroups()
         picture = self._inventory.update(
             self.facts,
@@ -219,13 +219,14 @@ class Scout:
         self._known = _Known.of(picture, table)
         self._urgent = self._stale = False
         self._judge_seconds = time.monotonic() - started
-        self._stale_until = time.monotonic() + self._judge_seconds / _IDLE_SHARE
+        spent = time.process_time() - spent
+        self._stale_until = time.monotonic() + spent / _IDLE_SHARE
         self._send(judged, now, picture)
 
     def _ask(
         self, table: ProcessTable, now: float, *, full: bool, patience: float
     ) -> list[Sighting]:
-        started = time.monotonic()
+        spent = time.process_time()
         self._runner.run(
             lambda host: Context(
                 host=host,
@@ -240,7 +241,7 @@ class Scout:
             patience,
         )
         self._asked_at = time.monotonic()
-        self._asking_seconds = self._asked_at - started
+        self._asking_seconds = time.process_time() - spent
         return self._runner.sightings()
 
     def run(self, parent: int) -> None:

@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,22 +21,27 @@ from typing import TYPE_CHECKING
 
 from tests.bench.load import BUSYBOX, load
 from tests.bench.report import Report
-from tests.bench.whole import measure, measure_rival, tallyman
+from tests.bench.whole import Containers, measure, measure_rival, tallyman
 from tests.engines.harness.dockerd import docker_daemon
 from tests.engines.harness.made import unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tests.engines.harness.made import Made
+
 CLONE = Path(__file__).parents[2]
 PAGE = CLONE / "docs/benchmark.md"
 RIVAL = CLONE / ".cache/bench/rival"
 
 
-def parts(containers: Iterable[tuple[str, int]]) -> dict[str, float]:
-    """Measure the parts of a scrape in a process of its own."""
+def parts(
+    containers: Iterable[tuple[str, int]], descriptors: int | None = None
+) -> dict[str, float]:
+    """Measure the parts of a scrape in a process of its own, with few descriptors if asked to."""
+    few = [] if descriptors is None else ["prlimit", f"--nofile={descriptors}:{descriptors}"]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.parts"],
+        [*few, sys.executable, "-m", "tests.bench.parts"],
         input="".join(f"{container_id} {pid}\n" for container_id, pid in containers),
         stdout=subprocess.PIPE,
         text=True,
@@ -67,30 +73,42 @@ def on_load(count: int, report: Report, *, with_rival: bool) -> None:
     """Measure everything on so many containers of the load."""
     say(f"{count} containers of the load")
     with load(count) as loader:
+        on = Containers.of(loader)
         report.parts.append(parts(loader.containers))
         with tallyman() as agent:
-            started = time.monotonic()
-            report.whole.append(measure(agent, loader, started, live=count >= 100))
-    if count in (100, 1000):
-        with load(count) as loader:
-            say(f"{count} containers and 1,024 descriptors")
-            with tallyman(descriptors=1024) as agent:
-                found = measure(agent, loader, time.monotonic(), live=False)
-            report.whole.append(replace(found, program="tallyman, ulimit -n 1024"))
-            command = rival() if with_rival else None
-            if command is not None:
-                say(f"{count} containers and cgroups-exporter")
-                report.whole.append(measure_rival(command, loader))
+            report.whole.append(measure(agent, on, time.monotonic()))
+    if count not in (100, 1000):
+        return
+    with load(count) as loader:
+        on = Containers.of(loader)
+        say(f"{count} containers and 1,024 descriptors")
+        report.few.append(parts(loader.containers, descriptors=1024))
+        with tallyman(descriptors=1024) as agent:
+            found = measure(agent, on, time.monotonic(), idle=False)
+        report.whole.append(replace(found, program="tallyman, ulimit -n 1024"))
+        command = rival() if with_rival else None
+        if command is not None:
+            say(f"{count} containers and cgroups-exporter")
+            on = Containers.of(loader)
+            report.whole.append(measure_rival(command, on))
 
 
 def on_docker(count: int, report: Report) -> None:
-    """Measure the parts on real Docker containers."""
+    """Measure everything on real Docker containers."""
     say(f"{count} containers of a real Docker")
-    with docker_daemon() as docker:
+    with docker_daemon(own_network=True) as docker:
         image = docker.busybox()
-        made = [docker.run(image, "sleep", "86400", name=unique("bench")) for _ in range(count)]
-        found = [(one.handle, one.pid) for one in made if one.pid]
-        report.docker.append(parts(found))
+
+        def start(_: int = 0) -> Made:
+            return docker.run(image, "sleep", "86400", name=unique("bench"))
+
+        with ThreadPoolExecutor(2) as pool:
+            made = list(pool.map(start, range(count)))
+        report.docker.append(parts([(one.handle, one.pid) for one in made if one.pid]))
+        on = Containers(ids=[one.handle for one in made], more=lambda: start().handle)
+        with tallyman(f"--collector.docker.host={docker.endpoint}") as agent:
+            found = measure(agent, on, time.monotonic())
+        report.whole.append(replace(found, program="tallyman, Docker"))
 
 
 def say(what: str) -> None:

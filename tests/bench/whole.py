@@ -5,19 +5,24 @@ from __future__ import annotations
 import gzip
 import http.client
 import os
+import signal
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
 
 from tests.engines.harness.agent import TALLYMAN, Agent, free_port
 from tests.engines.harness.programs import Daemon, workplace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.bench.load import Loader
 
@@ -25,7 +30,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _INTERVAL = 15.0
 _SCRAPES = 10
 _QUIET = 30.0
-_SETTLE = 20.0
+_GROWN = 65.0
+"""Seconds after which a container is no longer young to the agent, and not read again for that."""
 
 
 class Cpu(NamedTuple):
@@ -43,12 +49,8 @@ class Cpu(NamedTuple):
 
 
 def processes_of(pid: int) -> list[int]:
-    """Give a process and its children: serve and the scout."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(OSError):
-            children += (thread / "children").read_text().split()
-    return [pid, *sorted({int(child) for child in children})]
+    """Give a process and all below it: the launcher, serve and the scout."""
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 def cpu_of(pids: Sequence[int]) -> Cpu:
@@ -106,33 +108,61 @@ class Result:
     worst_seconds: float
     scrape_cpu: Cpu
     """CPU seconds of all its processes for one scrape."""
-    idle_percent: float
+    idle_percent: float | None = None
     """CPU between scrapes, in percent of one core."""
-    percent: float
-    """CPU in all at one scrape each 15 s, in percent of one core."""
     pss_bytes: int
     page_bytes: int
     wire_bytes: int
     lag_seconds: tuple[float, ...] = ()
     busy_seconds: float | None = None
-    """Median of scrapes during full reconciliations, with 20 containers started each second."""
+    """Median of scrapes while everything is looked at anew and 20 containers start each second."""
+
+    @property
+    def percent(self) -> float | None:
+        """CPU in all at one scrape each 15 s, in percent of one core."""
+        if self.idle_percent is None:
+            return None
+        return self.idle_percent + self.scrape_cpu.total / _INTERVAL * 100
 
 
-def measure(agent: Agent, loader: Loader, started: float, *, live: bool) -> Result:
-    """Measure an agent that was started at ``started``, and with ``live`` also what is new."""
+@dataclass(kw_only=True)
+class Containers:
+    """What is measured on."""
+
+    ids: list[str]
+    more: Callable[[], str]
+    """Starts one more and gives its id."""
+    since: float = field(default_factory=time.monotonic)
+    """When the last of them was started."""
+
+    @classmethod
+    def of(cls, loader: Loader) -> Containers:
+        """Give those of a load."""
+        return cls(ids=[one.id for one in loader.containers], more=lambda: loader.more(1)[0].id)
+
+
+def measure(
+    agent: Agent, on: Containers, started: float, *, idle: bool = True, live: bool = True
+) -> Result:
+    """Measure an agent that was started at ``started``.
+
+    With ``idle`` also at rest, with ``live`` also what is new and a scrape while much goes on.
+    """
     agent.wait_ready(seconds=120)
     complete = time.monotonic() - started
-    wait_for_all(agent.port, loader)
-    pids = processes_of(agent.pid)
-    result = _measure("tallyman", agent.port, pids, len(loader.containers))
-    result.complete_seconds = complete
+    wait_for_all(agent.port, on.ids)
+    if idle:
+        time.sleep(max(5.0, on.since + _GROWN - time.monotonic()))
+    count = len(on.ids)
+    found = _measure("tallyman", agent.port, processes_of(agent.pid), count, idle=idle)
+    found.complete_seconds = complete
     if live:
-        result.lag_seconds = tuple(lag(agent.port, loader) for _ in range(5))
-        result.busy_seconds = _busy(agent.port, loader)
-    return result
+        found.lag_seconds = tuple(lag(agent.port, on) for _ in range(5))
+        found.busy_seconds = _busy(agent, on)
+    return found
 
 
-def measure_rival(command: Path, loader: Loader) -> Result:
+def measure_rival(command: Path, on: Containers) -> Result:
     """Measure cgroups-exporter, which reads each 15 s in the background, in the same way."""
     port = free_port()
     with workplace("rival") as place:
@@ -149,72 +179,76 @@ def measure_rival(command: Path, loader: Loader) -> Result:
             daemon.wait_for(lambda: _listens(port), "cgroups-exporter to listen", 60)
             time.sleep(_INTERVAL + 5)
             pids = processes_of(daemon.pid)
-            return _measure("cgroups-exporter", port, pids, len(loader.containers))
+            return _measure("cgroups-exporter", port, pids, len(on.ids))
         finally:
             daemon.stop()
 
 
-def _measure(program: str, port: int, pids: Sequence[int], containers: int) -> Result:
-    """Measure scrapes one after another, then the time between them, then the usual rhythm."""
+def _measure(
+    program: str, port: int, pids: Sequence[int], containers: int, *, idle: bool = True
+) -> Result:
+    """Measure scrapes one after another, and then the time between them."""
     scrape(port)
     before = cpu_of(pids)
     scrapes = [scrape(port) for _ in range(_SCRAPES)]
     spent = cpu_of(pids) - before
-    before, since = cpu_of(pids), time.monotonic()
-    time.sleep(_QUIET)
-    idle = (cpu_of(pids) - before).total / (time.monotonic() - since)
-    before, since = cpu_of(pids), time.monotonic()
-    for _ in range(3):
-        scrape(port)
-        time.sleep(_INTERVAL)
-    usual = (cpu_of(pids) - before).total / (time.monotonic() - since)
-    return Result(
+    found = Result(
         program=program,
         containers=containers,
         scrape_seconds=statistics.median(one.seconds for one in scrapes),
         worst_seconds=max(one.seconds for one in scrapes),
         scrape_cpu=Cpu(spent.user / _SCRAPES, spent.system / _SCRAPES),
-        idle_percent=idle * 100,
-        percent=usual * 100,
         pss_bytes=memory_of(pids),
         page_bytes=len(scrapes[-1].body),
         wire_bytes=scrapes[-1].wire_bytes,
     )
+    if idle:
+        before, since = cpu_of(pids), time.monotonic()
+        time.sleep(_QUIET)
+        found.idle_percent = (cpu_of(pids) - before).total / (time.monotonic() - since) * 100
+    return found
 
 
-def wait_for_all(port: int, loader: Loader) -> None:
-    """Wait until all containers are on the page, judged, and the agent has come to rest."""
+def wait_for_all(port: int, ids: Sequence[str]) -> None:
+    """Wait until all containers are on the page."""
     for _ in range(120):
         page = scrape(port).body
-        if all(one.id.encode() in page for one in loader.containers):
-            break
+        if all(one.encode() in page for one in ids):
+            return
         time.sleep(1)
-    time.sleep(_SETTLE)
+    raise TimeoutError("not all containers are on the page after two minutes")
 
 
-def lag(port: int, loader: Loader) -> float:
+def lag(port: int, on: Containers) -> float:
     """Start a container and give the time until a scrape shows it."""
-    (new,) = loader.more(1)
+    new = on.more()
     since = time.monotonic()
-    while new.id.encode() not in scrape(port).body:
+    while new.encode() not in scrape(port).body:
+        if time.monotonic() - since > 60:
+            raise TimeoutError("a new container is not on the page after a minute")
         time.sleep(0.02)
     return time.monotonic() - since
 
 
-def _busy(port: int, loader: Loader) -> float:
-    """Scrape each half second while 20 containers are started each second, for 10 seconds."""
+def _busy(agent: Agent, on: Containers) -> float:
+    """Scrape each half second while 20 containers are started each second, for 10 seconds.
+
+    SIGHUP has the agent begin with another scout meanwhile, which looks at everything anew.
+    """
     ending = threading.Event()
 
     def starting() -> None:
         while not ending.wait(0.05):
-            loader.more(1)
+            on.more()
 
     starter = threading.Thread(target=starting)
     starter.start()
     try:
         taken = []
-        for _ in range(20):
-            taken.append(scrape(port).seconds)
+        for turn in range(20):
+            if turn in (2, 10):
+                os.kill(agent.pid, signal.SIGHUP)
+            taken.append(scrape(agent.port).seconds)
             time.sleep(0.5)
     finally:
         ending.set()
@@ -233,6 +267,8 @@ def _listens(port: int) -> bool:
 @contextmanager
 def tallyman(*flags: str, descriptors: int | None = None) -> Iterator[Agent]:
     """Run the agent as it is installed, with few descriptors if asked to."""
+    # As pip leaves it; Python would compile each module anew where it may write no bytecode.
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "agent", "collectors"], check=True)
     prefix: tuple[str, ...] = ()
     if descriptors is not None:
         prefix = ("prlimit", f"--nofile={descriptors}:{descriptors}")
