@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from prometheus_client.exposition import choose_encoder
+
 from agent.exposition import OPENMETRICS_TYPE, TEXT_TYPE, compressed
 
 if TYPE_CHECKING:
@@ -163,39 +165,41 @@ def make_app(state: State, config: Config, reload: Reload | None = None) -> App:
     return App(state, config, reload if config.web.enable_lifecycle else None)
 
 
+_FORMATS = frozenset({"application/openmetrics-text", "text/plain", "text/*", "*/*"})
+"""What a client may accept that is written here."""
+
+
 def accepts_openmetrics(accept: str) -> bool:
     """Say whether a client would rather have OpenMetrics 1.0.0 than the text format 0.0.4.
 
-    What prometheus_client's chooser says for everything that scrapes in the wild. It is not used
-    itself because importing it takes 3 MB for this one bit, and because it ignores preferences
-    (``q=``) and promises versions that we do not write.
+    prometheus_client says it, of what the client likes best: it knows no preferences (``q=``).
+    Later versions, which it would write, are answered in the text format.
     """
-    text = openmetrics = 0.0
-    for media, parameters, quality in _preferences(accept):
-        if media == "application/openmetrics-text":
-            if parameters.get("version", "1.0.0") == "1.0.0":
-                openmetrics = max(openmetrics, quality)
-        elif media in ("text/plain", "text/*", "*/*"):
-            text = max(text, quality)
-    return openmetrics > 0 and openmetrics >= text
+    wanted = [
+        (quality, part)
+        for part, quality in _preferences(accept)
+        if quality > 0 and part.partition(";")[0] in _FORMATS
+    ]
+    best = max((quality for quality, _ in wanted), default=0.0)
+    _, kind = choose_encoder(",".join(part for quality, part in wanted if quality == best))
+    return kind.startswith("application/openmetrics-text; version=1.0.0")
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
     """Say whether a client takes gzip, RFC 9110 section 12.5.3."""
-    found = {coding: quality for coding, _, quality in _preferences(accept_encoding)}
+    found = {part.partition(";")[0]: quality for part, quality in _preferences(accept_encoding)}
     return found.get("gzip", found.get("*", 0.0)) > 0
 
 
-def _preferences(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    for part in header.split(","):
-        name, *rest = part.split(";")
-        pairs = (word.partition("=") for word in rest)
-        parameters = {key.strip().lower(): value.strip().strip('"') for key, _, value in pairs}
+def _preferences(header: str) -> Iterator[tuple[str, float]]:
+    """Split a header into what is accepted, in small letters, and how gladly."""
+    for part in header.lower().split(","):
+        words = [word.strip() for word in part.split(";")]
+        quality = next((word[2:] for word in words if word.startswith("q=")), "1")
         try:
-            quality = float(parameters.pop("q", "1"))
+            yield ";".join(words), float(quality)
         except ValueError:
-            quality = 0.0
-        yield name.strip().lower(), parameters, quality
+            yield ";".join(words), 0.0
 
 
 def _start(

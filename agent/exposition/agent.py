@@ -7,20 +7,16 @@ import platform
 import resource
 from typing import TYPE_CHECKING
 
+import psutil
+
 from agent import __version__
 from agent.exposition.samples import Sample, beancounter_samples, filesystem_samples
-from collectors.hostfs import HostReadError
-from collectors.kernel.processes import parse_stat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from agent.model import CollectorHealth, Snapshot
     from collectors.facts import HostFacts
-    from collectors.hostfs import Dir
-
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def machine_samples(host: HostFacts) -> Iterator[Sample]:
@@ -85,39 +81,26 @@ def _collector(health: CollectorHealth) -> Iterator[Sample]:
     yield Sample("tallyman_collector_malformed_total", health.malformed, labels)
 
 
-def process_samples(proc: Dir, processes: Mapping[str, int], boot_time: float) -> Iterator[Sample]:
-    """Give CPU time and memory of the agent's processes, by what they are called.
-
-    ``proc`` is the /proc of the agent's own pid namespace, whatever --path.procfs says.
-    """
+def process_samples(processes: Mapping[str, int]) -> Iterator[Sample]:
+    """Give CPU time and memory of the agent's processes, by what they are called."""
     for name, pid in processes.items():
-        labels = (("process", name),)
         try:
-            directory = proc.open_dir(str(pid))
-        except HostReadError:
+            process = psutil.Process(pid)
+            with process.oneshot():
+                times, memory = process.cpu_times(), process.memory_info()
+                started = process.create_time()
+        except psutil.Error:
             continue
-        with directory:
-            try:
-                stat = directory.read("stat", 4096)
-                memory = directory.read("statm", 4096).split()
-            except HostReadError:
-                continue
-            fields = parse_stat(stat)
-            if fields is None or len(memory) < 2:
-                continue
-            ticks = stat.rpartition(b")")[2].split()[11:13]
-            cpu = sum(map(int, ticks)) / _TICKS
-            resident = int(memory[1]) * _PAGE
-            yield Sample("tallyman_process_cpu_seconds_total", cpu, labels)
-            yield Sample("tallyman_process_resident_memory_bytes", resident, labels)
-            if pid == os.getpid():
-                yield Sample("process_cpu_seconds_total", cpu)
-                yield Sample("process_resident_memory_bytes", resident)
-                yield Sample("process_virtual_memory_bytes", int(memory[0]) * _PAGE)
-                if boot_time:
-                    start = boot_time + fields.start_ticks / _TICKS
-                    yield Sample("process_start_time_seconds", start)
-                # Linux 6.2 and newer give the count as the size; ten thousand names take 5 ms.
-                open_fds = directory.stat("fd").st_size or len(directory.listdir("fd"))
-                yield Sample("process_open_fds", open_fds)
+        cpu = times.user + times.system
+        labels = (("process", name),)
+        yield Sample("tallyman_process_cpu_seconds_total", cpu, labels)
+        yield Sample("tallyman_process_resident_memory_bytes", memory.rss, labels)
+        if pid == os.getpid():
+            yield Sample("process_cpu_seconds_total", cpu)
+            yield Sample("process_resident_memory_bytes", memory.rss)
+            yield Sample("process_virtual_memory_bytes", memory.vms)
+            yield Sample("process_start_time_seconds", started)
+            # Linux 6.2 and newer give the count as the size; ten thousand names take 5 ms.
+            open_fds = os.stat("/proc/self/fd").st_size or process.num_fds()
+            yield Sample("process_open_fds", open_fds)
     yield Sample("process_max_fds", resource.getrlimit(resource.RLIMIT_NOFILE)[0])

@@ -82,7 +82,6 @@ class Exposition:
         self._more = more
         self._processes = processes
         self._clock = clock
-        self._proc = host.proc
         self._inventory = _Inventory(Snapshot(host=HostFacts(), containers={}), (), options)
         self._groups = options.groups
         self._host_counters = HostCounters(host, self._groups)
@@ -196,8 +195,7 @@ class Exposition:
         yield from inventory_samples(inventory.snapshot, now)
         if inventory.snapshot.complete:
             yield from self._usage.samples(counted, host, time.monotonic())
-        boot_time = inventory.snapshot.host.boot_time
-        yield from process_samples(self._proc, self._processes(), boot_time)
+        yield from process_samples(self._processes())
         yield from self._more()
         yield Sample("tallyman_scrapes_total", self._scrapes)
         for phase, seconds in self._seconds.items():

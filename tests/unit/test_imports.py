@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = frozenset({"docker", "cheroot", "prometheus_client", "pyroute2", "requests", "urllib3"})
+HEAVY = frozenset(
+    {"docker", "cheroot", "prometheus_client", "psutil", "pyroute2", "requests", "urllib3"}
+)
 
 # Each process of the command, also the scout that it starts, writes what it has loaded when it
 # ends. The scout leaves by os._exit, so that alone is where it can be asked.
