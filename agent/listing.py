@@ -203,13 +203,38 @@ def as_object(container: Container) -> dict[str, object]:
         "started": container.started,
         "finished": container.finished,
         "exit_code": container.exit_code,
+        "oom_killed": container.oom_killed,
         "namespace": escape_bytes(container.namespace),
         "pod": escape_bytes(container.pod),
         "findings": [
             {"name": finding.name, "sentence": escape_bytes(finding.sentence)}
             for finding in container.findings
         ],
+        "isolation": _isolation_object(container),
         "seen_by": list(container.seen_by),
+    }
+
+
+_SECCOMP = {0: "off", 1: "strict", 2: "filter"}
+
+
+def _isolation_object(container: Container) -> dict[str, object]:
+    """Give what separates a container from the host; None is what could not be seen.
+
+    ``network`` and ``pid_namespace`` say whose they are: own, host, or ``container:<id>``.
+    """
+    facts = container.isolation
+    capabilities = facts.capabilities
+    return {
+        "shared_namespaces": sorted(facts.shared_namespaces),
+        "network": escape_bytes(container.network),
+        "pid_namespace": escape_bytes(container.pid_namespace),
+        "user_mapped": facts.user_mapped,
+        "capabilities": f"{capabilities:016x}" if capabilities is not None else None,
+        "seccomp": _SECCOMP.get(facts.seccomp) if facts.seccomp is not None else None,
+        "no_new_privs": facts.no_new_privs,
+        "privileged": facts.privileged,
+        "engine_sockets": [escape_bytes(path) for path in facts.engine_sockets],
     }
 
 
