@@ -169,12 +169,12 @@ _CONTAINERS = Row(
                 (
                     cpu(by_container(recorded(CPU, APP))),
                     memory(by_container(recorded(MEMORY, APP))),
-                    share("Of limit", by_container(recorded(MEMORY_SHARE, APP))),
+                    share("Of limit", by_container(recorded(MEMORY_SHARE, APP)), 75),
                     throttled(by_container(recorded(THROTTLED, APP))),
                     count(
                         "Restarts",
                         by_container(increase("tallyman_container_restarts_total")),
-                        80,
+                        75,
                         WORTH_A_LOOK,
                     ),
                     ago("Started", by_container(host("container_start_time_seconds"))),

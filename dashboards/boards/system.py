@@ -286,7 +286,7 @@ _QUOTAS = Row(
             (
                 6,
                 graph(
-                    "Refused by beancounters",
+                    "Refused",
                     "How often a server was refused more of a resource (failcnt), within each "
                     "step.",
                     query(f"{_refused(RATE)} > 0", "{{name}} {{resource}}"),
