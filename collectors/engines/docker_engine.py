@@ -32,7 +32,7 @@ from collectors.engines.oci_process import (
     root_of,
     user_manager,
 )
-from collectors.facts import ImageFacts
+from collectors.facts import ImageFacts, State
 from collectors.hostfs import HostReadError, Malformed, openat2
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class Engine:
         self._follower: Follower | None = None
         self._rule: CgroupRule | None = None
         self._known: dict[str, _Known] = {}
+        self._parting: list[Sighting] = []
         self._images: dict[str, ImageFacts] = {}
         self._disk = DiskReader()
         self._broken = 0
@@ -172,7 +173,8 @@ class Engine:
 
     def _list(self, ctx: Context, client: Client, changed: set[str]) -> None:
         listed = {entry.text("Id"): entry for entry in client.containers()}
-        self._known = {i: known for i, known in self._known.items() if i in listed}
+        for engine_id in [i for i in self._known if i not in listed]:
+            self._part(engine_id)
         deadline = monotonic() + _LOOK_SECONDS
         for engine_id, entry in listed.items():
             known = self._known.get(engine_id)
@@ -192,7 +194,7 @@ class Engine:
             document = client.container(engine_id)
         except NotFound:
             # Created and removed since it was listed.
-            self._known.pop(engine_id, None)
+            self._part(engine_id)
             return
         except ApiError as error:
             self._broken += 1
@@ -205,6 +207,16 @@ class Engine:
             self._not_inspected(ctx, engine_id, entry, "inspect: another container")
         else:
             self._known[engine_id] = _Known(described, fingerprint(entry) if entry else None)
+
+    def _part(self, engine_id: str) -> None:
+        """Forget a container; where its end was told, it is seen once more as it ended."""
+        known = self._known.pop(engine_id, None)
+        end = self._follower.end_of(engine_id) if self._follower is not None else None
+        if known is not None and known.sighting is not None and end is not None:
+            last = replace(known.sighting, state=State.EXITED, init=None, exit_code=end.exit_code)
+            self._parting.append(
+                replace(last, finished=end.finished, oom_killed=end.oom_killed or last.oom_killed)
+            )
 
     def _not_inspected(self, ctx: Context, engine_id: str, entry: JsonObject, why: str) -> None:
         ctx.host.tally.count(Malformed(f"docker/containers/{engine_id}", why))
@@ -252,7 +264,8 @@ class Engine:
                     if view is not None and not on_host(ctx, view):
                         # Paths of a daemon in a container are none of the host.
                         known.sighting = replace(known.sighting, rootfs="", mounts=())
-        return [known.sighting for known in self._known.values() if known.sighting is not None]
+        parting, self._parting = self._parting, []
+        return [*parting, *(k.sighting for k in self._known.values() if k.sighting is not None)]
 
 
 def _sighting(

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collectors.engines.docker_errors import ApiError
@@ -45,6 +46,15 @@ _OVERLAP = 2
 """Seconds that are asked for again after a break: events carry times, not numbers."""
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a container ended, in the words of the event: one run with --rm cannot be asked."""
+
+    exit_code: int | None = None
+    finished: float | None = None
+    oom_killed: bool = False
+
+
 class Follower:
     """Collects what changed, until somebody takes it; wakes somebody up to do so.
 
@@ -56,6 +66,7 @@ class Follower:
         self._connect = connect
         self._lock = threading.Lock()
         self._changed: set[str] = set()
+        self._ends: dict[str, End] = {}
         self._connected = False
         self._missed = True
         self._client: Client | None = None
@@ -84,6 +95,11 @@ class Follower:
             self._missed = False
             changed, self._changed = self._changed, set()
         return missed, changed
+
+    def end_of(self, engine_id: str) -> End | None:
+        """Say how a container ended that is not there any more; None where nobody told."""
+        with self._lock:
+            return self._ends.pop(engine_id, None)
 
     def _run(self) -> None:
         since = int(time.time())
@@ -130,10 +146,30 @@ class Follower:
         engine_id = event.object("Actor").text("ID") or event.text("id")
         with self._lock:
             self._changed.add(engine_id)
+            self._note_end(engine_id, event)
             if len(self._changed) > _CHANGED_LIMIT:
                 self._missed = True
                 self._changed.clear()
         self.wake()
+
+    def _note_end(self, engine_id: str, event: JsonObject) -> None:
+        action = event.text("Action")
+        if action == "start":
+            self._ends.pop(engine_id, None)
+        elif action in ("die", "oom"):
+            end = self._ends.pop(engine_id, End())
+            if action == "oom":
+                end = replace(end, oom_killed=True)
+            else:
+                code = event.object("Actor").object("Attributes").text("exitCode")
+                end = replace(
+                    end,
+                    exit_code=int(code) if code.isdecimal() and len(code) < 4 else None,
+                    finished=event.integer("time"),
+                )
+            self._ends[engine_id] = end
+            if len(self._ends) > _CHANGED_LIMIT:
+                self._ends.pop(next(iter(self._ends)))
 
     def _hang_up(self) -> None:
         with self._lock:

@@ -104,6 +104,20 @@ def test_docker_that_was_renamed_and_restarted_is_the_same(docker: Docker, agent
     assert agent.scrape().row(made.name) is None
 
 
+def test_docker_that_removes_itself_leaves_its_exit_code(docker: Docker, agent: Agent) -> None:
+    wait = "until ls /tmp/go; do sleep 0.1; done; exit 7"
+    made = docker.run(docker.busybox(), "sh", "-c", wait, options=("--rm",))
+    row = agent.wait_row(made)
+
+    docker.cli("exec", made.name, "mkdir", "/tmp/go")
+
+    page = agent.wait_for(
+        lambda page: page.value("tallyman_container_exit_code", id=row.id) == 7, "its exit code"
+    )
+    assert page.value("tallyman_container_oom_killed", id=row.id) == 0
+    agent.wait_row(made, state="dead")
+
+
 def test_docker_in_docker(docker: Docker) -> None:
     """An engine inside a container is an application; what it runs is nested in it."""
     small = roots.make_busybox(docker.place / unique("inner-root"))

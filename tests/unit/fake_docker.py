@@ -50,9 +50,12 @@ class FakeDocker:
         """Accept a question and never answer."""
         self._released.wait(30)
 
-    def happen(self, action: str, engine_id: str, second: int = 1_795_461_800) -> None:
+    def happen(
+        self, action: str, engine_id: str, second: int = 1_795_461_800, **attributes: str
+    ) -> None:
         """Tell everybody who follows of an event."""
-        event = {"Type": "container", "Action": action, "Actor": {"ID": engine_id}, "time": second}
+        actor = {"ID": engine_id, "Attributes": attributes}
+        event = {"Type": "container", "Action": action, "Actor": actor, "time": second}
         data = json.dumps(event).encode() + b"\n"
         for stream in self._streams:
             stream.sendall(b"%x\r\n%s\r\n" % (len(data), data))

@@ -214,6 +214,23 @@ def test_a_container_that_is_gone_when_it_is_inspected_is_gone(
     assert set(light()) == {"done", "new"}
 
 
+def test_what_removes_itself_is_seen_once_more_as_it_ended(
+    collector: DockerCollector, host: EngineHost, daemon: FakeDocker
+) -> None:
+    """Run with --rm, it cannot be asked for its exit code: the events told it."""
+    light, woken = following(collector, host, daemon)
+    del daemon.answers[INSPECT_WEB]
+    daemon.happen("oom", WEB)
+    daemon.happen("die", WEB, exitCode="137")
+    daemon.happen("destroy", WEB)
+    for _ in range(3):
+        assert woken.acquire(timeout=PATIENCE)
+    found = light()["web"]
+    assert (found.state, found.exit_code, found.oom_killed) == (State.EXITED, 137, True)
+    assert (found.init, found.finished) == (None, 1_795_461_800)
+    assert set(light()) == {"done", "new"}
+
+
 def test_a_404_after_the_list_is_normal(
     collector: DockerCollector, host: EngineHost, daemon: FakeDocker
 ) -> None:
