@@ -160,7 +160,7 @@ def figures(
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.graph_mode(options.BigValueGraphMode.NONE)
     panel.color_mode(options.BigValueColorMode.VALUE)
-    panel.text_mode(options.BigValueTextMode.VALUE_AND_NAME)
+    panel.text_mode(options.BigValueTextMode.VALUE_AND_NAME).wide_layout(False)
     panel.text(common.VizTextDisplayOptions().title_size(13).value_size(26))
     for figure in shown:
         panel.override_by_name(figure.name, _figure_properties(figure))
