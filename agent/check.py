@@ -26,8 +26,8 @@ _CAPABILITIES = (
         ("CAP_SYS_PTRACE",),
         (
             "binaries, namespaces, root filesystem and network of processes of other users or with "
-            "more privileges: their containers are known from cgroups and engines alone, with less "
-            "confidence or the verdict unknown"
+            "more privileges: their containers are known from engines alone, with less confidence "
+            "or the verdict unknown, and those that no engine knows are not found"
         ),
         False,
     ),
