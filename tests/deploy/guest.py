@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from agent import __version__
 from tests.engines.harness.programs import run, wait_until
 
 CLONE = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def main(file: Path) -> None:
     """Write a JSON document with what was seen at each step."""
     report: dict[str, Any] = {}
     run("docker", "run", "--detach", "--name=dock-app", "lab/busybox", "/bin/sleep", "86400")
-    (deb,) = (CLONE / "dist").glob("tallyman_*.deb")
+    (deb,) = (CLONE / "dist").glob(f"tallyman_{__version__}-*.deb")
     run("apt-get", "install", "--yes", deb, timeout=SLOW)
     report["installed"] = _unit()
     _wait_ready()
