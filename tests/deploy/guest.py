@@ -1,6 +1,6 @@
 """Runs in the guest: installs the package, lives through the life of the service, purges it.
 
-python3 -m tests.deploy.guest FILE
+python3 -m tests.deploy.guest PLACE
 """
 
 from __future__ import annotations
@@ -14,22 +14,19 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from agent import __version__
 from tests.engines.harness.programs import run, wait_until
 
-CLONE = Path(__file__).parents[2]
 ADDRESS = "http://127.0.0.1:10060"
 SHOWN = "ActiveState,LoadState,UnitFileState,MainPID,NRestarts"
 SLOW = 240
 """Seconds; the guest's processor is emulated."""
 
 
-def main(file: Path) -> None:
-    """Write a JSON document with what was seen at each step."""
+def main(place: Path) -> None:
+    """Install PLACE/tallyman.deb, and write PLACE/report.json with what was seen at each step."""
     report: dict[str, Any] = {}
     run("docker", "run", "--detach", "--name=dock-app", "lab/busybox", "/bin/sleep", "86400")
-    (deb,) = (CLONE / "dist").glob(f"tallyman_{__version__}-*.deb")
-    run("apt-get", "install", "--yes", deb, timeout=SLOW)
+    run("apt-get", "install", "--yes", place / "tallyman.deb", timeout=SLOW)
     report["installed"] = _unit()
     _wait_ready()
     report["page"] = _get("/metrics")
@@ -61,7 +58,7 @@ def main(file: Path) -> None:
     report["purged"] = _unit()
     script = "find /etc /lib /usr /run /var/lib -xdev -path '*tallyman*' -not -path '*.service.d*'"
     report["left"] = run("sh", "-c", script).split()
-    file.write_text(json.dumps(report))
+    (place / "report.json").write_text(json.dumps(report))
 
 
 def _show(field: str) -> str:

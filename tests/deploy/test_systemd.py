@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.engines.harness.agent import Page
-from tests.engines.harness.guest import guest_report, need_guest
+from tests.engines.harness.guest import need_guest, run_in_guest
 from tests.engines.harness.need import lacking
-from tests.engines.harness.programs import run
+from tests.engines.harness.programs import run, workplace
 
 CLONE = Path(__file__).parents[2]
 UNIT = CLONE / "deploy/systemd/tallyman.service"
@@ -49,8 +49,11 @@ def test_every_exception_has_its_reason() -> None:
 def report(deb: Path) -> dict[str, Any]:
     """Give what happened to the package in a Debian with systemd."""
     need_guest()
-    assert deb.parent == CLONE / "dist"
-    return guest_report("tests.deploy.guest")
+    with workplace("guest") as place:
+        shutil.copy(deb, place / "tallyman.deb")
+        run_in_guest(place, f"python3 -m tests.deploy.guest {place}")
+        report: dict[str, Any] = json.loads((place / "report.json").read_text())
+    return report
 
 
 @pytest.mark.vm
