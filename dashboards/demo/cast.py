@@ -202,7 +202,7 @@ _QUAY_1 = (
             sessions=n % 2,
             demand=(-1.2 * HOUR, 6.5) if n == _BUSY else None,
         )
-        for n in range(101, 112)
+        for n in range(101, 116)
     ),
     replace(
         _server("db01.example", "openvz"),
