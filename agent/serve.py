@@ -14,13 +14,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import logs, privileges, wire
 from agent.exposition import Exposition
 from agent.guard import Guard
 from agent.launcher import GoneError, Starting
-from agent.model import Snapshot
+from agent.model import Container, Snapshot
 from agent.notify import Notifier, Reporter, answers, summary
 from agent.reload import Reloader
 from agent.supervisor import Supervisor
@@ -51,15 +52,23 @@ class State:
     def __init__(self, exposition: Exposition) -> None:
         self._exposition = exposition
         self._options: Options | None = None
+        self._held: dict[str, Container] = {}
         self._snapshot = Snapshot(host=HostFacts(), containers={})
 
     def receive(self, update: wire.Update) -> None:
         """Take in what the scout says; called by one thread."""
         before = self._snapshot
-        snapshot = wire.apply(before, update)
+        parts = {c.id: c for c in update.changed}
+        if before.complete and not update.complete:
+            # Part of a new scout's first picture: what is shown is whole, and stays so.
+            self._held |= parts
+            return
         options = None
         if update.fresh:
             options, self._options = self._options, None
+            update = replace(update, changed=tuple({**self._held, **parts}.values()))
+            self._held = {}
+        snapshot = wire.apply(before, update)
         self._exposition.update(snapshot, options)
         self._snapshot = snapshot
         if snapshot.complete and not before.complete:
