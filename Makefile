@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help run test lint format golden bench dashboards demo deb pins clean
+.PHONY: help run test lint format golden bench fuzz soak dashboards demo deb pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,12 @@ golden: $(VENV)/dev.stamp ## write the golden pages of tests/hosts anew; look at
 
 bench: $(VENV)/dev.stamp ## measure what the agent costs, and write the table in docs/
 	$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(VENV)/dev.stamp ## fuzz every parser of strangers' bytes (ARGS="--seconds=600 bolt")
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+soak: $(VENV)/dev.stamp ## an agent through churn and faults for minutes (ARGS="--minutes=600")
+	$(BIN)/python -m tests.soak $(ARGS)
 
 dashboards: $(VENV)/dev.stamp ## write the dashboards' JSON anew from their code
 	$(BIN)/python -m dashboards.build

@@ -1,0 +1,207 @@
+"""Days on which something around the agent breaks: it answers or says why not, and recovers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.engines.harness.agent import TALLYMAN, Page, open_descriptors, running_agent
+from tests.engines.harness.dockerd import docker_daemon
+from tests.engines.harness.need import need
+from tests.engines.harness.programs import wait_until
+from tests.hostile.stranger import stranger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.engines.harness.agent import Agent
+    from tests.engines.harness.dockerd import Docker
+    from tests.hostile.conftest import Neighbour
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def mortal() -> Iterator[Docker]:
+    """Give a Docker daemon to which bad things may happen."""
+    need("dockerd", "docker", "busybox")
+    with docker_daemon("--live-restore", own_network=True) as docker:
+        yield docker
+
+
+def test_a_dockerd_that_hangs(mortal: Docker) -> None:
+    """It is stopped in the middle of everything: what is known stays, and the failure is told."""
+    made = mortal.run(mortal.busybox(), "sleep", "86400")
+    with _watchful(mortal) as agent:
+        before = agent.wait_row(made, style="app", seconds=60)
+        assert mortal.daemon
+        os.kill(mortal.daemon.pid, signal.SIGSTOP)
+        try:
+            with stranger() as other:
+                agent.wait_row(other, style="app", seconds=60)
+            page = agent.wait_for(lambda p: _docker_succeeds(p) == 0, "docker to fail", 90)
+            assert page.row(made.name) == before
+        finally:
+            os.kill(mortal.daemon.pid, signal.SIGCONT)
+        agent.wait_for(lambda p: _docker_succeeds(p) == 1, "docker to be back", 90)
+        late = mortal.run(mortal.busybox(), "sleep", "86400")
+        agent.wait_row(late, style="app", seconds=60)
+
+
+def test_an_event_stream_that_is_cut(mortal: Docker) -> None:
+    """The agent's connections end one after the other: what happens after that is seen, too."""
+    with _watchful(mortal) as agent:
+        agent.wait_ready(60)
+        for _ in range(3):
+            made = mortal.run(mortal.busybox(), "sleep", "86400")
+            agent.wait_row(made, style="app", seconds=60)
+            mortal.kill()
+            mortal.start()
+            mortal.cli("rm", "--force", made.name)
+            agent.wait_for(partial(_has_ended, made.name), "its end", 60)
+
+
+def test_out_of_descriptors(neighbour: Neighbour) -> None:
+    """With 48 descriptors it opens and closes what it would have kept, and loses nobody."""
+    with running_agent(command=("prlimit", "--nofile=48:48", TALLYMAN)) as agent:
+        row = agent.wait_row(neighbour.made, style="app", seconds=60)
+        for _ in range(3):
+            assert agent.scrape().value("container_memory_usage_bytes", id=row.id)
+        assert open_descriptors(agent.pid) <= 48
+
+
+def test_out_of_memory_near_its_own_limit(neighbour: Neighbour) -> None:
+    """The scout is what grows, and what the kernel kills: the page stays, and a new one comes."""
+    with running_agent() as agent:
+        agent.wait_row(neighbour.made, style="app", seconds=60)
+        scout = _scout(agent)
+        scout.send_signal(signal.SIGKILL)  # as the OOM killer does
+        for _ in range(5):
+            assert agent.scrape().row(neighbour.made.name) is not None
+        wait_until(lambda: _scout(agent).pid != scout.pid, "another scout", 60)
+        with stranger() as late:
+            agent.wait_row(late, style="app", seconds=60)
+
+
+def test_the_end_in_the_middle_of_a_scrape(neighbour: Neighbour) -> None:
+    with running_agent() as agent:
+        agent.wait_row(neighbour.made, style="app", seconds=60)
+        over = threading.Event()
+        broken = []
+
+        def scrape() -> None:
+            while not over.is_set():
+                try:
+                    answer = agent.get("/metrics")
+                except OSError:
+                    return  # nobody listens any more
+                if answer.status == 200:
+                    try:
+                        Page(answer.text)
+                    except ValueError as error:
+                        broken.append(error)
+
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(4):
+                pool.submit(scrape)
+            wait_until(agent.listens, "scrapes")
+            assert agent.daemon.stop(grace=20) == 0
+            over.set()
+        assert broken == []
+
+
+def test_fifty_scrapers(neighbour: Neighbour) -> None:
+    """All get an answer: the page, or that too many are under way."""
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: neighbour.agent.get("/metrics"), range(200)))
+    statuses = Counter(answer.status for answer in answers)
+    assert set(statuses) <= {200, 503}
+    assert statuses[200] > 0
+    for answer in answers:
+        if answer.status == 200:
+            assert neighbour.made.name in answer.text
+    neighbour.assert_unharmed()
+
+
+def test_clients_that_do_not_read_or_send(neighbour: Neighbour) -> None:
+    """A hundred that say nothing, or half a request, or read nothing: others are answered."""
+    address = ("127.0.0.1", neighbour.agent.port)
+    halves = (
+        b"",
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\n",
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+    )
+    rude = []
+    try:
+        for number in range(99):
+            client = socket.create_connection(address, timeout=10)
+            rude.append(client)
+            with suppress(OSError):
+                client.sendall(halves[number % 3])
+        wait_until(neighbour.agent.listens, "an answer in spite of them", 60)
+        neighbour.assert_unharmed()
+    finally:
+        for client in rude:
+            client.close()
+
+
+def test_a_log_that_takes_nothing(neighbour: Neighbour) -> None:
+    """The disk of the log is full: that is nobody's data."""
+    words = ("sh", "-c", f'exec "{TALLYMAN}" "$@" >/dev/full 2>&1', "sh")
+    with running_agent("--log.level=debug", command=words) as agent:
+        agent.wait_row(neighbour.made, style="app", seconds=60)
+
+
+def test_a_machine_that_sleeps(neighbour: Neighbour) -> None:
+    """All of the agent stands still for a while, as in a suspend, and goes on."""
+    with running_agent("--inventory.deadline=2s") as agent:
+        agent.wait_row(neighbour.made, style="app", seconds=60)
+        processes = [psutil.Process(agent.pid), *psutil.Process(agent.pid).children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        with stranger() as late:
+            threading.Event().wait(4)
+            for process in processes:
+                process.resume()
+            agent.wait_row(late, style="app", seconds=60)
+            agent.wait_row(neighbour.made, style="app", seconds=60)
+
+
+@contextmanager
+def _watchful(docker: Docker) -> Iterator[Agent]:
+    with running_agent(
+        f"--collector.docker.host={docker.endpoint}",
+        "--inventory.full-interval=2s",
+        "--inventory.poll-interval=1s",
+    ) as agent:
+        yield agent
+
+
+def _docker_succeeds(page: Page) -> float | None:
+    return page.value("tallyman_collector_success", collector="docker")
+
+
+def _has_ended(name: str, page: Page) -> bool:
+    row = page.row(name)
+    return row is None or row.state != "running"
+
+
+def _scout(agent: Agent) -> psutil.Process:
+    def look() -> psutil.Process | None:
+        for process in psutil.Process(agent.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if "agent.scout" in process.cmdline():
+                    return process
+        return None
+
+    return wait_until(look, "a scout", 60)

@@ -1,0 +1,188 @@
+"""``make soak``: an agent through churn and faults; prints what it holds, loses and doubles.
+
+Containers of a private Docker come and go all the time. Every round one more thing goes wrong: the
+scout is killed, dockerd hangs or is killed, clients are rude. A line a round says what the agent
+holds of the machine; the exit status is 1 when a container was lost or stood twice, or when
+descriptors, threads or memory have grown for good. As root, with docker.io and busybox-static.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+from tests.engines.harness.agent import running_agent
+from tests.engines.harness.dockerd import docker_daemon
+from tests.engines.harness.made import unique
+from tests.engines.harness.programs import wait_until
+from tests.engines.test_churn import inconsistencies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.engines.harness.agent import Agent, Page
+    from tests.engines.harness.dockerd import Docker
+
+CONTAINERS = 20
+"""Containers that live at a time."""
+
+_ALLOWED = {"descriptors": 16, "threads": 4, "megabytes": 16}
+"""Growth from the end of the first rounds to the end of all that is no leak."""
+
+_WARM_UP = 4
+_COLUMNS = ("round", "fault", "descriptors", "threads", "megabytes", "scouts", "lost", "doubled")
+
+
+class Soak:
+    """One agent, one Docker, and the containers that there should be."""
+
+    def __init__(self, agent: Agent, docker: Docker) -> None:
+        self.agent = agent
+        self.docker = docker
+        self.alive: list[str] = []
+        self._random = random.Random(1)
+        self.faults: tuple[Callable[[], None], ...] = (
+            self.nothing,
+            self.scout_killed,
+            self.docker_hung,
+            self.docker_killed,
+            self.rude_clients,
+        )
+
+    def nothing(self) -> None:
+        """Let it be."""
+
+    def scout_killed(self) -> None:
+        """Kill the scout, as the OOM killer would."""
+        for process in psutil.Process(self.agent.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if "agent.scout" in process.cmdline():
+                    process.kill()
+
+    def docker_hung(self) -> None:
+        """Stop dockerd for some seconds."""
+        assert self.docker.daemon
+        os.kill(self.docker.daemon.pid, signal.SIGSTOP)
+        self._scrape_for(5)
+        os.kill(self.docker.daemon.pid, signal.SIGCONT)
+
+    def docker_killed(self) -> None:
+        """Kill dockerd, and start it again."""
+        self.docker.kill()
+        self._scrape_for(3)
+        self.docker.start()
+
+    def rude_clients(self) -> None:
+        """Connect often, and say little."""
+        with ExitStack() as clients:
+            for _ in range(60):
+                client = socket.create_connection(("127.0.0.1", self.agent.port), timeout=10)
+                clients.enter_context(client)
+                client.sendall(b"GET /metrics HT")
+            self._scrape_for(3)
+
+    def churn(self) -> None:
+        """Replace half of the containers."""
+        image = self.docker.busybox()
+        self._random.shuffle(self.alive)
+        gone, self.alive = self.alive[: CONTAINERS // 2], self.alive[CONTAINERS // 2 :]
+        for name in gone:
+            self.docker.cli("rm", "--force", name)
+        while len(self.alive) < CONTAINERS:
+            name = unique("soak")
+            self.docker.run(image, "sleep", "86400", name=name)
+            self.alive.append(name)
+
+    def judge(self) -> tuple[int, int]:
+        """Wait until the page shows what there is; give how many are lost and stand twice."""
+        with suppress(AssertionError):
+            self.agent.wait_for(lambda page: not self._lost(page), "all containers", 60)
+        page = self.agent.scrape()
+        return len(self._lost(page)), len(inconsistencies(page))
+
+    def holds(self) -> dict[str, int]:
+        """Give what serve, its launcher and the scout hold together."""
+        found = dict.fromkeys(_ALLOWED, 0)
+        agent = psutil.Process(self.agent.pid)
+        for process in (agent, *agent.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                found["descriptors"] += process.num_fds()
+                found["threads"] += process.num_threads()
+                found["megabytes"] += process.memory_full_info().pss >> 20
+        return found
+
+    def _lost(self, page: Page) -> set[str]:
+        shown = {row.name for row in page.rows() if row.state == "running"}
+        return set(self.alive) - shown
+
+    def _scrape_for(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.agent.scrape()
+            time.sleep(0.5)
+
+
+def soak(minutes: float) -> bool:
+    """Go on for so long; say whether all was well."""
+    with docker_daemon("--live-restore", own_network=True) as docker, ExitStack() as stack:
+        agent = stack.enter_context(
+            running_agent(
+                f"--collector.docker.host={docker.endpoint}",
+                "--containers.retention=10s",
+                "--inventory.full-interval=10s",
+            )
+        )
+        agent.wait_ready(60)
+        one = Soak(agent, docker)
+        _print(_COLUMNS)
+        end = time.monotonic() + minutes * 60
+        number = lost_in_all = doubled_in_all = 0
+        first = one.holds()
+        while time.monotonic() < end or number <= _WARM_UP:
+            fault = one.faults[number % len(one.faults)]
+            fault()
+            one.churn()
+            lost, doubled = one.judge()
+            holds = one.holds()
+            scouts = agent.daemon.output().count("the scout ended")
+            _print((number, fault.__name__, *holds.values(), scouts, lost, doubled))
+            lost_in_all += lost
+            doubled_in_all += doubled
+            if number == _WARM_UP:
+                first = holds
+            number += 1
+        for name in one.alive:
+            docker.cli("rm", "--force", name)
+        one.alive = []
+
+        def given_back() -> bool:
+            last = one.holds()
+            return all(last[what] <= first[what] + more for what, more in _ALLOWED.items())
+
+        try:
+            wait_until(given_back, "all to be given back", 60)
+        except AssertionError:
+            sys.stdout.write(f"grown: {first} after warming up, {one.holds()} in the end\n")
+            return False
+        sys.stdout.write(f"lost {lost_in_all}, doubled {doubled_in_all}, nothing has grown\n")
+        return not lost_in_all and not doubled_in_all
+
+
+def _print(row: tuple[object, ...]) -> None:
+    sys.stdout.write("".join(f"{cell!s:>14}" for cell in row) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.soak")
+    parser.add_argument("--minutes", type=float, default=5)
+    sys.exit(0 if soak(parser.parse_args().minutes) else 1)
