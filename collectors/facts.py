@@ -428,6 +428,8 @@ class HostFacts:
     """What the host itself runs in: kvm, lxc, openvz, docker, …; empty: bare metal or unknown."""
     cgroups: CgroupLayout = field(default_factory=lambda: CgroupLayout(mode=CgroupMode.NONE))
     namespaces: Namespaces = Namespaces()
+    all_processes: bool = True
+    """False: the reader is in a pid namespace of its own, and most processes are hidden from it."""
     root: FileId | None = None
     cpus: int = 1
     memory_bytes: int | None = None

@@ -160,11 +160,13 @@ def _state(claims: Sequence[Sighting], group: Group | None, host: HostFacts) -> 
     if group is not None:
         # Created: the runtime's own init waits in it for the start.
         return said if said in ALIVE or said is State.CREATED else State.RUNNING
-    sees_all = host.namespaces.mnt is not None
+    sees_all = host.namespaces.mnt is not None and host.all_processes
     from_engine = claims and claims[0].engine != "openvz"
     if said in (State.RUNNING, State.PAUSED) and sees_all and from_engine:
         # Its engine is dead or behind: no process of it is left.
         return State.EXITED
+    if said is State.EXITED and not host.all_processes and not any(c.finished for c in claims):
+        return State.UNKNOWN  # its process was looked for where it cannot be seen
     return said
 
 

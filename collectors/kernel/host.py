@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.facts import FileId, HostFacts, Namespaces
+from collectors.facts import CgroupLayout, FileId, HostFacts, Namespaces
 from collectors.hostfs import HostReadError
 from collectors.kernel.cgroups import read_layout
 from collectors.kernel.processes import parse_stat, read_namespaces
@@ -22,6 +22,7 @@ where /proc/1 is not (in some virtual machines and hardened containers)."""
 def read_host_facts(host: HostFS) -> HostFacts:
     """Read what does not change while the host runs; what cannot be read stays empty."""
     memory = parse_meminfo(_read(host.proc, "meminfo"))
+    cgroups = read_layout(host)
     return HostFacts(
         nodename=_nodename(host),
         kernel=_line(host.proc, "sys/kernel/osrelease"),
@@ -31,8 +32,9 @@ def read_host_facts(host: HostFS) -> HostFacts:
         system_uuid=_line(host.sys, "class/dmi/id/product_uuid").lower(),
         boot_time=_boot_time(_read(host.proc, "stat")),
         virtualization=detect(host),
-        cgroups=read_layout(host),
+        cgroups=cgroups,
         namespaces=_namespaces(host),
+        all_processes=_sees_all_processes(host, cgroups),
         root=_root(host),
         cpus=_cpus(host),
         memory_bytes=memory.get("MemTotal"),
@@ -77,6 +79,18 @@ def _uts(proc: Dir, process: str) -> str | None:
         return proc.readlink(f"{process}/ns/uts")
     except HostReadError:
         return None
+
+
+def _sees_all_processes(host: HostFS, cgroups: CgroupLayout) -> bool:
+    """Say whether /proc shows what is in the cgroups.
+
+    A process that is in no pid namespace of the reader's has the number 0 in cgroup.procs.
+    """
+    hidden = (
+        b"\n0\n" in b"\n" + _read(host.sys, f"{top}/cgroup.procs")
+        for top in cgroups.hierarchies.values()
+    )
+    return not any(hidden)
 
 
 def _namespaces(host: HostFS) -> Namespaces:

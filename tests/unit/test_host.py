@@ -132,3 +132,16 @@ def test_any_meminfo_gives_sizes_or_nothing(raw: bytes) -> None:
 def test_meminfo_knows_pages_from_kilobytes() -> None:
     found = parse_meminfo(b"MemTotal: 2 kB\nHugePages_Total: 3\nodd line\nMemFree: x kB\n")
     assert found == {"MemTotal": 2048, "HugePages_Total": 3}
+
+
+@pytest.mark.parametrize(("procs", "all_there"), [("1\n10\n", True), ("1\n0\n0\n", False)])
+def test_processes_that_are_hidden_have_no_number(
+    tmp_path: Path, procs: str, *, all_there: bool
+) -> None:
+    tree = Tree(tmp_path)
+    tree.write(sys__fs__cgroup__cgroup_controllers="")
+    top = tmp_path / "sys/fs/cgroup"
+    (top / "cgroup_controllers").rename(top / "cgroup.controllers")
+    (top / "cgroup.procs").write_text(procs)
+    host = HostFS(str(tmp_path / "proc"), str(tmp_path / "sys"), str(tmp_path))
+    assert read_host_facts(host).all_processes is all_there

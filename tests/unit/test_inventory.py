@@ -202,3 +202,16 @@ def test_nested_by_an_exec_that_started_in_the_containers_own_cgroup() -> None:
     picture = look(Inventory(), process(5), outer, service, nested, sightings=[sighting(outer)])
     assert picture.containers[DOCKER].init == outer.id
     assert picture.nested == {DOCKER: 1}
+
+
+def test_whoever_cannot_see_the_processes_does_not_say_that_they_ended() -> None:
+    """In a pid namespace of its own an engine's word counts, and what was looked for does not."""
+    host = dataclasses.replace(HOST, all_processes=False)
+    said = [
+        sighting(engine_id="a", name="told", state=State.RUNNING),
+        sighting(engine_id="b", name="ended", state=State.EXITED, finished=5.0),
+        sighting(engine="runc", engine_id="c", name="hidden", state=State.EXITED),
+    ]
+    picture = Inventory().update(host, table(), said, own_root, now=2_000_000.0)
+    states = {c.name: c.state for c in picture.containers.values()}
+    assert states == {"told": State.RUNNING, "ended": State.EXITED, "hidden": State.UNKNOWN}
