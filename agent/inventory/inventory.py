@@ -6,6 +6,8 @@ shown, frozen, until the retention is over.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from agent.model import Container, LookAlike
     from collectors.facts import HostFacts, ProcessId, Sighting
     from collectors.kernel.processes import ProcessTable
+
+log = logging.getLogger(__name__)
 
 Wanted = Callable[["Container"], bool]
 """Says whether a container is to be shown at all."""
@@ -57,6 +61,7 @@ class Inventory:
         self._retained = retained
         self._cap = cap
         self._wanted = wanted
+        self._dropped = 0
         self._ids: dict[Key, str] = {}
         self._id_of_init: dict[ProcessId, str] = {}
         self._last: dict[str, Container] = {}
@@ -99,12 +104,14 @@ class Inventory:
             if found not in seen:
                 seen[found] = container_of(found, claims, None, host)
         seen = {k: self._settle(c) for k, c in seen.items() if self._wanted(c)}
+        here = seen
         dropped = max(0, len(seen) - self._cap)
         if dropped:
             # What runs comes first, and of that what has run longest.
             order = sorted(seen.items(), key=lambda i: (i[1].state not in ALIVE, i[1].started or 0))
             seen = dict(order[: self._cap])
-        everyone = {**seen, **self._gone(seen, now)}
+        self._say_dropped([c for k, c in here.items() if k not in seen])
+        everyone = {**seen, **self._gone(here, now)}
         self._remember(everyone, ids)
         self._looked_at = now
         nested: dict[str, int] = {}
@@ -201,6 +208,19 @@ class Inventory:
             image_facts=container.image_facts or before.image_facts,
             hostname=container.hostname or before.hostname,
         )
+
+    def _say_dropped(self, dropped: Sequence[Container]) -> None:
+        """Log what is left out, whenever that is more or less than before."""
+        if len(dropped) != self._dropped and dropped:
+            engines = Counter(c.engine for c in dropped)
+            log.warning(
+                "%d containers are left out, as containers.max is %d: %s; for instance %s",
+                len(dropped),
+                self._cap,
+                ", ".join(f"{n} of {engine}" for engine, n in engines.most_common()),
+                ", ".join(repr(c.name or c.id) for c in dropped[:3]),
+            )
+        self._dropped = len(dropped)
 
     def _gone(self, seen: Mapping[str, Container], now: float) -> dict[str, Container]:
         """Keep what was removed for a while, frozen, the most recent first."""

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from agent.inventory.inventory import Inventory, Picture
 from agent.model import Container, Style, Verdict
 from collectors.facts import Process, ProcessId, Sighting, State
 from tests.unit.hosts import HOST, inner, own_root, process, sighting, table
+
+if TYPE_CHECKING:
+    import pytest
 
 ID = "a" * 64
 DOCKER = f"/system.slice/docker-{ID}.scope"
@@ -151,13 +155,23 @@ def test_nested_by_cgroup_where_the_process_tree_does_not_tell() -> None:
     assert picture.nested == {DOCKER: 1}
 
 
-def test_more_than_the_cap_is_dropped_and_said() -> None:
+def test_more_than_the_cap_is_dropped_and_said(caplog: pytest.LogCaptureFixture) -> None:
     many = [
         process(10 + n, ns={**NS, "mnt": 100 + n, "pid": 200 + n}, root=n, cgroup=f"/c{n}")
         for n in range(5)
     ]
     picture = look(Inventory(cap=3), *many)
     assert (len(picture.containers), picture.dropped) == (3, 2)
+    assert "2 containers are left out" in caplog.text
+    assert "2 of none" in caplog.text
+
+
+def test_what_is_dropped_is_not_said_to_be_gone() -> None:
+    inventory = Inventory(cap=1)
+    stopped = sighting(engine_id="a", name="stopped", state=State.EXITED)
+    assert only(look(inventory, sightings=[stopped])).name == "stopped"
+    running = process(10, ns=NS, root=1, cgroup=DOCKER)
+    assert only(look(inventory, running, sightings=[stopped])).init == running.id
 
 
 def test_what_runs_is_the_last_to_be_dropped() -> None:
