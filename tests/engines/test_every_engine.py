@@ -311,8 +311,7 @@ def test_a_container_in_a_container(docker: Docker) -> None:
         *("docker", f"--host={docker.endpoint}", "exec", outer.name),
         *("unshare", "--mount", "--pid", "--fork", "--root=/inner"),
     )
-    # What a stranger's own programs made inside has no engine: his unshare is any binary.
-    with bare.sleeping_in("none", *words, parent=outer) as inner:
+    with bare.sleeping_in("unshare", *words, parent=outer) as inner:
         rows = ls(f"--collector.docker.host={docker.endpoint}")
 
         assert_found_once(rows, outer, style="system")
