@@ -221,3 +221,12 @@ def test_any_flatpak_info_is_read(text: str) -> None:
 def test_any_environment_is_read(environment: bytes, title: str) -> None:
     starter = process(10, argv=(title,))
     assert apptainer_marks("apptainer", [starter], environment).engine == "apptainer"
+
+
+def test_who_waits_in_another_container_for_what_it_made_is_not_its_init(tmp_path: Path) -> None:
+    around = process(10, ns={"mnt": 30, "pid": 31}, root=1)
+    attach = process(11, exe="/usr/bin/lxc-attach")
+    maker = process(12, 11, exe="/usr/bin/unshare", ns={"mnt": 20, "pid": 31}, root=1)
+    init = process(13, 12, ns={"mnt": 20, "pid": 21}, root=2, ns_pids=(13, 3, 1))
+    found = seen(tmp_path, around, attach, maker, init)
+    assert [(s.engine, s.init) for s in found] == [("unshare", init.id)]
