@@ -162,6 +162,28 @@ def _disk_of(path: Path) -> str:
     return disk_of(path) or pytest.skip(f"{path} is on no block device")
 
 
+def test_a_container_with_a_network_and_a_disk_has_at_most_70_series(
+    agent: Agent, docker: Docker
+) -> None:
+    script = "dd if=/dev/zero of=/file bs=64K count=128 conv=fsync; exec sleep 86400"
+    made = start(agent, docker, *shell(script))
+
+    def whole(page: Page) -> list[str]:
+        """Give the names of its series once they are all there."""
+        found = [
+            sample.name
+            for samples in page.samples.values()
+            for sample in samples
+            if made.handle in sample.labels.get("id", "")
+        ]
+        there = "container_fs_writes_total" in found and "tallyman_container_axis_score" in found
+        return found if there and "container_network_receive_bytes_total" in found else []
+
+    names = whole(agent.wait_for(whole, "its network, its disk and its verdict"))
+
+    assert len(names) <= 70, sorted(names)
+
+
 def test_sending_over_the_network(agent: Agent, docker: Docker) -> None:
     with socket.create_server(("", 0)) as listener:
         port = listener.getsockname()[1]

@@ -1,0 +1,89 @@
+"""How many series a running container can have by default, on each kind of cgroups.
+
+70 is what one has at most that nobody has set limits to; tests/engines/test_numbers.py counts a
+real one. Each limit, a health check and further findings come on top of that.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.exposition.fast import SCALARS, TABLES
+from agent.exposition.options import Options
+from agent.exposition.samples import container_samples
+from agent.model import Axis, Container, Finding, Style, Verdict
+from collectors.facts import FilesystemUsage, ImageFacts, Limits, State
+from collectors.kernel.cgroups import UNIFIED
+from collectors.kernel.counters import Scalar, Table
+from collectors.kernel.counters.sources import sources
+
+V1 = ("blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "name=systemd", "pids")
+KINDS = {"v1": (V1, 75), "hybrid": ((*V1, UNIFIED), 81), "v2": ((UNIFIED,), 80)}
+"""The hierarchies of each, and most series."""
+
+FULL = Container(
+    id="/docker/" + "a" * 64,
+    engine="docker",
+    name="web",
+    image="docker.io/library/nginx:1.27",
+    state=State.RUNNING,
+    created=1.7e9,
+    started=1.7e9,
+    restarts=1,
+    health="healthy",
+    listeners=1,
+    limits=Limits(
+        memory_bytes=1 << 30,
+        memory_swap_bytes=1 << 30,
+        memory_reservation_bytes=1 << 20,
+        cpu_quota_us=50_000,
+        cpu_period_us=100_000,
+        cpu_shares=1024,
+        pids=100,
+        seen=frozenset({"memory", "swap", "cpu", "pids"}),
+    ),
+    verdict=Verdict(
+        style=Style.APP,
+        score=-0.75,
+        confidence=0.9,
+        axes=dict.fromkeys(Axis, -0.5),
+        services=1,
+        users=1,
+        sessions=0,
+    ),
+    findings=(Finding(name="bloated_image", sentence=""), Finding(name="drifted", sentence="")),
+    image_facts=ImageFacts(id="sha256:" + "a" * 64, size_bytes=2_000_000, created=1.6e9),
+    writable_layer_bytes=1,
+    filesystem=FilesystemUsage(used_bytes=1, limit_bytes=2, inodes=3, inodes_used=1, device="vda"),
+)
+"""A container of which everything is known: every limit, a health check, an image, findings."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_container_of_which_everything_is_known(kind: str) -> None:
+    options = Options()
+    controllers, most = KINDS[kind]
+    chosen = sources(controllers, options.groups, quota=True)
+    offered = {scalar for source in chosen for scalar in source.scalars}
+    # What is worked out of others, and what counts processes.
+    offered |= {Scalar.MEMORY_WORKING_SET, Scalar.PROCESSES, Scalar.THREADS}
+    tables = {Table.NETWORK} | {table for source in chosen for table in source.tables}
+    counters = [
+        name
+        for name, cells in SCALARS.items()
+        if options.shows(name)
+        for cell in cells
+        if cell.scalar in offered
+    ]
+    counters += [
+        name
+        for name, columns in TABLES.items()
+        if options.shows(name)
+        for column in columns
+        if column.table in tables
+    ]
+    shown = [sample.name for sample in container_samples(FULL) if options.shows(sample.name)]
+
+    series = [*counters, "container_last_seen", *shown]
+
+    assert len(series) <= most, f"{len(series)}: {sorted(series)}"
