@@ -252,7 +252,7 @@ class _Splitter:
         self.look_alikes.append(
             LookAlike(
                 kind=kind,
-                name=name_of(leader),
+                name=unit.name if unit else name_of(leader),
                 reason=f"of its own are only {own}; it runs on the host's root filesystem",
                 pid=leader.pid,
                 cgroup=cgroup_of(leader),

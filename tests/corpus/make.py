@@ -1,8 +1,9 @@
 """Makes the containers of the scenarios on this machine, one after another, and captures each.
 
 ``python -m tests.corpus.make DIRECTORY [NAME …]`` as root, with ``DOCKER_HOST`` and a directory
-that holds the root filesystems ``roots/debian`` and ``roots/tiny`` of the images. In the cgroup v2
-guest ``CORPUS_PREFIX=v2-`` keeps them apart, and ``CORPUS_PATIENCE=6`` waits longer.
+that holds the root filesystems ``roots/debian`` and ``roots/tiny`` of the images. ``CORPUS_PREFIX``
+keeps those of another kind of host apart, and ``CORPUS_PATIENCE`` waits longer on a slow one: see
+guest.py.
 """
 
 from __future__ import annotations
@@ -29,8 +30,12 @@ CASES = Path(__file__).parent / "cases"
 _PATIENCE = float(os.environ.get("CORPUS_PATIENCE", "1"))
 """Factor on all waiting, for a slow machine."""
 
-_PODMAN = ("podman", "--cgroup-manager", "cgroupfs", "--runtime", "runc")
+_PURE_V2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+"""Then it is the guest, where systemd makes the cgroups and machined knows the machines."""
+
+_PODMAN = ("podman", *(() if _PURE_V2 else ("--cgroup-manager", "cgroupfs", "--runtime", "runc")))
 _PODMAN_LIMITS = ("--ulimit", "nofile=4096:8192", "--ulimit", "nproc=4096:8192")
+_NSPAWN = ("systemd-nspawn", *(() if _PURE_V2 else ("--register=no", "--keep-unit")))
 
 
 def run(*words: str) -> str:
@@ -59,7 +64,7 @@ def made(scenario: Scenario, name: str, place: Path) -> Iterator[int | None]:
                 yield None
         case "nspawn":
             with _child(
-                *("systemd-nspawn", "--register=no", "--keep-unit", f"--machine={name}"),
+                *(*_NSPAWN, f"--machine={name}"),
                 *("--console=pipe", f"--directory={root}", *scenario.command),
             ):
                 yield None
@@ -103,7 +108,7 @@ def _docker(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
         run("docker", "run", "-d", "--name", others[0], "debian:lab", "nginx", "-g", "daemon off;")
         options += ["--network", f"container:{others[0]}", "--pid", f"container:{others[0]}"]
     attempt(*tool, "rm", "--force", name)
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+    if _PURE_V2:
         # Of a pure v2 tree systemd wants its own part writable.
         options = ["--privileged" if "cgroup" in o else o for o in options if o != "-v"]
     options = [option.replace("$SOCKET", socket) for option in options]

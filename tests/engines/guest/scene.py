@@ -43,6 +43,7 @@ class Scene:
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
+        self._docker_system: Made | None = None
 
     def docker_app(self) -> Made:
         return self._docker("app", "lab/busybox", *SLEEP)
@@ -74,12 +75,13 @@ class Scene:
         made = self._docker(
             "system", "lab/system", "/lib/systemd/systemd", options=(*options, *tmpfs)
         )
-        self._docker_system = made.wait_for("sshd", "cron", "rsyslogd", seconds=LONG)
-        return self._docker_system
+        self._docker_system = made
+        return made.wait_for("sshd", "cron", "rsyslogd", seconds=LONG)
 
     def unshare_in_docker_system(self) -> Made:
         """Nested, and made by whoever is inside: no engine of the host's."""
         outer = self._docker_system
+        assert outer is not None
         words = (
             *("docker", "exec", outer.name, "unshare", "--mount", "--pid", "--fork"),
             "--root=/srv/inner",

@@ -173,7 +173,9 @@ def hierarchies() -> list[Path]:
     top = Path("/sys/fs/cgroup")
     if (top / "cgroup.procs").exists():
         return [top]
-    return [path for path in top.iterdir() if (path / "cgroup.procs").exists()]
+    # Where two controllers share one, a link of each one's name leads to it.
+    mounted = [path for path in top.iterdir() if not path.is_symlink()]
+    return [path for path in mounted if (path / "cgroup.procs").exists()]
 
 
 def parent_of(pid: int) -> int:
