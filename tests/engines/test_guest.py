@@ -26,6 +26,8 @@ from tests.engines.harness.made import Made
 pytestmark = [pytest.mark.engine, pytest.mark.vm]
 
 SYSTEMS = {"docker_system", "lxc_system", "nspawn_of_machined"}
+UNREMARKABLE = {"virtual_machine_of_machined"}
+"""Look like a container to nobody who asks the kernel: not listed with a reason either."""
 STATES = {
     "docker_paused": "paused",
     "docker_stopped": "exited",
@@ -61,7 +63,12 @@ def test_container(case: str, report: dict[str, Any], rows: list[Row]) -> None:
 
 @pytest.mark.parametrize("case", cases(LookAlikes))
 def test_look_alike(case: str, report: dict[str, Any], rows: list[Row]) -> None:
-    assert_no_container(rows, _made(report, case))
+    made = _made(report, case)
+
+    if case in UNREMARKABLE:
+        assert [row for row in rows_about(rows, made) if not row.reason] == []
+    else:
+        assert_no_container(rows, made)
 
 
 def test_nothing_else_is_a_container(report: dict[str, Any], rows: list[Row]) -> None:
@@ -75,7 +82,7 @@ def test_nothing_else_is_a_container(report: dict[str, Any], rows: list[Row]) ->
 def test_infra_of_a_pod(report: dict[str, Any]) -> None:
     infra = _made(report, "podman_infra_of_the_pod")
 
-    roles = {row["pid"]: row["role"] for row in report["rows"] if row["role"]}
+    roles = {row["pid"]: row["role"] for row in report["rows"] if row.get("role")}
 
     assert roles == {infra.pid: "infra"}
 

@@ -87,7 +87,8 @@ class LookAlikes:
         return self._stack.enter_context(bare.sleeping_in("none", *words))
 
     def service_of_a_users_manager(self) -> Made:
-        return _service_of_a_user("PrivateTmp=yes")
+        # An ordinary user's manager gives private mounts with private users only.
+        return _service_of_a_user("PrivateUsers=yes", "PrivateTmp=yes")
 
     def service_of_a_users_manager_with_a_root(self) -> Made:
         root = home() / "root"
@@ -95,7 +96,7 @@ class LookAlikes:
         return _service_of_a_user("PrivateUsers=yes", f"RootDirectory={root}")
 
     def virtual_machine_of_machined(self) -> Made:
-        """As libvirt registers them."""
+        """As libvirt registers them: to the kernel a process like any other."""
         made = self._service("Slice=machine.slice")
         manager = ("org.freedesktop.machine1", "/org/freedesktop/machine1")
         name = unique("vm").replace("-", "")

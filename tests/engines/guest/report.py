@@ -32,10 +32,11 @@ def main(file: Path) -> None:
     report: dict[str, Any] = {"failed": {}, "seconds": {}}
     everything: dict[str, Made] = {}
     for of in (Scene, LookAlikes):
+        scene = of(stack)
         for name in cases(of):
             started = time.monotonic()
             try:
-                everything[name] = make(of(stack), name)
+                everything[name] = make(scene, name)
             except (AssertionError, CommandError, OSError, subprocess.SubprocessError):
                 report["failed"][name] = traceback.format_exc()
             report["seconds"][name] = round(time.monotonic() - started, 1)

@@ -79,14 +79,14 @@ class Scene:
         return made.wait_for("sshd", "cron", "rsyslogd", seconds=LONG)
 
     def unshare_in_docker_system(self) -> Made:
-        """Nested, and made by whoever is inside: no engine of the host's."""
+        """Nested: what an exec into a container has made there."""
         outer = self._docker_system
         assert outer is not None
         words = (
             *("docker", "exec", outer.name, "unshare", "--mount", "--pid", "--fork"),
             "--root=/srv/inner",
         )
-        return self._stack.enter_context(bare.sleeping_in("none", *words, parent=outer))
+        return self._stack.enter_context(bare.sleeping_in("unshare", *words, parent=outer))
 
     def docker_in_the_hosts_namespaces(self) -> Made:
         kinds = ("cgroupns", "ipc", "network", "pid", "uts")
