@@ -49,6 +49,7 @@ def test_findings_are_named(name: str) -> None:
 def test_the_corpus_is_large_and_of_both_kinds() -> None:
     assert len(CASES) >= 60
     assert sum(case.style == "system" for case in CASES.values()) >= 25
+    assert sum(name.startswith("v2-") for name in CASES) >= 15
     assert {n.removeprefix("v2-") for n in CASES} <= {scenario.name for scenario in SCENARIOS}
 
 
