@@ -92,6 +92,8 @@ class Docker:
         assert self.daemon
         self.daemon.stop(signal.SIGKILL)
         wait_until(lambda: not self._containerds(), "its containerd to die with it")
+        # Where nobody reaps it, a new daemon takes the dead one for alive and waits for its socket.
+        (self.place / "exec/containerd/containerd.pid").unlink(missing_ok=True)
 
     def _containerds(self) -> list[int]:
         config = f"{self.place}/exec/containerd/containerd.toml"
