@@ -35,7 +35,7 @@ def test_names_outlive_the_daemon(mortal: Docker) -> None:
         before = agent.wait_row(made, style="app")
 
         mortal.kill()
-        _wait_for_looks(agent, 3)
+        _wait_for_look(agent)
         during = agent.scrape().row(made.name)
         mortal.start()
         later = mortal.run(mortal.busybox(), "sleep", "86400")
@@ -66,11 +66,10 @@ def _watchful_agent(docker: Docker) -> AbstractContextManager[Agent]:
     )
 
 
-def _wait_for_looks(agent: Agent, number: int) -> None:
-    """Wait until the agent has asked the collectors so many times more."""
-    for _ in range(number):
-        before = _lasted(agent.scrape())
-        agent.wait_for(partial(_looked_again, before), "the next look")
+def _wait_for_look(agent: Agent) -> None:
+    """Wait until the agent has asked the collectors once more, which at rest is seldom."""
+    before = _lasted(agent.scrape())
+    agent.wait_for(partial(_looked_again, before), "the next look", 120)
 
 
 def _looked_again(before: float | None, page: Page) -> bool:

@@ -27,8 +27,8 @@ def test_counts_by_style(agent: Agent, docker: Docker) -> None:
     system = docker.run(docker.debian(), "/sbin/init", name=f"{group}-os", options=SYSTEMD)
     system.wait_for("sshd", "cron", "rsyslogd")
     for app in apps:
-        agent.wait_row(app, style="app")
-    agent.wait_row(system, style="system")
+        agent.wait_row(app, style="app", seconds=60)
+    agent.wait_row(system, style="system", seconds=90)
     mine = f'name=~"{group}-.*"'
 
     with prometheus(f"127.0.0.1:{agent.port}") as server:

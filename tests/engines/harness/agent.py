@@ -178,7 +178,7 @@ class Agent:
         """Wait for the first full picture."""
         self.daemon.wait_for(self.is_ready, "the agent to be ready", seconds)
 
-    def wait_for(self, look: Callable[[Page], Any], what: str, seconds: float = 15) -> Page:
+    def wait_for(self, look: Callable[[Page], Any], what: str, seconds: float = 60) -> Page:
         """Scrape until a page pleases, and give that page."""
 
         def pleases() -> Page | None:
@@ -188,7 +188,7 @@ class Agent:
         return self.daemon.wait_for(pleases, what, seconds)
 
     def wait_row(
-        self, made: Made, *, state: str = "running", style: str = "", seconds: float = 15
+        self, made: Made, *, state: str = "running", style: str = "", seconds: float = 60
     ) -> Row:
         """Wait until a container is on the page in that state (and style), and give its row."""
 
