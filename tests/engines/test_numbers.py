@@ -325,6 +325,7 @@ def test_agrees_with_docker_stats(agent: Agent, docker: Docker) -> None:
     page = agent.scrape()
     said = client.stats(made.name, stream=False, one_shot=True)
     client.close()
+    later = agent.scrape()
 
     cpu, memory = said["cpu_stats"], said["memory_stats"]
     assert value(page, "container_cpu_usage_seconds_total", made, cpu="total") == pytest.approx(
@@ -347,7 +348,9 @@ def test_agrees_with_docker_stats(agent: Agent, docker: Docker) -> None:
         ("transmit_packets", "tx_packets"),
     ):
         name = f"container_network_{ours}_total"
-        assert value(page, name, made, interface="eth0") == network[theirs], name
+        # Neighbours on the bridge say something now and then (ICMPv6): also between two readings.
+        before, after = (value(p, name, made, interface="eth0") for p in (page, later))
+        assert before <= network[theirs] <= after, name
     assert network["tx_bytes"] > 3000
     written = sum(
         row["value"]
