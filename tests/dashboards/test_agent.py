@@ -114,6 +114,7 @@ def _containers(docker: Docker, server: Prometheus) -> str:
     docker.run(busybox, "sh", "-c", WORK, name=app, options=(*limits, *check))
     dying = f"{group}-dying"
     docker.run(busybox, "sleep", "86400", name=dying)
+    docker.run(busybox, "sleep", "86400", name=f"{group}-unlimited")
     again = f"{group}-again"
     restart = ("--restart=always",)
     docker.run(busybox, "sh", "-c", "sleep 2; exit 3", name=again, options=restart)
@@ -142,6 +143,7 @@ def _wait(server: Prometheus) -> None:
         "instance_engine_style:container_oom_events:increase5m > 0",
         "instance_engine_style:tallyman_container_restarts:increase5m > 0",
         "tallyman_host_cores",
+        'tallyman_host_unlimited_containers{engine="docker",style="app",resource="memory"} > 0',
         "tallyman_container_finding",
         "tallyman_container_health",
         'ALERTS{alertstate="firing"}',
