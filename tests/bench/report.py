@@ -48,8 +48,6 @@ class Report:
     machine: str
     date: str
     parts: list[dict[str, float]] = field(default_factory=list)
-    few: list[dict[str, float]] = field(default_factory=list)
-    """The same with 1,024 descriptors."""
     docker: list[dict[str, float]] = field(default_factory=list)
     whole: list[Result] = field(default_factory=list)
 
@@ -64,7 +62,7 @@ class Report:
             "| parse | prometheus-client |"
         )
         yield "| --- " + "| --: " * 10 + "|"
-        kinds = {"load": self.parts, "ulimit -n 1024": self.few, "Docker": self.docker}
+        kinds = {"load": self.parts, "Docker": self.docker}
         rows = [(kind, row) for kind, found in kinds.items() for row in found]
         for kind, row in rows:
             times = " | ".join(
