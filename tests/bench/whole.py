@@ -24,7 +24,7 @@ from tests.engines.harness.programs import Daemon, workplace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tests.bench.load import Loader
+    from tests.bench.load import CGROUPS, Loader
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _INTERVAL = 15.0
@@ -172,7 +172,7 @@ def measure_rival(command: Path, on: Containers) -> Result:
             f"--metrics-port={port}",
             "--collector-delay=1",
             "--cgroups-path",
-            "docker/*",
+            f"{CGROUPS}/*/docker/*",  # the load's place, in every hierarchy
             log=place / "log",
         )
         try:
