@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
+from tests.bench.load import CGROUPS
 from tests.engines.harness.agent import TALLYMAN, Agent, free_port
 from tests.engines.harness.programs import Daemon, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tests.bench.load import CGROUPS, Loader
+    from tests.bench.load import Loader
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _INTERVAL = 15.0
