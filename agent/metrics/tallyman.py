@@ -360,14 +360,14 @@ _AGENT = (
     counter(
         "tallyman_process_cpu_seconds_total",
         "agent",
-        "CPU time of the agent's processes, serve and scout.",
+        "CPU time of the agent's processes: serve, scout, launcher.",
         "/proc/<pid>/stat",
         "process",
     ),
     gauge(
         "tallyman_process_resident_memory_bytes",
         "agent",
-        "Resident memory of the agent's processes, serve and scout.",
+        "Resident memory of the agent's processes: serve, scout, launcher.",
         "/proc/<pid>/statm",
         "process",
     ),

@@ -33,6 +33,14 @@ def docker(dockerd: Docker) -> Iterator[Docker]:
     dockerd.remove_all()
 
 
+@pytest.fixture
+def mortal() -> Iterator[Docker]:
+    """Give a daemon to which bad things may happen; its containers live on without it."""
+    need("dockerd", "docker", "busybox")
+    with docker_daemon("--live-restore", own_network=True) as docker:
+        yield docker
+
+
 @pytest.fixture(scope="session")
 def agent(dockerd: Docker) -> Iterator[Agent]:
     """Give one agent that runs through all tests, as it would on a host."""

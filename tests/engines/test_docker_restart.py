@@ -7,31 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engines.harness.agent import running_agent
-from tests.engines.harness.dockerd import docker_daemon
-from tests.engines.harness.need import need
+from tests.engines.harness.agent import watchful_agent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
     from tests.engines.harness.agent import Agent, Page
     from tests.engines.harness.dockerd import Docker
 
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture
-def mortal() -> Iterator[Docker]:
-    """Give a daemon that a test may kill; its containers live on without it."""
-    need("dockerd", "docker", "busybox")
-    with docker_daemon("--live-restore", own_network=True) as docker:
-        yield docker
-
-
 def test_names_outlive_the_daemon(mortal: Docker) -> None:
     made = mortal.run(mortal.busybox(), "sleep", "86400")
-    with _watchful_agent(mortal) as agent:
+    with watchful_agent(mortal.endpoint) as agent:
         before = agent.wait_row(made, style="app")
 
         mortal.kill()
@@ -49,21 +36,13 @@ def test_an_agent_that_never_saw_the_daemon_still_finds_its_containers(mortal: D
     made = mortal.run(mortal.busybox(), "sleep", "86400")
     mortal.kill()
 
-    with _watchful_agent(mortal) as agent:
+    with watchful_agent(mortal.endpoint) as agent:
         agent.wait_for(
             lambda p: [row for row in p.rows() if made.handle in row.id],
             "the container by its cgroup",
         )
         mortal.start()
         agent.wait_row(made, style="app", seconds=30)
-
-
-def _watchful_agent(docker: Docker) -> AbstractContextManager[Agent]:
-    return running_agent(
-        f"--collector.docker.host={docker.endpoint}",
-        "--inventory.full-interval=2s",
-        "--inventory.poll-interval=1s",
-    )
 
 
 def _wait_for_look(agent: Agent) -> None:

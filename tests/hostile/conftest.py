@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engines.conftest import docker, dockerd, nothing_left  # noqa: F401 - here, too
+from tests.engines.conftest import docker, dockerd, mortal, nothing_left  # noqa: F401 - here, too
 from tests.engines.harness.agent import ls, rows_about, running_agent
 from tests.engines.harness.need import need
 from tests.hostile.stranger import stranger

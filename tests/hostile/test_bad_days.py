@@ -8,22 +8,24 @@ import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from tests.engines.harness.agent import TALLYMAN, Page, open_descriptors, running_agent
-from tests.engines.harness.dockerd import docker_daemon
-from tests.engines.harness.need import need
+from tests.engines.harness.agent import (
+    TALLYMAN,
+    Page,
+    open_descriptors,
+    running_agent,
+    watchful_agent,
+)
 from tests.engines.harness.programs import wait_until
 from tests.hostile.stranger import stranger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.engines.harness.agent import Agent
     from tests.engines.harness.dockerd import Docker
     from tests.hostile.conftest import Neighbour
@@ -31,18 +33,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture
-def mortal() -> Iterator[Docker]:
-    """Give a Docker daemon to which bad things may happen."""
-    need("dockerd", "docker", "busybox")
-    with docker_daemon("--live-restore", own_network=True) as docker:
-        yield docker
-
-
 def test_a_dockerd_that_hangs(mortal: Docker) -> None:
     """It is stopped in the middle of everything: what is known stays, and the failure is told."""
     made = mortal.run(mortal.busybox(), "sleep", "86400")
-    with _watchful(mortal) as agent:
+    with watchful_agent(mortal.endpoint) as agent:
         before = agent.wait_row(made, style="app", seconds=60)
         assert mortal.daemon
         os.kill(mortal.daemon.pid, signal.SIGSTOP)
@@ -60,7 +54,7 @@ def test_a_dockerd_that_hangs(mortal: Docker) -> None:
 
 def test_an_event_stream_that_is_cut(mortal: Docker) -> None:
     """The agent's connections end one after the other: what happens after that is seen, too."""
-    with _watchful(mortal) as agent:
+    with watchful_agent(mortal.endpoint) as agent:
         agent.wait_ready(60)
         for _ in range(3):
             made = mortal.run(mortal.busybox(), "sleep", "86400")
@@ -175,16 +169,6 @@ def test_a_machine_that_sleeps(neighbour: Neighbour) -> None:
                 process.resume()
             agent.wait_row(late, style="app", seconds=60)
             agent.wait_row(neighbour.made, style="app", seconds=60)
-
-
-@contextmanager
-def _watchful(docker: Docker) -> Iterator[Agent]:
-    with running_agent(
-        f"--collector.docker.host={docker.endpoint}",
-        "--inventory.full-interval=2s",
-        "--inventory.poll-interval=1s",
-    ) as agent:
-        yield agent
 
 
 def _docker_succeeds(page: Page) -> float | None:

@@ -21,6 +21,7 @@ from tests.engines.harness.programs import Daemon, run, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from prometheus_client.samples import Sample
 
@@ -260,6 +261,15 @@ def running_agent(
             yield agent
         finally:
             agent.daemon.stop()
+
+
+def watchful_agent(endpoint: str) -> AbstractContextManager[Agent]:
+    """Give an agent that looks often at one Docker daemon."""
+    return running_agent(
+        f"--collector.docker.host={endpoint}",
+        "--inventory.full-interval=2s",
+        "--inventory.poll-interval=1s",
+    )
 
 
 def free_port() -> int:
