@@ -229,6 +229,7 @@ EMPTY: dict[str, dict[str, str]] = {
         "container_health": "LXC checks no health",
         "container_image_": "it was made from no image",
         "tallyman_container_restarts": "LXC restarts nothing by itself",
+        "By engine and style: B": "none has been stopped",
     },
     "openvz-4": _SETTLED
     | _TREE
