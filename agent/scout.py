@@ -22,20 +22,22 @@ import select
 import signal
 import sys
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from agent import logs, wire
 from agent.config import load
 from agent.inventory.inventory import Inventory, Picture
 from agent.judge import Judge
 from agent.model import CollectorHealth, Container
+from agent.news import Known, lag
+from agent.outbox import Outbox
 from agent.progress import Progress
 from agent.runner import Runner
 from agent.watcher import CgroupWatcher
 from collectors.contract import Context
 from collectors.engines.openvz.kernel import read_own_beancounters
-from collectors.facts import ALIVE, HostFacts, Process, ProcessId, Sighting
+from collectors.facts import ALIVE, HostFacts, ProcessId, Sighting
 from collectors.hostfs import HostFS
 from collectors.kernel.filesystem import read_host_filesystems
 from collectors.kernel.host import read_host_facts
@@ -44,6 +46,7 @@ from collectors.kernel.processes import ProcessReader, ProcessTable, read_pulse
 from collectors.registry import COLLECTORS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import IO
 
     from agent.config import Config
@@ -66,9 +69,6 @@ _EVENT_SHARE = 0.1
 _ASK_SECONDS = 30.0
 """The engines are asked so often though no process came or went."""
 
-_AT_ONCE = 100
-"""Containers of the first picture that are sent together while the others are still judged."""
-
 _FIRST_SECONDS = 5.0
 _COLLECTOR_SECONDS = 10.0
 _ONLY_SECONDS = 20.0
@@ -87,7 +87,7 @@ class Scout:
     ) -> None:
         self._config = config
         self._progress = progress
-        self._out = out
+        self._outbox = Outbox(out)
         self.host = HostFS(config.path.procfs, config.path.sysfs, config.path.rootfs)
         self.facts: HostFacts = read_host_facts(self.host)
         skip_processes, skip_containers, self._skip_collectors = _quarantined(quarantine)
@@ -111,18 +111,14 @@ class Scout:
         self._options = config.options()
         self._watcher = CgroupWatcher(self.host, self.facts.cgroups)
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._sent: dict[str, Container] = {}
-        self._part: list[Container] = []
-        self._complete = False
         self._picture: Picture | None = None
-        self._known = _Known()
+        self._known = Known()
         self._sightings: list[Sighting] = []
         self._asked_at = self._asking_seconds = 0.0
         self._pulse: object = None
         self._urgent = self._stale = False
         self._stale_until = 0.0
         self._process_events: ProcessEvents | None = None
-        self._lag: float | None = None  # of the last news: it stands until the next
         self._directories_changed = False
         self._kernel_seconds = 0.0
         self._judge_seconds = 0.0
@@ -169,12 +165,12 @@ class Scout:
         if self._directories_changed:
             self._watch_cgroups()
         if self._picture is not None and self._judge.due(now):
-            judged = self._judge.again(self._picture, self._sent, self.facts, now)
+            judged = self._judge.again(self._picture, self._outbox.sent, self.facts, now)
             self._progress.idle()
             self._inventory.judged(judged)
             self._send(judged, now)
         else:
-            self._send_health(now)
+            self._send(self._outbox.sent, now)
 
     def glance(self) -> None:
         """Look if anything may have happened since the last look."""
@@ -191,7 +187,7 @@ class Scout:
             pause = min(_ASK_SECONDS, self._asking_seconds / _IDLE_SHARE)
             self.look(full=False, ask=now - self._asked_at >= pause)
         else:
-            self._send_health(time.time())
+            self._send(self._outbox.sent, time.time())
 
     def _draw(self, table: ProcessTable, sightings: list[Sighting], now: float) -> None:
         """Make a new picture, and send what is new in it."""
@@ -212,11 +208,12 @@ class Scout:
         self._progress.idle()
         self._inventory.judged(judged)
         if not first:
-            self._note_lag(judged)
+            news = lag(self._known, self._outbox.sent, judged)
+            self._outbox.lag = self._outbox.lag if news is None else news
         if self._process_events is not None:
             self._process_events.know(table, (c.init.pid for c in judged.values() if c.init))
         self._picture = picture
-        self._known = _Known.of(picture, table)
+        self._known = Known.of(picture, table)
         self._urgent = self._stale = False
         self._judge_seconds = time.monotonic() - started
         spent = time.process_time() - spent
@@ -283,7 +280,7 @@ class Scout:
                 next_light = time.monotonic() + self._config.inventory.poll_interval
             hung = self._runner.hung(_HUNG_SECONDS)
             if hung:
-                wire.send(self._out, wire.Stuck(f"collector {hung}"))
+                self._outbox.stuck(f"collector {hung}")
                 return
             due = min([next_full, next_light, *looks[:1]])
             ready = {fd for fd, _ in poller.poll(max(0.0, due - time.monotonic()) * 1000)}
@@ -306,28 +303,9 @@ class Scout:
             heard = heard or self._directories_changed
         return heard
 
-    def _note_lag(self, judged: dict[str, Container]) -> None:
-        """Note how long ago the containers started and ended that are news.
-
-        A process that was there before, and became a container by what it did, tells nothing.
-        """
-        ticks = os.sysconf("SC_CLK_TCK")
-        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)  # btime of /proc/stat has whole seconds
-        ages = [
-            uptime - c.init.start_ticks / ticks
-            for c in judged.values()
-            if c.init is not None and c.init not in self._known.processes
-        ]
-        for key, old in self._sent.items():
-            ended = judged.get(key)
-            if old.init and ended and not ended.init and ended.finished:
-                ages.append(time.time() - ended.finished)
-        if ages:
-            self._lag = max(0.0, *ages)
-
     def _watch_cgroups(self) -> None:
         self._directories_changed = False
-        self._watcher.refresh(c.cgroup for c in self._sent.values() if c.cgroup)
+        self._watcher.refresh(c.cgroup for c in self._outbox.sent.values() if c.cgroup)
 
     def _read_processes(self, *, full: bool) -> ProcessTable:
         started = time.monotonic()
@@ -349,52 +327,15 @@ class Scout:
                 path = path.rpartition("/")[0]
         return [d for d in self._watcher.directories if d != "/" and d not in used]
 
-    def _send(
-        self, judged: dict[str, Container], now: float, picture: Picture | None = None
-    ) -> None:
-        changed = tuple(c for key, c in judged.items() if self._sent.get(key) != c)
-        removed = tuple(key for key in self._sent if key not in judged)
-        self._sent = judged
-        self._update(now, changed, removed, picture)
-
     def _send_part(self, container: Container) -> None:
-        """Have the first picture on its way while the rest of it is still being judged."""
-        self._part.append(container)
-        if len(self._part) >= _AT_ONCE:
-            self._sent.update((c.id, c) for c in self._part)
-            part = wire.Update(host=self.facts, changed=tuple(self._part), as_of=time.time())
-            wire.send(self._out, part)
-            self._part.clear()
+        self._outbox.part(container, self.facts)
 
-    def _send_health(self, now: float) -> None:
-        self._update(now, (), (), None)
-
-    def _update(
-        self,
-        now: float,
-        changed: tuple[Container, ...],
-        removed: tuple[str, ...],
-        picture: Picture | None,
+    def _send(
+        self, judged: Mapping[str, Container], now: float, picture: Picture | None = None
     ) -> None:
-        first = not self._complete
-        self._complete = True
-        wire.send(
-            self._out,
-            wire.Update(
-                host=self.facts,
-                changed=changed,
-                removed=removed,
-                everyone=frozenset(self._sent) if first else frozenset(),
-                look_alikes=picture.look_alikes if picture is not None else None,
-                collectors=self._health(now),
-                complete=True,
-                as_of=now,
-                event_lag_seconds=self._lag,
-                dropped=self._picture.dropped if self._picture is not None else 0,
-            ),
-        )
+        self._outbox.containers(judged, self.facts, self._health(judged, now), now, picture)
 
-    def _health(self, now: float) -> tuple[CollectorHealth, ...]:
+    def _health(self, judged: Mapping[str, Container], now: float) -> tuple[CollectorHealth, ...]:
         processes, evidence = self._processes_host.tally, self._judge.tally
         return (
             CollectorHealth(
@@ -404,7 +345,7 @@ class Scout:
                 last_success=now,
                 denied=processes.denied.total(),
                 malformed=processes.malformed.total(),
-                containers=sum(1 for c in self._sent.values() if c.init is not None),
+                containers=sum(1 for c in judged.values() if c.init is not None),
             ),
             CollectorHealth(
                 name="evidence",
@@ -413,7 +354,7 @@ class Scout:
                 last_success=now,
                 denied=evidence.denied.total(),
                 malformed=evidence.malformed.total(),
-                containers=len(self._sent),
+                containers=len(judged),
             ),
             *self._runner.health(),
             *(
@@ -427,40 +368,6 @@ class Scout:
                 for name in sorted(self._skip_collectors)
             ),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """By what of a picture it is told whether a process is news."""
-
-    first: frozenset[ProcessId] = frozenset()
-    """The first process of each container."""
-    processes: frozenset[ProcessId] = frozenset()
-    places: frozenset[object] = frozenset()
-    """Mount namespaces, with the root directories in them, in which there were processes."""
-
-    @classmethod
-    def of(cls, picture: Picture, table: ProcessTable) -> Self:
-        """Take from a picture what will be asked about."""
-        return cls(
-            frozenset(group.leader.id for group in picture.groups.values()),
-            frozenset(process.id for process in table),
-            frozenset(map(_place, table)),
-        )
-
-    def is_news(self, process: Process, host: HostFacts) -> bool:
-        """Say whether a container may have come, or become another, by a process that appeared."""
-        if process.id in self.first:
-            return True
-        if process.envid in (None, "", "0") and process.namespaces.mnt == host.namespaces.mnt:
-            # One of the host's own, also where the host's are not to be read. A container of
-            # which no mount namespace tells has an engine that tells.
-            return process.namespaces.mnt is None and process.state not in "ZX"
-        return _place(process) not in self.places
-
-
-def _place(process: Process) -> object:
-    return process.envid, process.namespaces.mnt, process.root
 
 
 def _quarantined(
