@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent import __version__
-from agent.flags import parsers
+from agent.cli.flags import parsers
 from tests.engines.harness import roots
 from tests.engines.harness.agent import Page, running_agent
 from tests.engines.harness.need import need
@@ -93,7 +93,7 @@ def test_finds_its_configuration_where_it_put_it(debian: Debian) -> None:
 
 
 def test_nothing_is_compiled_at_each_start(debian: Debian) -> None:
-    found = debian.run("find", "/usr/lib/tallyman", "-path", "*/agent/__pycache__/serve.*.pyc")
+    found = debian.run("find", "/usr/lib/tallyman", "-path", "*/agent/serve/__pycache__/daemon.*.pyc")
     assert len(found.split()) == 1
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.privileges import CAPABILITIES, account
+from agent.serve.privileges import CAPABILITIES, account
 from tests.engines.harness.agent import TALLYMAN, Agent, Page, running_agent
 from tests.engines.harness.made import argv
 from tests.engines.harness.need import need
@@ -29,8 +29,8 @@ pytestmark = pytest.mark.engine
 
 KEEPS_ALL = """
 import sys
-from agent import privileges
-from agent.cli import main
+from agent.serve import privileges
+from agent.cli.main import main
 privileges.drop = lambda *_: None
 sys.exit(main())
 """

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from agent.app import accepts_gzip, accepts_openmetrics
 from agent.harmless import escape_bytes, line
+from agent.web.app import accepts_gzip, accepts_openmetrics
 from collectors.engines.docker_sockets import parse_listening
 from collectors.engines.incus_instance import parse_backup
 from collectors.engines.libvirt_lxc import parse_domain

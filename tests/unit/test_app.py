@@ -10,9 +10,9 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from prometheus_client.exposition import choose_encoder
 
-from agent.app import App, accepts_gzip, accepts_openmetrics, make_app
 from agent.config import load
-from agent.page import link
+from agent.web.app import App, accepts_gzip, accepts_openmetrics, make_app
+from agent.web.page import link
 from tests.unit.pictures import BAD, LEGACY, picture
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def test_another_telemetry_path(state: FakeState) -> None:
 
 
 def test_too_many_scrapes_are_told_so(state: FakeState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.app._SLOT_SECONDS", 0.0)
+    monkeypatch.setattr("agent.web.app._SLOT_SECONDS", 0.0)
     app = make_app(state, load("", {"web.max_requests": 1}))
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics"}
     first = app(environ, lambda *_: None)

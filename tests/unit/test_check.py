@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import check
-from agent.terminal import Screen
+from agent.cli import check
+from agent.cli.terminal import Screen
 from collectors.facts import CgroupLayout, CgroupMode, HostFacts, Namespaces
 from collectors.hostfs import Denied, Dir, HostFS
 from tests.unit.pictures import HEALTHY, WEB, picture
 
 if TYPE_CHECKING:
-    from agent.check import Check
+    from agent.cli.check import Check
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import __version__, cli
+from agent import __version__
+from agent.cli import main as cli
+from agent.cli.flags import Parser, overrides, parse
 from agent.config import Config
-from agent.flags import Parser, overrides, parse
 from agent.model import Snapshot
 from tests.unit.pictures import BROKEN, EVIL, HEALTHY, LEGACY, WEB, picture
 
@@ -30,7 +31,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Look:
             asked.append(config)
             return snapshot
 
-        monkeypatch.setattr("agent.supervisor.take_once", take_once)
+        monkeypatch.setattr("agent.serve.supervisor.take_once", take_once)
         return asked
 
     monkeypatch.setattr("agent.logs.configure", lambda *_: None)
@@ -262,14 +263,14 @@ def test_flags_that_are_not_given_say_nothing() -> None:
 def test_the_address_in_use_is_an_error_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from agent.web import CannotListenError  # noqa: PLC0415
+    from agent.web.server import CannotListenError  # noqa: PLC0415
 
     def run(*_: object) -> int:
         raise CannotListenError("cannot listen on x")
 
     # Nothing is split off the tests' own process.
-    monkeypatch.setattr("agent.launcher.permitted", lambda: 0)
-    monkeypatch.setattr("agent.serve.run", run)
+    monkeypatch.setattr("agent.serve.launcher.permitted", lambda: 0)
+    monkeypatch.setattr("agent.serve.daemon.run", run)
     monkeypatch.setattr("agent.logs.configure", lambda *_: None)
     assert cli.main(["serve", "--config.file="]) == 3
     assert capsys.readouterr().err == "tallyman: cannot listen on x\n"
@@ -283,7 +284,7 @@ def test_ctrl_c_is_quiet(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("agent.supervisor.take_once", interrupted)
+    monkeypatch.setattr("agent.serve.supervisor.take_once", interrupted)
     assert cli.main(["ls"]) == 130
     assert capsys.readouterr().err == ""
 
@@ -291,12 +292,12 @@ def test_ctrl_c_is_quiet(
 SCRIPT = """
 import sys
 from dataclasses import replace
-import agent.supervisor
-from agent import cli
+import agent.serve.supervisor
+from agent.cli import main as cli
 from tests.unit.pictures import *
 containers = {str(n): replace(BAD, id=str(n)) for n in range(int(sys.argv[1]))}
 snapshot = replace(picture(WEB), containers=containers, collectors=())
-agent.supervisor.take_once = lambda config, *, deadline: snapshot
+agent.serve.supervisor.take_once = lambda config, *, deadline: snapshot
 sys.exit(cli.main(["ls", "--all", "--config.file="]))
 """
 

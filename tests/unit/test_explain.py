@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from agent import phrases
-from agent.explain import (
+from agent.cli.explain import (
     as_json_object,
     as_text,
     find,
@@ -14,8 +14,8 @@ from agent.explain import (
     look_alike_text,
     suggestion,
 )
+from agent.cli.terminal import Screen
 from agent.model import Container, Style, Verdict
-from agent.terminal import Screen
 from tests.unit.pictures import BAD, EVIL, INNER, LEGACY, SERVICE, WEB, picture
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import bcrypt
 import pytest
 
-from agent import guard
 from agent.config import ConfigError, load
-from agent.guard import Guard, Passwords
-from agent.launcher import Starter
+from agent.serve.launcher import Starter
+from agent.web import guard
+from agent.web.guard import Guard, Passwords
 
 if TYPE_CHECKING:
-    from agent.app import StartResponse
+    from agent.web.app import StartResponse
 
 ALICE = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 USERS = {"alice": ALICE}

@@ -12,8 +12,8 @@ import pytest
 
 from agent import wire
 from agent.config import ConfigError, load
-from agent.launcher import Child, Starter, _Office
-from agent.progress import Progress
+from agent.scout.progress import Progress
+from agent.serve.launcher import Child, Starter, _Office
 from tests.engines.harness.programs import wait_until
 
 ECHO = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.readline()); sys.stdin.buffer.read()"
@@ -113,8 +113,8 @@ SPLIT = """
 import os, sys
 from agent import wire
 from agent.config import ConfigError, load
-from agent.launcher import Launcher, Starter
-from agent.progress import Progress
+from agent.serve.launcher import Launcher, Starter
+from agent.scout.progress import Progress
 
 launcher = Launcher(Starter(load(sys.argv[1]), (sys.executable, "-c", sys.argv[2])))
 progress = Progress.create()
@@ -159,8 +159,8 @@ def test_the_split_process_does_the_same(tmp_path: Path) -> None:
 WHEN_SERVE_DIES = """
 import os, sys
 from agent.config import load
-from agent.launcher import Launcher, Starter
-from agent.progress import Progress
+from agent.serve.launcher import Launcher, Starter
+from agent.scout.progress import Progress
 
 launcher = Launcher(Starter(load(""), (sys.executable, "-c", sys.argv[1])))
 child = launcher.start(Progress.create().fd, [], once=False)

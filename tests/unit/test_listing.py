@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from agent.listing import Selection, as_objects, as_table, summary
-from agent.terminal import Screen
+from agent.cli.listing import Selection, as_objects, as_table, summary
+from agent.cli.terminal import Screen
 from collectors.facts import HostFacts, Namespaces, ProcessId
 from collectors.kernel.virtualization import INITIAL_PID_NAMESPACE
 from tests.unit.pictures import BAD, EVIL, GONE, INNER, LEGACY, NOW, WEB, picture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.model import CollectorHealth, Container, Snapshot, Style, Verdict
-from agent.notify import Notifier, Reporter, answers, summary
+from agent.serve.notify import Notifier, Reporter, answers, summary
 from collectors.facts import HostFacts
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agent.classifier import classify, findings
 from agent.exposition.samples import container_samples
 from agent.model import Style
-from agent.openvz import with_openvz_limits
+from agent.scout.openvz import with_openvz_limits
 from collectors.facts import Beancounter, FilesystemUsage, Limits, OpenvzFacts, State
 from tests.unit.subjects import run, subject
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model import Container
-from agent.page import CONTENT_SECURITY_POLICY, detail, front, link
+from agent.web.page import CONTENT_SECURITY_POLICY, detail, front, link
 from tests.unit.pictures import BAD, GONE, INNER, LEGACY, WEB, picture
 
 VOID = {"meta"}

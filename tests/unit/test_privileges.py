@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from agent.privileges import readable_by_all
+from agent.serve.privileges import readable_by_all
 
 LOCKED_OUT = """
 import importlib.machinery, sys
-from agent.app import App
+from agent.web.app import App
 from agent.config import load
-from agent.serve import _import_all
+from agent.serve.daemon import _import_all
 from tests.unit.pictures import LEGACY as ONE, picture
 
 _import_all(load("", {"web.config_file": "x"}))

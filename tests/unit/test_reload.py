@@ -9,10 +9,10 @@ import pytest
 from agent import wire
 from agent.config import Config, ConfigError, load
 from agent.exposition import Exposition, Options
-from agent.launcher import GoneError, Starter
-from agent.notify import Notifier
-from agent.reload import Reloader
-from agent.serve import State
+from agent.serve.daemon import State
+from agent.serve.launcher import GoneError, Starter
+from agent.serve.notify import Notifier
+from agent.serve.reload import Reloader
 from collectors.facts import HostFacts
 from collectors.facts import State as State_
 from collectors.hostfs import HostFS

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from agent.runner import Runner
+from agent.scout.runner import Runner
 from collectors.contract import CollectorError, Context, Options, PartlySeen
 from collectors.facts import HostFacts, Sighting
 from collectors.hostfs import HostFS

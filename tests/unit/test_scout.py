@@ -11,8 +11,8 @@ import pytest
 
 from agent import wire
 from agent.config import load
-from agent.progress import Progress
-from agent.scout import Scout
+from agent.scout.progress import Progress
+from agent.scout.scout import Scout
 from collectors.hostfs import HostFS
 from collectors.kernel.processes import read_pulse
 from tests.hosts.archive import load as load_host
@@ -166,7 +166,7 @@ def test_where_the_kernel_gives_no_pulse_every_glance_looks(watched: Watched) ->
 def test_the_first_picture_comes_in_parts_and_names_everyone(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.outbox._AT_ONCE", 2)
+    monkeypatch.setattr("agent.scout.outbox._AT_ONCE", 2)
     again = Watched(watched.proc.parent)
 
     again.scout.look(full=True)

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from agent import wire
 from agent.config import load
-from agent.launcher import Starter
 from agent.model import Container, Snapshot
-from agent.progress import Progress
-from agent.supervisor import Supervisor
+from agent.scout.progress import Progress
+from agent.serve.launcher import Starter
+from agent.serve.supervisor import Supervisor
 from collectors.facts import HostFacts
 
 SCOUT = """
 import os, sys, time
 from agent import wire
-from agent.progress import Progress
+from agent.scout.progress import Progress
 from collectors.facts import HostFacts
 orders = wire.Orders.from_line(sys.stdin.buffer.readline())
 progress = Progress(int(sys.argv[1]))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.cli.terminal import Cell, Column, Screen, columns, fit, table
 from agent.harmless import line
-from agent.terminal import Cell, Column, Screen, columns, fit, table
 
 
 class Terminal(io.StringIO):

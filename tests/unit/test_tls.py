@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import app, httpd
 from agent.config import ConfigError, load
-from agent.guard import Guard
-from agent.launcher import Starter
-from agent.web import WebServer, make_app
+from agent.serve.launcher import Starter
+from agent.web import app, httpd
+from agent.web.guard import Guard
+from agent.web.server import WebServer, make_app
 from tests.unit.certificates import Authority
 from tests.unit.test_app import FakeState
 from tests.unit.test_web import EndlessState

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.watcher import CgroupWatcher
+from agent.scout.watcher import CgroupWatcher
 from collectors.facts import CgroupLayout, CgroupMode
 from collectors.hostfs import HostFS
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from agent import app, httpd
 from agent.config import load
-from agent.web import CannotListenError, WebServer, make_app
+from agent.web import app, httpd
+from agent.web.server import CannotListenError, WebServer, make_app
 from tests.unit.test_app import FakeState
 
 

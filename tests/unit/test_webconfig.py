@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.config import ConfigError
-from agent.webconfig import WebFiles, read_files
+from agent.web.webconfig import WebFiles, read_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

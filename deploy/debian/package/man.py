@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from agent import __version__
-from agent.flags import EXIT_CODES, parsers
+from agent.cli.flags import EXIT_CODES, parsers
 
 _FILES = (
     ("/etc/tallyman/tallyman.toml", "The configuration. Every key stands there with its default."),

@@ -87,7 +87,7 @@ class App:
         match path:
             case "/":
                 # Here and not above: where nobody looks, the pages cost no memory.
-                from agent.page import front  # noqa: PLC0415
+                from agent.web.page import front  # noqa: PLC0415
 
                 html = front(self._state.snapshot(), self._telemetry_path, ready=self._state.ready)
                 return _html(start_response, html)
@@ -99,7 +99,7 @@ class App:
                 text = "The first full picture of this host is not there yet."
                 return plain(start_response, _UNAVAILABLE, text)
         if path.startswith("/containers/"):
-            from agent.page import detail  # noqa: PLC0415
+            from agent.web.page import detail  # noqa: PLC0415
 
             snapshot = self._state.snapshot()
             found = snapshot.containers.get(path.removeprefix("/containers"))
@@ -226,7 +226,7 @@ def plain(
 
 
 def _html(start_response: StartResponse, html: str) -> list[bytes]:
-    from agent.page import CONTENT_SECURITY_POLICY  # noqa: PLC0415
+    from agent.web.page import CONTENT_SECURITY_POLICY  # noqa: PLC0415
 
     body = html.encode()
     kind = ("Content-Type", "text/html; charset=utf-8")

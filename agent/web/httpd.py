@@ -21,7 +21,7 @@ from cheroot.workers.threadpool import ThreadPool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from agent.guard import Guard
+    from agent.web.guard import Guard
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ class Connection(HTTPConnection):
         if self._is_entered or gate is None:
             self._is_entered = True
             return True
-        from agent.tls import RefusedError  # noqa: PLC0415 - brings OpenSSL
+        from agent.web.tls import RefusedError  # noqa: PLC0415 - brings OpenSSL
 
         try:
             # Two steps: the deadline is for the socket that is ours while hands are shaken.

@@ -8,12 +8,12 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from agent.app import make_app
 from agent.config.sections import parse_address
+from agent.web.app import make_app
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.guard import Guard
+    from agent.web.guard import Guard
 
 __all__ = ["CannotListenError", "WebServer", "make_app"]
 
@@ -50,7 +50,7 @@ class WebServer:
 
         Raises ``CannotListenError``.
         """
-        from agent.httpd import Server  # noqa: PLC0415 - brings cheroot
+        from agent.web.httpd import Server  # noqa: PLC0415 - brings cheroot
 
         host, port = parse_address(self._listen_address)
         server = Server((host or _every_address(), port), self._app, self._threads, self._guard)

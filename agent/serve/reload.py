@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from agent.config import ConfigError
 from agent.exposition.samples import Sample
-from agent.launcher import GoneError
+from agent.serve.launcher import GoneError
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.launcher import Starting
-    from agent.notify import Notifier
+    from agent.serve.launcher import Starting
+    from agent.serve.notify import Notifier
 
 log = logging.getLogger(__name__)
 

@@ -17,15 +17,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent import logs, privileges, wire
+from agent import logs, wire
 from agent.exposition import Exposition
-from agent.guard import Guard
-from agent.launcher import GoneError, Starting
 from agent.model import Container, Snapshot
-from agent.notify import Notifier, Reporter, answers, summary
-from agent.reload import Reloader
-from agent.supervisor import Supervisor
-from agent.web import WebServer, make_app
+from agent.serve import privileges
+from agent.serve.launcher import GoneError, Starting
+from agent.serve.notify import Notifier, Reporter, answers, summary
+from agent.serve.reload import Reloader
+from agent.serve.supervisor import Supervisor
+from agent.web.guard import Guard
+from agent.web.server import WebServer, make_app
 from collectors.facts import HostFacts
 from collectors.hostfs import HostFS
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from agent.config import Config
     from agent.exposition import Options
-    from agent.webconfig import WebFiles
+    from agent.web.webconfig import WebFiles
 
 log = logging.getLogger(__name__)
 
@@ -154,9 +155,9 @@ def _import_all(config: Config) -> None:
 
     A Python or a clone in root's home is nobody else's to read.
     """
-    late = ["agent.page", "agent.classifier"]
+    late = ["agent.web.page", "agent.classifier"]
     if config.web.config_file:
-        late += ["agent.tls", "bcrypt"]
+        late += ["agent.web.tls", "bcrypt"]
     for name in late:
         with suppress(ModuleNotFoundError):  # bcrypt is an extra
             importlib.import_module(name)

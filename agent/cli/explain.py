@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from agent import phrases
+from agent.cli.listing import STYLE_COLOURS, as_object
 from agent.harmless import escape_bytes, line
-from agent.listing import STYLE_COLOURS, as_object
 from agent.model import Axis, Container, Evidence, LookAlike, Style
 from collectors.facts import ALIVE
 
 if TYPE_CHECKING:
+    from agent.cli.terminal import Screen
     from agent.model import Finding, Snapshot
-    from agent.terminal import Screen
 
 _HALF = 20
 """Columns of half a bar."""

@@ -17,13 +17,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import wire
-from agent.launcher import END_SECONDS, GoneError, Starter
-from agent.progress import Progress
+from agent.scout.progress import Progress
+from agent.serve.launcher import END_SECONDS, GoneError, Starter
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.launcher import Child, Starting
     from agent.model import Snapshot
+    from agent.serve.launcher import Child, Starting
 
 log = logging.getLogger(__name__)
 

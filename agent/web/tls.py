@@ -12,10 +12,10 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from agent.config.keys import ConfigError
-from agent.webconfig import IF_GIVEN, REQUIRED
+from agent.web.webconfig import IF_GIVEN, REQUIRED
 
 if TYPE_CHECKING:
-    from agent.webconfig import Tls
+    from agent.web.webconfig import Tls
 
 _HANDSHAKE = 0x16
 """First byte of whoever speaks TLS, RFC 8446 section 5.1."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import phrases
+from agent.cli.terminal import Cell, Column, Screen, table
 from agent.harmless import escape_bytes, line
-from agent.privileges import CAPABILITIES, hidden_processes
-from agent.terminal import Cell, Column, Screen, table
+from agent.serve.privileges import CAPABILITIES, hidden_processes
 from collectors.facts import CgroupMode
 from collectors.hostfs import Denied, Gone, HostReadError
 from collectors.kernel.processes import parse_status

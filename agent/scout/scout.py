@@ -1,9 +1,9 @@
 """The scout: looks at the host again and again, and sends what changed up a pipe.
 
-``python -m agent.scout FD``, started by the supervisor; it listens on nothing. It does all that is
-slow, heavy, privileged or could be blocked by a stranger, on one clock with three hands: a full
-reconciliation now and then, a glance for new processes more often, and a look at once (and again
-soon after, as a cgroup comes before its process) when a cgroup or an engine says something.
+It does all that is slow, heavy, privileged or could be blocked by a stranger, and listens on
+nothing. One clock has three hands: a full reconciliation now and then, a glance for new processes
+more often, and a look at once (and again soon after, as a cgroup comes before its process) when a
+cgroup or an engine says something.
 
 At rest it must cost next to nothing, so each of them stops as soon as it can. A glance reads two
 numbers that move when any task of the host starts or ends. If they moved, the processes that came
@@ -14,27 +14,21 @@ takes the longer the more containers there are, is a small part of the time sinc
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import os
 import select
-import signal
-import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent import logs, wire
-from agent.config import load
 from agent.inventory.inventory import Inventory, Picture
-from agent.judge import Judge
 from agent.model import CollectorHealth, Container
-from agent.news import Known, lag
-from agent.outbox import Outbox
-from agent.progress import Progress
-from agent.runner import Runner
-from agent.watcher import CgroupWatcher
+from agent.scout.judge import Judge
+from agent.scout.news import Known, lag
+from agent.scout.outbox import Outbox
+from agent.scout.runner import Runner
+from agent.scout.watcher import CgroupWatcher
 from collectors.contract import Context
 from collectors.engines.openvz.kernel import read_own_beancounters
 from collectors.facts import ALIVE, HostFacts, ProcessId, Sighting
@@ -50,6 +44,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from agent.config import Config
+    from agent.scout.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +66,7 @@ _ASK_SECONDS = 30.0
 
 _FIRST_SECONDS = 5.0
 _COLLECTOR_SECONDS = 10.0
-_ONLY_SECONDS = 20.0
+ONLY_SECONDS = 20.0
 """How long a look waits for the engines. The first one waits less, as others will follow and a
 scrape waits for it; a single one waits longer, as none will."""
 
@@ -384,37 +379,3 @@ def _quarantined(
             collectors.update(rest)
     containers = frozenset(s for s in subjects if s.startswith("container "))
     return frozenset(processes), containers, frozenset(collectors)
-
-
-def _end_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, prctl(2): nobody would reap it."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def main() -> int:
-    """Take orders from stdin, look, and send what is seen to stdout."""
-    _end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for serve, which ends us
-    orders = wire.Orders.from_line(sys.stdin.buffer.readline())
-    config = load(orders.file, orders.flags, orders.text)
-    logs.configure(config.log.level, config.log.format)
-    # What a library prints must not get between the frames.
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    scout = Scout(config, orders.quarantine, Progress(int(sys.argv[1])), out)
-    try:
-        if orders.once:
-            scout.look(full=True, patience=_ONLY_SECONDS)
-        else:
-            scout.run(sys.stdin.fileno())
-    except BrokenPipeError:
-        return 0  # nobody listens any more
-    finally:
-        scout.close()
-    out.flush()
-    # Threads that hang in a stranger's socket must not keep the process.
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

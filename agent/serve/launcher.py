@@ -26,10 +26,10 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol
 
 from agent import wire
 from agent.config import FIXED, Config, ConfigError, load
-from agent.privileges import permitted
+from agent.serve.privileges import permitted
 
 if TYPE_CHECKING:
-    from agent.webconfig import WebFiles
+    from agent.web.webconfig import WebFiles
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ class Starter:
 
     def web_files(self) -> WebFiles:
         """Read --web.config.file, and the files that it names."""
-        from agent.webconfig import read_files  # noqa: PLC0415 - brings YAML
+        from agent.web.webconfig import read_files  # noqa: PLC0415 - brings YAML
 
         return read_files(self.config.web.config_file)
 

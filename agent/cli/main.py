@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from agent import __version__, logs
+from agent.cli.flags import DONE, FAILED, NO, WRONG, overrides, parse
+from agent.cli.terminal import Screen
 from agent.config import Config, ConfigError, load
-from agent.flags import DONE, FAILED, NO, WRONG, overrides, parse
 from agent.harmless import line
-from agent.terminal import Screen
 from collectors.hostfs import HostFS, HostReadError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _run(parsed: Namespace) -> int:
         case "check-config":
             config = load(parsed.what)
             if config.web.config_file:
-                from agent.guard import check  # noqa: PLC0415 - brings OpenSSL
+                from agent.web.guard import check  # noqa: PLC0415 - brings OpenSSL
 
                 check(config)
             _write([f"{config.file}: ok" if config.file else "no file: the defaults hold"])
@@ -89,11 +89,11 @@ def _quiet_config(parsed: Namespace) -> Config:
 def _serve(config: Config) -> int:
     # Here and not above: serve brings the web server along, which ls does without, and so does the
     # process that keeps the privileges, which is why that is made first.
-    from agent.launcher import split  # noqa: PLC0415
+    from agent.serve.launcher import split  # noqa: PLC0415
 
     starter, files = split(config)
-    from agent.serve import run  # noqa: PLC0415
-    from agent.web import CannotListenError  # noqa: PLC0415
+    from agent.serve.daemon import run  # noqa: PLC0415
+    from agent.web.server import CannotListenError  # noqa: PLC0415
 
     try:
         return run(config, starter, files)
@@ -105,7 +105,7 @@ def _serve(config: Config) -> int:
 
 
 def _ls(parsed: Namespace) -> int:
-    from agent import listing  # noqa: PLC0415
+    from agent.cli import listing  # noqa: PLC0415
 
     selection = listing.Selection(
         everything=parsed.all,
@@ -127,7 +127,7 @@ def _ls(parsed: Namespace) -> int:
 
 
 def _explain(parsed: Namespace) -> int:
-    from agent import explain  # noqa: PLC0415
+    from agent.cli import explain  # noqa: PLC0415
 
     snapshot = _look(_quiet_config(parsed), parsed.timeout)
     found = explain.find(snapshot, parsed.what)
@@ -155,7 +155,7 @@ def _explain(parsed: Namespace) -> int:
 
 
 def _check(parsed: Namespace) -> int:
-    from agent import check  # noqa: PLC0415
+    from agent.cli import check  # noqa: PLC0415
 
     config = _quiet_config(parsed)
     checks = check.run(_host(config), _take_once(config, parsed.timeout))
@@ -183,7 +183,7 @@ def _host(config: Config) -> HostFS:
 
 
 def _take_once(config: Config, timeout: float) -> Snapshot | None:
-    from agent.supervisor import take_once  # noqa: PLC0415 - starts processes
+    from agent.serve.supervisor import take_once  # noqa: PLC0415 - starts processes
 
     return take_once(config, deadline=timeout)
 

@@ -21,7 +21,7 @@ from agent.classifier import (
     settle,
 )
 from agent.model import Container, Subject, Verdict
-from agent.openvz import with_openvz_limits
+from agent.scout.openvz import with_openvz_limits
 from collectors.facts import (
     FileId,
     FilesystemUsage,

@@ -12,16 +12,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from agent.app import plain
 from agent.config.keys import ConfigError
-from agent.launcher import GoneError, Starter
+from agent.serve.launcher import GoneError, Starter
+from agent.web.app import plain
 
 if TYPE_CHECKING:
-    from agent.app import Headers, StartResponse
     from agent.config import Config
-    from agent.launcher import Starting
-    from agent.tls import Gate
-    from agent.webconfig import WebFiles
+    from agent.serve.launcher import Starting
+    from agent.web.app import Headers, StartResponse
+    from agent.web.tls import Gate
+    from agent.web.webconfig import WebFiles
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class _Rules:
                 # Now, and not with the first password: it may be out of reach by then.
                 import bcrypt  # noqa: F401, PLC0415 - there is none without the extra
             if files.tls is not None:
-                from agent.tls import Gate  # noqa: PLC0415 - brings OpenSSL
+                from agent.web.tls import Gate  # noqa: PLC0415 - brings OpenSSL
 
                 self.gate = Gate(files.tls, files.path)
         except ImportError as error:

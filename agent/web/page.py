@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from agent import __version__, phrases
+from agent.cli.listing import Selection
 from agent.harmless import line
-from agent.listing import Selection
 from agent.model import Axis, Style
 
 if TYPE_CHECKING:
