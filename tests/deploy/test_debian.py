@@ -93,7 +93,8 @@ def test_finds_its_configuration_where_it_put_it(debian: Debian) -> None:
 
 
 def test_nothing_is_compiled_at_each_start(debian: Debian) -> None:
-    found = debian.run("find", "/usr/lib/tallyman", "-path", "*/agent/serve/__pycache__/daemon.*.pyc")
+    compiled = "*/agent/serve/__pycache__/daemon.*.pyc"
+    found = debian.run("find", "/usr/lib/tallyman", "-path", compiled)
     assert len(found.split()) == 1
 
 
