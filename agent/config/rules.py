@@ -4,31 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any
 
 from agent.config.keys import TEXT, Kind, Reader, choice, key
 from agent.model import Style
-
-
-class Described(Protocol):
-    """What a rule can match: a container, or what one collector says of it."""
-
-    @property
-    def engine(self) -> str:
-        """Who made it."""
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-
-    @property
-    def image(self) -> str:
-        """Image or template."""
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The engine's labels."""
+from agent.patterns import Pattern
 
 
 def _labels(value: Any) -> dict[str, str]:
@@ -41,25 +21,13 @@ LABELS = Kind(_labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """A pattern for containers: all that it names must fit. ``*`` and ``?`` as in a shell."""
+class Match(Pattern):
+    """A pattern in the configuration."""
 
     engine: str = key("", TEXT, "engine, such as lxc")
     name: str = key("", TEXT, "name, such as web-*")
     image: str = key("", TEXT, "image or template")
     labels: Mapping[str, str] = key({}, LABELS, "labels that must be there, each with a pattern")
-
-    def matches(self, container: Described) -> bool:
-        """Say whether a container fits."""
-        given = (
-            (self.engine, container.engine),
-            (self.name, container.name),
-            (self.image, container.image),
-        )
-        return all(not pattern or fnmatchcase(value, pattern) for pattern, value in given) and all(
-            label in container.labels and fnmatchcase(container.labels[label], pattern)
-            for label, pattern in self.labels.items()
-        )
 
     @property
     def names_something(self) -> bool:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.config.keys import BOOLEAN, TEXT, TEXTS, Kind, choice, count, duration, key
-from agent.config.rules import MATCHES, Described, Match
+from agent.config.rules import MATCHES, Match
+from agent.patterns import Described
 
 DEFAULT_ADDRESS = "127.0.0.1:10060"
 """Loopback, as nobody has said yet who may look. The port: 9100 to 9999, where exporters live by
