@@ -7,11 +7,13 @@ import pwd
 import re
 import shlex
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.config.keys import BOOLEAN, TEXT, TEXTS, Kind, choice, count, duration, key
 from agent.config.rules import MATCHES, Match
-from agent.patterns import Described
+
+if TYPE_CHECKING:
+    from agent.patterns import Described
 
 DEFAULT_ADDRESS = "127.0.0.1:10060"
 """Loopback, as nobody has said yet who may look. The port: 9100 to 9999, where exporters live by
