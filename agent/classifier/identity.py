@@ -14,6 +14,7 @@ from agent.classifier.known import (
     INTERPRETED,
     INTERPRETERS,
     MULTI_CALL,
+    VAGUE,
     Known,
     Role,
     is_loader,
@@ -45,6 +46,12 @@ class Identity:
     """Directory that its program (binary or script) was started from, in the container's view."""
     basis: str
     """What it was told by, for a person: ``exe and argv``."""
+
+    @property
+    def title(self) -> str:
+        """The name for a person: one that says little stands with its package's."""
+        package = product(self.place).rpartition("/")[2] if self.name in VAGUE else ""
+        return f"{package}/{self.name}" if package else self.name
 
     @property
     def by_argv(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.combine import combine
+from agent.classifier.convention import expected_style
 from agent.classifier.look import look
 from agent.classifier.rules import apply
 from agent.classifier.scene import InitKind
@@ -46,6 +47,8 @@ def classify(subject: Subject, overrides: Iterable[Override] = ()) -> Verdict:
         verdict = Verdict(
             unseen=(*unseen, "it is only being started: its first process is the runtime's")
         )
+    elif scene.init_kind is InitKind.BARE and not _is_booted_by_its_engine(scene):
+        verdict = Verdict(unseen=unseen)
     for override in overrides:
         if override.matches(subject.container):
             return _overridden(verdict, override)
@@ -56,6 +59,12 @@ def is_mismatch(verdict: Verdict, expected: Style) -> bool:
     """Say whether a verdict is sure and differs from what its engine is made for."""
     known = Style.UNKNOWN not in (verdict.style, expected)
     return known and verdict.style is not expected and verdict.confidence >= SURE
+
+
+def _is_booted_by_its_engine(scene: Scene) -> bool:
+    """Say whether an engine that boots whole systems made it: then the prior may speak."""
+    container = scene.subject.container
+    return expected_style(container.engine, container.boots) is Style.SYSTEM
 
 
 def _overridden(verdict: Verdict, override: Override) -> Verdict:
@@ -96,7 +105,8 @@ def _visibility(scene: Scene) -> tuple[tuple[str, ...], float]:
         return tuple(unseen), 1.0
     if scene.init_kind is InitKind.BARE:
         unseen.append("its init has started nothing yet")
-    own = [p for p in subject.processes if p.pid not in subject.visitors]
+    alive = [p for p in subject.processes if p.state not in ("Z", "X")]
+    own = [p for p in alive if p.pid not in subject.visitors]
     hidden = sum(p.exe is None for p in own)
     if hidden:
         unseen.append(f"the binaries of {hidden} of {len(own)} processes could not be read")

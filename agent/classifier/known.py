@@ -104,7 +104,7 @@ INTERPRETED = frozenset(
     {
         "fail2ban-server", "denyhosts", "unattended-upgrade", "unattended-upgr", "salt-minion",
         "puppet", "chef-client", "cockpit-ws", "miniserv", "miniserv.pl", "networkd-dispatcher",
-        "firewalld", "yum-cron", "dnf-automatic",
+        "firewalld", "yum-cron", "dnf-automatic", "waagent", "tuned", "munin-node",
     }
 )  # fmt: skip
 """An operating system's services that are scripts; no sshd is one, whatever its title says."""
@@ -114,6 +114,11 @@ _NO_LOADERS = ("qemu-system", "qemu-ga", "qemu-nbd", "qemu-img", "qemu-storage")
 
 WAITING = frozenset({"sleep", "tail", "cat", "pause", "s6-pause", "yes", "true", "wait", "read"})
 """What people start to keep a container alive."""
+
+VAGUE = frozenset(
+    {"agent", "app", "daemon", "main", "master", "run", "server", "service", "start", "starter"}
+)
+"""Names that tell a person nothing without their package: /usr/lib/postfix/sbin/master."""
 
 _VERSION = re.compile(r"[-_.]?v?\d+(\.\d+)*$")
 

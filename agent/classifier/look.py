@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.classifier.convention import expected_style
 from agent.classifier.identity import identify, package_place
 from agent.classifier.known import WAITING, Part, Role
 from agent.classifier.relate import applications
 from agent.classifier.scene import InitKind, Program, Scene
-from agent.model import Style
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -119,7 +117,7 @@ class _Look:
             case Role.MANAGER:
                 if self._manages(self.init):
                     return InitKind.MANAGER
-                return InitKind.BARE if self._is_bare(identity) else InitKind.PROGRAM
+                return InitKind.BARE if self._is_bare(self.init, identity) else InitKind.PROGRAM
             case Role.SUPERVISOR:
                 return InitKind.SUPERVISOR
             case Role.REAPER | Role.WRAPPER:
@@ -134,32 +132,35 @@ class _Look:
     def _manages(self, process: Process) -> bool:
         """Say whether an init is one by what it does, not by its name alone.
 
-        It keeps units in cgroups of their own, or it has started other programs than itself.
+        It keeps units in cgroups of their own, or it has started other programs than itself, also
+        through what it forked for that (systemd's generators).
         """
         if process is self.init and self.units:
             return True
         own = self.identity[process.pid]
-        for child in self.children.get(process.pid, ()):
-            if None not in (child.exe, process.exe) and (child.exe, child.exe_id) != (
-                process.exe,
-                process.exe_id,
-            ):
+        for started in self._subtree(process)[1:]:
+            if None not in (started.exe, process.exe) and not _same_binary(started, process):
                 return True
             # One binary for both (busybox), or none to be read: then their names tell.
-            if own.by_argv and self.identity[child.pid].name != own.name:
+            if own.by_argv and self.identity[started.pid].name != own.name:
                 return True
         return False
 
-    def _is_bare(self, identity: Identity) -> bool:
-        """Say whether an init is all there is, in an engine that boots whole systems.
+    def _is_bare(self, init: Process, identity: Identity) -> bool:
+        """Say whether an init, and what it has forked of itself, is all there is.
 
-        It is only being booted, or something else took init's name and nothing shows it: neither
-        an application nor a system can be told from that.
+        It is only being booted, it hangs, or something else took init's name and nothing shows it:
+        neither an application nor a system can be told from that. What serves the network shows it.
         """
-        container = self.subject.container
-        expected = expected_style(container.engine, container.boots)
-        alone = len(self.own) == 1 and not identity.by_argv
-        return alone and identity.trust == 1 and expected is Style.SYSTEM
+        alone = all(_same_binary(p, init) for p in self.own.values())
+        return alone and not identity.by_argv and identity.trust == 1 and not self._is_heard()
+
+    def _is_heard(self) -> bool:
+        """Say whether anything listens on TCP in its network, where that is its own."""
+        network = self.subject.network
+        if network is None or self.subject.container.network != "own":
+            return False
+        return any(listener.protocol.startswith("tcp") for listener in network.listeners)
 
     def _is_fork_of_init(self, process: Process) -> bool:
         """Say whether it is about to become something else: busybox's init before an askfirst."""
@@ -167,7 +168,7 @@ class _Look:
             self.init is not None
             and process.ppid == self.init.pid
             and self.kind is InitKind.MANAGER
-            and (process.exe, process.exe_id) == (self.init.exe, self.init.exe_id)
+            and _same_binary(process, self.init)
         )
 
     def _holders_by_deed(self) -> frozenset[int]:
@@ -258,7 +259,10 @@ class _Look:
         was started before it: servers, and what has made itself a daemon.
         """
         known = self.identity[child.pid].known
-        if known is None or known.family == family:
+        daemon = child.session == child.pid
+        if known is None:
+            return process is self.init and daemon and not _same_binary(child, process)
+        if known.family == family:
             return False
         if known.role is Role.OS:
             return True
@@ -266,7 +270,6 @@ class _Look:
             return False
         if known.role is Role.APPLICATION and known.part in _SERVERS:
             return True
-        daemon = child.session == child.pid
         return daemon and known.role in (Role.APPLICATION, Role.SUPERVISOR, Role.MANAGER)
 
     def _logins(self, process: Process) -> None:
@@ -301,6 +304,7 @@ class _Look:
                     identity=identity,
                     lead=lead,
                     processes=tuple(processes.values()),
+                    names=tuple(sorted({self.identity[p.pid].title for p in members})),
                     unheard=self._is_unheard(family),
                 )
             )
@@ -367,6 +371,10 @@ def _doubt_namesakes(
         else found
         for pid, found in identity.items()
     }
+
+
+def _same_binary(one: Process, other: Process) -> bool:
+    return (one.exe, one.exe_id) == (other.exe, other.exe_id)
 
 
 def _interactive(process: Process) -> bool:

@@ -22,7 +22,7 @@ _AXES = {
     Axis.INIT: "What the first process is: a service manager, a supervisor, a reaper, a shell that "
     "waits, the program itself, or something that only keeps the container alive. Told by the "
     "binary, by what it has started and by the cgroups that it keeps, not by its name alone: an "
-    "init that has started nothing is a program called init.",
+    "init that has started nothing, and serves nobody, says nothing yet.",
     Axis.SERVICES: "How many unrelated services run, and which of them are an operating system's "
     "own. This is the axis that decides.",
     Axis.USERS: "Who runs things, and whether people are logged in through a login service of the "
@@ -156,8 +156,9 @@ share that does) and by what could not be read (by half of the share of processe
 readable binary). It runs from 0, a coin toss, to 1. From {sure} on a verdict is called sure, and
 one that differs from what its engine is made for is a mismatch. Of a container that was never seen
 running only a prior is known: its confidence is at most {prior}. The style is `unknown` when the
-score lies within {undecided} of 0, when nothing is known, and while the first process is still the
-runtime's own.
+score lies within {undecided} of 0, when nothing is known, while the first process is still the
+runtime's own, and while an init has started nothing (an engine that boots whole systems is believed
+until then, as a prior).
 
 A verdict is judged anew whenever something changed. In the first {young} seconds of a container it
 may turn at once; after that another style must hold for {hold} seconds and {passes} looks before it

@@ -95,16 +95,24 @@ OPERATING_SYSTEM = """
 """
 
 ADMINISTRATION = """
-    time: ntpd chronyd openntpd ptp4l
+    time: ntpd chronyd openntpd ptp4l phc2sys timemaster
+    entropy: haveged rngd jitterentropy-rngd
+    disks: smartd multipathd iscsid dmeventd lvmpolld
+    automount: automount
+    neighbours: lldpd lldpad
     acpid: acpid
-    power: upowerd apmd
+    power: upowerd apmd thermald tuned
+    hardware: mcelog rasdaemon gpm pcscd watchdog
+    incron: incrond
     updates: unattended-upgrade unattended-upgr packagekitd yum-cron dnf-automatic snapd
     audit: auditd audispd
     nscd: nscd sssd nslcd unscd
     rpcbind: rpcbind portmap rpc.statd rpc.idmapd
     fail2ban: fail2ban-server sshguard denyhosts
     irqbalance: irqbalance
-    guest agent: qemu-ga vmtoolsd
+    guest agent: qemu-ga vmtoolsd waagent google_guest_agent amazon-ssm-agent VBoxService
+    guest agent: spice-vdagentd hv_kvp_daemon
+    management: munin-node nrpe
     management: puppet salt-minion chef-client cfagent cf-execd zabbix_agentd zabbix_agent2 snmpd
     management: osqueryd
     web console: cockpit-ws cockpit-tls miniserv.pl webmin
@@ -127,6 +135,10 @@ PLUMBING = """
     network: wicked wickedd iwd ifplugd
     accounts: accounts-daemon
     modem: ModemManager
+    bluetooth: bluetoothd
+    storage: udisksd
+    firmware: fwupd boltd
+    desktop: colord rtkit-daemon switcheroo-control power-profiles-daemon
     openrc: openrc-run openrc rc
 """
 

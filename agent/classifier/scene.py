@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collectors.facts import Process
 
 
+_NAMED = 4
+"""Programs of one service that are called by name."""
+
+
 class InitKind(StrEnum):
     """What the first process of a container is, by what it is and does."""
 
@@ -25,7 +29,7 @@ class InitKind(StrEnum):
     SHELL = "a shell"
     WAITING = "a process that only waits"
     PROGRAM = "a program"
-    BARE = "an init that has started nothing, where the engine boots whole systems"
+    BARE = "an init that has started nothing"
     RUNTIME = "the runtime's own init, not yet the container's"
     NONE = "not seen"
 
@@ -39,13 +43,18 @@ class Program:
     lead: Process
     """The process that the identity is of."""
     processes: tuple[Process, ...]
+    names: tuple[str, ...] = ()
+    """What runs as this service, each once, where that is more than the lead: postfix, dovecot."""
     unheard: bool = False
     """It should listen, and nothing listens in its network: it counts half of what it says."""
 
     @property
     def name(self) -> str:
-        """The name that people know it by."""
-        return self.identity.name
+        """The name that people know it by; of several programs that are one service, all."""
+        if len(self.names) < 2:
+            return self.identity.title
+        more = len(self.names) - _NAMED
+        return "+".join((*self.names[:_NAMED], *([f"{more} more"] if more > 0 else ())))
 
     @property
     def role(self) -> Role:

@@ -117,7 +117,7 @@ class _Splitter:
                 group.members.append(process)
         groups = tuple(dict.fromkeys(g for g in home.values() if g is not None))
         for group in groups:
-            group.visitors = _visitors(group)
+            group.visitors = _visitors(group, self.table)
         self.look_alikes += self.chroots(home)
         return Partition(groups=groups, look_alikes=tuple(self.look_alikes), home=home)
 
@@ -307,12 +307,13 @@ class _Splitter:
             home[process.pid] = group_or_none
 
 
-def _visitors(group: Group) -> frozenset[int]:
+def _visitors(group: Group, table: ProcessTable) -> frozenset[int]:
     """Find who came into a container from outside, and their children.
 
     Their parent is an engine's shim or a shell of the host. Where the container has no pid
-    namespace of its own an orphan is adopted from outside, too: it is told by its session, in
-    which others of the container are.
+    namespace of its own an orphan is adopted from outside, too. It is told by its session, in
+    which others of the container are, and a daemon by having no terminal and being adopted where
+    orphans are: by what started the container, or by the first process of the namespace.
     """
     inside = {p.pid: p for p in group.members}
     children: dict[int, list[int]] = {}
@@ -327,7 +328,10 @@ def _visitors(group: Group) -> frozenset[int]:
         for p in group.members
         if p.pid != group.leader.pid
         and p.ppid not in inside
-        and (group.leader.inner_pid == 1 or p.session not in own_sessions)
+        and (
+            group.leader.inner_pid == 1
+            or not (p.session in own_sessions or _is_orphan(p, group.leader, table))
+        )
     ]
     while queue:
         pid = queue.pop()
@@ -335,3 +339,13 @@ def _visitors(group: Group) -> frozenset[int]:
             found.add(pid)
             queue += children.get(pid, ())
     return frozenset(found)
+
+
+def _is_orphan(process: Process, leader: Process, table: ProcessTable) -> bool:
+    """Say whether a process may be a daemon of a container without a pid namespace of its own."""
+    if process.tty:
+        return False
+    parent = table.get(process.ppid)
+    if parent is None or parent.pid == leader.ppid:
+        return True
+    return parent.inner_pid == 1 and parent.namespaces.pid == process.namespaces.pid

@@ -1,8 +1,8 @@
 """How many firewall rules there are in another network namespace: nftables and old iptables.
 
 Nothing of it is in /proc. nftables is asked through netlink, linux/netfilter/nf_tables.h, and the
-old tables through getsockopt, linux/netfilter_ipv4/ip_tables.h; both only where the kernel already
-has them, as the question would load the module.
+old tables through getsockopt, linux/netfilter_ipv4/ip_tables.h and its sister of IPv6; all only
+where the kernel already has them, as the question would load the module.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ctypes
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.hostfs import HostReadError
 from collectors.kernel.sock_diag import socket_inside
@@ -27,9 +27,23 @@ _ERROR, _DONE = 2, 3
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _ANSWERS_READ = 256
 
-_GET_INFO = 64  # IPT_SO_GET_INFO
-_INFO = struct.Struct("=32sI5I5III")  # struct ipt_getinfo
+_GET_INFO = 64  # IPT_SO_GET_INFO, IP6T_SO_GET_INFO
+_INFO = struct.Struct("=32sI5I5III")  # struct ipt_getinfo, struct ip6t_getinfo
 _TABLES_KEPT = 8
+
+
+class _Legacy(NamedTuple):
+    """Where the old tables of one protocol are."""
+
+    names: str
+    family: int
+    level: int
+
+
+_LEGACY = (
+    _Legacy("ip_tables_names", socket.AF_INET, socket.SOL_IP),
+    _Legacy("ip6_tables_names", socket.AF_INET6, socket.IPPROTO_IPV6),
+)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -39,18 +53,13 @@ def count_rules(host: HostFS, pid: int) -> int | None:
 
     None where they cannot be counted: no permission, or a kernel without netfilter.
     """
-    try:
-        tables = host.proc.read_head(f"{pid}/net/ip_tables_names", 4096).split()[:_TABLES_KEPT]
-        legacy = _count_legacy(host, pid, tables) if tables else 0
-    except (OSError, HostReadError):
-        legacy = None
+    legacy = [_count_legacy(host, pid, version) for version in _LEGACY]
     try:
         modern = _count_nftables(host, pid) if _has_nftables(host) else 0
     except (OSError, HostReadError):
         modern = None
-    if legacy is None and modern is None:
-        return None
-    return (legacy or 0) + (modern or 0)
+    counted = [count for count in (*legacy, modern) if count is not None]
+    return sum(counted) if counted else None
 
 
 def _has_nftables(host: HostFS) -> bool:
@@ -92,18 +101,25 @@ def message_kinds(data: bytes) -> list[int]:
     return kinds
 
 
-def _count_legacy(host: HostFS, pid: int, tables: list[bytes]) -> int:
-    with socket_inside(host, pid, socket.AF_INET, socket.IPPROTO_RAW) as raw:
-        return sum(_rules_of(raw, table) for table in tables)
+def _count_legacy(host: HostFS, pid: int, version: _Legacy) -> int | None:
+    try:
+        names = host.proc.read_head(f"{pid}/net/{version.names}", 4096)
+        tables = names.split()[:_TABLES_KEPT]
+        if not tables:
+            return 0
+        with socket_inside(host, pid, version.family, socket.IPPROTO_RAW) as raw:
+            return sum(_rules_of(raw, version.level, table) for table in tables)
+    except (OSError, HostReadError):
+        return None
 
 
-def _rules_of(raw: socket.socket, table: bytes) -> int:
+def _rules_of(raw: socket.socket, level: int, table: bytes) -> int:
     buffer = ctypes.create_string_buffer(_INFO.pack(table[:31], *[0] * 13), _INFO.size)
     size = ctypes.c_uint32(_INFO.size)
-    failed = _libc.getsockopt(raw.fileno(), socket.SOL_IP, _GET_INFO, buffer, ctypes.byref(size))
+    failed = _libc.getsockopt(raw.fileno(), level, _GET_INFO, buffer, ctypes.byref(size))
     if failed:
         code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), "IPT_SO_GET_INFO")
+        raise OSError(code, os.strerror(code), "SO_GET_INFO")
     fields: tuple[int, ...] = _INFO.unpack(buffer.raw)[1:]
     hooks, entries = fields[0], fields[-2]
     # Each chain that the kernel calls ends in its policy, and the table in an error entry.

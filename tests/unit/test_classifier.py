@@ -231,11 +231,71 @@ def test_half_a_name_wants_company() -> None:
     assert two.style is Style.SYSTEM
 
 
-def test_an_init_that_started_nothing_is_a_program() -> None:
-    for exe in ("/sbin/init", "/usr/lib/systemd/systemd", "/init"):
-        verdict = classify(subject(run(exe)))
-        assert verdict.style is Style.APP, exe
+HEARD = NetworkFacts(listeners=(Listener(protocol="tcp", address="0.0.0.0", port=80),))
+
+
+@pytest.mark.parametrize("exe", ["/sbin/init", "/usr/lib/systemd/systemd"])
+@pytest.mark.parametrize("engine", ["docker", "runc", "none"])
+def test_an_init_that_started_nothing_says_nothing(exe: str, engine: str) -> None:
+    for tree in (run(exe), run(exe, run(exe))):  # a generator is not yet what it forks for
+        verdict = classify(subject(tree, engine=engine))
+        assert verdict.style is Style.UNKNOWN
+        assert any("started nothing" in sentence for sentence in verdict.unseen)
+    assert classify(subject(run(exe), engine="lxc")).style is Style.SYSTEM  # a prior
+
+
+def test_a_booting_systemd_is_one_by_its_generators() -> None:
+    generator = run("/usr/lib/systemd/system-generators/systemd-fstab-generator")
+    executor = run("/usr/lib/systemd/systemd (sd-executor)", generator)
+    assert classify(subject(run("systemd", executor))).style is Style.SYSTEM
+
+
+def test_an_init_by_name_alone_is_a_program() -> None:
+    for alone, network in (
+        (run("/init"), None),
+        (run("/app/server /sbin/init"), None),
+        (run("/sbin/init"), HEARD),  # whoever serves the network is no init that waits
+    ):
+        verdict = classify(replace(subject(alone), network=network))
+        assert verdict.style is Style.APP, alone
         assert verdict.confidence > 0.5
+    assert classify(replace(subject(run("/sbin/init"), network="host"), network=HEARD)).style is (
+        Style.UNKNOWN
+    )
+
+
+def test_a_zombie_hides_nothing() -> None:
+    dead = Node(None, (), (), {"state": "Z"})
+    verdict = classify(subject(run("redis", dead)))
+    assert verdict.confidence == classify(subject(REDIS)).confidence
+    assert not any("binaries" in sentence for sentence in verdict.unseen)
+
+
+def test_the_evidence_names_what_runs() -> None:
+    postfix = run("/usr/lib/postfix/sbin/master", run("/usr/lib/postfix/sbin/qmgr qmgr", uid=105))
+    mail = classify(subject(run("supervisord", postfix, run("/usr/sbin/dovecot"))))
+    assert mail.style is Style.APP
+    assert any("dovecot+postfix/master" in e.sentence for e in mail.evidence)
+    renamed = classify(subject(run("/opt/a/remote"), run("/opt/b/timer"), run("nginx")))
+    names = next(e.sentence for e in renamed.evidence if e.rule.startswith("services."))
+    assert all(name in names for name in ("nginx", "remote", "timer")), names
+
+
+@pytest.mark.parametrize(
+    "exe",
+    [
+        *("/usr/sbin/haveged", "/usr/sbin/smartd", "/sbin/multipathd", "/usr/sbin/automount"),
+        *("/usr/libexec/bluetooth/bluetoothd", "/usr/libexec/udisks2/udisksd", "/usr/sbin/lldpd"),
+        *("/usr/bin/python3 python3 -u /usr/sbin/waagent -daemon", "/usr/sbin/qemu-ga"),
+    ],
+)
+def test_what_tends_a_machine_is_a_systems_and_decides_nothing_alone(exe: str) -> None:
+    beside = classify(subject(run("sh", NGINX, run(exe), args="-c x")))
+    assert beside.style is Style.APP
+    assert "services.operating_system" in {e.rule for e in beside.evidence}
+    assert classify(subject(run(exe))).style is Style.APP
+    idle = classify(subject(booted(JOURNALD, run(exe)), engine="lxc"))
+    assert idle.style is Style.SYSTEM
 
 
 def test_an_sshd_that_nobody_can_reach_counts_half() -> None:

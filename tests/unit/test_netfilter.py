@@ -20,7 +20,9 @@ HEADER = struct.Struct("=IHHII")
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("iptables") is None, reason="takes root and iptables"
 )
-@pytest.mark.parametrize("program", ["iptables", "iptables-legacy"])
+@pytest.mark.parametrize(
+    "program", ["iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy"]
+)
 def test_rules_of_another_namespace_and_of_that_alone(program: str) -> None:
     script = f"{program} -A INPUT -j ACCEPT && {program} -A INPUT -j DROP && echo ok; read _"
     with subprocess.Popen(

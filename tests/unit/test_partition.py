@@ -72,8 +72,20 @@ def test_orphans_in_the_hosts_pid_namespace_are_no_visitors() -> None:
     init = process(10, 5, ns={"mnt": 30}, root=1)
     worker = inner(init, 11)
     orphan = inner(init, 12, 5, session=worker.session)
-    stranger = inner(init, 13, 5)
-    assert only(split(process(5), init, worker, orphan, stranger)).visitors == {13}
+    daemon = inner(init, 13, 5)
+    person = inner(init, 14, 5, tty=34816)
+    stranger = inner(init, 15, 6)
+    found = only(split(process(5), process(6), init, worker, orphan, daemon, person, stranger))
+    assert found.visitors == {14, 15}
+
+
+def test_a_daemon_in_another_containers_pid_namespace_is_adopted_by_its_first_process() -> None:
+    first = process(20, 5, ns={"mnt": 20, "pid": 50}, root=2, ns_pids=(20, 1))
+    init = process(10, 5, ns={"mnt": 30, "pid": 50}, root=1, ns_pids=(10, 7))
+    daemon = inner(init, 12, 20, ns_pids=(12, 9))
+    came = inner(init, 13, 6, ns_pids=(13, 10))
+    groups = split(process(5), process(6), first, init, daemon, came).groups
+    assert [g.visitors for g in groups if g.leader is init] == [{13}]
 
 
 def test_the_claimed_process_is_the_init() -> None:
