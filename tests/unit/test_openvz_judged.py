@@ -105,9 +105,9 @@ class TestVerdict:
         assert "its init has started nothing yet" in verdict.unseen
         assert verdict.services == 0
 
-    def test_the_same_init_in_an_engine_of_applications_is_its_program(self) -> None:
+    def test_the_same_init_in_an_engine_of_applications_says_nothing(self) -> None:
         lone = replace(run("/sbin/init"), argv=("init", "-z"))
-        assert classify(subject(lone, engine="docker")).style is Style.APP
+        assert classify(subject(lone, engine="docker")).style is Style.UNKNOWN
 
     def test_a_name_in_argv_alone_is_no_init(self) -> None:
         forged = replace(run("/usr/bin/redis-server"), argv=("init", "-z"))
