@@ -15,15 +15,16 @@ _BARE: Steps = ((None, BLUE),)
 HOST = Key(label="instance", title="Host", link=to_host(), width=132)
 
 
-def container_keys(*hidden: str) -> tuple[Key, ...]:
+def container_keys(*hidden: str, least: int = 150) -> tuple[Key, ...]:
     """Give the keys of ``promql.WHO``: name, host, engine and style, the rest for the links.
 
     ``hidden`` are labels that need not be shown: all rows have the same, or there is no room.
+    ``least`` is the width below which a name is not pressed by the other columns.
     """
     return (
-        Key(label="name", title="Container", link=to_container()),
+        Key(label="name", title="Container", link=to_container(), width=least, grows=True),
         Key(label="instance") if "instance" in hidden else HOST,
-        Key(label="engine", title="" if "engine" in hidden else "Engine", width=85),
+        Key(label="engine", title="" if "engine" in hidden else "Engine", width=95),
         Key(label="style", title="" if "style" in hidden else "Style", width=70),
         Key(label="job"),
         Key(label="id"),
@@ -94,6 +95,6 @@ def throttled(expr: str) -> Column:
     return share("Throttled", expr, 85, ((None, TEXT), (0.25, ORANGE)))
 
 
-def ago(title: str, expr: str, width: int = 122) -> Column:
+def ago(title: str, expr: str, width: int = 130) -> Column:
     """Give how long ago a moment was, which ``expr`` gives in seconds since the epoch."""
     return Column(title=title, expr=f"{expr} * 1000", unit="dateTimeFromNow", width=width)

@@ -187,23 +187,23 @@ def ended(title: str, style: str, *hidden: str) -> table.Panel:
         title,
         "Stopped ones that the engine keeps, and removed ones for five minutes. 137 is a kill: by "
         "a person, a time-out or the kernel.",
-        (*keys[:4], Key(label="state", title="State", width=85), *keys[4:]),
+        (*keys[:4], Key(label="state", title="State", width=80), *keys[4:]),
         (
             # The one that is known of all: without it a stopped OpenVZ container had no row.
-            share("Confidence", shown(host("tallyman_container_style_confidence")), 100, PLAIN),
-            count("Exit code", shown(host("tallyman_container_exit_code")), 90, _EXIT),
+            share("Confidence", shown(host("tallyman_container_style_confidence")), 95, PLAIN),
+            count("Exit code", shown(host("tallyman_container_exit_code")), 80, _EXIT),
             Column(
                 title="OOM",
                 expr=shown(host("tallyman_container_oom_killed")),
                 values={"1": ("killed", RED), "0": ("no", TEXT)},
-                width=70,
+                width=65,
             ),
             Column(
                 title="Lived",
                 expr=shown(f"{finished} - {host('tallyman_container_started_seconds')}"),
                 unit="s",
                 decimals=1,
-                width=100,
+                width=90,
             ),
             ago("Ended", shown(finished)),
         ),

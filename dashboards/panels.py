@@ -84,11 +84,6 @@ def thresholds(steps: Steps) -> builders.ThresholdsConfig:
     )
 
 
-def fixed(colour: str) -> builders.FieldColor:
-    """Draw everything in one colour."""
-    return builders.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color(colour)
-
-
 def colour_of(value: str) -> models.DynamicConfigValue:
     """Give the override that draws a series in one colour."""
     return models.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": value})
@@ -117,7 +112,6 @@ STYLE_NAMES = {
     "unknown": ("unknown", STYLE_COLOURS["unknown"]),
     "none": ("none", STYLE_COLOURS["none"]),
 }
-YES_NO = {"1": ("yes", GREEN), "0": ("no", RED)}
 
 
 def prepare(panel: Panel, title: str, about: str, queries: Sequence[Query], empty: str) -> None:
@@ -196,6 +190,20 @@ def _legend(numbers: Sequence[str]) -> common.VizLegendOptions:
     return below
 
 
+def _bounds(
+    panel: timeseries.Panel | bargauge.Panel,
+    low: float | None,
+    high: float | None,
+    decimals: int | None,
+) -> None:
+    if low is not None:
+        panel.min(low)
+    if high is not None:
+        panel.max(high)
+    if decimals is not None:
+        panel.decimals(decimals)
+
+
 _AS_LIMIT = [
     property_of("custom.fillOpacity", 0),
     property_of("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
@@ -214,6 +222,7 @@ def graph(
     high: float | None = None,
     steps: Steps = (),
     colours: Mapping[str, str] | None = None,
+    shades: str = "",
     dashed: Sequence[str] = (),
     legend: Sequence[str] = (),
     link: tuple[str, str] | None = None,
@@ -221,18 +230,17 @@ def graph(
     decimals: int | None = None,
     fill: int = 8,
 ) -> timeseries.Panel:
-    """Draw series over time. ``dashed`` names those that are limits: drawn as lines, unstacked."""
+    """Draw series over time.
+
+    ``dashed`` names those that are limits: drawn as lines, unstacked. ``shades`` is the colour of
+    all where it has a meaning: Grafana's own first colour is green, also for a kill.
+    """
     panel = timeseries.Panel()
     prepare(panel, title, about, queries, empty)
     panel.unit(unit).line_width(1).show_points(options.VisibilityMode.NEVER)
     panel.span_nulls(False)
     panel.fill_opacity(70 if bars else 25 if stacked else 0 if legend else fill)
-    if low is not None:
-        panel.min(low)
-    if high is not None:
-        panel.max(high)
-    if decimals is not None:
-        panel.decimals(decimals)
+    _bounds(panel, low, high, decimals)
     if stacked:
         panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
     if bars:
@@ -248,6 +256,10 @@ def graph(
         .sort(options.SortOrder.DESCENDING)
     )
     panel.legend(_legend(legend))
+    if shades:
+        panel.color_scheme(
+            builders.FieldColor().mode(models.FieldColorModeId.SHADES).fixed_color(shades)
+        )
     for name, colour in (colours or {}).items():
         panel.override_by_name(name, [colour_of(colour)])
     for name in dashed:
@@ -262,16 +274,13 @@ def bars(
     about: str,
     *queries: Query,
     unit: str = "short",
-    colour: str = "",
-    colours: Mapping[str, str] | None = None,
     low: float | None = 0,
     high: float | None = None,
     steps: Steps = PLAIN,
     empty: str = "none",
-    link: tuple[str, str] | None = None,
     decimals: int | None = None,
 ) -> bargauge.Panel:
-    """Draw latest values as bars beside each other; ``colours`` by a pattern of their names."""
+    """Draw latest values as bars beside each other."""
     panel = bargauge.Panel()
     prepare(panel, title, about, queries, empty)
     panel.unit(unit).thresholds(thresholds(steps))
@@ -283,18 +292,7 @@ def bars(
     panel.sizing(options.BarGaugeSizing.MANUAL)
     panel.text(common.VizTextDisplayOptions().title_size(12).value_size(13))
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    if low is not None:
-        panel.min(low)
-    if high is not None:
-        panel.max(high)
-    if decimals is not None:
-        panel.decimals(decimals)
-    if colour:
-        panel.color_scheme(fixed(colour))
-    for pattern, value in (colours or {}).items():
-        panel.override_by_regexp(pattern, [colour_of(value)])
-    if link:
-        panel.data_links([builders.DashboardLink(link[0]).url(link[1])])
+    _bounds(panel, low, high, decimals)
     return panel
 
 

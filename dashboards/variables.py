@@ -84,7 +84,8 @@ def container() -> builders.QueryVariable:
 
 def identity() -> builders.QueryVariable:
     """Let the user choose among the containers of that name; links set it directly."""
-    query = f'label_values({_INFO}{{{HOSTS},name=~"$container"}}, id)'
+    # One name, so that no character in it is taken for a pattern.
+    query = f'label_values({_INFO}{{{HOSTS},name="$container"}}, id)'
     return _query("id", "Id", query)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards import variables
 from dashboards.columns import HOST, WORTH_A_LOOK, count
+from dashboards.common import CALCS
 from dashboards.layout import Annotation, Board, Row, line
 from dashboards.links import series_to_host, to_host
 from dashboards.look import BLUE, GREEN, GREY, RED, Uid
@@ -14,8 +15,8 @@ from dashboards.tables import Column, Key, rows
 _HOST = "job, instance"
 _COLLECTORS = f"{_HOST}, collector"
 _WHERE = "{{instance}}"
-_COLLECTOR = "{{instance}} {{collector}}"
-_PROCESS = "{{instance}} {{process}}"
+_COLLECTOR = "{{collector}} on {{instance}}"
+_PROCESS = "{{process}} on {{instance}}"
 _NONE_YET = "no collector has run yet"
 
 _OVERVIEW = line(
@@ -77,12 +78,15 @@ _OVERVIEW = line(
 
 _STATES = line(
     9,
-    states(
-        "Agents over time",
-        "Whether Prometheus could scrape each.",
-        query(total(_HOST, host("up")), _WHERE),
-        values={"1": ("up", GREEN), "0": ("down", RED)},
-        empty="no agents",
+    (
+        9,
+        states(
+            "Agents over time",
+            "Whether Prometheus could scrape each.",
+            query(total(_HOST, host("up")), _WHERE),
+            values={"1": ("up", GREEN), "0": ("down", RED)},
+            empty="no agents",
+        ),
     ),
     states(
         "Collectors over time",
@@ -113,7 +117,7 @@ _TABLES = line(
             "What runs where, how old the picture is that it shows, and how long the last start or "
             "end of a container took to be known.",
             (
-                Key(label="instance", title="Host", link=to_host(), width=120, grows=True),
+                Key(label="instance", title="Host", link=to_host(), width=132, grows=True),
                 Key(label="version", title="Version", width=85),
                 Key(label="python"),
                 Key(label="job"),
@@ -124,14 +128,14 @@ _TABLES = line(
                     expr=_of_build("tallyman_inventory_age_seconds"),
                     unit="s",
                     decimals=1,
-                    width=70,
+                    width=65,
                 ),
                 Column(
                     title="Event lag",
                     expr=_of_build("tallyman_event_lag_seconds"),
                     unit="s",
                     decimals=2,
-                    width=100,
+                    width=90,
                 ),
             ),
             sort="Age",
@@ -149,13 +153,13 @@ _TABLES = line(
         ),
         (
             Column(
-                title="Success",
+                title="Succeeded",
                 expr=_of_collector(
                     f"time() - {host('tallyman_collector_last_success_timestamp_seconds')}"
                 ),
                 unit="s",
                 decimals=0,
-                width=80,
+                width=92,
             ),
             Column(
                 title="Took",
@@ -172,7 +176,7 @@ _TABLES = line(
                 WORTH_A_LOOK,
             ),
         ),
-        sort="Success",
+        sort="Succeeded",
         empty=_NONE_YET,
     ),
 )
@@ -194,13 +198,16 @@ _BLIND = Row(
                 query(f"{rate('tallyman_collector_malformed_total')} > 0", _COLLECTOR),
                 empty="nothing was malformed",
             ),
-            graph(
-                "Collector durations",
-                "How long the last run of each took; in the background, never on a scrape.",
-                query(host("tallyman_collector_duration_seconds"), _COLLECTOR),
-                unit="s",
-                legend=("mean", "max"),
-                empty=_NONE_YET,
+            (
+                12,
+                graph(
+                    "Collector durations",
+                    "How long the last run of each took; in the background, never on a scrape.",
+                    query(host("tallyman_collector_duration_seconds"), _COLLECTOR),
+                    unit="s",
+                    legend=CALCS,
+                    empty=_NONE_YET,
+                ),
             ),
         ),
         line(
@@ -234,13 +241,18 @@ _COST = Row(
                 "serve answers Prometheus, scout looks at the host.",
                 query(rate("tallyman_process_cpu_seconds_total"), _PROCESS),
                 unit="cores",
+                legend=CALCS,
             ),
             graph(
                 "Memory by process",
                 "Resident memory.",
                 query(host("tallyman_process_resident_memory_bytes"), _PROCESS),
                 unit="bytes",
+                legend=CALCS,
             ),
+        ),
+        line(
+            8,
             graph(
                 "Scrape duration",
                 "As Prometheus measures it, network and parsing included.",
@@ -248,9 +260,6 @@ _COST = Row(
                 unit="s",
                 link=series_to_host(),
             ),
-        ),
-        line(
-            8,
             graph(
                 "Time of a scrape by phase",
                 "Reading counters, encoding and compressing the page; mean over all hosts.",

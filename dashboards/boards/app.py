@@ -23,7 +23,7 @@ from dashboards.columns import (
 from dashboards.common import CALCS, ended, findings, oom_kills
 from dashboards.layout import Board, Row, line
 from dashboards.links import drill
-from dashboards.look import BLUE, GREEN, RED, TEXT, Uid
+from dashboards.look import BLUE, GREEN, ORANGE, RED, TEXT, Uid
 from dashboards.panels import (
     BAD_IF_ANY,
     WATCH_IF_ANY,
@@ -35,6 +35,7 @@ from dashboards.panels import (
 )
 from dashboards.promql import (
     CPU,
+    DISK,
     MEMORY,
     MEMORY_SHARE,
     NAMED,
@@ -43,7 +44,6 @@ from dashboards.promql import (
     THROTTLED,
     host,
     increase,
-    rate,
     recorded,
     total,
     zero,
@@ -133,10 +133,10 @@ _APPLICATIONS = rows(
     "One row for each image, Compose service, pod …, as chosen by Group by; a row leads to its "
     "containers. Of limit and throttled are those of the worst container; restarts and OOM kills "
     "are of the time shown.",
-    (Key(label="unit", title="Application", width=170, grows=True, link=_APPLICATION),),
+    (Key(label="unit", title="Application", width=260, grows=True, link=_APPLICATION),),
     (
         count("Count", by_unit(host("container_processes"), "count"), 65),
-        cpu(by_unit(rate("container_cpu_usage_seconds_total"))),
+        cpu(by_unit(recorded(CPU, APP))),
         memory(by_unit(_WORKING_SET), gauge=True),
         share("Of limit", by_unit(recorded(MEMORY_SHARE, APP), "max")),
         throttled(by_unit(recorded(THROTTLED, APP), "max")),
@@ -165,7 +165,7 @@ _CONTAINERS = Row(
             rows(
                 "Containers of these applications",
                 "Those of all applications, or of the one that was chosen above.",
-                container_keys("style"),
+                container_keys("engine", "style", least=180),
                 (
                     cpu(by_container(recorded(CPU, APP))),
                     memory(by_container(recorded(MEMORY, APP))),
@@ -228,7 +228,7 @@ _USE = Row(
             ),
         ),
         line(
-            9,
+            10,
             _by_application(
                 "Memory against limit",
                 "The container closest to its limit, of each application. Containers without a "
@@ -248,6 +248,9 @@ _USE = Row(
                 high=1,
                 empty="no container has a CPU quota",
             ),
+        ),
+        line(
+            10,
             _by_application(
                 "Network by application",
                 "Bytes received and sent, of containers with a network of their own.",
@@ -255,14 +258,28 @@ _USE = Row(
                 unit="Bps",
                 empty="no container has a network of its own",
             ),
+            _by_application(
+                "Disk by application",
+                "Bytes read and written on block devices.",
+                top_rate(*DISK),
+                unit="Bps",
+                empty="no container read or wrote",
+            ),
         ),
     ),
 )
 
 
-def _happened(title: str, about: str, expr: str, empty: str) -> timeseries.Panel:
+def _happened(title: str, about: str, expr: str, colour: str, empty: str) -> timeseries.Panel:
     return graph(
-        title, about, query(expr, _LEGEND), bars=True, stacked=True, decimals=0, empty=empty
+        title,
+        about,
+        query(expr, _LEGEND),
+        bars=True,
+        stacked=True,
+        shades=colour,
+        decimals=0,
+        empty=empty,
     )
 
 
@@ -279,18 +296,21 @@ _TROUBLE = Row(
                 "Restarts by application",
                 "Restarts by the engine within each step.",
                 _grown("tallyman_container_restarts_total"),
+                ORANGE,
                 "no restarts",
             ),
             _happened(
                 "OOM kills by application",
                 "Processes that the kernel killed for want of memory within each step.",
                 _grown("container_oom_events_total"),
+                RED,
                 "no OOM kills",
             ),
             _happened(
                 "Short lives",
                 "Containers that were started within the five minutes before each step.",
                 by_unit(f"time() - {_STARTED} < 300", "count"),
+                BLUE,
                 "nothing was started",
             ),
         ),
@@ -302,6 +322,7 @@ _TROUBLE = Row(
                     "Ended with an error",
                     "Stopped containers with an exit code other than 0, as long as known.",
                     by_unit(_FAILED, "count"),
+                    ORANGE,
                     "nothing has failed",
                 ),
             ),
@@ -330,23 +351,28 @@ _IMAGES = Row(
     (
         line(
             10,
-            rows(
-                "Images",
-                "What containers were made from, those that ended too; the oldest first.",
-                (Key(label="image", title="Image", width=170, grows=True),),
-                (
-                    count("Count", _of_image("tallyman_container_image_size_bytes", "count"), 65),
-                    ago("Built", _of_image("tallyman_container_image_created_seconds")),
-                    memory(_of_image("tallyman_container_image_size_bytes"), "Size"),
+            (
+                14,
+                rows(
+                    "Images",
+                    "What containers were made from, those that ended too; the oldest first.",
+                    (Key(label="image", title="Image", width=170, grows=True),),
+                    (
+                        count(
+                            "Count", _of_image("tallyman_container_image_size_bytes", "count"), 65
+                        ),
+                        ago("Built", _of_image("tallyman_container_image_created_seconds")),
+                        memory(_of_image("tallyman_container_image_size_bytes"), "Size"),
+                    ),
+                    sort="Built",
+                    ascending=True,
+                    empty="no image says when it was built",
                 ),
-                sort="Built",
-                ascending=True,
-                empty="no image says when it was built",
             ),
             rows(
                 "Most written over the image",
                 "The writable layer: what is lost when the container is replaced.",
-                container_keys("style"),
+                container_keys("engine", "style", least=130),
                 (
                     memory(
                         f"topk($top, {by_container(_WRITTEN)})",

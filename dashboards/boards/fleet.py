@@ -16,15 +16,14 @@ from dashboards.columns import (
 )
 from dashboards.common import by_style, findings, oom_kills, outside, running, to_look_at
 from dashboards.layout import Annotation, Board, Row, line
-from dashboards.links import drill, series_to_container, series_to_host, to_container
+from dashboards.links import drill, series_to_host, to_container
 from dashboards.look import BLUE, GREY, ORANGE, PURPLE, RED, TEXT, Uid
-from dashboards.panels import BAD_IF_ANY, PLAIN, SHARE, Figure, bars, figures, graph, now, query
+from dashboards.panels import BAD_IF_ANY, PLAIN, Figure, figures, graph, query
 from dashboards.promql import (
     CPU,
     ID,
     MEMORY,
     MEMORY_SHARE,
-    NAMED,
     THROTTLED,
     WHO,
     host,
@@ -144,7 +143,7 @@ _DENSITY = rows(
             "Memory promised",
             f"{_of_host(host('tallyman_host_limit_bytes'))} / "
             f"{_of_host(host('machine_memory_bytes'))}",
-            140,
+            145,
             WORTH_A_LOOK,
         ),
         count("Mismatches", _of_host(kind(_MISMATCHES)), 100, WORTH_A_LOOK),
@@ -167,31 +166,43 @@ def _of_engine(uid: Uid) -> tuple[str, str]:
 
 _KINDS = line(
     9,
-    rows(
-        "Engines and what they run",
-        "Running containers. The engine does not tell which kind it is: that is why both are here.",
-        (Key(label="engine", title="Engine", width=80, grows=True),),
-        tuple(
-            count(
-                style.title(), total("engine", kind(_RUNNING, _OF_STYLE[style])), width, steps, link
-            )
-            for style, width, steps, link in (
-                ("app", 55, ((None, BLUE),), _of_engine(Uid.APP)),
-                ("system", 70, ((None, PURPLE),), _of_engine(Uid.SYSTEM)),
-                ("unknown", 80, ((None, GREY),), None),
-            )
+    (
+        8,
+        rows(
+            "Engines and what they run",
+            "Running containers. The engine does not tell which kind it is: that is why both are "
+            "here.",
+            (Key(label="engine", title="Engine", width=80, grows=True),),
+            tuple(
+                count(
+                    style.title(),
+                    total("engine", kind(_RUNNING, _OF_STYLE[style])),
+                    width,
+                    steps,
+                    link,
+                )
+                for style, width, steps, link in (
+                    ("app", 55, ((None, BLUE),), _of_engine(Uid.APP)),
+                    ("system", 70, ((None, PURPLE),), _of_engine(Uid.SYSTEM)),
+                    ("unknown", 80, ((None, GREY),), None),
+                )
+            ),
+            sort="App",
+            empty="no recording rules, or no containers",
         ),
-        sort="App",
-        empty="no recording rules, or no containers",
     ),
-    rows(
-        "Findings",
-        "Practices that the model warns of, and how many containers have each; the row Inventory "
-        "lists them. What each means, and what to do: docs/verdict.md, or tallyman explain NAME.",
-        (Key(label="finding", title="Finding", width=200, grows=True),),
-        (count("Count", total("finding", kind(_FINDINGS)), 65, ((None, ORANGE),)),),
-        sort="Count",
-        empty="no findings",
+    (
+        9,
+        rows(
+            "Findings",
+            "Practices that the model warns of, and how many containers have each; the row "
+            "Inventory lists them. What each means, and what to do: docs/verdict.md, or tallyman "
+            "explain NAME.",
+            (Key(label="finding", title="Finding", width=200, grows=True),),
+            (count("Count", total("finding", kind(_FINDINGS)), 65, ((None, ORANGE),)),),
+            sort="Count",
+            empty="no findings",
+        ),
     ),
     graph(
         "Started, restarted, killed",
@@ -264,19 +275,19 @@ _ATTENTION = (
         8,
         (
             8,
-            bars(
+            rows(
                 "Closest to their memory limit",
-                "Working set against the limit. Containers without a limit are not here. Click a "
-                "bar for its container.",
-                now(
-                    f"sort_desc(topk($top, sum by ({NAMED}) ({recorded(MEMORY_SHARE)})))",
-                    "{{name}}",
+                "Working set against the limit. Containers without a limit are not here.",
+                container_keys("instance", "engine", "style", least=130),
+                (
+                    share(
+                        "Of limit",
+                        f"topk($top, {total(WHO, recorded(MEMORY_SHARE))})",
+                        100,
+                        gauge=True,
+                    ),
                 ),
-                unit="percentunit",
-                decimals=0,
-                high=1,
-                steps=SHARE,
-                link=series_to_container(),
+                sort="Of limit",
                 empty="no container has a memory limit",
             ),
         ),
@@ -284,8 +295,8 @@ _ATTENTION = (
             "Verdict differs from the engine",
             "The style is what the container does, the expected one what its engine is made for.",
             (
-                *container_keys()[:4],
-                Key(label="expected_style", title="Expected", width=85),
+                *container_keys(least=130)[:4],
+                Key(label="expected_style", title="Expected", width=102),
                 *container_keys()[4:],
             ),
             (share("Confidence", total(f"{WHO}, expected_style", _MISMATCHED), 95, PLAIN),),
@@ -303,7 +314,7 @@ _INVENTORY = Row(
             rows(
                 "Busiest containers",
                 "The containers that use most CPU now. Choose how many above.",
-                container_keys(),
+                container_keys(least=200),
                 (
                     cpu(f"topk($top, {total(WHO, recorded(CPU))})"),
                     memory(_busiest(MEMORY)),

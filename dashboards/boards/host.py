@@ -22,6 +22,7 @@ from dashboards.links import drill
 from dashboards.look import ORANGE, SAND, TEXT, Uid
 from dashboards.panels import SHARE, Figure, figures, query
 from dashboards.promql import (
+    CPU,
     DISK,
     MEMORY,
     MEMORY_SHARE,
@@ -32,7 +33,6 @@ from dashboards.promql import (
     kind,
     largest,
     mine,
-    rate,
     recorded,
     total,
     who,
@@ -280,10 +280,10 @@ _TABLES = Row(
                 "Filter and sort by the headings; a name leads to its container.",
                 container_keys("instance"),
                 (
-                    cpu(total(WHO, who(rate("container_cpu_usage_seconds_total")))),
+                    cpu(total(WHO, recorded(CPU))),
                     memory(total(WHO, recorded(MEMORY)), gauge=True),
                     share("Of limit", total(WHO, recorded(MEMORY_SHARE))),
-                    count("Processes", total(WHO, who(host("container_processes"))), 100),
+                    count("Processes", total(WHO, who(host("container_processes"))), 85),
                     ago("Started", total(WHO, who(host("container_start_time_seconds")))),
                 ),
                 sort="CPU",

@@ -36,12 +36,12 @@ _WHO = line(
         "What the engine and the kernel say of it. Expected is the style that its engine is made "
         "for.",
         (
-            Key(label="name", title="Name"),
+            Key(label="name", title="Name", width=130, grows=True),
             HOST,
             Key(label="engine", title="Engine", width=95),
             Key(label="style", title="Style", width=75),
             Key(label="expected_style", title="Expected", width=95),
-            Key(label="image", title="Image or template"),
+            Key(label="image", title="Image or template", width=230, grows=True),
             Key(label="hostname"),
             Key(label="network", title="Network", width=95),
             Key(label="oci_runtime"),

@@ -126,8 +126,8 @@ _SERVERS = rows(
     "is missing where there is no limit.",
     container_keys("engine", "style"),
     (
-        Column(title="Up for", expr=_rows(_UPTIME), unit="s", decimals=1, width=90),
-        count("Services", _rows(host("tallyman_container_services"))),
+        Column(title="Up for", expr=_rows(_UPTIME), unit="s", decimals=1, width=95),
+        count("Services", _rows(host("tallyman_container_services")), 75),
         count("Users", _rows(host("tallyman_container_users")), 60),
         cpu(total(WHO, recorded(CPU, _SYSTEM)), gauge=False),
         Column(title="Load", expr=_rows(host("tallyman_openvz_load1")), decimals=2, width=60),
@@ -206,13 +206,6 @@ _WORK = Row(
         ),
         line(
             9,
-            states(
-                "Running",
-                "When each ran; gaps are stops, or times without data.",
-                query(_named(host("tallyman_container_state", _RUNNING)), _NAME),
-                values={"1": ("running", PURPLE)},
-                empty="no system-style container ran",
-            ),
             by_name(
                 "Processes by server",
                 "Processes, of those that had most over the time shown.",
@@ -226,6 +219,23 @@ _WORK = Row(
                 busiest(*NETWORK, style=_SYSTEM),
                 unit="Bps",
                 empty="no server has a network of its own",
+            ),
+            by_name(
+                "Disk reads and writes by server",
+                "Bytes read and written on block devices.",
+                busiest(*DISK, style=_SYSTEM),
+                unit="Bps",
+                empty="no server read or wrote",
+            ),
+        ),
+        line(
+            12,
+            states(
+                "Running",
+                "When each ran; gaps are stops, or times without data.",
+                query(_named(host("tallyman_container_state", _RUNNING)), _NAME),
+                values={"1": ("running", PURPLE)},
+                empty="no system-style container ran",
             ),
         ),
     ),
@@ -273,13 +283,6 @@ _QUOTAS = Row(
                 high=1,
                 empty="no server has an inode quota",
             ),
-            by_name(
-                "Disk reads and writes by server",
-                "Bytes read and written on block devices.",
-                busiest(*DISK, style=_SYSTEM),
-                unit="Bps",
-                empty="no server read or wrote",
-            ),
         ),
         line(
             9,
@@ -292,6 +295,7 @@ _QUOTAS = Row(
                     query(f"{_refused(RATE)} > 0", "{{name}} {{resource}}"),
                     bars=True,
                     stacked=True,
+                    shades=RED,
                     link=series_to_container(),
                     empty="nothing was refused",
                 ),
@@ -302,7 +306,7 @@ _QUOTAS = Row(
                 "time shown; unlimited ones are not here.",
                 (
                     *container_keys("engine", "style")[:2],
-                    Key(label="resource", title="Resource", width=105),
+                    Key(label="resource", title="Resource", width=100),
                     Key(label="job"),
                     Key(label="id"),
                 ),

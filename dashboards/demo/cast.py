@@ -33,13 +33,17 @@ def _server(name: str, engine: str) -> Actor:
     )
 
 
-def _pod(deployment: str, number: int, image: str) -> Actor:
-    pod = f"{deployment}-7c9f5d{number:04x}"
+_SUFFIXES = ("x7k2p", "b9zqt", "m4lhd", "t8wvn")
+"""Of the pods of a deployment."""
+
+
+def _pod(deployment: str, number: int, image: str, namespace: str = "prod") -> Actor:
+    pod = f"{deployment}-7c9f5d6b84-{_SUFFIXES[number]}"
     return Actor(
-        name=f"k8s_{deployment}_{pod}_prod",
+        name=f"{namespace}/{pod}/{deployment}",
         engine="containerd",
         image=image,
-        namespace="prod",
+        namespace=namespace,
         pod=pod,
         memory_limit=256 * MIB,
         quota=0.5,
@@ -165,7 +169,7 @@ _HARBOUR_2 = (
     *(
         replace(
             _pod("web", n, "registry.k8s.io/pause:3.9"),
-            name=f"k8s_POD_web-7c9f5d{n:04x}_prod",
+            name=f"prod/web-7c9f5d6b84-{_SUFFIXES[n]}",
             role="infra",
             cores=0.0,
             memory=MIB // 2,
@@ -176,8 +180,7 @@ _HARBOUR_2 = (
         for n in range(4)
     ),
     replace(
-        _pod("metrics-agent", 1, "registry.example/agent:3"),
-        namespace="kube-system",
+        _pod("metrics-agent", 1, "registry.example/agent:3", "kube-system"),
         findings={"shared_host_namespaces": LONG_AGO},
         traffic=0,
     ),

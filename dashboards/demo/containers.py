@@ -55,12 +55,12 @@ def container_samples(page: Page, life: Life, at: float, end: float, step: float
 
 
 def _base(actor: Actor) -> dict[str, str]:
-    container = actor.name.split("_")[1] if actor.namespace else ""
+    in_pod = actor.pod and actor.role != "infra"
     return {
         "id": actor.id,
         "name": actor.name,
         "image": actor.image,
-        "container": container,
+        "container": actor.name.rpartition("/")[2] if in_pod else "",
         "pod": actor.pod,
         "namespace": actor.namespace,
     }

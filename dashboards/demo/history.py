@@ -26,7 +26,7 @@ def _write(out: TextIO, page: Page | None, target: str, when: str) -> None:
     out.write(f"up{{{target}}} {int(page is not None)} {when}\n")
     if page is None:
         return
-    out.write(f"scrape_duration_seconds{{{target}}} {len(page.samples) * 4e-6:.15g} {when}\n")
+    out.write(f"scrape_duration_seconds{{{target}}} {len(page.samples) * 12e-6:.15g} {when}\n")
     name = "scrape_samples_post_metric_relabeling"
     out.write(f"{name}{{{target}}} {len(page.samples)} {when}\n")
     out.writelines(

@@ -64,7 +64,9 @@ class Api:
             offered = self.options(variable, chosen)
             assert offered, f"{board['uid']}: nothing to choose for {name} with {chosen}"
             value = wanted[name] if wanted.get(name) in offered else offered[0]
-            chosen[name] = value if name == "id" else re.escape(value).replace("\\", "\\\\")
+            # As Grafana does: only where several can be chosen is a value a pattern.
+            multi = variable.get("multi")
+            chosen[name] = re.escape(value).replace("\\", "\\\\") if multi else value
         return chosen
 
     def ask_all(self, board: dict[str, Any], chosen: dict[str, str]) -> list[str]:

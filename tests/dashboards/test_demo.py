@@ -57,7 +57,7 @@ def test_all(board: dict[str, Any], demo: Api) -> None:
     [
         ("harbour-1:10060", "docker", "app", "shop-search-1"),
         ("harbour-1:10060", "lxc", "system", "gitlab"),
-        ("harbour-2:10060", "containerd", "app", "k8s_orders_orders-7c9f5d0001_prod"),
+        ("harbour-2:10060", "containerd", "app", "prod/orders-7c9f5d6b84-b9zqt/orders"),
         ("quay-1:10060", "openvz", "system", "db01.example"),
     ],
 )

@@ -95,6 +95,10 @@ def test_alert_links(name: str) -> None:
     known = {f"var-{variable['name']}" for variable in board["templating"]["list"]}
     passed = parse_qs(address.query)
     assert set(passed) <= known
+    wanted = {"var-job", "var-instance"}
+    if "var-id" in known:
+        wanted |= {"var-container", "var-id"}
+    assert set(passed) == wanted, "what fires is what is opened"
     for value in passed.values():
         assert value[0].endswith("| urlquery }}")
 
@@ -102,6 +106,15 @@ def test_alert_links(name: str) -> None:
 def test_every_runbook_is_of_an_alert() -> None:
     text = (ROOT / "docs/runbooks.md").read_text()
     assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == list(ALERTS)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_runbook_says_what_to_do_and_why(name: str) -> None:
+    text = (ROOT / "docs/runbooks.md").read_text()
+    section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    said = re.findall(r"^\*\*(\w+(?: \w+)?):\*\*", section, re.MULTILINE)
+    assert said[:4] == ["Means", "Look", "Do", "Why so"]
+    assert said[4:] in ([], ["Quiet it"])
 
 
 def test_every_alert_is_tested_firing_and_silent() -> None:
