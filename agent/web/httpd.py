@@ -37,6 +37,9 @@ _SILENCE_SECONDS = 10
 _HEADER_SECONDS = 10.0
 """From a request's first byte, or that of TLS, to the end of its headers."""
 
+_HURRIED_SECONDS = 0.5
+"""The same while others wait for a thread: who sends half a request must not keep them waiting."""
+
 _REQUEST_SECONDS = 30.0
 """No request takes longer from its first byte to the last of its answer, however slow its client
 is. Prometheus itself gives up after 10 s by default."""
@@ -301,10 +304,11 @@ class Server(wsgi.Server):
         log.log(level, "%s", msg, exc_info=traceback)
 
     def _cut_off(self) -> None:
-        while not self._ended.wait(1.0):
+        while not self._ended.wait(0.25):
             now = time.monotonic()
-            for connection, (until, _) in list(self.busy.items()):
-                if until < now:
+            hurry = _HEADER_SECONDS - _HURRIED_SECONDS if self.requests.qsize else 0.0
+            for connection, (until, last) in list(self.busy.items()):
+                if until - (hurry if until < last else 0.0) < now:
                     log.info(
                         "a request of %s was cut off: it took too long", connection.remote_addr
                     )

@@ -179,6 +179,20 @@ def test_a_slow_sender_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
         assert client.recv(100).split(b" ", 2)[1:2] in ([], [b"400"])
 
 
+def test_slow_senders_on_every_thread_are_cut_off_when_others_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(httpd, "_HEADER_SECONDS", 3600.0)
+    monkeypatch.setattr(httpd, "_REQUEST_SECONDS", 3601.0)
+    with serving(FakeState(), max_requests=1) as address:
+        slow = [socket.create_connection(address, timeout=20) for _ in range(20)]
+        for client in slow:
+            client.sendall(b"GET / HT")
+        assert get(address, "/metrics")[0] == 200
+        for client in slow:
+            client.close()
+
+
 def test_a_failing_page_is_a_500_and_the_next_one_works(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
