@@ -46,7 +46,8 @@ def settle(
 
     ``started`` is when the container's first process started. Pure: the caller keeps the result.
     """
-    young = started is not None and now - started < YOUNG
+    # Beyond that in the future its engine's clock, or ours, was set: it is no newborn.
+    young = started is not None and -YOUNG < now - started < YOUNG
     seen = new.services is not None
     if (
         before is None

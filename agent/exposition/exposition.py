@@ -8,6 +8,7 @@ from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from agent.clock import Clock
 from agent.exposition.agent import inventory_samples, machine_samples, process_samples
 from agent.exposition.density import Usage, host_samples
 from agent.exposition.options import Options
@@ -82,6 +83,8 @@ class Exposition:
         self._more = more
         self._processes = processes
         self._clock = clock
+        self._jump = Clock().jump
+        self._heeding = threading.Lock()
         self._inventory = _Inventory(Snapshot(host=HostFacts(), containers={}), (), options)
         self._groups = options.groups
         self._host_counters = HostCounters(host, self._groups)
@@ -101,6 +104,7 @@ class Exposition:
 
         New ``options`` hold from the first page on that shows this snapshot.
         """
+        self._heed_clock()
         with self._updating:
             if snapshot.containers is self._inventory.snapshot.containers:
                 self._inventory = self._inventory.with_snapshot(snapshot)
@@ -125,6 +129,14 @@ class Exposition:
         """Read the counters, or share the reading under way, and give the page in pieces."""
         return self._pages.get().pieces(openmetrics=openmetrics)
 
+    def _heed_clock(self) -> None:
+        """Where the clock was set, set what is remembered by it as well, as the scout does."""
+        with self._heeding:
+            jump = self._jump()
+            if jump:
+                for row in self._inventory.rows:
+                    row.last_seen += jump
+
     def _warm_up(self) -> None:
         """Read what is new, a little at a time, so that the next scrape need not."""
         more = True
@@ -138,6 +150,7 @@ class Exposition:
             return self._read()
 
     def _read(self) -> Page:
+        self._heed_clock()
         inventory = self._inventory
         now = self._clock()
         started = time.perf_counter()
@@ -181,7 +194,8 @@ class Exposition:
             # One whose counters are gone has died, though the scout has not said so yet.
             if row.alive and (row.target is None or id(row) in counted):
                 row.last_seen = now
-            if now - row.last_seen <= inventory.options.retention:
+            # In the future: an engine's word from before the clock was set.
+            if abs(now - row.last_seen) <= inventory.options.retention:
                 seen[row.base] = row.last_seen
         return seen
 

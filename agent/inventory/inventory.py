@@ -142,6 +142,12 @@ class Inventory:
         """Take back the containers with their verdicts, which stand while they are remembered."""
         self._last = dict(containers)
 
+    def shift(self, seconds: float) -> None:
+        """Follow a clock that was set by so many seconds: nobody is forgotten sooner or later."""
+        self._looked_at += seconds
+        self.expires += seconds
+        self._last = {key: _shifted(c, seconds) for key, c in self._last.items()}
+
     def _name(
         self, parts: Partition, silent: Sequence[list[Sighting]], table: ProcessTable
     ) -> _Ids:
@@ -291,6 +297,16 @@ class _Ids:
 
 def _name_of(container: Container | None) -> str:
     return (container.name or container.id) if container is not None else "that is not shown"
+
+
+def _shifted(container: Container, seconds: float) -> Container:
+    """Give it as of a clock that was set; of what is not gone its sources tell the times anew."""
+    if container.last_seen is None:
+        return container
+    shifted = replace(container, last_seen=container.last_seen + seconds)
+    if container.gone and container.started is not None:
+        return replace(shifted, started=container.started + seconds)
+    return shifted
 
 
 def _own_words(claim: Sighting) -> str:

@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+from contextlib import suppress
 
 from agent import logs, wire
 from agent.config import load
@@ -18,9 +19,16 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
+def _first_to_go() -> None:
+    """Have this process killed, and not serve, when memory runs out, proc(5): it is replaced."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
+        stream.write("500")
+
+
 def main() -> int:
     """Take orders from stdin, look, and send what is seen to stdout."""
     _end_with_parent()
+    _first_to_go()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for serve, which ends us
     orders = wire.Orders.from_line(sys.stdin.buffer.readline())
     config = load(orders.file, orders.flags, orders.text)

@@ -127,6 +127,15 @@ class Judge:
         """Say whether there is one that ``again`` would look at."""
         return self.pending or self._due <= now
 
+    def shift(self, seconds: float) -> None:
+        """Follow a clock that was set by so many seconds."""
+        for known in self._known.values():
+            known.read_at += seconds
+            known.due += seconds
+            known.filesystem_at += seconds
+        self._due += seconds
+        self._settled = {k: replace(s, since=s.since + seconds) for k, s in self._settled.items()}
+
     def again(
         self, picture: Picture, judged: Mapping[str, Container], facts: HostFacts, now: float
     ) -> dict[str, Container]:
@@ -340,8 +349,10 @@ def _due_again(container: Container, now: float) -> float:
     """Say when a container that was read now is read again because it is young."""
     if container.started is None:
         return _NEVER
-    age = max(now - container.started, _YOUNGEST)
-    return now + age if age < _YOUNG else _NEVER
+    age = now - container.started
+    if not -_YOUNG < age < _YOUNG:
+        return _NEVER  # one that its engine has started in the future: somebody's clock was wrong
+    return now + max(age, _YOUNGEST)
 
 
 def _with_judgement(container: Container, judged: Container) -> Container:

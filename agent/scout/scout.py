@@ -22,6 +22,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from agent.clock import Clock
 from agent.inventory.inventory import Inventory, Picture
 from agent.model import CollectorHealth, Container
 from agent.scout.judge import Judge
@@ -82,6 +83,7 @@ class Scout:
     ) -> None:
         self._config = config
         self._progress = progress
+        self._clock = Clock()
         self._outbox = Outbox(out)
         self.host = HostFS(config.path.procfs, config.path.sysfs, config.path.rootfs)
         self.facts: HostFacts = read_host_facts(self.host)
@@ -137,6 +139,7 @@ class Scout:
         ``patience`` is for how many seconds to wait for the engines, which without ``ask`` are only
         asked when the processes give reason to.
         """
+        self._heed_clock()
         now = time.time()
         if full:
             self.facts = replace(
@@ -169,7 +172,11 @@ class Scout:
 
     def glance(self) -> None:
         """Look if anything may have happened since the last look."""
-        moved = self._pulse is None or read_pulse(self._processes_host) != self._pulse
+        moved = (
+            self._heed_clock()
+            or self._pulse is None
+            or read_pulse(self._processes_host) != self._pulse
+        )
         now = time.monotonic()
         if (
             moved
@@ -183,6 +190,21 @@ class Scout:
             self.look(full=False, ask=now - self._asked_at >= pause)
         else:
             self._send(self._outbox.sent, time.time())
+
+    def _heed_clock(self) -> bool:
+        """Where the clock was set, set all that is remembered by it as well; says whether it was.
+
+        The kernel does the same with the time of the boot, and so of each process's start.
+        """
+        jump = self._clock.jump()
+        if jump:
+            log.warning("the clock was set by %+.1f s", jump)
+            if self.facts.boot_time:
+                self.facts = replace(self.facts, boot_time=self.facts.boot_time + jump)
+            self._inventory.shift(jump)
+            self._judge.shift(jump)
+            self._urgent = True
+        return bool(jump)
 
     def _draw(self, table: ProcessTable, sightings: list[Sighting], now: float) -> None:
         """Make a new picture, and send what is new in it."""

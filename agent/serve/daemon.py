@@ -21,6 +21,7 @@ from agent import logs, wire
 from agent.exposition import Exposition
 from agent.model import Container, Snapshot
 from agent.serve import privileges
+from agent.serve.handover import Handover
 from agent.serve.launcher import GoneError, Starting
 from agent.serve.notify import Notifier, Reporter, answers, summary
 from agent.serve.reload import Reloader
@@ -50,8 +51,9 @@ _FAILED = 3
 class State:
     """What the web server shows: the newest picture, published by one assignment."""
 
-    def __init__(self, exposition: Exposition) -> None:
+    def __init__(self, exposition: Exposition, handover: Handover | None = None) -> None:
         self._exposition = exposition
+        self._handover = handover or Handover()
         self._options: Options | None = None
         self._held: dict[str, Container] = {}
         self._snapshot = Snapshot(host=HostFacts(), containers={})
@@ -69,7 +71,7 @@ class State:
             options, self._options = self._options, None
             update = replace(update, changed=tuple({**self._held, **parts}.values()))
             self._held = {}
-        snapshot = wire.apply(before, update)
+        snapshot = wire.apply(before, self._handover.edit(before, update))
         self._exposition.update(snapshot, options)
         self._snapshot = snapshot
         if snapshot.complete and not before.complete:
@@ -121,7 +123,7 @@ def run(config: Config, starter: Starting, files: WebFiles) -> int:
     guard = Guard(starter, files)
     reloader = Reloader(starter, guard.prepare, take, notifier)
     exposition = Exposition(host, config.page(), processes=processes, more=reloader.samples)
-    state = State(exposition)
+    state = State(exposition, Handover(lambda: starter.config.containers))
     server = WebServer(config, make_app(state, config, reloader.reload), guard)
     server.bind()
     if starter.pid is not None:

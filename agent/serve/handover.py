@@ -1,0 +1,97 @@
+"""What one scout knew and the next one cannot see: who was removed, and how often verdicts turned.
+
+A scout is replaced when the configuration is read again, and when it hung or was killed. Its
+memory ends with it; serve has what it said, and adds that to what the next one says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agent.config.sections import Containers
+from collectors.facts import State
+
+if TYPE_CHECKING:
+    from agent.model import Container, Snapshot
+    from agent.wire import Update
+
+
+class Handover:
+    """Edits what scouts say, so that it goes on from what the scouts before them said."""
+
+    def __init__(self, containers: Callable[[], Containers] = Containers) -> None:
+        """Begin with nothing; ``containers`` gives the configuration of now."""
+        self._containers = containers
+        self._turned: dict[str, int] = {}
+        self._carried: dict[str, Container] = {}
+
+    def edit(self, before: Snapshot, update: Update) -> Update:
+        """Give the update to apply to the snapshot ``before``."""
+        if update.fresh:
+            self._begin(before, update)
+        if self._turned:
+            for key in update.removed:
+                self._turned.pop(key, None)
+            update = replace(update, changed=tuple(map(self._with_turns, update.changed)))
+        if self._carried:
+            update = self._with_carried(update)
+        return update
+
+    def _begin(self, before: Snapshot, update: Update) -> None:
+        shown = before.containers.values()
+        self._turned = {
+            c.id: c.style_changes
+            for c in shown
+            if c.style_changes and not c.gone and c.id in update.everyone
+        }
+        alive = {c.init for c in update.changed if c.init is not None}
+        ended = [
+            c
+            for c in (_as_gone(c, before.as_of) for c in shown if c.init not in alive)
+            if c.gone and c.id not in update.everyone and self._containers().admits(c)
+        ]
+        ended.sort(key=lambda c: -(c.last_seen or 0.0))
+        self._carried = {c.id: c for c in ended[: self._containers().max_retained]}
+
+    def _with_turns(self, container: Container) -> Container:
+        turned = self._turned.get(container.id, 0)
+        return replace(container, style_changes=container.style_changes + turned)
+
+    def _with_carried(self, update: Update) -> Update:
+        _forget(self._carried, (c.id for c in update.changed))
+        retention = self._containers().retention
+        over = [
+            c.id
+            for c in self._carried.values()
+            if not 0 <= update.as_of - (c.last_seen or 0.0) <= retention
+        ]
+        _forget(self._carried, over)
+        if update.fresh:
+            return replace(
+                update,
+                changed=(*update.changed, *self._carried.values()),
+                everyone=update.everyone | self._carried.keys(),
+            )
+        return replace(update, removed=(*update.removed, *over)) if over else update
+
+
+def _as_gone(container: Container, when: float) -> Container:
+    """Freeze one that ran and is not there any more; the others are left to the next scout."""
+    if container.gone or container.init is None:
+        return container
+    return replace(
+        container,
+        gone=True,
+        state=State.DEAD,
+        init=None,
+        processes=None,
+        cgroups={},
+        last_seen=when,
+    )
+
+
+def _forget(kept: dict[str, Container], keys: Iterable[str]) -> None:
+    for key in keys:
+        kept.pop(key, None)
