@@ -23,7 +23,7 @@ import psutil
 from tests.engines.harness.agent import running_agent
 from tests.engines.harness.dockerd import docker_daemon
 from tests.engines.harness.made import unique
-from tests.engines.harness.programs import wait_until
+from tests.engines.harness.programs import MARK, wait_until, workplace
 from tests.engines.test_churn import inconsistencies
 
 if TYPE_CHECKING:
@@ -134,8 +134,12 @@ class Soak:
 def soak(minutes: float) -> bool:
     """Go on for so long; say whether all was well."""
     with docker_daemon("--live-restore", own_network=True) as docker, ExitStack() as stack:
+        only_ours = stack.enter_context(workplace("soak")) / "tallyman.toml"
+        # Whatever else comes and goes on the machine is not to be counted.
+        only_ours.write_text(f'[containers]\ninclude = [{{ name = "{MARK}soak*" }}]\n')
         agent = stack.enter_context(
             running_agent(
+                f"--config.file={only_ours}",
                 f"--collector.docker.host={docker.endpoint}",
                 "--containers.retention=10s",
                 "--inventory.full-interval=10s",
