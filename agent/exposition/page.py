@@ -65,9 +65,7 @@ _MOST_COUNTERS = len(Scalar) + 400
 
 def _series(counters: Counters) -> int:
     scalars = len(counters.scalars) - counters.scalars.count(None)
-    cells = sum(len(values) for rows in counters.tables.values() for _, values in rows)
-    # Page faults are shown under two scopes each.
-    return scalars + cells + 2
+    return scalars + sum(len(values) for rows in counters.tables.values() for _, values in rows)
 
 
 class Page:

@@ -29,14 +29,14 @@ def _machine(name: str, text: str, source: str) -> Metric:
 def _pressure() -> tuple[Metric, ...]:
     found = []
     for resource in ("cpu", "memory", "io"):
-        for word, line, who in (
-            ("waiting", "some", "at least one task"),
-            ("stalled", "full", "every task that was not idle"),
+        for word, group, line, who in (
+            ("waiting", "pressure", "some", "at least one task"),
+            ("stalled", "pressure_detail", "full", "every task that was not idle"),
         ):
             found.append(
                 _counter(
                     f"container_pressure_{resource}_{word}_seconds_total",
-                    "pressure",
+                    group,
                     f"Time in which {who} waited for {resource}.",
                     f"{resource}.pressure, {line}; absent where the kernel has no PSI",
                 )
@@ -184,7 +184,7 @@ CADVISOR: tuple[Metric, ...] = (
     ),
     _gauge(
         "container_spec_memory_reservation_limit_bytes",
-        "spec",
+        "spec_detail",
         "Memory reservation; only where one is set.",
         "memory.soft_limit_in_bytes; memory.min",
     ),
@@ -273,7 +273,7 @@ CADVISOR: tuple[Metric, ...] = (
     ),
     _gauge(
         "container_memory_kernel_usage",
-        "memory",
+        "memory_detail",
         "Kernel memory.",
         "memory.kmem.usage_in_bytes; memory.stat kernel from Linux 5.18",
         unit="bytes",
@@ -380,7 +380,7 @@ CADVISOR: tuple[Metric, ...] = (
     _gauge("container_threads", "process", "Threads.", "pids.current"),
     _gauge(
         "container_threads_max",
-        "process",
+        "spec_detail",
         "Most threads allowed; absent where unlimited.",
         "pids.max",
     ),

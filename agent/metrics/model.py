@@ -83,12 +83,32 @@ GROUPS = {
         Group(
             name="memory_detail",
             default=False,
-            about="reclaim, dirty pages and memory events: 10 more series a container",
+            about="kernel memory, reclaim, dirty pages, memory events: 11 more series a container",
         ),
         Group(
             name="verdict_detail",
             default=False,
-            about="the evidence that each verdict rests on: about 8 more series a container",
+            about="the evidence that each verdict rests on: about 9 more series a container",
+        ),
+        Group(
+            name="origin",
+            default=False,
+            about="when it was created, and id and digest of its image: 2 more series a container",
+        ),
+        Group(
+            name="spec_detail",
+            default=False,
+            about="memory reservation and most threads, where set: 2 more series a container",
+        ),
+        Group(
+            name="pressure_detail",
+            default=False,
+            about="what pressure reads of full stalls, too: 3 more series a container",
+        ),
+        Group(
+            name="openvz_detail",
+            default=False,
+            about="soft quotas and what other series say as well: 6 more series a container",
         ),
         Group(
             name="beancounters",

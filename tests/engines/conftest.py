@@ -44,7 +44,9 @@ def mortal() -> Iterator[Docker]:
 @pytest.fixture(scope="session")
 def agent(dockerd: Docker) -> Iterator[Agent]:
     """Give one agent that runs through all tests, as it would on a host."""
-    with running_agent(f"--collector.docker.host={dockerd.endpoint}") as agent:
+    with running_agent(
+        f"--collector.docker.host={dockerd.endpoint}", "--collector.spec_detail"
+    ) as agent:
         agent.wait_ready()
         yield agent
 

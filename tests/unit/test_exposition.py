@@ -324,7 +324,7 @@ def test_beyond_the_cap_counters_go_first_and_the_page_says_how_many(tmp_path: P
     assert everything["tallyman_dropped_series"] == {(): 0}
 
 
-def test_openvz_in_base_units_with_a_full_state_set(host: Host) -> None:
+def test_openvz_in_base_units_with_one_status(host: Host) -> None:
     facts = OpenvzFacts(
         ctid="101",
         status="running",
@@ -337,9 +337,7 @@ def test_openvz_in_base_units_with_a_full_state_set(host: Host) -> None:
     )
     page = host.show(running(engine="openvz", openvz=facts, cgroups={}))
     own = (("id", FULL_ID),)
-    statuses = {dict(k)["status"]: v for k, v in page["tallyman_openvz_status"].items()}
-    assert statuses == {"running": 1, "stopped": 0, "mounted": 0, "suspended": 0, "paused": 0,
-                        "unknown": 0}  # fmt: skip
+    assert page["tallyman_openvz_status"] == {(*own, ("status", "running")): 1}
     held = page["tallyman_openvz_beancounter_held"]
     assert held == {(*own, ("resource", "kmemsize")): 5}
     failures = page["tallyman_openvz_beancounter_failures_total"]
@@ -505,4 +503,4 @@ def test_a_default_container_has_at_most_seventy_series(host: Host) -> None:
     )  # fmt: skip
     page = host.show(everything)
     count = sum(dict(k).get("id") == FULL_ID for found in page.values() for k in found)
-    assert 60 < count <= 70
+    assert 55 < count <= 70

@@ -184,7 +184,7 @@ V1_MEMORY = (
     _flat("memory", "memory.stat", "memory", *_V1_MEMORY_STAT),
     _flat("memory", "memory.stat", "memory_detail", *_V1_MEMORY_DETAIL),
     _single("memory", "memory.usage_in_bytes", "memory", Scalar.MEMORY_USAGE),
-    _single("memory", "memory.kmem.usage_in_bytes", "memory", Scalar.MEMORY_KERNEL),
+    _single("memory", "memory.kmem.usage_in_bytes", "memory_detail", Scalar.MEMORY_KERNEL),
     _single("memory", "memory.max_usage_in_bytes", "memory", Scalar.MEMORY_MAX_USAGE, idle=False),
     _single("memory", "memory.failcnt", "memory", Scalar.MEMORY_FAILCNT, idle=False),
     _flat(
@@ -199,13 +199,13 @@ V1_MEMORY = (
 _V2_MEMORY_STAT = (
     (b"anon", Scalar.MEMORY_RSS, 0),
     (b"file", Scalar.MEMORY_CACHE, 0),
-    (b"kernel", Scalar.MEMORY_KERNEL, 0),
     (b"file_mapped", Scalar.MEMORY_MAPPED_FILE, 0),
     (b"inactive_file", Scalar.MEMORY_INACTIVE_FILE, 0),
     (b"pgfault", Scalar.PAGE_FAULTS, 0),
     (b"pgmajfault", Scalar.MAJOR_PAGE_FAULTS, 0),
 )
 _V2_MEMORY_DETAIL = (
+    (b"kernel", Scalar.MEMORY_KERNEL, 0),
     (b"active_file", Scalar.MEMORY_ACTIVE_FILE, 0),
     (b"file_dirty", Scalar.MEMORY_DIRTY, 0),
     (b"file_writeback", Scalar.MEMORY_WRITEBACK, 0),

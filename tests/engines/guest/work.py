@@ -33,7 +33,7 @@ def main(file: Path) -> None:
         pids = {name: _start(name, *words) for name, words in _works(port).items()}
         sent = _receive(listener)
     wait_until(lambda: all(_comm(pid) == "sleep" for pid in pids.values()), "its end", 300)
-    with running_agent(command=AGENT, start_seconds=60) as agent:
+    with running_agent("--collector.spec_detail", command=AGENT, start_seconds=60) as agent:
         agent.wait_ready(300)
         # The daemon is slow here, too: the first picture may do without its names.
         page = agent.wait_for(lambda p: all(p.row(name) for name in pids), "the names", 300)
