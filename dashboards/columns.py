@@ -12,7 +12,7 @@ WORTH_A_LOOK: Steps = ((None, TEXT), (1, ORANGE))
 _BARE: Steps = ((None, BLUE),)
 """Bars of what has no limit."""
 
-HOST = Key(label="instance", title="Host", link=to_host(), width=132)
+HOST = Key(label="instance", title="Host", link=to_host(), width=132, grows=True)
 
 
 def container_keys(*hidden: str, least: int = 150) -> tuple[Key, ...]:
@@ -71,10 +71,10 @@ def cpu(expr: str, title: str = "CPU", width: int = 0, *, gauge: bool = True) ->
         title=title,
         expr=expr,
         unit="cores",
-        decimals=2,
+        decimals=3,
         gauge=gauge,
         steps=_BARE if gauge else PLAIN,
-        width=width or (115 if gauge else 95),
+        width=width or (115 if gauge else 98),
     )
 
 
@@ -95,6 +95,6 @@ def throttled(expr: str) -> Column:
     return share("Throttled", expr, 85, ((None, TEXT), (0.25, ORANGE)))
 
 
-def ago(title: str, expr: str, width: int = 130) -> Column:
+def ago(title: str, expr: str, width: int = 140) -> Column:
     """Give how long ago a moment was, which ``expr`` gives in seconds since the epoch."""
     return Column(title=title, expr=f"{expr} * 1000", unit="dateTimeFromNow", width=width)

@@ -104,8 +104,8 @@ def pressure(title: str, about: str, matchers: str, empty: str) -> timeseries.Pa
 
 
 def disk(matchers: str, empty: str) -> timeseries.Panel:
-    """Draw what is read and written, by device."""
-    read, written = (total("device", rate(counter, matchers)) for counter in DISK)
+    """Draw what is read and written, by device; idle ones are left out."""
+    read, written = (f"({total('device', rate(counter, matchers))} > 0)" for counter in DISK)
     return graph(
         "Disk",
         "Bytes read (below zero) and written on block devices.",
@@ -118,8 +118,8 @@ def disk(matchers: str, empty: str) -> timeseries.Panel:
 
 
 def network(matchers: str, empty: str) -> timeseries.Panel:
-    """Draw what is received and sent, by interface."""
-    received, sent = (total("interface", rate(counter, matchers)) for counter in NETWORK)
+    """Draw what is received and sent, by interface; idle ones are left out."""
+    received, sent = (f"({total('interface', rate(counter, matchers))} > 0)" for counter in NETWORK)
     return graph(
         "Network",
         "Bytes received (below zero) and sent, by interface.",
@@ -160,12 +160,16 @@ def by_name(
 def findings(title: str, *hidden: str, style: str = "$style") -> table.Panel:
     """List containers with what the model warns of."""
     confidence = host("tallyman_container_style_confidence")
-    found = f"{host('tallyman_container_finding')} * on ({ID}) group_left () {confidence}"
+    running = host("tallyman_container_state", 'state="running"')
+    found = (
+        f"{host('tallyman_container_finding')} * on ({ID}) group_left () {confidence} "
+        f"and on ({ID}) {running}"
+    )
     keys = container_keys(*hidden)
     return rows(
         title,
-        "Practices that the model warns of; tallyman explain NAME says what each means and what "
-        "to do. Confidence is that of the verdict.",
+        "Practices that the model warns of, of containers that run; tallyman explain NAME says "
+        "what each means and what to do. Confidence is that of the verdict.",
         (*keys[:4], Key(label="finding", title="Finding", width=170, grows=True), *keys[4:]),
         (share("Confidence", total(f"{WHO}, finding", who(found, style)), 105, PLAIN),),
         sort="Confidence",

@@ -72,7 +72,7 @@ class Board:
     rows: Sequence[Row]
     """Lines of a row without a title stand at the top, under no heading."""
     annotations: Sequence[Annotation] = ()
-    since: str = "now-3h"
+    since: str = "now-1h"
 
     def build(self) -> models.Dashboard:
         """Give it as Grafana's classic model."""

@@ -237,7 +237,7 @@ def graph(
     """
     panel = timeseries.Panel()
     prepare(panel, title, about, queries, empty)
-    panel.unit(unit).line_width(1).show_points(options.VisibilityMode.NEVER)
+    panel.unit(unit).line_width(1).show_points(options.VisibilityMode.AUTO)
     panel.span_nulls(False)
     panel.fill_opacity(70 if bars else 25 if stacked else 0 if legend else fill)
     _bounds(panel, low, high, decimals)

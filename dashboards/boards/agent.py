@@ -128,14 +128,14 @@ _TABLES = line(
                     expr=_of_build("tallyman_inventory_age_seconds"),
                     unit="s",
                     decimals=1,
-                    width=65,
+                    width=70,
                 ),
                 Column(
                     title="Event lag",
                     expr=_of_build("tallyman_event_lag_seconds"),
                     unit="s",
-                    decimals=2,
-                    width=90,
+                    decimals=1,
+                    width=82,
                 ),
             ),
             sort="Age",
@@ -147,7 +147,7 @@ _TABLES = line(
         "Age of the last success, how long a run takes, what it found and, over the time shown, "
         "was refused.",
         (
-            Key(label="collector", title="Collector", width=100, grows=True),
+            Key(label="collector", title="Collector", width=90, grows=True),
             HOST,
             Key(label="job"),
         ),
@@ -166,13 +166,13 @@ _TABLES = line(
                 expr=_of_collector(host("tallyman_collector_duration_seconds")),
                 unit="s",
                 decimals=1,
-                width=80,
+                width=78,
             ),
-            count("Saw", _of_collector(host("tallyman_collector_containers")), 60),
+            count("Saw", _of_collector(host("tallyman_collector_containers")), 50),
             count(
                 "Denied",
                 _of_collector(increase("tallyman_collector_denied_total")),
-                75,
+                70,
                 WORTH_A_LOOK,
             ),
         ),
@@ -187,14 +187,15 @@ _BLIND = Row(
         line(
             8,
             graph(
-                "Denied reads a second",
-                "By collector. tallyman check on the host says what is lost by it.",
+                "Denied reads",
+                "Reads a second, by collector. tallyman check on the host says what is lost by it.",
                 query(f"{rate('tallyman_collector_denied_total')} > 0", _COLLECTOR),
                 empty="nothing was denied",
             ),
             graph(
-                "Malformed reads a second",
-                "By collector: a kernel or an engine that writes what is not known here.",
+                "Malformed reads",
+                "Reads a second, by collector: a kernel or an engine that writes what is not known "
+                "here.",
                 query(f"{rate('tallyman_collector_malformed_total')} > 0", _COLLECTOR),
                 empty="nothing was malformed",
             ),
@@ -261,7 +262,7 @@ _COST = Row(
                 link=series_to_host(),
             ),
             graph(
-                "Time of a scrape by phase",
+                "Scrape by phase",
                 "Reading counters, encoding and compressing the page; mean over all hosts.",
                 query(
                     f"sum by (phase) ({rate('tallyman_scrape_seconds_total')}) "

@@ -36,6 +36,7 @@ from dashboards.panels import (
 from dashboards.promql import (
     CPU,
     DISK,
+    ID,
     MEMORY,
     MEMORY_SHARE,
     NAMED,
@@ -59,6 +60,7 @@ _LEGEND = "{{unit}}"
 _STARTED = host("tallyman_container_started_seconds")
 _FAILED = f"({host('tallyman_container_exit_code')} != 0)"
 _RUNNING = 'state="running"'
+_ALIVE = 'state=~"running|paused|restarting"'
 _UNHEALTHY = 'health="unhealthy"'
 _WORKING_SET = host("container_memory_working_set_bytes")
 _WRITTEN = host("tallyman_container_writable_layer_bytes")
@@ -173,7 +175,10 @@ _CONTAINERS = Row(
                     throttled(by_container(recorded(THROTTLED, APP))),
                     count(
                         "Restarts",
-                        by_container(increase("tallyman_container_restarts_total")),
+                        by_container(
+                            f"{increase('tallyman_container_restarts_total')} and on ({ID}) "
+                            f"{host('tallyman_container_state', _ALIVE)}"
+                        ),
                         75,
                         WORTH_A_LOOK,
                     ),
@@ -337,7 +342,7 @@ _TROUBLE = Row(
                 empty="no container has a health check",
             ),
         ),
-        line(8, ended("Ended containers", APP, "style")),
+        line(8, ended("Containers that do not run", APP, "style")),
     ),
 )
 

@@ -195,9 +195,9 @@ _KINDS = line(
         9,
         rows(
             "Findings",
-            "Practices that the model warns of, and how many containers have each; the row "
-            "Inventory lists them. What each means, and what to do: docs/verdict.md, or tallyman "
-            "explain NAME.",
+            "Practices that the model warns of, and how many running containers have each; the "
+            "row Inventory lists them. What each means, and what to do: docs/verdict.md, or "
+            "tallyman explain NAME.",
             (Key(label="finding", title="Finding", width=200, grows=True),),
             (count("Count", total("finding", kind(_FINDINGS)), 65, ((None, ORANGE),)),),
             sort="Count",

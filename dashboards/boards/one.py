@@ -156,6 +156,13 @@ _HISTORY = line(
     ),
 )
 
+
+def _faults(kind: str) -> str:
+    # The other scope says the same: both are of the whole container.
+    matchers = f'failure_type="{kind}",scope="hierarchy"'
+    return my_rate("container_memory_failures_total", matchers)
+
+
 _USE = Row(
     "Use",
     (
@@ -212,10 +219,8 @@ _USE = Row(
             graph(
                 "Page faults",
                 "Faults a second; major ones had to read from disk.",
-                query(my_rate("container_memory_failures_total", 'failure_type="pgfault"'), "all"),
-                query(
-                    my_rate("container_memory_failures_total", 'failure_type="pgmajfault"'), "major"
-                ),
+                query(_faults("pgfault"), "all"),
+                query(_faults("pgmajfault"), "major"),
                 empty="not running",
             ),
             graph(
@@ -230,7 +235,7 @@ _USE = Row(
         line(
             8,
             disk(ME, "it read and wrote nothing"),
-            network(ME, "it has no network of its own"),
+            network(ME, "no traffic, or no network of its own"),
             graph(
                 "Files",
                 "What its files take and may take: the writable layer alone, and with its log; or "
@@ -339,7 +344,7 @@ BOARD = Board(
         variables.identity(),
     ),
     rows=(Row("", (_WHO, _NUMBERS, _HISTORY)), WHY, _USE, _OPENVZ),
-    since="now-6h",
+    since="now-3h",
     annotations=(
         starts(more=ME, on=True),
         oom_kills(more=ME, on=True),

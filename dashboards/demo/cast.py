@@ -252,20 +252,23 @@ _QUAY_1 = (
     ),
 )
 
+EVERYWHERE = ("processes", "evidence")
+"""Collectors that see every container, whoever made it."""
+
 MACHINES = (
     Machine(
         instance="harbour-1:10060",
         cores=16,
         memory=32 * GIB,
         actors=_HARBOUR_1,
-        collectors=("kernel", "docker", "podman", "lxc"),
+        collectors=(*EVERYWHERE, "docker", "podman", "lxc"),
     ),
     Machine(
         instance="harbour-2:10060",
         cores=8,
         memory=16 * GIB,
         actors=_HARBOUR_2,
-        collectors=("kernel", "containerd", "docker", "nspawn"),
+        collectors=(*EVERYWHERE, "containerd", "docker", "nspawn"),
         virtualization="kvm",
         down=(-4 * HOUR, -3.6 * HOUR),
         collector_failing=("docker", -2 * HOUR, -1.7 * HOUR),
@@ -275,7 +278,7 @@ MACHINES = (
         cores=24,
         memory=48 * GIB,
         actors=_QUAY_1,
-        collectors=("kernel", "openvz"),
+        collectors=(*EVERYWHERE, "openvz"),
         kernel="3.10.0-1160.90.1.vz7.200.7",
         cgroup_mode="v1",
         pressure=False,

@@ -7,7 +7,7 @@ import random
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from dashboards.demo.cast import MACHINES
+from dashboards.demo.cast import EVERYWHERE, MACHINES
 from dashboards.demo.containers import container_samples
 from dashboards.demo.life import Life, hash_of
 from dashboards.demo.page import Page
@@ -154,14 +154,14 @@ class Host:
             failing = machine.collector_failing
             fails = failing is not None and failing[0] == name and failing[1] <= at < failing[2]
             last = failing[1] if fails and failing is not None else at - 5
-            engine = [life for life in shown if name in (life.actor.engine, "kernel")]
+            engine = [life for life in shown if name in (life.actor.engine, *EVERYWHERE)]
             took = 0.012 + 0.004 * index + 0.0004 * len(engine) + (2 if fails else 0)
             page.add("tallyman_collector_success", not fails, collector=name)
             page.add("tallyman_collector_duration_seconds", took, collector=name)
             name_of_last = "tallyman_collector_last_success_timestamp_seconds"
             page.add(name_of_last, end + last, collector=name)
             page.add("tallyman_collector_containers", len(engine), collector=name)
-            denied = self._denied if name == "kernel" else 0
+            denied = self._denied if name == "evidence" else 0
             page.add("tallyman_collector_denied_total", denied, collector=name)
             page.add("tallyman_collector_malformed_total", 0, collector=name)
         page.add("tallyman_scrapes_total", self._scrapes)

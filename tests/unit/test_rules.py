@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,7 +12,6 @@ import yaml
 from tests.dashboards.queries import (
     PROMETHEUS,
     ROOT,
-    TARGET,
     alerts,
     dashboards,
     labels_of,
@@ -24,7 +19,7 @@ from tests.dashboards.queries import (
     parts,
     recordings,
 )
-from tests.engines.harness.need import lacking
+from tests.dashboards.tools import tool
 
 ALERTS = alerts()
 RECORDINGS = recordings()
@@ -126,64 +121,19 @@ def test_every_alert_is_tested_firing_and_silent() -> None:
     assert seen == {name: {True, False} for name in ALERTS}
 
 
-def _tool(name: str, *arguments: str, place: Path = PROMETHEUS) -> str:
-    if shutil.which(name) is None:
-        lacking(f"{name} is not installed")
-    done = subprocess.run(
-        [name, *arguments], cwd=place, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 def test_promtool_lint() -> None:
-    _tool("promtool", "check", "rules", "--lint=all", "--lint-fatal", "rules.yml", "alerts.yml")
+    tool(
+        "promtool",
+        "check",
+        "rules",
+        "--lint=all",
+        "--lint-fatal",
+        "rules.yml",
+        "alerts.yml",
+        place=PROMETHEUS,
+    )
 
 
 @pytest.mark.parametrize("path", sorted((PROMETHEUS / "tests").glob("*.yml")), ids=lambda p: p.name)
 def test_promtool_unit_tests(path: Path) -> None:
-    _tool("promtool", "test", "rules", str(path))
-
-
-def _configs() -> list[Path]:
-    return sorted(PROMETHEUS.glob("scrape-*.yml"))
-
-
-@pytest.mark.parametrize("path", _configs(), ids=lambda path: path.name)
-def test_scrape_examples(path: Path, tmp_path: Path) -> None:
-    config: dict[str, Any] = yaml.safe_load(path.read_text())
-    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
-    assert "tallyman" in jobs
-    for rules in config["rule_files"]:
-        shutil.copy(PROMETHEUS / rules, tmp_path)
-    for targets in PROMETHEUS.glob("targets.*.json"):
-        shutil.copy(targets, tmp_path)
-    for job in jobs.values():
-        # Debian's Prometheus is built without Kubernetes.
-        job.pop("kubernetes_sd_configs", None)
-        if job.pop("bearer_token_file", None):
-            job["tls_config"].pop("ca_file")
-    (tmp_path / "prometheus.yml").write_text(json.dumps(config))
-    _tool("promtool", "check", "config", "prometheus.yml", place=tmp_path)
-
-
-def test_targets_example() -> None:
-    for entry in json.loads((PROMETHEUS / "targets.example.json").read_text()):
-        assert entry["targets"]
-        assert not set(entry["labels"]) & TARGET
-
-
-def test_alertmanager_example() -> None:
-    said = _tool("amtool", "check-config", "alertmanager.yml", place=ROOT / "deploy/alertmanager")
-    assert "1 templates" in said
-
-
-def test_grafana_provisioning() -> None:
-    place = ROOT / "deploy/grafana/provisioning"
-    (source,) = yaml.safe_load((place / "datasources/tallyman.yml").read_text())["datasources"]
-    assert source["type"] == "prometheus"
-    static = yaml.safe_load((PROMETHEUS / "scrape-static.yml").read_text())
-    assert source["jsonData"]["timeInterval"] == static["global"]["scrape_interval"]
-    (provider,) = yaml.safe_load((place / "dashboards/tallyman.yml").read_text())["providers"]
-    assert provider["type"] == "file"
-    assert not provider["allowUiUpdates"]
+    tool("promtool", "test", "rules", str(path), place=PROMETHEUS)

@@ -1,0 +1,163 @@
+"""What deploy/ gives to Prometheus, Alertmanager and Grafana."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.dashboards.queries import PROMETHEUS, ROOT, TARGET, alerts
+from tests.dashboards.tools import tool
+
+ALERTMANAGER = ROOT / "deploy/alertmanager"
+
+
+def _config(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(path.read_text())
+    return loaded
+
+
+def _check(config: dict[str, Any], place: Path, *flags: str) -> None:
+    for rules in config.get("rule_files", ()):
+        shutil.copy(PROMETHEUS / Path(rules).name, place / Path(rules).name)
+    for targets in PROMETHEUS.glob("targets.*.json"):
+        shutil.copy(targets, place)
+    for job in config["scrape_configs"]:
+        # Debian's Prometheus is built without Kubernetes.
+        job.pop("kubernetes_sd_configs", None)
+        if job.pop("bearer_token_file", None):
+            job["tls_config"].pop("ca_file")
+    (place / "prometheus.yml").write_text(json.dumps(config))
+    tool("promtool", "check", "config", *flags, "prometheus.yml", place=place)
+
+
+@pytest.mark.parametrize("path", sorted(PROMETHEUS.glob("scrape-*.yml")), ids=lambda p: p.name)
+def test_scrape_examples(path: Path, tmp_path: Path) -> None:
+    config = _config(path)
+    assert "tallyman" in {job["job_name"] for job in config["scrape_configs"]}
+    assert config["rule_files"] == ["rules.yml", "alerts.yml"]
+    _check(config, tmp_path)
+
+
+def test_agent_mode(tmp_path: Path) -> None:
+    _check(_config(PROMETHEUS / "agent-mode.yml"), tmp_path, "--agent")
+
+
+def test_targets_example() -> None:
+    for entry in json.loads((PROMETHEUS / "targets.example.json").read_text()):
+        assert entry["targets"]
+        assert not set(entry["labels"]) & TARGET
+
+
+def _kept(name: str, job: str, labels: Mapping[str, str]) -> bool:
+    """Say whether a job of an example keeps a series: Prometheus's rule for drop, spelled out."""
+    jobs = {j["job_name"]: j for j in _config(PROMETHEUS / name)["scrape_configs"]}
+    for rule in jobs[job].get("metric_relabel_configs", ()):
+        assert rule["action"] == "drop"
+        text = ";".join(labels.get(label, "") for label in rule["source_labels"])
+        if re.fullmatch(rule["regex"], text):
+            return False
+    return True
+
+
+_DOCKER = "docker-2d793a3b633a731bd438067602fc1e7584d4ba0509cda8fab3ba826fb8b7bae9.scope"
+_USE = "container_memory_working_set_bytes"
+
+
+@pytest.mark.parametrize(
+    ("metric", "id_", "name", "ours"),
+    [
+        (_USE, f"/system.slice/{_DOCKER}", "web", False),
+        (_USE, "/docker/2d793a3b633a731bd438067602fc1e7584d4ba0509cda8fab3", "web", False),
+        (_USE, "/lxc.payload.mail", "mail", True),
+        (_USE, "/machine.slice/libpod-2d793a3b633a.scope", "pihole", True),
+        (_USE, "/", "", True),
+        ("machine_memory_bytes", "", "", True),
+        ("tallyman_container_info", f"/system.slice/{_DOCKER}", "web", True),
+    ],
+)
+def test_beside_cadvisor_nothing_is_there_twice(
+    metric: str, id_: str, name: str, *, ours: bool
+) -> None:
+    example = "scrape-beside-cadvisor.yml"
+    labels = {"__name__": metric, "id": id_, "name": name}
+    assert _kept(example, "tallyman", labels) is ours
+    # cAdvisor has a name for Docker's containers alone, and knows no tallyman_*.
+    theirs = labels | {"name": name if "docker" in id_ else ""}
+    if not metric.startswith("tallyman_"):
+        assert _kept(example, "cadvisor", theirs) is not ours
+
+
+@pytest.mark.parametrize(
+    ("metric", "pod", "ours"),
+    [(_USE, "web-7c9f5d6b84-x7k2p", False), (_USE, "", True), ("machine_cpu_cores", "", True)],
+)
+def test_beside_a_kubelet_nothing_is_there_twice(metric: str, pod: str, *, ours: bool) -> None:
+    labels = {"__name__": metric, "pod": pod}
+    assert _kept("scrape-kubernetes.yml", "tallyman", labels) is ours
+    assert _kept("scrape-kubernetes.yml", "kubelet", labels) is not ours
+
+
+def test_alertmanager_example() -> None:
+    said = tool("amtool", "check-config", "alertmanager.yml", place=ALERTMANAGER)
+    assert "1 templates" in said
+
+
+@pytest.mark.parametrize("name", alerts())
+def test_alertmanager_sends_it_to_whom_its_severity_says(name: str) -> None:
+    severity = alerts()[name]["labels"]["severity"]
+    labels = (f"alertname={name}", f"severity={severity}")
+    flags = ("config", "routes", "test", "--config.file=alertmanager.yml")
+    said = tool("amtool", *flags, *labels, place=ALERTMANAGER).splitlines()
+    assert said[0] == {"critical": "phone", "warning": "mail", "info": "chat"}[severity]
+
+
+@pytest.mark.parametrize("kind", ["text", "html"])
+def test_alertmanager_message(kind: str, tmp_path: Path) -> None:
+    notes = {
+        "summary": "A container is close to its memory limit.",
+        "description": "web on h1 holds 95% of its memory limit.",
+        "runbook_url": "docs/runbooks.md#tallymancontainermemorynearlimit",
+        "dashboard_url": "/d/tallyman-one?var-job=tallyman&var-container=web",
+    }
+    labels = {"alertname": "TallymanContainerMemoryNearLimit", "instance": "h1"}
+    data = {
+        "status": "firing",
+        "alerts": [{"status": "firing", "labels": labels, "annotations": notes}],
+        "commonLabels": labels,
+        "commonAnnotations": notes,
+    }
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    said = tool(
+        *("amtool", "template", "render", "--template.glob=tallyman.tmpl"),
+        *(f"--template.data={tmp_path}/data.json", f"--template.type={kind}"),
+        '--template.text={{ template "tallyman.title" . }} '
+        f'{{{{ template "tallyman.{kind}" . }}}}',
+        place=ALERTMANAGER,
+    )
+    assert "[firing] TallymanContainerMemoryNearLimit on h1" in said
+    assert notes["description"] in said
+    assert "https://grafana.example.org/d/tallyman-one?var-job=tallyman" in said
+    assert f"https://docs.example.org/tallyman/{notes['runbook_url']}" in said
+
+
+def test_grafana_provisioning() -> None:
+    place = ROOT / "deploy/grafana/provisioning"
+    (source,) = _config(place / "datasources/tallyman.yml")["datasources"]
+    assert source["type"] == "prometheus"
+    static = _config(PROMETHEUS / "scrape-static.yml")
+    assert source["jsonData"]["timeInterval"] == static["global"]["scrape_interval"]
+    (provider,) = _config(place / "dashboards/tallyman.yml")["providers"]
+    assert provider["type"] == "file"
+    assert not provider["allowUiUpdates"]
+    # The folder that it names is the one that the README fills.
+    assert (
+        f"cp dashboards/json/*.json {provider['options']['path']}/"
+        in (ROOT / "deploy/grafana/README.md").read_text()
+    )
