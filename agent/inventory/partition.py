@@ -279,14 +279,26 @@ class _Splitter:
                 )
         return list(found.values())
 
+    def by_cgroup(self) -> dict[str, Group]:
+        """Give the containers by the cgroup that an engine made; of nested ones the outer."""
+        groups = [g for g in self.groups.values() if g is not None]
+        groups.sort(key=lambda g: (g.parent is not None, g.leader.id.start_ticks))
+        found: dict[str, Group] = {}
+        for group in groups:
+            path = engine_cgroup(group.leader.cgroups, group.claims)
+            if path:
+                found.setdefault(path, group)
+        return found
+
     def place_unreadable(self, processes: list[Process], home: dict[int, Group | None]) -> None:
         """Place processes whose namespaces could not be read.
 
-        A zombie or a quarantined process goes with its parent. Without permission a container is
-        known by its claimed init, or by a pid namespace of its own together with a cgroup that
-        only engines make; its other processes by their cgroup.
+        A zombie or a quarantined process goes with its parent. One that is about to end has no
+        namespaces any more: it is in the container whose cgroup it is in. Without permission a
+        container is known by its claimed init, or by a pid namespace of its own together with a
+        cgroup that only engines make; its other processes by their cgroup.
         """
-        by_path: dict[str, Group] = {}
+        by_path = self.by_cgroup()
         for process in sorted(processes, key=lambda p: p.id.start_ticks):
             if process.pid in self.claims:
                 group = Group(leader=process, claims=self.claims[process.pid], by_cgroup=True)
@@ -301,10 +313,12 @@ class _Splitter:
                 home[process.pid] = home.get(process.ppid)
                 continue
             path = engine_cgroup(process.cgroups, ())
-            group_or_none = by_path.get(path) if path else None
-            if path and group_or_none is None and len(process.ns_pids) > 1:
-                group_or_none = by_path[path] = Group(leader=process, by_cgroup=True)
-            home[process.pid] = group_or_none
+            if path in by_path:
+                home[process.pid] = by_path[path]
+            elif path and len(process.ns_pids) > 1:
+                home[process.pid] = by_path[path] = Group(leader=process, by_cgroup=True)
+            else:
+                home[process.pid] = home.get(process.ppid)
 
 
 def _visitors(group: Group, table: ProcessTable) -> frozenset[int]:

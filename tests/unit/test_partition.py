@@ -185,6 +185,24 @@ def test_a_zombie_is_its_parents() -> None:
     assert pids(only(split(init, zombie))) == {10, 11}
 
 
+def test_what_is_about_to_end_is_no_container_of_its_own() -> None:
+    """Between its last instruction and being a zombie it has a cgroup, and no namespaces."""
+    path = "/system.slice/docker-" + "b" * 64 + ".scope"
+    init = process(10, ns=CONTAINER, root=1, cgroup=f"{path}/init.scope", ns_pids=(10, 1))
+    ending: dict[str, Any] = {"namespaces": Namespaces(), "root": None, "exe": None}
+    unit = process(11, 10, cgroup=f"{path}/system.slice/x.service", ns_pids=(11, 4), **ending)
+    from_outside = process(12, 5, cgroup=path, ns_pids=(12, 5), **ending)
+    assert pids(only(split(process(5), init, unit, from_outside))) == {10, 11, 12}
+
+
+def test_what_is_about_to_end_is_its_parents_where_no_cgroup_tells() -> None:
+    init = process(10, ns=CONTAINER, root=1)
+    ending = process(11, 10, namespaces=Namespaces(), root=None, exe=None, ns_pids=(11, 4))
+    parts = split(process(5), init, ending, process(6, 5, namespaces=Namespaces(), root=None))
+    assert pids(only(parts)) == {10, 11}
+    assert parts.home[6] is None
+
+
 def test_a_second_mount_namespace_on_the_same_root_is_the_same_container() -> None:
     init = process(10, ns=CONTAINER, root=1)
     entered = process(20, 5, ns={**CONTAINER, "mnt": 99}, root=1)
