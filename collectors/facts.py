@@ -221,6 +221,8 @@ class OpenvzFacts:
     cpus: int | None = None
     cpu_seconds: float | None = None
     """CPU time since it was started, from /proc/vz/vestat; vzlist does not know it."""
+    cpu_as_of: float | None = None
+    """When the kernel said so, seconds since the epoch: rates are taken between two of these."""
     cpu_user_seconds: float | None = None
     cpu_system_seconds: float | None = None
     swap_used_bytes: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.exposition.samples import Sample, is_alive
 from collectors.kernel.counters import Scalar
@@ -63,12 +63,21 @@ def _promised(
         yield Sample("tallyman_host_unlimited_containers", count, labels)
 
 
+class _CpuTime(NamedTuple):
+    """CPU seconds used so far, and when they were read, on whichever clock their source has."""
+
+    seconds: float
+    at: float
+
+
 class Usage:
     """What is used now. CPU is a difference, so this remembers the reading before."""
 
     def __init__(self) -> None:
-        self._before: dict[str, float] = {}
+        self._before: dict[str, _CpuTime] = {}
         self._before_at = 0.0
+        self._rates: dict[str, float] = {}
+        """CPUs kept busy by each container, and by the host under its own id."""
         self._cores: dict[Kind, float] = {}
 
     def samples(
@@ -91,29 +100,39 @@ class Usage:
     def _measure(
         self, counted: Sequence[tuple[Row, Counters]], host: Counters | None, now: float
     ) -> None:
-        used: dict[str, float] = {}
+        used: dict[str, _CpuTime] = {}
         kinds: dict[str, Kind] = {}
         for row, counters in counted:
-            seconds = _cpu_seconds(row.container, counters)
-            if seconds is not None and not row.container.parent_id:
-                used[row.container.id] = seconds
+            read = _cpu_time(row.container, counters, now)
+            if read is not None and not row.container.parent_id:
+                used[row.container.id] = read
                 kinds[row.container.id] = _kind(row.container)
         if host is not None and (value := host.scalars[Scalar.CPU_USAGE]) is not None:
-            used[_HOST_ID] = float(value)
-        elapsed = now - self._before_at
-        if self._before:
-            cores: dict[Kind, float] = defaultdict(float)
-            for key, kind in kinds.items():
-                before = self._before.get(key)
-                if before is not None:
-                    # One that was restarted counts from zero again.
-                    since = used[key] - before if used[key] >= before else used[key]
-                    cores[kind] += since / elapsed
-            if _HOST_ID in used and _HOST_ID in self._before:
-                total = (used[_HOST_ID] - self._before[_HOST_ID]) / elapsed
-                cores[_OUTSIDE] = max(0.0, total - sum(cores.values()))
-            self._cores = dict(cores)
+            used[_HOST_ID] = _CpuTime(float(value), now)
+        rates = {}
+        for key, read in used.items():
+            rate = self._rate(key, read)
+            if rate is not None:
+                rates[key] = rate
+        cores: dict[Kind, float] = defaultdict(float)
+        for key, kind in kinds.items():
+            if key in rates:
+                cores[kind] += rates[key]
+        if _HOST_ID in rates:
+            cores[_OUTSIDE] = max(0.0, rates[_HOST_ID] - sum(cores.values()))
         self._before, self._before_at = used, now
+        self._rates, self._cores = rates, dict(cores)
+
+    def _rate(self, key: str, read: _CpuTime) -> float | None:
+        """Give the CPUs that were busy between two readings; None before there are two."""
+        before = self._before.get(key)
+        if before is None or read.at < before.at:  # somebody has set the clock back
+            return None
+        if read.at == before.at:
+            return self._rates.get(key)  # the same reading once more
+        # One that was restarted counts from zero again.
+        since = read.seconds - before.seconds
+        return (since if since >= 0 else read.seconds) / (read.at - before.at)
 
 
 def _kind(container: Container) -> Kind:
@@ -129,11 +148,15 @@ def _memory(c: Container, counters: Counters) -> int | None:
     return next((b.held for b in beancounters if b.resource == "physpages"), None)
 
 
-def _cpu_seconds(c: Container, counters: Counters) -> float | None:
+def _cpu_time(c: Container, counters: Counters, now: float) -> _CpuTime | None:
     read = counters.scalars[Scalar.CPU_USAGE]
     if read is not None:
-        return float(read)
-    return c.openvz.cpu_seconds if c.openvz is not None else None
+        return _CpuTime(float(read), now)
+    # OpenVZ 6 has no cgroups that say it; what the scout has read is some seconds old.
+    facts = c.openvz
+    if facts is None or facts.cpu_seconds is None or facts.cpu_as_of is None:
+        return None
+    return _CpuTime(facts.cpu_seconds, facts.cpu_as_of)
 
 
 def _memory_limit(c: Container) -> int | None:

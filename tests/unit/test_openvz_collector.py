@@ -162,6 +162,7 @@ class TestWithVzlist:
         assert (facts.cpu_seconds, facts.cpu_user_seconds, facts.cpu_system_seconds) == (
             *(180.5, 120.5, 60.0),
         )
+        assert facts.cpu_as_of == NOW
         assert counter(web, "physpages").limit == 131072 * PAGE
 
     def test_a_sighting_of_7(self, node7: Node) -> None:

@@ -356,6 +356,7 @@ def _kernel_facts(look: _Pass, ctid: str, started: float | None) -> OpenvzFacts:
         cpu_units=base.cpu_units or share.units,
         cpus=base.cpus or read_cpus(look.ctx.host, ctid),
         cpu_seconds=times.total if times else None,
+        cpu_as_of=look.ctx.now if times else None,
         cpu_user_seconds=times.user if times else None,
         cpu_system_seconds=times.system if times else None,
         processes=info.processes or None,
