@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests.engines.conftest import docker, dockerd, mortal, nothing_left  # noqa: F401 - here, too
 from tests.engines.harness.agent import ls, rows_about, running_agent
 from tests.engines.harness.need import need
+from tests.engines.harness.programs import wait_until
 from tests.hostile.stranger import stranger
 
 if TYPE_CHECKING:
@@ -60,3 +63,16 @@ def only(made: Made) -> Row:
     about = [row for row in rows_about(ls(), made) if not row.reason]
     assert len(about) == 1, about
     return about[0]
+
+
+def scout_of(agent: Agent) -> psutil.Process:
+    """Give the agent's scout, waiting for one where it is being replaced."""
+
+    def look() -> psutil.Process | None:
+        for process in psutil.Process(agent.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if "agent.scout" in process.cmdline():
+                    return process
+        return None
+
+    return wait_until(look, "a scout", 60)

@@ -26,7 +26,6 @@ from tests.engines.harness.programs import wait_until
 from tests.hostile.stranger import stranger
 
 if TYPE_CHECKING:
-    from tests.engines.harness.agent import Agent
     from tests.engines.harness.dockerd import Docker
     from tests.hostile.conftest import Neighbour
 
@@ -72,19 +71,6 @@ def test_out_of_descriptors(neighbour: Neighbour) -> None:
         for _ in range(3):
             assert agent.scrape().value("container_memory_usage_bytes", id=row.id)
         assert open_descriptors(agent.pid) <= 48
-
-
-def test_out_of_memory_near_its_own_limit(neighbour: Neighbour) -> None:
-    """The scout is what grows, and what the kernel kills: the page stays, and a new one comes."""
-    with running_agent() as agent:
-        agent.wait_row(neighbour.made, style="app", seconds=60)
-        scout = _scout(agent)
-        scout.send_signal(signal.SIGKILL)  # as the OOM killer does
-        for _ in range(5):
-            assert agent.scrape().row(neighbour.made.name) is not None
-        wait_until(lambda: _scout(agent).pid != scout.pid, "another scout", 60)
-        with stranger() as late:
-            agent.wait_row(late, style="app", seconds=60)
 
 
 def test_the_end_in_the_middle_of_a_scrape(neighbour: Neighbour) -> None:
@@ -178,14 +164,3 @@ def _docker_succeeds(page: Page) -> float | None:
 def _has_ended(name: str, page: Page) -> bool:
     row = page.row(name)
     return row is None or row.state != "running"
-
-
-def _scout(agent: Agent) -> psutil.Process:
-    def look() -> psutil.Process | None:
-        for process in psutil.Process(agent.pid).children(recursive=True):
-            with suppress(psutil.Error):
-                if "agent.scout" in process.cmdline():
-                    return process
-        return None
-
-    return wait_until(look, "a scout", 60)

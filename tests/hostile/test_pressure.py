@@ -1,0 +1,190 @@
+"""Too little of something: memory, disk, quiet. The agent answers, recovers, and leaks nothing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.engines.harness import roots
+from tests.engines.harness.agent import TALLYMAN, running_agent
+from tests.engines.harness.made import unique
+from tests.engines.harness.need import need
+from tests.engines.harness.programs import (
+    CommandError,
+    hierarchies,
+    remove_cgroups,
+    run,
+    wait_until,
+    workplace,
+)
+from tests.hostile.conftest import scout_of
+from tests.hostile.stranger import stranger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.engines.harness.agent import Agent
+    from tests.hostile.conftest import Neighbour
+
+pytestmark = pytest.mark.engine
+
+STARTS = 1500
+"""Containers that come and go one after the other, as fast as this machine can start them."""
+
+MADE_AT_ONCE = 4
+
+MANY = 4000
+"""Processes that a scout cannot read within the memory that it is left."""
+
+
+def test_out_of_memory_at_its_own_limit(neighbour: Neighbour) -> None:
+    """The kernel kills the scout and not serve, which answers, and the next scout finds room."""
+    with memory_cgroup() as group:
+        words = ("sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "{TALLYMAN}" "$@"', "sh")
+        with running_agent("--inventory.full-interval=5s", command=words) as agent:
+            agent.wait_row(neighbour.made, style="app", seconds=60)
+            serve = agent.pid
+            scout = scout_of(agent)
+            script = f"i=0; while [ $i -lt {MANY} ]; do sleep 86400 & i=$((i+1)); done; wait"
+            with stranger("/bin/sh", "-c", script) as made:
+                wait_until(lambda: len(made.pids()) > MANY, f"{MANY} processes", 300)
+                limit_memory(group, used_memory(group) + (1 << 20))
+                wait_until(lambda: oom_kills(group) > 0, "the kernel to kill", 120)
+                for _ in range(5):
+                    assert agent.scrape().row(neighbour.made.name) is not None
+                assert not scout.is_running() or scout_of(agent).pid != scout.pid
+            limit_memory(group, None)
+            with stranger() as late:
+                agent.wait_row(late, style="app", seconds=120)
+            assert agent.pid == serve
+            assert agent.daemon.alive()
+            neighbour.assert_unharmed()
+
+
+def test_a_full_disk(neighbour: Neighbour) -> None:
+    """Not a byte can be written where it runs, logs and would keep temporary files."""
+    with workplace("full") as place:
+        disk = place / "disk"
+        disk.mkdir()
+        run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk)
+        with suppress(OSError):
+            (disk / "log").write_bytes(bytes(1 << 20))
+        words = ("sh", "-c", f'cd {disk} && exec "{TALLYMAN}" "$@" >>{disk}/log 2>&1', "sh")
+        env = {name: str(disk) for name in ("TMPDIR", "HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME")}
+        with running_agent("--log.level=debug", command=words, env=env) as agent:
+            agent.wait_row(neighbour.made, style="app", seconds=60)
+            scout_of(agent).kill()
+            with stranger() as late:
+                agent.wait_row(late, style="app", seconds=120)
+            assert agent.get("/").status == 200
+        assert shutil.disk_usage(disk).free == 0, "the disk was not full"
+
+
+def test_thousands_of_starts(neighbour: Neighbour) -> None:
+    """Each scrape is answered, the scout does not run hot, and in the end nothing is left of it."""
+    need("unshare")
+    with workplace("starts") as place, running_agent("--containers.retention=5s") as agent:
+        agent.wait_row(neighbour.made, style="app", seconds=60)
+        root = roots.make_busybox(place / "root")
+        before = holds(agent)
+        used, began = cpu_seconds(agent), _uptime()
+        loop = (
+            'i=0; while [ $i -lt "$1" ]; do '
+            'unshare --mount --pid --fork --root "$2" /bin/true; i=$((i+1)); done'
+        )
+        each = str(STARTS // MADE_AT_ONCE)
+        makers = [
+            subprocess.Popen(("sh", "-c", loop, "sh", each, str(root))) for _ in range(MADE_AT_ONCE)
+        ]
+        while any(maker.poll() is None for maker in makers):
+            assert agent.scrape().row(neighbour.made.name) is not None
+            threading.Event().wait(0.2)
+        busy = (cpu_seconds(agent) - used) / (_uptime() - began)
+        assert [maker.returncode for maker in makers] == [0] * MADE_AT_ONCE
+
+        with stranger() as late:
+            agent.wait_row(late, style="app", seconds=60)
+        neighbour.assert_unharmed(agent.scrape())
+        assert busy < 0.75, "of one CPU, most of it for the scrapes"
+
+        def given_back() -> bool:
+            now = holds(agent)
+            return all(now[what] <= before[what] + 8 for what in before)
+
+        wait_until(given_back, f"{before} to be held again", 60)
+        assert "the scout ended" not in agent.daemon.output()
+
+
+def holds(agent: Agent) -> dict[str, int]:
+    """Count what the agent's processes hold together."""
+    found = {"descriptors": 0, "threads": 0, "processes": 0}
+    for process in _processes(agent):
+        with suppress(psutil.NoSuchProcess):
+            found["descriptors"] += process.num_fds()
+            found["threads"] += process.num_threads()
+            found["processes"] += 1
+    return found
+
+
+def cpu_seconds(agent: Agent) -> float:
+    """Give the CPU time of all of the agent's processes."""
+    return sum(sum(process.cpu_times()[:2]) for process in _processes(agent))
+
+
+def _processes(agent: Agent) -> list[psutil.Process]:
+    serve = psutil.Process(agent.pid)
+    return [serve, *serve.children(recursive=True)]
+
+
+def _uptime() -> float:
+    return float(Path("/proc/uptime").read_text().split()[0])
+
+
+@contextmanager
+def memory_cgroup() -> Iterator[Path]:
+    """Give a cgroup whose memory can be limited."""
+    name = unique("memory")
+    for top in hierarchies():
+        group = top / name
+        group.mkdir()
+        if (group / "memory.max").exists() or (group / "memory.limit_in_bytes").exists():
+            break
+        group.rmdir()
+    else:
+        pytest.skip("memory is no controller here")
+    try:
+        yield group
+    finally:
+        with suppress(CommandError):
+            remove_cgroups(name)
+
+
+def _v2(group: Path) -> bool:
+    return (group / "memory.max").exists()
+
+
+def limit_memory(group: Path, limit: int | None) -> None:
+    """Set the limit; None is none."""
+    file = "memory.max" if _v2(group) else "memory.limit_in_bytes"
+    with suppress(OSError):  # busy: it is less than can be given back
+        (group / file).write_text("-1" if limit is None and not _v2(group) else str(limit or "max"))
+
+
+def used_memory(group: Path) -> int:
+    """Give the bytes that are used."""
+    file = "memory.current" if _v2(group) else "memory.usage_in_bytes"
+    return int((group / file).read_text())
+
+
+def oom_kills(group: Path) -> int:
+    """Count the processes that the kernel has killed for want of memory."""
+    file = "memory.events" if _v2(group) else "memory.oom_control"
+    words = (line.split() for line in (group / file).read_text().splitlines())
+    return int(dict(words)["oom_kill"])
