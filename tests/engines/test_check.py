@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engines.harness.agent import TALLYMAN
+from tests.engines.harness.agent import TALLYMAN, running_agent
 from tests.engines.harness.bare import sleeping_in
 from tests.engines.harness.need import need
-from tests.engines.harness.programs import run, workplace
+from tests.engines.harness.programs import run, wait_until, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.engines.harness.agent import Agent, Page
     from tests.engines.harness.dockerd import Docker
     from tests.engines.harness.made import Made
 
@@ -170,18 +171,73 @@ def test_what_is_lost_is_lost_and_nothing_else(
 def test_dockers_socket_is_not_needed_for_a_name_or_a_verdict(
     scene: Scene, whole: dict[str, dict[str, Any]], dockerd: Docker
 ) -> None:
-    socket = dockerd.endpoint.removeprefix("unix://")
-    before = os.stat(socket)
-    os.chown(socket, 4711, 4711)
-    os.chmod(socket, 0o600)
     drop = without("dac_override")
-    try:
+    with unreadable(dockerd.endpoint.removeprefix("unix://")):
         checks = {one["name"]: one for one in ask(drop, "check", scene.flag)}
         known = scene.known(drop)
-    finally:
-        os.chown(socket, before.st_uid, before.st_gid)
-        os.chmod(socket, before.st_mode & 0o777)
     assert not checks["collector docker"]["ok"]
     assert "permission denied" in checks["collector docker"]["found"]
     for name, said in known.items():
         assert (said["style"], said["name"]) == (whole[name]["style"], whole[name]["name"])
+
+
+ONLY_FROM_DOCKERS_SOCKET = {"tallyman_container_image_size_bytes"}
+
+
+def test_what_is_known_without_dockers_socket(dockerd: Docker) -> None:
+    """Labels, image, health and state are on disk; what the daemon works out is not."""
+    check = ("--health-cmd=true", "--health-interval=1s", "--label=team=blue")
+    made = dockerd.run(dockerd.busybox(), "sleep", "86400", options=check)
+    flags = (f"--collector.docker.host={dockerd.endpoint}", "--metrics.container-label=team")
+    try:
+        wait_until(lambda: _health(dockerd, made) == "healthy", "its health", 60)
+        with running_agent(*flags) as agent:
+            page = _once_known(agent, made)
+        whole = about(page, made)
+        with (
+            unreadable(dockerd.endpoint.removeprefix("unix://")),
+            running_agent(*flags, command=(*without("dac_override"), TALLYMAN)) as agent,
+        ):
+            page = _once_known(agent, made)
+            assert page.value("tallyman_collector_success", collector="docker") == 0
+        less = about(page, made)
+    finally:
+        dockerd.remove_all()
+    assert whole.keys() - less.keys() == ONLY_FROM_DOCKERS_SOCKET
+    for name in less:
+        assert less[name] == whole[name], name
+    assert 'container_label_team="blue"' in page.text
+
+
+def about(page: Page, made: Made) -> dict[str, list[dict[str, str]]]:
+    """Give the labels of what our own metrics say of a container, by metric."""
+    row = page.row(made.name)
+    assert row is not None
+    found: dict[str, list[dict[str, str]]] = {}
+    for name, samples in page.samples.items():
+        mine = [s.labels for s in samples if s.labels.get("id") == row.id]
+        if mine and name.startswith("tallyman_container_"):
+            found[name] = mine
+    return found
+
+
+def _once_known(agent: Agent, made: Made) -> Page:
+    agent.wait_row(made, style="app", seconds=60)
+    return agent.wait_for(lambda p: "healthy" in str(about(p, made)), "its health", 60)
+
+
+def _health(docker: Docker, made: Made) -> str:
+    return docker.cli("inspect", "--format={{.State.Health.Status}}", made.name).strip()
+
+
+@contextmanager
+def unreadable(path: str) -> Iterator[None]:
+    """Give a file to another user for a while, who lets nobody use it."""
+    before = os.stat(path)
+    os.chown(path, 4711, 4711)
+    os.chmod(path, 0o600)
+    try:
+        yield
+    finally:
+        os.chown(path, before.st_uid, before.st_gid)
+        os.chmod(path, before.st_mode & 0o777)
