@@ -131,7 +131,8 @@ in is nobody's service.
 
 Programs are parts of one application when something among them runs its code (php-fpm, gunicorn,
 a binary that nobody knows): it, the web servers before it, up to two stores behind it, exporters
-and log shippers. Without it, a web server and a database have nothing to do with each other.
+and log shippers. Without it, a web server and a database have nothing to do with each other; a
+mail server, a forge or a monitoring server may keep its data in one.
 What was installed as one product (all of it below `/opt/forge`) is one application.
 
 A process is what its binary (`/proc/<pid>/exe`) **and** its arguments say. Where they disagree,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _STORES_OF_ONE = 2
 """A database and a cache, say: stores that one application may keep for itself."""
+_KEEPING = frozenset({"mail", "git server", "monitoring", "chat", "radius", "telephony"})
+"""Families of whole applications that are often set up with a database or a cache."""
 
 
 def applications(programs: Iterable[Program]) -> tuple[tuple[Program, ...], ...]:
@@ -21,7 +23,8 @@ def applications(programs: Iterable[Program]) -> tuple[tuple[Program, ...], ...]
 
     What runs somebody's code (php-fpm, gunicorn, a binary that nobody knows) makes one
     application of itself, of the web servers before it and of up to two stores behind it. Without
-    it a web server and a database have nothing to do with each other. Exporters and log shippers
+    it a web server and a database have nothing to do with each other, but a mail server may keep
+    its accounts in one, and a forge its users. Exporters and log shippers
     serve the others and are nobody's application while there is another. Whatever was installed
     as one product (all below /opt/forge) is one application.
     """
@@ -35,8 +38,11 @@ def applications(programs: Iterable[Program]) -> tuple[tuple[Program, ...], ...]
         groups.append([*by_part[Part.RUNTIME], *by_part[Part.FRONT], *own])
     elif by_part[Part.FRONT]:
         groups.append(by_part[Part.FRONT])
+    for whole in by_part[Part.WHOLE]:
+        keeps = _STORES_OF_ONE if whole.family in _KEEPING else 0
+        own, stores = stores[:keeps], stores[keeps:]
+        groups.append([whole, *own])
     groups.extend([store] for store in stores)
-    groups.extend([whole] for whole in by_part[Part.WHOLE])
     groups = _joined_by_product(groups)
     if by_part[Part.AUXILIARY]:
         groups = groups or [[]]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agent.model import Container
     from collectors.facts import HostFacts, Mount, Sighting
 
-_NEEDED = ("docker", "podman", "lxc", "nspawn", "sandboxes")
+_NEEDED = ("docker", "podman", "lxc", "nspawn", "runc", "sandboxes")
 
 
 def subjects(wanted: Callable[[Container], bool]) -> list[Subject]:

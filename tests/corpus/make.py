@@ -9,6 +9,7 @@ guest.py.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shlex
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
-from tests.corpus import blind
+from tests.corpus import blind, zoo
 from tests.corpus.capture import subjects
 from tests.corpus.codec import Case, anonymous, dumps
 from tests.corpus.scenarios import SCENARIOS, Scenario
@@ -36,6 +37,12 @@ _PURE_V2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
 
 _PODMAN = ("podman", *(() if _PURE_V2 else ("--cgroup-manager", "cgroupfs", "--runtime", "runc")))
 _PODMAN_LIMITS = ("--ulimit", "nofile=4096:8192", "--ulimit", "nproc=4096:8192")
+_ON_A_ROOT = frozenset({"lxc", "lxc-openrc", "lxc-execute", "nspawn", "unshare", "bwrap", "runc"})
+"""Engines that start from a root of Debian, copied for each."""
+_CAPS = [
+    *("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_NET_BIND_SERVICE"),
+    *("CAP_SETGID", "CAP_SETUID", "CAP_SYS_CHROOT"),
+]
 _NSPAWN = ("systemd-nspawn", *(() if _PURE_V2 else ("--register=no", "--keep-unit")))
 
 
@@ -53,15 +60,19 @@ def attempt(*words: str) -> None:
 def made(scenario: Scenario, name: str, place: Path) -> Iterator[int | None]:
     """Make a container; give its first process where no engine will name it."""
     root = place / "roots" / "lxc"
-    if scenario.engine in ("lxc", "nspawn", "unshare", "bwrap"):
+    if scenario.engine in _ON_A_ROOT:
+        of = "openrc" if scenario.engine == "lxc-openrc" else "debian"
         run("rm", "--recursive", "--force", "--one-file-system", str(root))
-        run("cp", "--archive", f"{place}/roots/debian/.", str(root))
+        run("cp", "--archive", f"{place}/roots/{of}/.", str(root))
     match scenario.engine:
         case "docker" | "podman" | "scratch" | "sidecar":
             with _docker(scenario, name, place):
                 yield None
-        case "lxc" | "lxc-tiny":
+        case "lxc" | "lxc-tiny" | "lxc-openrc" | "lxc-execute":
             with _lxc(scenario, name, place):
+                yield None
+        case "runc":
+            with _runc(scenario, name, place):
                 yield None
         case "nspawn":
             with _child(
@@ -128,9 +139,9 @@ def _docker(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
 def _lxc(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
     home = place / "lxc" / name
     home.mkdir(parents=True, exist_ok=True)
-    root = place / "roots" / ("lxc" if scenario.engine == "lxc" else "tiny")
+    root = place / "roots" / ("tiny" if scenario.engine == "lxc-tiny" else "lxc")
     start = scenario.command[0]
-    if scenario.command[1:]:
+    if scenario.command[1:] and scenario.engine != "lxc-execute":
         start = "/start"
         script = root / "start"
         script.write_text("#!/bin/sh\nexec " + shlex.join(scenario.command) + "\n")
@@ -141,12 +152,40 @@ def _lxc(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
         "lxc.net.0.type = empty\nlxc.apparmor.profile = unconfined\n"
     )
     where = ("-P", str(place / "lxc"), "-n", name)
-    run("lxc-start", *where)
+    if scenario.engine == "lxc-execute":
+        run("lxc-execute", "--daemon", *where, "--", *scenario.command)
+    else:
+        run("lxc-start", *where)
     try:
         time.sleep(_PATIENCE * scenario.wait)
         yield
     finally:
         attempt("lxc-stop", *where, "--kill")
+
+
+@contextmanager
+def _runc(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
+    bundle = place / "bundle"
+    bundle.mkdir(exist_ok=True)
+    (bundle / "config.json").unlink(missing_ok=True)
+    run("runc", "spec", "--bundle", str(bundle))
+    spec = json.loads((bundle / "config.json").read_text())
+    spec["root"] = {"path": str(place / "roots" / "lxc")}
+    spec["process"] |= {"terminal": False, "args": list(scenario.command), "rlimits": []}
+    spec["process"]["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), _CAPS)
+    (bundle / "config.json").write_text(json.dumps(spec))
+    with subprocess.Popen(
+        ["runc", "run", "--detach", "--bundle", str(bundle), name],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    ) as starting:
+        if starting.wait():
+            raise RuntimeError("runc did not start it")
+    try:
+        time.sleep(_PATIENCE * scenario.wait)
+        yield
+    finally:
+        attempt("runc", "delete", "--force", name)
 
 
 @contextmanager
@@ -193,7 +232,7 @@ def main() -> None:
     """Capture the scenarios that are named, or all of them."""
     place, wanted = Path(sys.argv[1]), sys.argv[2:]
     prefix = os.environ.get("CORPUS_PREFIX", "")
-    for scenario in (*SCENARIOS, *blind.SCENARIOS):
+    for scenario in (*SCENARIOS, *blind.SCENARIOS, *zoo.SCENARIOS):
         if wanted and scenario.name not in wanted:
             continue
         try:

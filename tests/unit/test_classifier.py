@@ -101,6 +101,9 @@ APPS = {
             run("runsv", run("/opt/forge/bin/prometheus")),
         )
     ),
+    "a whole application and the one store behind it, under supervisord": subject(
+        run("supervisord", run("/usr/sbin/dovecot"), run("/usr/bin/rspamd"), REDIS)
+    ),
     "an engine's exec": subject(NGINX, visitors=(run("bash", tty=34816), SSHD, CRON)),
     "an engine's exec in a container that only waits": subject(
         run("sleep", args="infinity"), visitors=(NGINX, SSHD, CRON)
