@@ -82,7 +82,7 @@ class Process:
     exe: str | None = None
     """Path of the running binary in the process's own view; None where it cannot be read."""
     exe_outside: bool = False
-    """It changed its root with chroot(2) to a directory that its binary is not in."""
+    """It went on, by chroot(2) or pivot_root(2), to a root directory that its binary is not in."""
     exe_id: FileId | None = None
     uid: int | None = None
     """Effective user id in the host's numbering."""

@@ -121,12 +121,11 @@ def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -
     """Say whether the binary of a process comes out of the root that the process has."""
     if process.exe is None:
         return True  # not readable: no reason to doubt
-    if process.exe.startswith("/memfd:"):
+    if process.exe_outside or process.exe.startswith("/memfd:"):
         return False
     mount = mount_of(process.exe, mounts)
     if mount is None:
-        # The root is a directory that is no mount point: mountinfo has no line for it.
-        return not process.exe_outside
+        return True  # the root is a directory that is no mount point: mountinfo has no line for it
     host_device = host.root.device if host.root is not None else None
     if mount.device.device == host_device:
         # A directory of the host's root filesystem: the host's own /usr, or else somebody's tree

@@ -93,6 +93,7 @@ class _Splitter:
         self.groups: dict[SetKey, Group | None] = {}
         self.look_alikes: list[LookAlike] = []
         self.by_root: dict[object, Group] = {}
+        self.places: dict[object, list[Process]] = {}
 
     def split(self) -> Partition:
         unreadable = []
@@ -202,6 +203,7 @@ class _Splitter:
                 return same
             manager = self.manager_of(around)
             inside = [p for p in self.sets[key] if p.root != around_root]
+            inside += self.others_beside(leader, around_pid)
             reason = service_reason(leader, parent, manager, around_pid) or self.sandbox_reason(
                 leader, inside, claims
             )
@@ -227,6 +229,17 @@ class _Splitter:
 
     def manager_of(self, around: Group | None) -> Process | None:
         return around.leader if around is not None else self.table.get(1)
+
+    def others_beside(self, leader: Process, around_pid: int | None) -> list[Process]:
+        """Give who went on from a process to other mounts: on its root, in its pid namespace."""
+        if leader.namespaces.pid == around_pid:
+            return []
+        if not self.places:
+            for process in self.table:
+                place = (process.root, process.namespaces.pid)
+                self.places.setdefault(place, []).append(process)
+        beside = self.places.get((leader.root, leader.namespaces.pid), ())
+        return [p for p in beside if p.namespaces.mnt != leader.namespaces.mnt]
 
     def sandbox_reason(
         self, leader: Process, processes: list[Process], claims: list[Sighting]

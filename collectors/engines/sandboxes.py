@@ -77,8 +77,11 @@ class SandboxCollector:
             if mounts is None:
                 continue
             before = first.setdefault(mounts, process)
-            if process.root != before.root and len(places[before.root]) > 1:
+            waits = before.inner_pid != 1 and len(places[before.root]) > 1
+            if process.root != before.root and waits:
                 # The one before made the mounts in another container, and waits on that one's root.
+                # The first process of a pid namespace is nobody's maker: it may share its root
+                # directory with a container beside it, and what follows has changed its root.
                 first[mounts] = process
         found, strangers = [], []
         for process in first.values():

@@ -75,6 +75,7 @@ class ProcessReader:
         self._skip = skip  # reading these has hung before: only what cannot block is read
         self._only_unified = read_layout(host).mode is CgroupMode.V2
         self._touch = touch  # told before a process is read in a way that it could block
+        self._disk = _file_id(host.root, ".")  # the host's root filesystem
 
     def read(self, *, full: bool = True) -> ProcessTable:
         """Read the table; a light pass (``full=False``) reads only new and young processes."""
@@ -150,16 +151,20 @@ class ProcessReader:
             # Both are told from the top of its mount namespace: it has changed its root since.
             outside = not exe.startswith(root_path + "/")
             exe = exe.removeprefix(root_path) if not outside else exe
+        exe_id, root = _file_id(directory, "exe"), _file_id(directory, "root/")
+        if self._disk is not None and exe_id is not None and root not in (None, self._disk):
+            # What has gone on to another root with pivot_root(2) is told no path to tell it by.
+            outside |= exe_id.device == self._disk.device and not _is_at(directory, exe, exe_id)
         return replace(
             process,
             argv=_read_argv(directory),
             exe=exe,
             exe_outside=outside,
-            exe_id=_file_id(directory, "exe"),
+            exe_id=exe_id,
             uid=_number(status.get("Uid", ""), 1),
             ns_pids=_inner_numbers(process.id.pid, status),
             namespaces=read_namespaces(directory),
-            root=_file_id(directory, "root/"),
+            root=root,
             envid=status.get("envID") or status.get("VEID"),
             capabilities=_hexadecimal(status.get("CapEff")),
             bounding=_hexadecimal(status.get("CapBnd")),
@@ -327,6 +332,19 @@ def _file_id(directory: Dir, name: str) -> FileId | None:
         return directory.file_id(name)
     except HostReadError:
         return None
+
+
+def _is_at(directory: Dir, exe: str | None, exe_id: FileId) -> bool:
+    """Say whether a process's binary is where its path leads to in the root of the process."""
+    if exe is None or exe.endswith(" (deleted)"):
+        return True  # not to be told
+    try:
+        with directory.open_dir("root/", confined=True) as root:
+            return root.file_id(exe.lstrip("/")) == exe_id
+    except Gone:
+        return False
+    except HostReadError:
+        return True
 
 
 def _number(text: str, field: int) -> int | None:

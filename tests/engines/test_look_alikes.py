@@ -102,6 +102,30 @@ def test_browser_sandbox(tmp_path: Path, flags: tuple[str, ...]) -> None:
         assert_no_container(ls(), made)
 
 
+JAIL = """import ctypes, os, subprocess, sys, time
+os.chdir(sys.argv[2])
+if sys.argv[1] == "chroot":
+    os.chroot(".")
+else:
+    subprocess.run(["pivot_root", ".", "."], check=True)
+    assert ctypes.CDLL(None).umount2(b".", 2) == 0
+time.sleep(86400)
+"""
+
+
+@pytest.mark.parametrize("pid_namespace", [(), ("--pid", "--fork")], ids=["", "--pid"])
+@pytest.mark.parametrize("by", ["chroot", "pivot_root"])
+def test_daemon_that_jails_itself(tmp_path: Path, by: str, pid_namespace: tuple[str, ...]) -> None:
+    """As virtiofsd does, with a whole root filesystem in the directory that it serves."""
+    need("unshare", "busybox")
+    root = roots.make_busybox(tmp_path / "served")
+    script = 'mount --bind "$0" "$0" && exec "$@"'
+    words = ("unshare", "--mount", *pid_namespace, "sh", "-c", script, str(root))
+    command = ("/usr/bin/python3", "-c", JAIL, by, str(root))
+    with bare.program_in("none", words, command) as made:
+        assert_no_container(ls(), made)
+
+
 def test_session_of_a_user() -> None:
     with bare.cgroup("user.slice/user-4711.slice/session-c1.scope", with_host_process=True) as made:
         rows = ls()

@@ -203,6 +203,23 @@ def test_what_is_about_to_end_is_its_parents_where_no_cgroup_tells() -> None:
     assert parts.home[6] is None
 
 
+def test_a_reaper_of_the_hosts_whose_program_went_on_to_other_mounts_is_a_container() -> None:
+    """bubblewrap waits as the first process for a program that unshares its mounts."""
+    reaper = process(10, ns=CONTAINER, root=1, exe_outside=True)
+    program = process(11, 10, ns={**CONTAINER, "mnt": 31}, root=1)
+    elsewhere = process(12, ns={"mnt": 32, "pid": 52}, root=1)
+    assert only(split(reaper, program)).leader.pid == 10
+    assert 10 not in {g.leader.pid for g in split(reaper, elsewhere).groups}
+
+
+def test_a_daemon_of_the_hosts_that_jails_itself_is_a_sandbox() -> None:
+    """It went on to a directory on the host's disk with pivot_root(2)."""
+    daemon = process(10, ns={"mnt": 30, "pid": 50}, root=1, exe_outside=True)
+    parts = split(daemon, mounts=(mount("/", 1, "/srv/data"),))
+    assert parts.groups == ()
+    assert parts.look_alikes[0].kind == "sandbox"
+
+
 def test_a_second_mount_namespace_on_the_same_root_is_the_same_container() -> None:
     init = process(10, ns=CONTAINER, root=1)
     entered = process(20, 5, ns={**CONTAINER, "mnt": 99}, root=1)

@@ -226,7 +226,18 @@ def test_any_environment_is_read(environment: bytes, title: str) -> None:
 def test_who_waits_in_another_container_for_what_it_made_is_not_its_init(tmp_path: Path) -> None:
     around = process(10, ns={"mnt": 30, "pid": 31}, root=1)
     attach = process(11, exe="/usr/bin/lxc-attach")
-    maker = process(12, 11, exe="/usr/bin/unshare", ns={"mnt": 20, "pid": 31}, root=1)
+    mounts = {"mnt": 20, "pid": 31}
+    maker = process(12, 11, exe="/usr/bin/unshare", ns=mounts, root=1, ns_pids=(12, 2))
     init = process(13, 12, ns={"mnt": 20, "pid": 21}, root=2, ns_pids=(13, 3, 1))
     found = seen(tmp_path, around, attach, maker, init)
     assert [(s.engine, s.init) for s in found] == [("unshare", init.id)]
+
+
+def test_the_first_process_of_one_of_two_on_the_same_root_does_not_wait(tmp_path: Path) -> None:
+    """Its child changed its root directory, and is in the same container."""
+    outside = process(10, exe="/usr/bin/bwrap")
+    one = made(11, 10, exe="/usr/bin/bwrap")
+    other = made(12, 10, exe="/usr/bin/bwrap", ns={"mnt": 30, "pid": 31})
+    changed = made(13, 12, ns={"mnt": 30, "pid": 31}, root=2, ns_pids=(13, 2))
+    found = seen(tmp_path, outside, one, other, changed)
+    assert [s.init for s in found] == [one.id, other.id]
