@@ -54,16 +54,19 @@ def test_injection(docker: Docker) -> None:
 
     with running_agent(
         here,
+        "--log.level=debug",
         "--metrics.container-label=com.docker.compose.project",
         "--metrics.container-label=evil",
     ) as agent:
         row = agent.wait_row(made, style="app", seconds=60)
         text = agent.get("/metrics").text
         openmetrics = agent.get("/metrics", Accept=OPENMETRICS).text
+        log = agent.daemon.output()
         front = agent.get("/")
         detail = agent.get("/containers" + quote(row.id))
         assert (front.status, detail.status) == (200, 200), agent.daemon.output()[-3000:]
 
+    assert not {"\x1b", "\u202e"} & set(log)
     for page in (Page(text), Page(openmetrics, openmetrics=True)):
         assert page.row(name) is not None
         assert "/forged" not in {r.id for r in page.rows()}

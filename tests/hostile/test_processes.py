@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from tests.hostile.conftest import Neighbour, only
 from tests.hostile.stranger import fuse_root, stranger
 
 if TYPE_CHECKING:
+    from tests.engines.harness.agent import Row
     from tests.engines.harness.made import Made
 
 pytestmark = pytest.mark.engine
@@ -39,6 +41,43 @@ def test_a_program_that_calls_itself_a_whole_system(neighbour: Neighbour) -> Non
     with stranger("/bin/sh", "-c", f"{script} exec /bin/sleep 86400", prepare=forge) as made:
         assert neighbour.wait_row(made).style != "system"
         assert only(made).style != "system"
+        neighbour.assert_unharmed()
+
+
+FORGED = (
+    "/usr/bin/containerd-shim-runc-v2 -namespace moby -id {id} -address /run/containerd.sock",
+    "/usr/bin/conmon --api-version 1 -c {id} -u {id} -n forged-podman -r /usr/bin/crun",
+    "[lxc monitor] /var/lib/lxc forged-lxc",
+    "lxc-start -n forged-lxc -P /var/lib/lxc",
+    "systemd-nspawn --machine=forged-nspawn --directory=/",
+    "dockerd -H unix:///tmp/forged.sock --data-root /tmp",
+    "/usr/bin/qemu-lxc libvirt_lxc --name forged-libvirt",
+    "bwrap --bind / / forged-bwrap",
+)
+
+
+def test_processes_that_call_themselves_an_engine(neighbour: Neighbour) -> None:
+    """Monitors and shims of nobody: no container comes of them, and none changes its engine."""
+    identity = "0123456789abcdef" * 4
+    lies = " ".join(
+        f"/bin/busybox sh -c 'exec -a \"{words.format(id=identity)}\" /bin/sleep 86400' &"
+        for words in (*FORGED, FORGED[0].replace("{id}", neighbour.made.name))
+    )
+
+    def environment(config: dict[str, Any]) -> None:
+        config["process"]["env"] += [
+            "container=lxc",
+            "KUBERNETES_SERVICE_HOST=x",
+            "container_uuid=1",
+        ]
+
+    script = f"{lies} exec /bin/sleep 86400"
+    with stranger("/bin/sh", "-c", script, change=environment) as made:
+        row = neighbour.wait_row(made, style="app")
+        wait_until(lambda: len(made.pids()) > len(FORGED), "the liars", 30)
+        rows = [row for row in ls() if not row.reason]
+        assert not [r for r in rows if "forged" in r.name or identity in r.id]
+        assert [(r.id, r.engine) for r in rows if r.pid in made.pids()] == [(row.id, "runc")]
         neighbour.assert_unharmed()
 
 
@@ -102,13 +141,29 @@ def test_a_root_that_hangs() -> None:
         assert only(other).style == "app"
 
 
-@pytest.mark.parametrize("change", ["chroot /tmp", "unshare -m"], ids=["chroot", "unshare"])
+PIVOT = (
+    "mount -t tmpfs none /mnt && cp -r /bin /mnt && mkdir /mnt/old && cd /mnt && "
+    "pivot_root . old && exec /bin/sleep 86400"
+)
+
+CHANGES = {
+    "chroot": "exec chroot /tmp /bin/sleep 86400",
+    "unshare": "exec unshare -m /bin/sleep 86400",
+    "pivot": PIVOT,
+    "rename": "hostname {neighbour} && exec /bin/sleep 86400",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_who_changes_after_the_start(change: str, neighbour: Neighbour) -> None:
     """It is the container that it was, whatever root or namespaces it gives itself."""
 
     def prepare(root: Path) -> None:
         shutil.copytree(root / "bin", root / "tmp/bin", symlinks=True)
-        (root / "bin/unshare").symlink_to("busybox")
+        (root / "mnt").mkdir(exist_ok=True)
+        for applet in ("unshare", "mount", "cp", "mkdir", "pivot_root", "hostname"):
+            (root / "bin" / applet).unlink(missing_ok=True)
+            (root / "bin" / applet).symlink_to("busybox")
         (root / "go").touch()
 
     def capable(config: dict[str, Any]) -> None:
@@ -117,7 +172,8 @@ def test_who_changes_after_the_start(change: str, neighbour: Neighbour) -> None:
             config["process"]["capabilities"][kind] = caps
         config["linux"].pop("seccomp", None)
 
-    script = f"while [ ! -e /go ]; do sleep 0.1; done; exec {change} /bin/sleep 86400"
+    change = change.format(neighbour=neighbour.made.name)
+    script = f"while [ ! -e /go ]; do sleep 0.1; done; {change}"
     with stranger("/bin/sh", "-c", script, prepare=prepare, change=capable) as made:
         assert made.pid
         before = neighbour.wait_row(made)
@@ -163,6 +219,43 @@ def test_numbers_used_again(neighbour: Neighbour) -> None:
         pids = [row.pid for row in ls() if not row.reason and row.pid is not None]
         assert len(pids) == len(set(pids))
         neighbour.assert_unharmed(page)
+
+
+def test_a_number_of_the_dead_given_to_the_host(neighbour: Neighbour) -> None:
+    """A process of the host's gets the number of a container's first one, as soon as that ends."""
+    last = Path("/proc/sys/kernel/ns_last_pid")
+    if not last.exists():
+        pytest.skip("this kernel does not let the next number be chosen")
+    with stranger() as made:
+        neighbour.wait_row(made)
+        assert made.pid
+    heir = _with_number(made.pid, last)
+    try:
+        neighbour.agent.wait_for(lambda p: _has_ended(p.row(made.name)), "its end", 60)
+        assert made.pid not in {row.pid for row in ls() if not row.reason}
+        neighbour.assert_unharmed()
+    finally:
+        heir.kill()
+        heir.wait()
+
+
+def _with_number(pid: int, last: Path) -> subprocess.Popen[bytes]:
+    """Start a process of that number, which others may be faster to get, or which is in use."""
+
+    def start() -> subprocess.Popen[bytes] | None:
+        last.write_text(str(pid - 1))
+        process = subprocess.Popen(["sleep", "86400"])
+        if process.pid == pid:
+            return process
+        process.kill()
+        process.wait()
+        return None
+
+    return wait_until(start, f"the number {pid}", 60)
+
+
+def _has_ended(row: Row | None) -> bool:
+    return row is None or row.state != "running"
 
 
 def test_a_user_namespace_of_its_own_making(neighbour: Neighbour) -> None:
