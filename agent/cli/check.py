@@ -15,7 +15,7 @@ from agent.serve.privileges import CAPABILITIES, hidden_processes
 from collectors.facts import CgroupMode
 from collectors.hostfs import Denied, Gone, HostReadError
 from collectors.kernel.processes import parse_status
-from collectors.kernel.virtualization import INITIAL_PID_NAMESPACE
+from collectors.kernel.virtualization import INITIAL_CGROUP_NAMESPACE, INITIAL_PID_NAMESPACE
 
 if TYPE_CHECKING:
     from agent.model import CollectorHealth, Snapshot
@@ -132,7 +132,7 @@ def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
         return checks
     return (
         checks
-        + [_pid_namespace(snapshot), _cgroups(snapshot)]
+        + [_pid_namespace(snapshot), _cgroups(snapshot), *_cgroup_namespace(host)]
         + [_collector(health) for health in snapshot.collectors]
     )
 
@@ -255,6 +255,22 @@ def _cgroups(snapshot: Snapshot) -> Check:
         found="no cgroup hierarchy is mounted",
         lost="CPU, memory, I/O and limits of every container",
         remedy="mount /sys/fs/cgroup, or say where it is with --path.sysfs",
+    )
+
+
+def _cgroup_namespace(host: HostFS) -> Iterator[Check]:
+    """In one of its own the kernel gives everybody's path from there: ``/../<theirs>``."""
+    try:
+        found = host.proc.readlink("self/ns/cgroup")
+    except HostReadError:
+        return  # older than Linux 4.6, or not to be read
+    good = found == f"cgroup:[{INITIAL_CGROUP_NAMESPACE}]"
+    yield Check(
+        name="cgroup namespace",
+        good=good,
+        found="the host's" if good else f"one of its own ({found})",
+        lost="CPU, memory, I/O and limits of other containers, and the ids that their cgroups give",
+        remedy="run on the host, or in a container with --cgroupns=host",
     )
 
 

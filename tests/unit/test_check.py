@@ -106,6 +106,14 @@ def test_the_inside_of_a_container_on_a_kernel_without_namespaces(host: HostFS) 
     assert (found.good, "inside of a container, openvz" in found.found) == (False, True)
 
 
+@pytest.mark.parametrize(("number", "good"), [(4026531835, True), (4026532222, False)])
+def test_a_cgroup_namespace(host: HostFS, tmp_path: Path, number: int, good: bool) -> None:
+    (tmp_path / "proc/self/ns").mkdir()
+    (tmp_path / "proc/self/ns/cgroup").symlink_to(f"cgroup:[{number}]")
+    found = named(check.run(host, GOOD), "cgroup namespace")
+    assert (found.good, found.failed) == (good, not good)
+
+
 def test_no_cgroups(host: HostFS) -> None:
     without = replace(GOOD, host=HostFacts())
     assert not named(check.run(host, without), "cgroups").good
