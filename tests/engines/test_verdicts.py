@@ -1,17 +1,26 @@
-"""The settled cases of the design, as real containers: the agent's page and one look agree."""
+"""The settled cases of the design, as real containers: the agent's page and one look agree.
+
+Beside them the practices that findings warn of, and the operator's own word.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import subprocess
+import tarfile
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.corpus import zoo
 from tests.corpus.scenarios import SCENARIOS, Scenario
-from tests.engines.harness.agent import ls
+from tests.engines.harness.agent import TALLYMAN, ls, running_agent, tallyman
+from tests.engines.harness.dockerd import FREE
 from tests.engines.harness.made import unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.engines.harness.agent import Agent, Page
     from tests.engines.harness.dockerd import Docker
@@ -24,7 +33,7 @@ _LIVE = (
     *("forged-argv", "tiny-httpd", "systemd-nginx", "systemd-full", "systemd-idle"),
     *("systemd-ssh-nginx", "script-server", "script-ssh-nginx", "dummy-sleep-server"),
     *("nginx-adopts", "runit-server", "supervisord-server", "tiny-server"),
-    "busybox-init-server",
+    *("busybox-init-server", "pid-host-server"),
 )
 """Those that need no more than the tests' own Debian and busybox."""
 
@@ -35,7 +44,7 @@ _SECONDS = 60
 def containers(dockerd: Docker) -> Iterator[dict[str, Scenario]]:
     """Give the scenarios that run, by the name of their container."""
     started = {}
-    for scenario in SCENARIOS:
+    for scenario in (*SCENARIOS, *zoo.SCENARIOS):
         if scenario.name not in _LIVE:
             continue
         image = dockerd.busybox() if scenario.image.startswith("busybox") else dockerd.debian()
@@ -64,7 +73,7 @@ def test_every_live_container_is_judged_right(
 
     page = agent.wait_for(right, "every style to be right", _SECONDS)
     assert len(containers) == len(_LIVE)
-    once = {row.name: row.style for row in ls(f"--collector.docker.host={dockerd.endpoint}")}
+    once = {row.name: row.style for row in ls(_at(dockerd))}
     assert not wrong(once)
     for name, scenario in containers.items():
         row = page.row(name)
@@ -72,3 +81,131 @@ def test_every_live_container_is_judged_right(
         for finding in scenario.findings:
             value = page.value("tallyman_container_finding", id=row.id, finding=finding)
             assert value == 1, f"{name} ({scenario.about}) lacks the finding {finding}"
+
+
+_SLEEP = ("/bin/sleep", "86400")
+_WARNED_OF = frozenset(
+    {
+        *("stale_image", "drifted", "privileged", "shared_host_namespaces"),
+        *("engine_socket_inside", "no_limits"),
+    }
+)
+_LIMITS = ("--memory=64m", "--cpus=0.5", "--pids-limit=50")
+
+
+def _at(docker: Docker) -> str:
+    return f"--collector.docker.host={docker.endpoint}"
+
+
+def _old_image(docker: Docker, place: Path) -> str:
+    """Load an image that says of itself that it was built long ago."""
+    docker.cli("save", "--output", place / "new.tar", docker.busybox())
+    with tarfile.open(place / "new.tar") as archive:
+        archive.extractall(place / "image", filter="data")
+    manifest = json.loads((place / "image/manifest.json").read_text())
+    config = place / "image" / manifest[0]["Config"]
+    built = json.loads(config.read_text()) | {"created": "2020-01-01T00:00:00Z"}
+    config.write_text(json.dumps(built))
+    manifest[0]["RepoTags"] = ["tallyman/old:1"]
+    (place / "image/manifest.json").write_text(json.dumps(manifest))
+    with tarfile.open(place / "old.tar", "w") as archive:
+        for part in {config.name, "manifest.json", *manifest[0]["Layers"]}:
+            archive.add(place / "image" / part, part)
+    docker.cli("load", "--input", place / "old.tar")
+    return "tallyman/old:1"
+
+
+@pytest.fixture(scope="module")
+def practices(
+    dockerd: Docker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, set[str]]]:
+    """Give what is to be found in each of some containers, by name; nothing in the first."""
+    tiny = dockerd.busybox()
+    old = _old_image(dockerd, tmp_path_factory.mktemp("old"))
+    found: dict[str, set[str]] = {}
+
+    def start(findings: set[str], *options: str, image: str = tiny, **more: Any) -> None:
+        made = dockerd.run(image, *more.get("command", _SLEEP), options=(*_LIMITS, *options))
+        found[made.name] = findings
+
+    start(set())
+    start({"stale_image"}, image=old)
+    start({"privileged"}, *FREE)
+    start({"shared_host_namespaces"}, "--network=host", "--pid=host")
+    start({"engine_socket_inside"}, f"--volume={dockerd.socket}:/run/docker.sock")
+    start(
+        {"drifted"},
+        image=dockerd.debian(),
+        # As a package manager leaves it that runs five minutes from now.
+        command=("sh", "-c", "touch -d '+5 minutes' /var/lib/dpkg/status; exec sleep 86400"),
+    )
+    start({"no_limits"}, "--memory=0", "--cpus=0", "--pids-limit=-1")
+    yield found
+    for name in found:
+        dockerd.cli("rm", "--force", name)
+
+
+def test_practices_are_found_where_they_are_and_nowhere_else(
+    practices: dict[str, set[str]], agent: Agent, dockerd: Docker
+) -> None:
+    def found(page: Page) -> dict[str, set[str]]:
+        names = {row.id: row.name for row in page.rows() if row.name in practices}
+        return {
+            name: {
+                sample.labels["finding"]
+                for sample in page.samples.get("tallyman_container_finding", [])
+                if sample.labels["id"] == key and sample.labels["finding"] in _WARNED_OF
+            }
+            for key, name in names.items()
+        }
+
+    page = agent.wait_for(lambda page: found(page) == practices, "the findings", _SECONDS)
+    settled = {row.name: row.style for row in page.rows() if row.name in practices}
+    assert settled == {r.name: r.style for r in ls(_at(dockerd)) if r.name in practices}
+
+
+def test_the_exit_code_says_whether_anything_was_found(
+    practices: dict[str, set[str]], dockerd: Docker
+) -> None:
+    def look(*words: str) -> tuple[int, set[str]]:
+        done = subprocess.run(
+            # Of an image nothing is known but of one's own daemon's.
+            [TALLYMAN, "ls", "--json", "--engine=docker", _at(dockerd), *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+        )
+        return done.returncode, {row["name"] for row in json.loads(done.stdout)}
+
+    old = {name for name, findings in practices.items() if "stale_image" in findings}
+    assert look("--findings=stale_image") == (1, old)
+    assert look("--findings=bloated_image") == (0, set())
+    code, every = look()
+    assert code == 0
+    assert every >= practices.keys()
+
+
+def test_the_operators_word_is_the_verdict_everywhere(
+    practices: dict[str, set[str]], dockerd: Docker, tmp_path: Path
+) -> None:
+    ours, other = list(practices)[:2]
+    config = tmp_path / "tallyman.toml"
+    config.write_text(
+        f'[[style_rule]]\nengine = "docker"\nname = "{ours[:-1]}?"\nimage = "*busybox*"\n'
+        f'style = "system"\n\n[[style_rule]]\nname = "{other}"\nstyle = "app"\n'
+    )
+    flags = (f"--config.file={config}", _at(dockerd))
+    with running_agent(*flags, "--collector.verdict_detail") as agent:
+        agent.wait_ready()
+        page = agent.wait_for(lambda page: page.row(ours), "the container", _SECONDS)
+    row = page.row(ours)
+    assert row is not None
+    assert row.style == "system"
+    assert page.value("tallyman_container_style_confidence", id=row.id) == 1
+    assert page.value("tallyman_container_style_score", id=row.id) == 1
+    said = page.samples["tallyman_container_evidence"]
+    assert any(s.labels["id"] == row.id and s.labels["rule"] == "override" for s in said)
+    styles = {row.name: row.style for row in ls(*flags)}
+    assert (styles[ours], styles[other]) == ("system", "app")
+    assert "your configuration says so (engine=docker" in tallyman("explain", ours, *flags)
