@@ -339,6 +339,8 @@ def _is_at(directory: Dir, exe: str | None, exe_id: FileId) -> bool:
     if exe is None or exe.endswith(" (deleted)"):
         return True  # not to be told
     try:
+        if directory.stat("exe", follow=False).st_size:
+            return True  # not the kernel's own link, but one in a captured tree: it leads anywhere
         with directory.open_dir("root/", confined=True) as root:
             return root.file_id(exe.lstrip("/")) == exe_id
     except Gone:

@@ -83,7 +83,7 @@ def make_process(  # noqa: PLR0917
     (directory / "cmdline").write_text(f"/usr/sbin/{name}\0")
     (directory / "cgroup").write_text("0::/\n")
     (directory / "mountinfo").write_text("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")
-    (directory / "exe").symlink_to(f"/usr/sbin/{name}")
+    (directory / "exe").symlink_to(root / f"usr/sbin/{name}")
     (directory / "root").symlink_to(root)
     for kind in ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts"):
         number = mount_namespace if kind == "mnt" else 1
