@@ -196,7 +196,7 @@ class Supervisor:
 
     def _watch(self, progress: Progress, ended: threading.Event) -> None:
         hang = self._starter.config.inventory.deadline if self._hang is None else self._hang
-        while not ended.wait(min(0.5, hang / 4)):
+        while not ended.wait(min(2.0, hang / 4)):
             busy = progress.read()
             if busy is not None and busy[0] > hang:
                 self._blame(busy[1])

@@ -158,6 +158,7 @@ class Connection(HTTPConnection):
         """Read a request and answer it; says whether the connection stays."""
         busy, now = self.server.busy, time.monotonic()
         busy[self] = (now + _HEADER_SECONDS, now + _REQUEST_SECONDS)
+        self.server.wanted.set()
         try:
             return self._enter() and bool(super().communicate())  # type: ignore[no-untyped-call]
         finally:
@@ -230,6 +231,8 @@ class Server(wsgi.Server):
     max_request_header_size = _HEADER_LIMIT
     max_request_body_size = _BODY_LIMIT
     keep_alive_conn_limit = _CONNECTIONS
+    expiration_interval = 1.0
+    """Seconds between two looks for connections that are silent, and for whether to stop."""
 
     def __init__(
         self,
@@ -259,6 +262,8 @@ class Server(wsgi.Server):
         self.guard = guard
         self.busy: dict[Connection, tuple[float, float]] = {}
         """Until when each connection at work must have done what it is at, and all of it."""
+        self.wanted = threading.Event()
+        """Set while a connection may be at work: at rest nobody looks at the clock."""
         self.refusal: OSError | None = None
         """Why the address could not be bound; ``prepare`` itself raises without the cause."""
         self._ended = threading.Event()
@@ -280,6 +285,7 @@ class Server(wsgi.Server):
             super().serve()
         finally:
             self._ended.set()
+            self.wanted.set()
 
     def process_conn(self, conn: Connection) -> None:
         """Hand a connection to a thread, but a new one only when its first byte is there."""
@@ -305,6 +311,10 @@ class Server(wsgi.Server):
 
     def _cut_off(self) -> None:
         while not self._ended.wait(0.25):
+            if not self.busy:
+                self.wanted.clear()
+                if not self.busy:  # nobody has come in between
+                    self.wanted.wait()
             now = time.monotonic()
             hurry = _HEADER_SECONDS - _HURRIED_SECONDS if self.requests.qsize else 0.0
             for connection, (until, last) in list(self.busy.items()):
