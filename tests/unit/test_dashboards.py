@@ -48,13 +48,6 @@ EXCEPTIONS = {
     ("tallyman-one", "id"): "the board of one container",
 }
 """Variables that are not multi with All, and why."""
-NARROWS_ONLY = {
-    ("tallyman-host", "container"): "as on the others, so that links keep the choice",
-    ("tallyman-one", "engine"): "narrows the container variable, which is what queries ask",
-    ("tallyman-one", "style"): "narrows the container variable, which is what queries ask",
-    ("tallyman-one", "container"): "narrows the id variable, which is what queries ask",
-}
-"""Variables that only other variables use, and why."""
 ALL_TAKES_EMPTY = {"container": "a container that nobody has named is in All, too"}
 UNITS = {"short", "none", "bytes", "Bps", "percentunit", "s", "dateTimeFromNow"}
 """Grafana's own, of those that we use."""
@@ -186,21 +179,24 @@ def test_variables(board: dict[str, Any]) -> None:
         before.add(name)
 
 
+def test_no_exception_is_left_over() -> None:
+    single = {
+        (uid, variable["name"])
+        for uid, board in ALL.items()
+        for variable in board["templating"]["list"]
+        if variable["type"] == "query" and not variable["multi"]
+    }
+    assert single == set(EXCEPTIONS)
+    assert all((EXCEPTIONS | ALL_TAKES_EMPTY | FREE_UNITS).values()), "say why"
+
+
 @board_of
 def test_every_variable_is_known_and_used(board: dict[str, Any]) -> None:
     known = {variable["name"] for variable in board["templating"]["list"]}
     asked = [q.expr for q in (*panel_queries(board), *annotation_queries(board))]
     used = {name for expr in asked for name in variables_in(expr)}
     assert used - BUILT_IN <= known
-    by_variables = {
-        name
-        for variable in board["templating"]["list"]
-        if isinstance(variable["query"], str)
-        for name in variables_in(variable["query"])
-    }
-    idle = known - used - {"datasource"}
-    assert {(board["uid"], name) for name in idle} <= set(NARROWS_ONLY)
-    assert idle - {"container"} <= by_variables
+    assert known - used == {"datasource"}, "asked by some query or annotation"
 
 
 @pytest.mark.parametrize("asked", QUERIES, ids=lambda q: q.where)
