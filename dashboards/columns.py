@@ -15,14 +15,13 @@ _BARE: Steps = ((None, BLUE),)
 HOST = Key(label="instance", title="Host", link=to_host(), width=132, grows=True)
 
 
-def container_keys(*hidden: str, least: int = 150) -> tuple[Key, ...]:
+def container_keys(*hidden: str) -> tuple[Key, ...]:
     """Give the keys of ``promql.WHO``: name, host, engine and style, the rest for the links.
 
     ``hidden`` are labels that need not be shown: all rows have the same, or there is no room.
-    ``least`` is the width below which a name is not pressed by the other columns.
     """
     return (
-        Key(label="name", title="Container", link=to_container(), width=least, grows=True),
+        Key(label="name", title="Container", link=to_container(), width=130, grows=True),
         Key(label="instance") if "instance" in hidden else HOST,
         Key(label="engine", title="" if "engine" in hidden else "Engine", width=95),
         Key(label="style", title="" if "style" in hidden else "Style", width=70),

@@ -48,7 +48,10 @@ class Key:
     link: tuple[str, str] | None = None
     width: int = 0
     grows: bool = False
-    """The width is the least; it may take more."""
+    """The width is the least; what room there is, all that grow share evenly.
+
+    Grafana does not take it from one for the least of another: the sum of all has to fit.
+    """
     values: Mapping[str, tuple[str, str]] | None = None
     """Texts and colours of its values."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards import variables
-from dashboards.columns import HOST, WORTH_A_LOOK, count
+from dashboards.columns import WORTH_A_LOOK, count
 from dashboards.common import CALCS
 from dashboards.layout import Annotation, Board, Row, line
 from dashboards.links import series_to_host, to_host
@@ -148,7 +148,7 @@ _TABLES = line(
         "was refused.",
         (
             Key(label="collector", title="Collector", width=90, grows=True),
-            HOST,
+            Key(label="instance", title="Host", link=to_host(), width=132),
             Key(label="job"),
         ),
         (

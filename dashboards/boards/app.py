@@ -135,11 +135,11 @@ _APPLICATIONS = rows(
     "One row for each image, Compose service, pod …, as chosen by Group by; a row leads to its "
     "containers. Of limit and throttled are those of the worst container; restarts and OOM kills "
     "are of the time shown.",
-    (Key(label="unit", title="Application", width=260, grows=True, link=_APPLICATION),),
+    (Key(label="unit", title="Application", width=170, grows=True, link=_APPLICATION),),
     (
         count("Count", by_unit(host("container_processes"), "count"), 65),
         cpu(by_unit(recorded(CPU, APP))),
-        memory(by_unit(_WORKING_SET), gauge=True),
+        memory(by_unit(_WORKING_SET)),
         share("Of limit", by_unit(recorded(MEMORY_SHARE, APP), "max")),
         throttled(by_unit(recorded(THROTTLED, APP), "max")),
         count(
@@ -167,9 +167,9 @@ _CONTAINERS = Row(
             rows(
                 "Containers of these applications",
                 "Those of all applications, or of the one that was chosen above.",
-                container_keys("engine", "style", least=180),
+                container_keys("engine", "style"),
                 (
-                    cpu(by_container(recorded(CPU, APP))),
+                    cpu(by_container(recorded(CPU, APP)), gauge=False),
                     memory(by_container(recorded(MEMORY, APP))),
                     share("Of limit", by_container(recorded(MEMORY_SHARE, APP)), 75),
                     throttled(by_container(recorded(THROTTLED, APP))),
@@ -377,7 +377,7 @@ _IMAGES = Row(
             rows(
                 "Most written over the image",
                 "The writable layer: what is lost when the container is replaced.",
-                container_keys("engine", "style", least=130),
+                container_keys("engine", "style"),
                 (
                     memory(
                         f"topk($top, {by_container(_WRITTEN)})",

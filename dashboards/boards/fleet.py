@@ -278,7 +278,7 @@ _ATTENTION = (
             rows(
                 "Closest to their memory limit",
                 "Working set against the limit. Containers without a limit are not here.",
-                container_keys("instance", "engine", "style", least=130),
+                container_keys("instance", "engine", "style"),
                 (
                     share(
                         "Of limit",
@@ -295,7 +295,7 @@ _ATTENTION = (
             "Verdict differs from the engine",
             "The style is what the container does, the expected one what its engine is made for.",
             (
-                *container_keys(least=130)[:4],
+                *container_keys()[:4],
                 Key(label="expected_style", title="Expected", width=102),
                 *container_keys()[4:],
             ),
@@ -314,7 +314,7 @@ _INVENTORY = Row(
             rows(
                 "Busiest containers",
                 "The containers that use most CPU now. Choose how many above.",
-                container_keys(least=200),
+                container_keys(),
                 (
                     cpu(f"topk($top, {total(WHO, recorded(CPU))})"),
                     memory(_busiest(MEMORY)),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dashboards import variables
 from dashboards.boards.why import WHY
-from dashboards.columns import HOST, count, share
+from dashboards.columns import count, share
 from dashboards.common import disk, network, oom_kills, pressure, starts, turns
 from dashboards.layout import Board, Row, line
+from dashboards.links import to_host
 from dashboards.look import GREEN, ORANGE, RED, STYLE_COLOURS, TEXT, Uid
 from dashboards.me import ME, grown, my, my_rate
 from dashboards.panels import (
@@ -36,14 +37,14 @@ _WHO = line(
         "What the engine and the kernel say of it. Expected is the style that its engine is made "
         "for.",
         (
-            Key(label="name", title="Name", width=130, grows=True),
-            HOST,
+            Key(label="name", title="Name"),
+            Key(label="instance", title="Host", link=to_host(), width=132),
             Key(label="engine", title="Engine", width=95),
-            Key(label="style", title="Style", width=75),
+            Key(label="style", title="Style", width=70),
             Key(label="expected_style", title="Expected", width=95),
-            Key(label="image", title="Image or template", width=230, grows=True),
+            Key(label="image", title="Image or template"),
             Key(label="hostname"),
-            Key(label="network", title="Network", width=95),
+            Key(label="network", title="Network", width=90),
             Key(label="oci_runtime"),
             Key(label="job"),
             Key(label="id"),
@@ -53,7 +54,7 @@ _WHO = line(
                 "Confidence",
                 f"sum by ({_IDENTITY}) ({my('tallyman_container_info')} * on ({ID}) "
                 f"group_left () {my('tallyman_container_style_confidence')})",
-                105,
+                95,
                 PLAIN,
             ),
         ),
@@ -158,8 +159,8 @@ _HISTORY = line(
 
 
 def _faults(kind: str) -> str:
-    # The other scope says the same: both are of the whole container.
-    matchers = f'failure_type="{kind}",scope="hierarchy"'
+    # cAdvisor has the same once more under another scope.
+    matchers = f'failure_type="{kind}",scope="container"'
     return my_rate("container_memory_failures_total", matchers)
 
 

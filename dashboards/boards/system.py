@@ -126,7 +126,7 @@ _SERVERS = rows(
     "is missing where there is no limit.",
     container_keys("engine", "style"),
     (
-        Column(title="Up for", expr=_rows(_UPTIME), unit="s", decimals=1, width=95),
+        Column(title="Up for", expr=_rows(_UPTIME), unit="s", decimals=1, width=90),
         count("Services", _rows(host("tallyman_container_services")), 75),
         count("Users", _rows(host("tallyman_container_users")), 60),
         cpu(total(WHO, recorded(CPU, _SYSTEM)), gauge=False),

@@ -196,7 +196,7 @@ def _use(page: Page, life: Life, base: dict[str, str]) -> None:
         page.add(name, value, **base)
     page.add("container_cpu_usage_seconds_total", c.get("cpu"), **base, cpu="total")
     for kind, counter in (("pgfault", "faults"), ("pgmajfault", "major")):
-        labels = {"failure_type": kind, "scope": "hierarchy"}
+        labels = {"failure_type": kind, "scope": "container"}
         page.add("container_memory_failures_total", c.get(counter), **base, **labels)
     page.add("container_fs_reads_bytes_total", c.get("read"), **base, device=_DISK)
     page.add("container_fs_writes_bytes_total", c.get("written"), **base, device=_DISK)

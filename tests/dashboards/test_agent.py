@@ -169,7 +169,6 @@ CASES = {
 _SETTLED = {
     "Life: D": "it runs, and has not ended",
     "Ended with an error": "it runs, and has not ended",
-    "Ended containers": "it runs, and has not ended",
     "Containers that do not run": "it runs, and has not ended",
     "Servers that do not run": "it runs, and has not ended",
     "Verdict differs from the engine": "it is what its engine is made for",
@@ -214,6 +213,7 @@ EMPTY: dict[str, dict[str, str]] = {
     "docker": _SETTLED
     | _NO_OPENVZ
     | {
+        "Network: B": "it sends nothing",
         "Restarts by application": "another one is restarted",
         "OOM kills by application": "another one is killed",
     },
