@@ -37,6 +37,7 @@ from collectors.hostfs import HostFS
 from collectors.kernel.filesystem import read_host_filesystems
 from collectors.kernel.host import read_host_facts
 from collectors.kernel.process_events import ProcessEvents
+from collectors.kernel.process_moves import ProcessMoves
 from collectors.kernel.processes import ProcessReader, ProcessTable, read_pulse
 from collectors.registry import COLLECTORS
 
@@ -89,11 +90,13 @@ class Scout:
         self.facts: HostFacts = read_host_facts(self.host)
         skip_processes, skip_containers, self._skip_collectors = _quarantined(quarantine)
         self._processes_host = self.host.with_tally()
-        self._reader = ProcessReader(
-            self._processes_host,
-            skip=skip_processes,
-            touch=lambda p: progress.begin(f"process {p.pid} {p.start_ticks}"),
-        )
+
+        def touch(process: ProcessId) -> None:
+            progress.begin(f"process {process.pid} {process.start_ticks}")
+
+        self._reader = ProcessReader(self._processes_host, skip=skip_processes, touch=touch)
+        self._moves = ProcessMoves(self._processes_host, touch)
+        self._table = ProcessTable(by_pid={})
         self._judge = Judge(
             self.host, overrides=config.overrides(), skip=skip_containers, begin=progress.begin
         )
@@ -172,12 +175,16 @@ class Scout:
 
     def glance(self) -> None:
         """Look if anything may have happened since the last look."""
+        now = time.monotonic()
+        elsewhere = self._moves.look(self._table, self.facts, now)
+        self._reader.forget(elsewhere)
+        self._progress.idle()
         moved = (
             self._heed_clock()
+            or bool(elsewhere)
             or self._pulse is None
             or read_pulse(self._processes_host) != self._pulse
         )
-        now = time.monotonic()
         if (
             moved
             or self._reader.young
@@ -327,6 +334,7 @@ class Scout:
     def _read_processes(self, *, full: bool) -> ProcessTable:
         started = time.monotonic()
         table = self._reader.read(full=full)
+        self._table = table
         self._progress.idle()
         self._kernel_seconds = time.monotonic() - started
         self._stale |= bool(self._reader.appeared or self._reader.vanished)

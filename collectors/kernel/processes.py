@@ -13,7 +13,7 @@ from collectors.hostfs import Denied, Gone, HostReadError
 from collectors.kernel.cgroups import parse_cgroup, read_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from collectors.hostfs import Dir, HostFS
 
@@ -113,6 +113,11 @@ class ProcessReader:
         self.young = young
         self._known = seen
         return ProcessTable(by_pid=table)
+
+    def forget(self, pids: Iterable[int]) -> None:
+        """Have the next pass read these as if they were new."""
+        for pid in pids:
+            self._known.pop(pid, None)
 
     def _read(self, pid: int) -> Process | None:
         """Read one process; None is a kernel thread, which never is in a container."""

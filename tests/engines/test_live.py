@@ -1,7 +1,9 @@
-"""News come by themselves: seen by an agent that does not look of its own accord."""
+"""News come by themselves: seen by an agent that does not look, or not again, of its own accord."""
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ from tests.engines.harness import bare, oci, podman, roots
 from tests.engines.harness.agent import running_agent
 from tests.engines.harness.made import unique
 from tests.engines.harness.need import need
+from tests.engines.harness.programs import Daemon, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,3 +74,22 @@ def test_the_kernel_tells_of_what_has_no_engine_and_no_cgroup(tmp_path: Path) ->
         agent.wait_for(
             lambda p: not [r for r in p.rows() if mark in r.id and r.state == "running"], "its end"
         )
+
+
+def test_an_old_process_that_becomes_a_container_in_place(tmp_path: Path) -> None:
+    """No process comes or goes when it does, and it is long past being looked at as a new one."""
+    need("unshare", "mkfifo", "busybox")
+    root = roots.make_busybox(tmp_path / "root")
+    flags = ("--inventory.full-interval=1d", "--inventory.poll-interval=200ms")
+    with running_agent(*flags) as agent, workplace("in-place") as place:
+        agent.wait_ready()
+        os.mkfifo(place / "go")
+        script = f'read go < {place}/go; exec unshare --mount --root="$0" "$@"'
+        daemon = Daemon("sh", "-c", script, root, *bare.sleep(), log=place / "log")
+        time.sleep(5)  # until it is old
+
+        (place / "go").write_text("now\n")
+
+        mark = f"/{daemon.pid}-"
+        agent.wait_for(lambda p: [r for r in p.rows() if mark in r.id], "it on the page", 60)
+        daemon.stop()

@@ -19,6 +19,7 @@ from tests.hosts.archive import load as load_host
 
 if TYPE_CHECKING:
     from agent.model import Snapshot
+    from collectors.facts import HostFacts, Process
 
 HOST = Path(__file__).parents[1] / "hosts" / "v2.txt"
 
@@ -131,6 +132,27 @@ def test_a_container_that_came_without_an_event_is_seen_by_the_next_glance(
 
     (update,) = watched.sent()
     assert found in {c.id for c in update.changed if c.init is not None}
+
+
+def test_an_old_process_that_unshares_in_place_is_seen_by_a_glance(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No number moves when it does."""
+    monkeypatch.setattr("collectors.kernel.process_moves.SHARE", float("inf"))
+    monkeypatch.setattr("collectors.kernel.process_moves._LONGEST", float("inf"))
+    of_host = next(p for p in watched.scout._table if _lives_on(p, watched.scout.facts))
+    link = watched.proc / str(of_host.pid) / "ns/mnt"
+    link.unlink()
+    link.symlink_to("mnt:[4711]")
+
+    watched.scout.glance()  # goes on with those that the last one had no time for
+    watched.scout.glance()
+
+    assert watched.scout._table.by_pid[of_host.pid].namespaces.mnt == 4711
+
+
+def _lives_on(process: Process, host: HostFacts) -> bool:
+    return process.root == host.root and process.namespaces.mnt == host.namespaces.mnt
 
 
 def test_a_process_of_the_host_makes_no_new_picture_before_it_is_its_turn(

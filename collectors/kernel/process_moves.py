@@ -1,0 +1,69 @@
+"""Finds old processes that went to other mounts, or another root, without becoming another one.
+
+Nothing tells of unshare(2), setns(2) and pivot_root(2): no event, and no number that moves. So
+those that live on the host's root filesystem, of which alone a container can become, are looked at
+in turn, as many as a small part of a CPU allows: some two hundred in each glance.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from collectors.hostfs import HostReadError
+
+if TYPE_CHECKING:
+    from collectors.facts import HostFacts, Process, ProcessId
+    from collectors.hostfs import HostFS
+    from collectors.kernel.processes import ProcessTable
+
+SHARE = 0.0003
+"""Part of one CPU that this may take."""
+
+_LONGEST = 0.005
+"""Seconds that one turn may take, however long ago the last one was."""
+
+
+class ProcessMoves:
+    """Goes round the processes of the host, a part of them at each ``look``.
+
+    ``touch`` is told of a process before it is looked at in a way that could block.
+    """
+
+    def __init__(
+        self,
+        host: HostFS,
+        touch: Callable[[ProcessId], None],
+        spent: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._host = host
+        self._touch = touch
+        self._spent = spent  # seconds of CPU
+        self._left: list[int] = []
+        self._looked_at = 0.0
+
+    def look(self, table: ProcessTable, facts: HostFacts, now: float) -> list[int]:
+        """Give those, by number, that are elsewhere than the table says; ``now`` is monotonic."""
+        end = self._spent() + min(_LONGEST, (now - self._looked_at) * SHARE)
+        self._looked_at = now
+        if not self._left:
+            self._left = [p.pid for p in table if p.root == facts.root]
+        moved = []
+        while self._left and self._spent() < end:
+            process = table.get(self._left.pop())
+            if process is not None and self._has_moved(process, facts):
+                moved.append(process.pid)
+        return moved
+
+    def _has_moved(self, process: Process, facts: HostFacts) -> bool:
+        try:
+            link = self._host.proc.readlink(f"{process.pid}/ns/mnt")
+            if link != f"mnt:[{process.namespaces.mnt}]":
+                return True
+            if process.namespaces.mnt == facts.namespaces.mnt:
+                return False  # a chroot at most, which is no container
+            self._touch(process.id)
+            return self._host.proc.file_id(f"{process.pid}/root/") != process.root
+        except HostReadError:
+            return False  # gone, or not for us to see
