@@ -33,7 +33,7 @@ from collectors.facts import (
     RootFacts,
 )
 from collectors.hostfs import HostReadError
-from collectors.kernel.filesystem import read_container_filesystem
+from collectors.kernel.filesystem import read_container_filesystem, read_host_mounts
 from collectors.kernel.isolation import read_isolation
 from collectors.kernel.limits import read_limits
 from collectors.kernel.network import read_network
@@ -101,6 +101,7 @@ class Judge:
         self._begin = begin
         self._known: dict[str, _Known] = {}
         self._mounts: dict[int, tuple[Mount, ...] | None] = {}
+        self._host_mounts: tuple[Mount, ...] | None = None
         self._roots: dict[FileId, RootFacts] = {}
         self._networks: dict[int, NetworkFacts] = {}
         self._settled: dict[str, Settled] = {}
@@ -172,6 +173,7 @@ class Judge:
     def _end_pass(self) -> None:
         for kept in (self._mounts, self._roots, self._networks):
             kept.clear()  # good for one pass, in which nobody reads anything twice
+        self._host_mounts = None
         self._due = min((known.due for known in self._known.values()), default=_NEVER)
 
     def _guarded(
@@ -300,11 +302,16 @@ class Judge:
             known.filesystem_at = now
             try:
                 known.filesystem = read_container_filesystem(
-                    self._host, facts, known.init.pid, known.mounts
+                    self._host, facts, known.init.pid, known.mounts, self._mounts_of_host
                 )
             except HostReadError:
                 known.filesystem = None
         return known.filesystem
+
+    def _mounts_of_host(self) -> tuple[Mount, ...]:
+        if self._host_mounts is None:
+            self._host_mounts = read_host_mounts(self._host)
+        return self._host_mounts
 
     def _root(self, leader: Process, mounts: tuple[Mount, ...] | None) -> RootFacts | None:
         """Read the root filesystem; containers on one and the same directory share the answer."""

@@ -14,7 +14,7 @@ from collectors.hostfs import HostReadError
 from collectors.kernel.processes import parse_mountinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from collectors.facts import HostFacts
     from collectors.hostfs import HostFS
@@ -31,7 +31,7 @@ _IN_HOST_MOUNTS = ("1", "self")
 def read_host_filesystems(host: HostFS) -> tuple[FilesystemUsage, ...]:
     """Give the host's local filesystems that are mounted, each once, by device."""
     found: dict[str, FilesystemUsage] = {}
-    for mount in _host_mounts(host):
+    for mount in read_host_mounts(host):
         # OpenVZ's ploop is a container's disk, and a file on one of the others.
         is_file = mount.source.startswith("/dev/ploop")
         if mount.fstype in _LOCAL and mount.source not in found and not is_file:
@@ -42,19 +42,24 @@ def read_host_filesystems(host: HostFS) -> tuple[FilesystemUsage, ...]:
 
 
 def read_container_filesystem(
-    host: HostFS, facts: HostFacts, pid: int, mounts: Sequence[Mount]
+    host: HostFS,
+    facts: HostFacts,
+    pid: int,
+    mounts: Sequence[Mount],
+    of_host: Callable[[], Sequence[Mount]],
 ) -> FilesystemUsage | None:
     """Say how full the filesystem is in which a container's own files are.
 
     ``used_bytes`` is known where that filesystem, dataset or project quota is the container's
     alone; in a part of the host's filesystem only its size is known. ``mounts`` are those that
-    the container's first process sees.
+    the container's first process sees; ``of_host`` gives the host's, which has one or two for
+    each container and is worth reading once for all of them.
     """
     root = next((mount for mount in reversed(mounts) if mount.target == "/"), None)
     if root is None:
         return None
     if root.fstype == "overlay":
-        return _of_overlay(host, pid, root)
+        return _of_overlay(host, pid, root, of_host)
     if root.fstype not in _LOCAL:
         return None
     usage = _usage_of_root(host, pid, root)
@@ -63,12 +68,14 @@ def read_container_filesystem(
     return usage if own or usage is None else _size_alone(usage)
 
 
-def _of_overlay(host: HostFS, pid: int, root: Mount) -> FilesystemUsage | None:
+def _of_overlay(
+    host: HostFS, pid: int, root: Mount, of_host: Callable[[], Sequence[Mount]]
+) -> FilesystemUsage | None:
     """Ask the filesystem of the upper directory; a project quota on it shows in its size."""
     upper = upper_directory(root)
     if not upper:
         return None
-    holding = _mount_of(upper, _host_mounts(host))
+    holding = _mount_of(upper, of_host())
     if holding is None or holding.fstype not in _LOCAL:
         return None
     usage = _usage_of_root(host, pid, holding)
@@ -90,7 +97,8 @@ def upper_directory(root: Mount) -> str:
     return ""
 
 
-def _host_mounts(host: HostFS) -> tuple[Mount, ...]:
+def read_host_mounts(host: HostFS) -> tuple[Mount, ...]:
+    """Give the host's mounts; none where they cannot be read."""
     for process in _IN_HOST_MOUNTS:
         try:
             return parse_mountinfo(host.proc.read(f"{process}/mountinfo", 8 << 20))

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.facts import FileId, HostFacts, Mount
+from collectors.facts import FileId, FilesystemUsage, HostFacts, Mount
 from collectors.hostfs import HostFS
 from collectors.kernel.disk_walk import DiskWalk
 from collectors.kernel.filesystem import (
     read_container_filesystem,
     read_host_filesystems,
+    read_host_mounts,
     upper_directory,
 )
 
@@ -56,6 +57,12 @@ def mount(**more: object) -> Mount:
 FACTS = HostFacts(root=FileId(os.makedev(254, 0), 2))
 
 
+def usage_in(tree: Path, mounts: list[Mount], pid: int = 7) -> FilesystemUsage | None:
+    """Give what is known of the filesystem of a process that sees these mounts."""
+    host = door(tree)
+    return read_container_filesystem(host, FACTS, pid, mounts, lambda: read_host_mounts(host))
+
+
 def test_local_filesystems_of_the_host_each_once(tree: Path) -> None:
     found = read_host_filesystems(door(tree))
     assert [usage.device for usage in found] == ["/dev/root", "/dev/vdb1"]
@@ -68,7 +75,7 @@ def test_local_filesystems_of_the_host_each_once(tree: Path) -> None:
 
 
 def test_a_disk_of_its_own_is_used_by_the_container_alone(tree: Path) -> None:
-    usage = read_container_filesystem(door(tree), FACTS, 7, [mount()])
+    usage = usage_in(tree, [mount()])
     assert usage is not None
     assert usage.device == "/dev/vdb1"
     assert usage.used_bytes is not None
@@ -83,16 +90,27 @@ def test_a_disk_of_its_own_is_used_by_the_container_alone(tree: Path) -> None:
     ],
 )
 def test_of_a_filesystem_that_others_fill_only_the_size_is_known(tree: Path, root: Mount) -> None:
-    usage = read_container_filesystem(door(tree), FACTS, 7, [root])
+    usage = usage_in(tree, [root])
     assert usage is not None
     assert usage.limit_bytes is not None
     assert usage.used_bytes is None
     assert usage.inodes is None
 
 
+def test_a_project_quota_shows_in_the_size(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """xfs and ext4 answer statfs below a directory with a quota by the quota, statfs(2)."""
+    quota = os.statvfs_result((4096, 4096, 1000, 400, 400, 500, 450, 450, 0, 255))
+    monkeypatch.setattr("collectors.kernel.filesystem.os.fstatvfs", lambda _: quota)
+    root = mount(fstype="overlay", options="rw,lowerdir=/a,upperdir=/data/layers/x/diff")
+    usage = usage_in(tree, [root])
+    assert usage is not None
+    assert (usage.limit_bytes, usage.used_bytes) == (1000 * 4096, 600 * 4096)
+    assert (usage.inodes, usage.inodes_used) == (500, 50)
+
+
 def test_a_dataset_has_numbers_of_its_own(tree: Path) -> None:
     dataset = mount(fstype="zfs", root="/", source="tank/ct/101")
-    usage = read_container_filesystem(door(tree), FACTS, 7, [dataset])
+    usage = usage_in(tree, [dataset])
     assert usage is not None
     assert usage.device == "tank/ct/101"
     assert usage.used_bytes is not None
@@ -112,16 +130,16 @@ def test_a_dataset_has_numbers_of_its_own(tree: Path) -> None:
     ],
 )
 def test_what_a_stranger_or_a_network_serves_is_not_asked(tree: Path, mounts: list[Mount]) -> None:
-    assert read_container_filesystem(door(tree), FACTS, 7, mounts) is None
+    assert usage_in(tree, mounts) is None
 
 
 def test_the_last_root_mount_counts(tree: Path) -> None:
     below, above = mount(fstype="tmpfs"), mount()
-    assert read_container_filesystem(door(tree), FACTS, 7, [below, above]) is not None
+    assert usage_in(tree, [below, above]) is not None
 
 
 def test_a_process_that_is_gone_has_no_filesystem(tree: Path) -> None:
-    assert read_container_filesystem(door(tree), FACTS, 8, [mount()]) is None
+    assert usage_in(tree, [mount()], pid=8) is None
 
 
 def test_the_upper_directory() -> None:

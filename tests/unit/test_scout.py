@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,12 +14,13 @@ from agent.config import load
 from agent.scout.progress import Progress
 from agent.scout.scout import Scout
 from collectors.hostfs import HostFS
+from collectors.kernel.filesystem import read_host_mounts
 from collectors.kernel.processes import read_pulse
 from tests.hosts.archive import load as load_host
 
 if TYPE_CHECKING:
     from agent.model import Snapshot
-    from collectors.facts import HostFacts, Process
+    from collectors.facts import HostFacts, Mount, Process
 
 HOST = Path(__file__).parents[1] / "hosts" / "v2.txt"
 
@@ -202,6 +203,31 @@ def test_the_first_picture_comes_in_parts_and_names_everyone(
     assert last.everyone == set(watched.snapshot.containers)
     ids = [c.id for update in (*parts, last) for c in update.changed]
     assert sorted(ids) == sorted(last.everyone)
+
+
+def test_the_hosts_mounts_are_read_once_for_all_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each container adds to them: read for each, they took seconds with a thousand."""
+    asked: list[tuple[Mount, ...]] = []
+    wanted: list[object] = []
+
+    def reading(host: HostFS) -> tuple[Mount, ...]:
+        asked.append(read_host_mounts(host))
+        return asked[-1]
+
+    def usage(*given: Any) -> None:
+        wanted.append(given[-1]())
+
+    monkeypatch.setattr("agent.scout.judge.read_host_mounts", reading)
+    monkeypatch.setattr("agent.scout.judge.read_container_filesystem", usage)
+    load_host(HOST.read_text()).unpack(tmp_path)
+    watched = Watched(tmp_path)
+    watched.scout.look(full=True)
+    watched.scout.close()
+
+    assert len(wanted) > 2
+    assert len(asked) == 1
 
 
 def test_pulse_of_this_machine_moves_with_a_new_process() -> None:
