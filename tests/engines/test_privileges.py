@@ -221,6 +221,12 @@ def test_a_user_with_some_capabilities_splits_as_well() -> None:
     with running_agent(command=(*user, f"--ambient-caps={some}", TALLYMAN)) as agent:
         agent.wait_ready(60)
         serve, scout = Status(agent.pid), Status(processes(agent)["scout"])
+        # Who goes first when memory runs out.
+        scores = [
+            int(_text(Path(f"/proc/{pid}/oom_score_adj")))
+            for pid in (agent.pid, processes(agent)["scout"])
+        ]
+        assert scores[0] < scores[1]
     assert (serve.capabilities, serve.obtainable) == (0, 0)
     assert scout.capabilities == PTRACE | SEARCH
     assert serve.uids == scout.uids == {pwd.getpwnam("daemon").pw_uid}
