@@ -22,7 +22,8 @@ from tests.engines.harness.agent import (
     running_agent,
     watchful_agent,
 )
-from tests.engines.harness.programs import wait_until
+from tests.engines.harness.programs import run, wait_until
+from tests.hostile.conftest import scout_of
 from tests.hostile.stranger import stranger
 
 if TYPE_CHECKING:
@@ -174,3 +175,33 @@ def _docker_succeeds(page: Page) -> float | None:
 def _has_ended(name: str, page: Page) -> bool:
     row = page.row(name)
     return row is None or row.state != "running"
+
+
+def test_a_new_scout_goes_on_from_what_the_last_one_knew(neighbour: Neighbour) -> None:
+    """Who had ended is still shown, with the same end; who ends while there is no scout, too."""
+    with running_agent() as agent:
+        with stranger() as early, stranger() as late:
+            for made in (early, late):
+                agent.wait_row(made, seconds=60)
+            os.kill(early.pid or 0, signal.SIGKILL)
+            run("runc", "delete", "--force", early.name)
+            page = agent.wait_for(lambda p: _state(p, early.name) == "dead", "its end", 60)
+            ended = _last_seen(page, early.name)
+            scout = scout_of(agent)
+            scout.suspend()  # so that it says nothing of what follows
+        scout.kill()
+        page = agent.wait_for(lambda p: _state(p, late.name) == "dead", "the other end", 60)
+        assert scout_of(agent).pid != scout.pid
+        assert _state(page, early.name) == "dead"
+        assert _last_seen(page, early.name) == ended
+        neighbour.assert_unharmed(page)
+
+
+def _state(page: Page, name: str) -> str:
+    row = page.row(name)
+    return row.state if row is not None else ""
+
+
+def _last_seen(page: Page, name: str) -> float | None:
+    row = page.row(name)
+    return page.value("container_last_seen", id=row.id) if row is not None else None
