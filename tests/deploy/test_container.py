@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
+import yaml
 
 from agent import __version__
 from tests.engines.harness import bare, roots
@@ -159,6 +162,70 @@ def test_what_faces_the_network_is_not_root(deployed: Deployed) -> None:
     assert "Uid:\t0" not in status
     assert "CapPrm:\t0000000000000000" in status
     assert "NoNewPrivs:\t1" in status
+
+
+def test_compose_starts_it_with_a_prometheus_that_scrapes_it(
+    docker: Docker, image: str, tmp_path: Path
+) -> None:
+    """The compose file, but for the ports, which are taken here, and two keys as below."""
+    need("docker-compose", "prometheus")
+    assert image
+    compose = CONTAINER.parent / "compose"
+    document = yaml.safe_load((compose / "compose.yml").read_text())
+    services = document["services"]
+    # Debian's docker-compose is of 2021, and does not know these two.
+    del document["name"], services["agent"]["cgroup"]
+    agent, prometheus = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    services["agent"]["command"].append(f"--web.listen-address={agent}")
+    services["prometheus"]["image"] = prometheus_image(docker)
+    listen = f"--web.listen-address={prometheus}"
+    words = services["prometheus"]["command"]
+    services["prometheus"]["command"] = [w for w in words if "listen-address" not in w] + [listen]
+    config = (compose / "prometheus.yml").read_text().replace("127.0.0.1:10060", agent)
+    (tmp_path / "prometheus.yml").write_text(config.replace("scrape_interval: 30s", ""))
+    services["prometheus"]["volumes"][0] = (
+        f"{tmp_path}/prometheus.yml:/etc/prometheus/prometheus.yml:ro"
+    )
+    (tmp_path / "compose.json").write_text(json.dumps(document))
+    project = ("-p", unique("compose"), "--project-directory", compose)
+    compose_words = ("docker-compose", "-f", tmp_path / "compose.json", *project)
+    env = {"DOCKER_HOST": docker.endpoint, "GRAFANA_PASSWORD": "x"}
+    query = 'up{job="tallyman"}==1 and on() (sum(tallyman_host_containers)>0)'
+
+    def scraped() -> bool:
+        address = f"http://{prometheus}/api/v1/query?query={quote(query)}"
+        try:
+            with urllib.request.urlopen(address, timeout=20) as answer:
+                return bool(json.load(answer)["data"]["result"])
+        except OSError:
+            return False
+
+    try:
+        run(*compose_words, "up", "-d", "agent", "prometheus", env=env, timeout=240)
+        wait_until(scraped, "Prometheus to have scraped the agent", 240)
+    finally:
+        run(*compose_words, "down", "--volumes", env=env, timeout=240)
+
+
+def prometheus_image(docker: Docker) -> str:
+    """Make an image like Prometheus's own of the Debian package that is installed here."""
+    program = shutil.which("prometheus")
+    assert program is not None
+    with workplace("prometheus") as place:
+        root = roots.make_busybox(place / "root")
+        libraries = re.findall(r"(/\S+) \(0x", run("ldd", program))
+        for file in (program, *libraries):
+            to = root / file.lstrip("/")
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, to)
+        (root / "etc/prometheus").mkdir()
+        (root / "prometheus").mkdir()
+        plain = docker.image("tallyman/prometheus:plain", root)
+    build = f'FROM {plain}\nENTRYPOINT ["{program}"]\n'
+    name = "tallyman/prometheus:1"
+    words = ("docker", "build", "--tag", name, "-")
+    run(*words, stdin=build, env={"DOCKER_HOST": docker.endpoint, "DOCKER_BUILDKIT": "0"})
+    return name
 
 
 def test_is_small(docker: Docker, image: str) -> None:
