@@ -64,11 +64,13 @@ def rows(
     *,
     sort: str = "",
     ascending: bool = False,
+    filters: bool = True,
     empty: str = "none",
 ) -> table.Panel:
     """Draw a table: one row for each set of ``keys``, one column for each expression.
 
     Every expression gives exactly the labels of ``keys``, and their rows are merged by them.
+    ``filters`` puts a button into the headings of keys; one row alone needs none.
     """
     panel = table.Panel()
     queries = [Query(expr=c.expr, legend="", instant=True, as_table=True) for c in columns]
@@ -93,13 +95,13 @@ def rows(
     }
     panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=organize))
     for key in keys:
-        panel.override_by_name(key.label, _key_properties(key))
+        panel.override_by_name(key.label, _key_properties(key, filters=filters))
     for name, column in zip(names, columns, strict=True):
         panel.override_by_name(name, _column_properties(column))
     return panel
 
 
-def _key_properties(key: Key) -> list[models.DynamicConfigValue]:
+def _key_properties(key: Key, *, filters: bool) -> list[models.DynamicConfigValue]:
     if not key.title:
         # Grafana to 11 reads the one, from 12 on the other.
         return [
@@ -108,7 +110,7 @@ def _key_properties(key: Key) -> list[models.DynamicConfigValue]:
         ]
     found = [
         property_of("displayName", key.title),
-        property_of("custom.filterable", value=True),
+        property_of("custom.filterable", value=filters),
     ]
     if key.link:
         found.append(property_of("links", [{"title": key.link[0], "url": key.link[1]}]))

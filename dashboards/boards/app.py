@@ -137,15 +137,15 @@ _APPLICATIONS = rows(
     "are of the time shown.",
     (Key(label="unit", title="Application", width=170, grows=True, link=_APPLICATION),),
     (
-        count("Count", by_unit(host("container_processes"), "count"), 65),
+        count("Count", by_unit(host("container_processes"), "count"), 58),
         cpu(by_unit(recorded(CPU, APP))),
-        memory(by_unit(_WORKING_SET)),
-        share("Of limit", by_unit(recorded(MEMORY_SHARE, APP), "max")),
+        memory(by_unit(_WORKING_SET), width=85),
+        share("Of limit", by_unit(recorded(MEMORY_SHARE, APP), "max"), 72),
         throttled(by_unit(recorded(THROTTLED, APP), "max")),
         count(
             "Restarts",
             by_unit(increase("tallyman_container_restarts_total")),
-            80,
+            75,
             WORTH_A_LOOK,
         ),
         count(

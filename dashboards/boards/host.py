@@ -86,6 +86,7 @@ _FACTS = line(
             memory(_machine("machine_memory_bytes")),
             memory(_machine("machine_swap_bytes"), "Swap"),
         ),
+        filters=False,
         empty="the agent does not say",
     ),
 )

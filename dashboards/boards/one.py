@@ -39,12 +39,12 @@ _WHO = line(
         (
             Key(label="name", title="Name"),
             Key(label="instance", title="Host", link=to_host(), width=132),
-            Key(label="engine", title="Engine", width=95),
+            Key(label="engine", title="Engine", width=85),
             Key(label="style", title="Style", width=70),
-            Key(label="expected_style", title="Expected", width=95),
+            Key(label="expected_style", title="Expected", width=78),
             Key(label="image", title="Image or template"),
             Key(label="hostname"),
-            Key(label="network", title="Network", width=90),
+            Key(label="network", title="Network", width=75),
             Key(label="oci_runtime"),
             Key(label="job"),
             Key(label="id"),
@@ -58,6 +58,7 @@ _WHO = line(
                 PLAIN,
             ),
         ),
+        filters=False,
         empty="there is no such container now",
     ),
 )
