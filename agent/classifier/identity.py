@@ -135,6 +135,10 @@ _OPTIONS_ONLY = frozenset({"sshd", "cron", "syslog"})
 """Families of services that are never started with a word that is no option."""
 
 
+_OF_A_DESKTOP = Known("dbus", Role.UTILITY)
+"""A session's dbus, which is no system's."""
+
+
 def _has_operand(argv: tuple[str, ...]) -> bool:
     return len(argv) > 1 and bool(argv[1]) and not argv[1].startswith("-")
 
@@ -145,7 +149,7 @@ def _by_options(found: Identity, argv: tuple[str, ...]) -> Identity:
         # Engines put reapers at /dev/init, images at /init; sysvinit lies where it always did.
         return replace(found, known=lookup("podman-init"))
     if found.name == "dbus-daemon" and "--session" in argv:
-        return replace(found, known=lookup("dbus-launch"))  # a desktop's, no system's
+        return replace(found, known=_OF_A_DESKTOP)
     return found
 
 

@@ -139,7 +139,8 @@ A process is what its binary (`/proc/<pid>/exe`) **and** its arguments say. Wher
 the binary is believed, by half. A multi-call binary (busybox), an interpreter or an emulator
 counts by its arguments, by half, and wants company: two halves make a whole. A title such as
 `sshd: …` on a Python process counts nothing at all, and an sshd in a network where nothing listens
-counts half.
+counts half. So does what serves others or tends the machine (dbus, a time server, haveged, smartd):
+a desktop's or avahi's bus makes no server of it.
 
 ## How evidence adds up
 

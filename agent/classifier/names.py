@@ -119,12 +119,12 @@ ADMINISTRATION = """
 """
 
 COMPANIONS = """
-    dbus: dbus-daemon dbus-broker dbus-broker-launch
     udev: udevd systemd-udevd eudev mdev mdevd
     logind: systemd-logind elogind elogind-daemon consolekit console-kit-daemon
 """
 
 PLUMBING = """
+    dbus: dbus-daemon dbus-broker dbus-broker-launch
     systemd: systemd-journald systemd-networkd systemd-resolved systemd-oomd systemd-userdbd
     systemd: systemd-userwork systemd-timesyncd systemd-machined systemd-hostnamed
     systemd: systemd-localed systemd-timedated systemd-executor systemd-portabled

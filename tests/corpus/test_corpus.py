@@ -65,4 +65,4 @@ def test_what_is_surer_is_oftener_right() -> None:
     wrong = {case.name for case, verdict in sure if not report.right((case, verdict))}
     # Known limits, docs/verdict.md: forged binaries at the right places, renamed ones, and an
     # application that brings an operating system's service with it.
-    assert wrong <= {"forged-static", "renamed-services", "forge-ssh", "timemachine"}
+    assert wrong <= {"forged-static", "renamed-services", "forge-ssh"}

@@ -135,6 +135,18 @@ APPS = (
     app("podman-job", "a job in podman", "sh", "-c", "while :; do date; sleep 2; done", engine="podman"),
     app("bwrap-shell", "a shell with a job in bubblewrap", "/bin/sh", "-c", "sleep 999 & wait", engine="bwrap"),
     app("timemachine", "samba and avahi with the dbus that it needs, under supervisord", *sh("mkdir -p /run/dbus; " + supervised("bus=dbus-daemon --system --nofork", "smb=smbd -F --no-process-group", "nmb=nmbd -F --no-process-group")[2]), sure=False),
+    app("desktop-bus", "a desktop over VNC under supervisord, with a system's dbus and a session's", *sh("mkdir -p /run/dbus; " + supervised("bus=dbus-daemon --system --nofork", "own=dbus-daemon --session --nofork --address=unix:path=/tmp/bus", "x=Xtigervnc :1 -SecurityTypes None", "wm=env DISPLAY=:1 openbox", "term=env DISPLAY=:1 xterm", "web=websockify 6080 localhost:5901")[2]), wait=7),
+    app("selenium", "a browser test's hub: java, Xvfb, a window manager and VNC under supervisord", *supervised("x=Xvfb :1", "wm=env DISPLAY=:1 openbox", "hub=java -cp /usr/share/zookeeper:/usr/share/java/* org.apache.zookeeper.server.ZooKeeperServerMain 2181 /tmp", "web=websockify 6080 localhost:5901"), wait=7),
+    app("agent-ssh", "a build agent: sshd, and a java that its master started through it", *sh(_SSH + "exec /usr/sbin/sshd -D"), then=(*_people("ann"), f"docker exec -d $NAME {_SSH_TO.replace('-tt', '-T')}ann@127.0.0.1 java -cp '/usr/share/zookeeper:/usr/share/java/*' org.apache.zookeeper.server.ZooKeeperServerMain 2181 /tmp"), wait=5),
+    app("web-observed", "nginx with an exporter of its own and a log shipper under supervisord", *sh("mkdir -p /opt/x; printf 'import time\\nwhile True: time.sleep(9)\\n' > /opt/x/nginx-exporter.py; " + supervised(NGINX, "exporter=python3 /opt/x/nginx-exporter.py", "logs=tail -F /var/log/nginx/access.log")[2])),
+    app("mysqld-safe", "mariadb under its own script", *sh("mkdir -p /run/mysqld; chown mysql /run/mysqld; exec mariadbd-safe --user=mysql"), wait=6),
+    app("tiny-cron-web", "supervisord over nginx, php-fpm and busybox' crond: one web application", *sh("mkdir -p /run/php; " + supervised(NGINX, PHP, "cron=busybox crond -f -c /tmp")[2]), sure=False),
+    app("airprint", "cups and avahi with the bus that they need, by a script", *sh("mkdir -p /run/dbus; dbus-daemon --system; cupsd; exec sleep infinity"), sure=False),
+    app("router", "a router: a firewall and a wait", *sh("for p in iptables ip6tables; do $p -A INPUT -j ACCEPT; $p -A FORWARD -j DROP; $p -A OUTPUT -j ACCEPT; done; exec sleep infinity"), options=("--cap-add", "NET_ADMIN")),
+    app("screen-game", "a java server in a screen of an ordinary user, as pid 1's child", *sh("mkdir -p /run/screen; chmod 777 /run/screen; su -s /bin/sh games -c 'cd /tmp; screen -dm java -cp /usr/share/zookeeper:/usr/share/java/* org.apache.zookeeper.server.ZooKeeperServerMain 2181 /tmp'; exec tail -f /dev/null"), wait=5),
+    app("munge-postfix", "postfix as Debian starts it, and a log that is followed", *sh("service postfix start; touch /var/log/mail.log; exec tail -F /var/log/mail.log"), wait=5),
+    app("node-pm", "a manager written in node over three programs", *sh("echo 'setInterval(()=>{},1e3)' > /srv/a.js; cp /srv/a.js /srv/b.js; printf 'const s=require(\"child_process\").spawn;process.title=\"PM2 v5.3.0: God Daemon (/root/.pm2)\";for(const n of [\"a\",\"b\",\"a\"])s(\"node\",[\"/srv/\"+n+\".js\"]);setInterval(()=>{},1e3)' > /srv/pm.js; exec node /srv/pm.js")),
+    app("celery-beat", "redis, a web application and two celeries under supervisord", *sh(_WEB + "printf 'from celery import Celery\\napp=Celery(broker=\"memory://\")\\n' > /app/t.py; " + supervised(REDIS, "web=gunicorn --chdir /app web:app", "w=python3 -m celery --workdir /app -A t worker", "b=python3 -m celery --workdir /app -A t beat -s /tmp/b")[2]), wait=8),
     app("forge-ssh", "a git forge under s6: its program, and an sshd for git alone", *sh(_SSH + _WEB + s6("web=gunicorn --chdir /app web:app", SSHD)[2]), sure=False),
 )  # fmt: skip
 
@@ -160,6 +172,14 @@ SYSTEMS = (
     system("tini-cron-app", "an application and cron under tini", *sh(_WEB + "exec tini -- sh -c 'cron; exec gunicorn --chdir /app web:app'"), sure=False),
     system("web-cron-log", "nginx, cron and rsyslog under runit", *runit(NGINX, CRON, "log=rsyslogd -n -iNONE")),
     system("samba-box", "a file server: samba, sshd, cron, and a time server", *sh(_SSH + "smbd -D; nmbd -D; /usr/sbin/sshd; cron; exec chronyd -d -x")),
+    system("lxc-app-ssh", "Debian in LXC with nginx and sshd", *booted("nginx", "ssh", mask=_NO_LOGIN), engine="lxc", wait=7),
+    system("lxc-dbus", "Debian in LXC with nothing but dbus and logind", *booted("dbus", mask=_NO_LOGIN), engine="lxc", wait=7),
+    system("desk-server", "systemd with NetworkManager, polkit, bluetooth and sshd", *only("ssh", "NetworkManager", "bluetooth", "polkit"), options=_SYSTEMD, wait=9),
+    system("pair", "sshd and rsyslog, by a script", *sh(_SSH + "/usr/sbin/sshd; exec rsyslogd -n -iNONE")),
+    system("at-cron-web", "atd, cron and caddy by a script", *sh("atd; cron; exec caddy run --config /etc/caddy/Caddyfile --adapter caddyfile")),
+    system("podman-systemd", "Debian booted in podman", *booted("ssh", "cron"), engine="podman", options=("--systemd=always",), wait=7),
+    system("nspawn-ssh", "Debian booted in nspawn with sshd and nginx", "--boot", engine="nspawn", wait=9),
+    system("host-net-systemd", "systemd with sshd and cron on the host's network", *sh("sed -i 's/^#Port 22/Port 2294/' /etc/ssh/sshd_config; rm -f /etc/rc?.d/*; " + booted("ssh", "cron")[2]), options=(*_SYSTEMD, "--network", "host"), wait=8),
     system("user-manager", "systemd with somebody's own manager, sshd and dbus", *only("ssh", "dbus"), options=_SYSTEMD, wait=8, then=(*_people("ann"), _logged_in("ann"))),
 )  # fmt: skip
 

@@ -129,6 +129,16 @@ def test_versions_are_left_out() -> None:
     assert lookup("apache2") == lookup("httpd")
 
 
+def test_a_sessions_bus_casts_no_doubt_on_the_systems() -> None:
+    one = FileId(8, 42)
+    system, own = (
+        claims("/usr/bin/dbus-daemon", "dbus-daemon", kind, exe_id=one)
+        for kind in ("--system", "--session")
+    )
+    (bus,) = look(subject(run("sh", system, own, args="-c x"))).os_services
+    assert (bus.lead.argv[1], bus.doubt) == ("--system", "")
+
+
 def test_one_binary_under_many_names_is_believed_by_half() -> None:
     one = FileId(8, 42)
     linked = subject(

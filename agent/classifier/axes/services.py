@@ -184,8 +184,9 @@ RULES = (
         name="services.claimed",
         axis=Axis.SERVICES,
         weight=-1.0,
-        when="What would make it a server is little believed: half a name, without company.",
-        sentence="what would make it a server is only claimed: {names}",
+        when="What would make it a server is little: half a name or half a service, without "
+        "company.",
+        sentence="all that would make it a server is too little for that: {names}",
         detect=_claimed,
     ),
     Rule(
