@@ -27,7 +27,8 @@ _CAPABILITIES = (
         (
             "binaries, namespaces, root filesystem and network of processes of other users or with "
             "more privileges: their containers are known from engines alone, with less confidence "
-            "or the verdict unknown, and those that no engine knows are not found"
+            "or the verdict unknown, and those that no engine knows, or that share the host's pid "
+            "namespace, are not found"
         ),
         False,
     ),

@@ -12,7 +12,8 @@ from agent.clock import Clock
 from agent.exposition.agent import inventory_samples, machine_samples, process_samples
 from agent.exposition.density import Usage, host_samples
 from agent.exposition.options import Options
-from agent.exposition.page import Page, fit
+from agent.exposition.page import Page
+from agent.exposition.room import Room
 from agent.exposition.rows import Row
 from agent.exposition.samples import Sample
 from agent.exposition.shared import Shared
@@ -95,6 +96,7 @@ class Exposition:
         self._reading = threading.Lock()
         self._pages = Shared(self._page)
         self._usage = Usage()
+        self._room = Room()
         self._scrapes = 0
         self._seconds = {"read": 0.0, "encode": 0.0}
         self._warming = False
@@ -161,7 +163,13 @@ class Exposition:
         self._scrapes += 1
         seen = self._last_seen(inventory, {id(row) for row, _ in counted}, now)
         options = inventory.options
-        shown = fit([(inventory.host_row, host), *counted], inventory.rows, options.max_series)
+        shown = self._room.fit(
+            (inventory.host_row, host),
+            counted,
+            inventory.rows,
+            options.max_series,
+            time.monotonic(),
+        )
         others = [*inventory.fixed, *self._of_this_page(inventory, counted, host, now)]
         others.append(Sample("tallyman_dropped_series", shown.dropped))
         return Page(options, shown, seen, others, self._encoded)

@@ -6,66 +6,21 @@ Nothing that a page refers to changes any more, so a slow client may take its ti
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from agent.exposition.fast import SCALARS, TABLES, Cell, Column
 from agent.exposition.rows import ORDER
 from agent.exposition.text import braces, header, label_value, number, pairs
 from agent.metrics import CATALOGUE
-from collectors.kernel.counters import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from agent.exposition.options import Options
-    from agent.exposition.rows import Row
+    from agent.exposition.room import Shown
     from agent.exposition.samples import Sample
-    from collectors.kernel.counters import Counters
 
 _LAST_SEEN = "container_last_seen"
-
-_T = TypeVar("_T")
-
-
-class Shown(NamedTuple):
-    """What there is room for on a page."""
-
-    counted: Sequence[tuple[Row, Counters]]
-    rows: Sequence[Row]
-    dropped: int
-    """Series that there was no room for."""
-
-
-def fit(counted: Sequence[tuple[Row, Counters]], rows: Sequence[Row], limit: int) -> Shown:
-    """Take what fits into ``limit`` series: who the containers are first, then their counters."""
-    known = sum(row.series for row in rows)
-    if known + len(counted) * _MOST_COUNTERS <= limit:
-        return Shown(counted, rows, 0)
-    sizes = [_series(counters) for _, counters in counted]
-    room = limit
-    kept_rows, room, dropped = _take(rows, [row.series for row in rows], room)
-    kept_counted, _, dropped_counted = _take(counted, sizes, room)
-    return Shown(kept_counted, kept_rows, dropped + dropped_counted)
-
-
-def _take(items: Sequence[_T], sizes: Sequence[int], room: int) -> tuple[list[_T], int, int]:
-    kept, dropped = [], 0
-    for item, size in zip(items, sizes, strict=True):
-        if size <= room:
-            kept.append(item)
-            room -= size
-        else:
-            dropped += size
-    return kept, room, dropped
-
-
-_MOST_COUNTERS = len(Scalar) + 400
-"""Upper bound of a container's counters: its scalars, and 16 rows of each table."""
-
-
-def _series(counters: Counters) -> int:
-    scalars = len(counters.scalars) - counters.scalars.count(None)
-    return scalars + sum(len(values) for rows in counters.tables.values() for _, values in rows)
 
 
 class Page:

@@ -17,7 +17,8 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from agent.exposition.options import Options
-from agent.exposition.page import Page, Shown
+from agent.exposition.page import Page
+from agent.exposition.room import Shown
 from agent.exposition.samples import Sample
 from agent.exposition.text import identity, label_value, number
 from agent.metrics import BY_NAME, CATALOGUE, GROUPS, Type

@@ -9,7 +9,8 @@ import pytest
 
 from agent.exposition.fast import SCALARS, TABLES
 from agent.exposition.options import Options
-from agent.exposition.page import Page, Shown
+from agent.exposition.page import Page
+from agent.exposition.room import Shown
 from agent.exposition.samples import Sample
 from agent.metrics import BY_NAME, CATALOGUE, GROUPS, Type
 from agent.metrics.docs import page
