@@ -101,7 +101,7 @@ class Judge:
         self._begin = begin
         self._known: dict[str, _Known] = {}
         self._mounts: dict[int, tuple[Mount, ...] | None] = {}
-        self._host_mounts: tuple[Mount, ...] | None = None
+        self._host_mounts: Mapping[str, Mount] | None = None
         self._roots: dict[FileId, RootFacts] = {}
         self._networks: dict[int, NetworkFacts] = {}
         self._settled: dict[str, Settled] = {}
@@ -308,7 +308,7 @@ class Judge:
                 known.filesystem = None
         return known.filesystem
 
-    def _mounts_of_host(self) -> tuple[Mount, ...]:
+    def _mounts_of_host(self) -> Mapping[str, Mount]:
         if self._host_mounts is None:
             self._host_mounts = read_host_mounts(self._host)
         return self._host_mounts

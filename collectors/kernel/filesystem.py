@@ -14,7 +14,7 @@ from collectors.hostfs import HostReadError
 from collectors.kernel.processes import parse_mountinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from collectors.facts import HostFacts
     from collectors.hostfs import HostFS
@@ -31,7 +31,7 @@ _IN_HOST_MOUNTS = ("1", "self")
 def read_host_filesystems(host: HostFS) -> tuple[FilesystemUsage, ...]:
     """Give the host's local filesystems that are mounted, each once, by device."""
     found: dict[str, FilesystemUsage] = {}
-    for mount in read_host_mounts(host):
+    for mount in read_host_mounts(host).values():
         # OpenVZ's ploop is a container's disk, and a file on one of the others.
         is_file = mount.source.startswith("/dev/ploop")
         if mount.fstype in _LOCAL and mount.source not in found and not is_file:
@@ -46,7 +46,7 @@ def read_container_filesystem(
     facts: HostFacts,
     pid: int,
     mounts: Sequence[Mount],
-    of_host: Callable[[], Sequence[Mount]],
+    of_host: Callable[[], Mapping[str, Mount]],
 ) -> FilesystemUsage | None:
     """Say how full the filesystem is in which a container's own files are.
 
@@ -69,7 +69,7 @@ def read_container_filesystem(
 
 
 def _of_overlay(
-    host: HostFS, pid: int, root: Mount, of_host: Callable[[], Sequence[Mount]]
+    host: HostFS, pid: int, root: Mount, of_host: Callable[[], Mapping[str, Mount]]
 ) -> FilesystemUsage | None:
     """Ask the filesystem of the upper directory; a project quota on it shows in its size."""
     upper = upper_directory(root)
@@ -97,20 +97,24 @@ def upper_directory(root: Mount) -> str:
     return ""
 
 
-def read_host_mounts(host: HostFS) -> tuple[Mount, ...]:
-    """Give the host's mounts; none where they cannot be read."""
+def read_host_mounts(host: HostFS) -> dict[str, Mount]:
+    """Give what is mounted on the host, by where; none where that cannot be read."""
     for process in _IN_HOST_MOUNTS:
         try:
-            return parse_mountinfo(host.proc.read(f"{process}/mountinfo", 8 << 20))
+            mounts = parse_mountinfo(host.proc.read(f"{process}/mountinfo", 8 << 20))
         except HostReadError:
             continue
-    return ()
+        return {mount.target: mount for mount in mounts}  # the last one hides those before it
+    return {}
 
 
-def _mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
-    """Find the mount that a path is in: the deepest one, and of those the last."""
-    holding = [m for m in mounts if path == m.target or path.startswith(m.target.rstrip("/") + "/")]
-    return max(reversed(holding), key=lambda mount: len(mount.target), default=None)
+def _mount_of(path: str, mounts: Mapping[str, Mount]) -> Mount | None:
+    """Find the mount that a path is in: the deepest one."""
+    while path not in mounts:
+        if path in ("/", ""):
+            return None
+        path = os.path.dirname(path)
+    return mounts[path]
 
 
 def _usage_of_root(host: HostFS, pid: int, mount: Mount) -> FilesystemUsage | None:

@@ -209,10 +209,10 @@ def test_the_hosts_mounts_are_read_once_for_all_containers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each container adds to them: read for each, they took seconds with a thousand."""
-    asked: list[tuple[Mount, ...]] = []
+    asked: list[dict[str, Mount]] = []
     wanted: list[object] = []
 
-    def reading(host: HostFS) -> tuple[Mount, ...]:
+    def reading(host: HostFS) -> dict[str, Mount]:
         asked.append(read_host_mounts(host))
         return asked[-1]
 
