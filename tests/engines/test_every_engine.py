@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engines.harness import bare, oci, podman, roots, systems
+from tests.engines.harness import bare, desktop, oci, podman, roots, systems
 from tests.engines.harness.agent import assert_found_once, ls
 from tests.engines.harness.dockerd import FREE, SYSTEMD, docker_daemon
 from tests.engines.harness.made import Made, unique
@@ -281,6 +281,21 @@ def test_charliecloud(tmp_path: Path) -> None:
     root = roots.make_busybox(tmp_path / "root")
     with bare.sleeping_in("charliecloud", "ch-run", root, "--") as made:
         assert_found_once(ls(), made, style="app")
+
+
+def test_flatpak() -> None:
+    need("flatpak", "busybox")
+    with desktop.flatpak() as made:
+        assert_found_once(ls(), made, style="app")
+
+
+def test_lxd() -> None:
+    need("lxd", "lxc", "busybox")
+    with desktop.lxd() as (made, idle):
+        rows = ls()
+
+        assert_found_once(rows, made)
+        assert_found_once(rows, idle, state="exited")
 
 
 def test_unshare_with_a_root_of_its_own(tmp_path: Path, agent: Agent) -> None:
