@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engines.harness import bare, desktop, oci, podman, roots, systems
+from tests.engines.harness import bare, managers, oci, podman, roots, systems
 from tests.engines.harness.agent import assert_found_once, ls
 from tests.engines.harness.dockerd import FREE, SYSTEMD, docker_daemon
 from tests.engines.harness.made import Made, unique
@@ -285,16 +285,25 @@ def test_charliecloud(tmp_path: Path) -> None:
 
 def test_flatpak() -> None:
     need("flatpak", "busybox")
-    with desktop.flatpak() as made:
+    with managers.flatpak() as made:
         assert_found_once(ls(), made, style="app")
 
 
 def test_lxd() -> None:
     need("lxd", "lxc", "busybox")
-    with desktop.lxd() as (made, idle):
+    with managers.lxd() as (made, idle):
         rows = ls()
 
         assert_found_once(rows, made)
+        assert_found_once(rows, idle, state="exited")
+
+
+def test_libvirt() -> None:
+    need("libvirtd", "virsh", "busybox")
+    with managers.libvirt() as (made, idle):
+        rows = ls()
+
+        assert_found_once(rows, made, style="app")
         assert_found_once(rows, idle, state="exited")
 
 

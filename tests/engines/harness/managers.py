@@ -1,4 +1,4 @@
-"""Flatpak and LXD, each with all that it keeps in a place of its own."""
+"""Flatpak, LXD and libvirt, each with all that it keeps in a place of its own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ import platform
 import subprocess
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.engines.harness import bare, roots
 from tests.engines.harness.made import Made, unique
-from tests.engines.harness.programs import CommandError, Daemon, remove_cgroups, run, workplace
+from tests.engines.harness.programs import (
+    CommandError,
+    Daemon,
+    hierarchies,
+    remove_cgroups,
+    run,
+    workplace,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _ARCH = platform.machine()
 
@@ -108,3 +115,62 @@ def _image(place: Path) -> Path:
     (content / "metadata.yaml").write_text(f"architecture: {_ARCH}\ncreation_date: 1700000000\n")
     run("tar", "-C", content, "-cf", place / "image.tar", ".")
     return place / "image.tar"
+
+
+@contextmanager
+def libvirt() -> Iterator[tuple[Made, Made]]:
+    """Give a container of a libvirtd of its own that runs, and one that is only defined.
+
+    Its controller refuses a hybrid tree as crun does, so libvirtd sees none. The driver of QEMU,
+    where it is installed, wants more of a machine than there is.
+    """
+    name, idle, sleep = unique("libvirt"), unique("defined"), bare.sleep()
+    script = 'umount -l /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
+    with workplace("libvirt") as place:
+        socket = place / "libvirt-sock"
+        drivers = place / "drivers"
+        drivers.mkdir()
+        for driver in Path("/usr/lib").glob("*/libvirt/*/libvirt_driver_lxc.so"):
+            (drivers / driver.name).symlink_to(driver)
+        config = place / "libvirtd.conf"
+        config.write_text(f'unix_sock_dir = "{place}"\nauth_unix_rw = "none"\n')
+        words = ("libvirtd", f"--config={config}", f"--pid-file={place}/pid")
+        virsh = partial(run, "virsh", f"--connect=lxc:///system?socket={socket}")
+        root = roots.make_busybox(place / "root")
+        daemon = Daemon(
+            *("unshare", "--mount", "sh", "-c", script, "sh"),
+            *words,
+            log=place / "log",
+            env={"LIBVIRT_DRIVER_DIR": str(drivers)},
+        )
+        try:
+            daemon.wait_for(socket.exists, "libvirtd's socket", 60)
+            for one, action in ((name, "create"), (idle, "define")):
+                (place / f"{one}.xml").write_text(_domain(one, root, *sleep))
+                virsh(action, place / f"{one}.xml")
+            pid = daemon.wait_for(partial(bare.running, *sleep), "the container", 30)
+            yield (
+                Made(name=name, engine="libvirt-lxc", handle=name, pid=bare.outermost(pid)),
+                Made(name=idle, engine="libvirt-lxc", handle=idle, pid=None),
+            )
+        finally:
+            for action, one in (("destroy", name), ("undefine", idle)):
+                with suppress(CommandError, subprocess.TimeoutExpired):
+                    virsh(action, one, timeout=30)
+            daemon.stop()
+            for hierarchy in hierarchies():
+                with suppress(OSError):  # it may be another's
+                    (hierarchy / "machine").rmdir()
+
+
+def _domain(name: str, root: Path, program: str, argument: str) -> str:
+    return f"""<domain type='lxc'>
+  <name>{name}</name>
+  <memory unit='MiB'>64</memory>
+  <os><type>exe</type><init>{program}</init><initarg>{argument}</initarg></os>
+  <devices>
+    <filesystem type='mount'><source dir='{root}'/><target dir='/'/></filesystem>
+    <console type='pty'/>
+  </devices>
+</domain>
+"""
