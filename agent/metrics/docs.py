@@ -30,7 +30,8 @@ edit this file.
 - Every sample has the same name in the text and in the OpenMetrics format.
 - A running container has at most 70 series by default: with every limit, a health check, an image,
   one network interface, one block device and two findings. Each further finding is one more, each
-  further interface 8, each further device 4; what OpenVZ limits adds 3 or 4 for each resource.
+  further interface 8, each further device 4. OpenVZ's have its own on top: up to 86 with four
+  resources that are limited, and 3 or 4 for each further one.
 """
 
 _LINT = """\
