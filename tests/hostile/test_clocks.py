@@ -40,7 +40,7 @@ def test_a_clock_that_is_set(neighbour: Neighbour) -> None:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_DISABLE_SHM": "1",
         }
-        with running_agent(env=env, start_seconds=30) as agent:
+        with running_agent(env=env, start_seconds=120) as agent:
             neighbour_row = agent.wait_row(neighbour.made, style="app", seconds=60)
             with stranger() as gone:
                 agent.wait_row(gone, seconds=60)
