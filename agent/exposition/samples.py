@@ -24,6 +24,7 @@ _INFO_LABELS = {
     "swarm_service": ("com.docker.swarm.service.name",),
     "swarm_stack": ("com.docker.stack.namespace",),
 }
+_OPENVZ_STATUSES = ("running", "stopped", "mounted", "suspended", "paused", "unknown")
 
 
 class Sample(NamedTuple):
@@ -234,7 +235,9 @@ def _openvz(facts: OpenvzFacts) -> Iterator[Sample]:
             ("layout", facts.layout),
         ),
     )
-    yield Sample("tallyman_openvz_status", 1, (("status", facts.status),))
+    for status in dict.fromkeys((*_OPENVZ_STATUSES, facts.status)):
+        labels = (("status", status),)
+        yield Sample("tallyman_openvz_status", facts.status == status, labels)
     load = facts.load or (None, None, None)
     yield from _present(
         ("tallyman_openvz_disk_used_bytes", facts.disk_used_bytes),

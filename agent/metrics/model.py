@@ -88,12 +88,7 @@ GROUPS = {
         Group(
             name="verdict_detail",
             default=False,
-            about="the evidence that each verdict rests on: about 9 more series a container",
-        ),
-        Group(
-            name="origin",
-            default=False,
-            about="when it was created, and id and digest of its image: 2 more series a container",
+            about="the evidence that each verdict rests on: about 8 more series a container",
         ),
         Group(
             name="spec_detail",
@@ -104,11 +99,6 @@ GROUPS = {
             name="pressure_detail",
             default=False,
             about="what pressure reads of full stalls, too: 3 more series a container",
-        ),
-        Group(
-            name="openvz_detail",
-            default=False,
-            about="soft quotas and what other series say as well: 6 more series a container",
         ),
         Group(
             name="beancounters",

@@ -21,7 +21,7 @@ OPENVZ: tuple[Metric, ...] = (
     gauge(
         "tallyman_openvz_status",
         "openvz",
-        "The status that it is in, always 1: one series.",
+        "Status as a state set: 1 for the one that it is in.",
         "vzlist",
         "id",
         "status",
@@ -62,14 +62,12 @@ OPENVZ: tuple[Metric, ...] = (
         *_BEANCOUNTER,
     ),
     gauge("tallyman_openvz_disk_used_bytes", "openvz", "Disk in use.", "vzlist", "id"),
-    gauge(
-        "tallyman_openvz_disk_soft_limit_bytes", "openvz_detail", "Soft disk quota.", "vzlist", "id"
-    ),
+    gauge("tallyman_openvz_disk_soft_limit_bytes", "openvz", "Soft disk quota.", "vzlist", "id"),
     gauge("tallyman_openvz_disk_hard_limit_bytes", "openvz", "Hard disk quota.", "vzlist", "id"),
     gauge("tallyman_openvz_disk_inodes_used", "openvz", "Inodes in use.", "vzlist", "id"),
     gauge(
         "tallyman_openvz_disk_inodes_soft_limit",
-        "openvz_detail",
+        "openvz",
         "Soft inode quota.",
         "vzlist",
         "id",
@@ -80,23 +78,23 @@ OPENVZ: tuple[Metric, ...] = (
     gauge("tallyman_openvz_load15", "openvz", "Load average over 15 minutes.", "vzlist", "id"),
     gauge(
         "tallyman_openvz_uptime_seconds",
-        "openvz_detail",
+        "openvz",
         "Time since it was started.",
         "vzlist",
         "id",
     ),
     gauge(
         "tallyman_openvz_cpu_limit_ratio",
-        "openvz_detail",
+        "openvz",
         "CPUs that it may use at most, 1.5 is one and a half; absent where unlimited.",
         "vzlist",
         "id",
     ),
-    gauge("tallyman_openvz_cpu_units", "openvz_detail", "Relative CPU weight.", "vzlist", "id"),
+    gauge("tallyman_openvz_cpu_units", "openvz", "Relative CPU weight.", "vzlist", "id"),
     gauge("tallyman_openvz_cpus", "openvz", "CPUs that it sees.", "vzlist", "id"),
     gauge("tallyman_openvz_swap_used_bytes", "openvz", "Swap in use.", "vzlist", "id"),
     gauge("tallyman_openvz_swap_limit_bytes", "openvz", "Swap limit.", "vzlist", "id"),
-    gauge("tallyman_openvz_processes", "openvz_detail", "Processes.", "vzlist", "id"),
+    gauge("tallyman_openvz_processes", "openvz", "Processes.", "vzlist", "id"),
     gauge(
         "tallyman_openvz_as_of_seconds",
         "openvz",

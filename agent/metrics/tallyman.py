@@ -72,7 +72,7 @@ _CONTAINER = (
     ),
     gauge(
         "tallyman_container_created_seconds",
-        "origin",
+        "identity",
         "When it was created, seconds since the epoch.",
         "engine",
         "id",
@@ -153,14 +153,14 @@ _CONTAINER = (
     ),
     gauge(
         "tallyman_container_listening_sockets",
-        "verdict_detail",
+        "verdict",
         "Sockets that wait for connections.",
         "/proc/<pid>/net",
         "id",
     ),
     info(
         "tallyman_container_image_info",
-        "origin",
+        "image",
         "The image that it was made from.",
         "engine",
         "id",

@@ -231,7 +231,8 @@ def _openvz(page: Page, life: Life, at: float, end: float) -> None:
         "tallyman_openvz_info", 1, id=me, ctid=facts.ctid, ostemplate=actor.image,
         addresses=f"198.51.100.{number}", onboot="true", layout="ploop",
     )  # fmt: skip
-    page.add("tallyman_openvz_status", 1, id=me, status="running")
+    for status in ("running", "stopped", "mounted", "suspended", "paused", "unknown"):
+        page.add("tallyman_openvz_status", status == "running", id=me, status=status)
     for resource, held, limit in (
         ("privvmpages", life.memory * 1.6, actor.memory_limit * 1.7),
         ("physpages", life.memory, actor.memory_limit),

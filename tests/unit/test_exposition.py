@@ -344,7 +344,7 @@ def test_who_stays_below_the_cap_stays_whoever_comes(
     assert caplog.messages == [said]
 
 
-def test_openvz_in_base_units_with_one_status(host: Host) -> None:
+def test_openvz_in_base_units_with_a_full_state_set(host: Host) -> None:
     facts = OpenvzFacts(
         ctid="101",
         status="running",
@@ -357,7 +357,9 @@ def test_openvz_in_base_units_with_one_status(host: Host) -> None:
     )
     page = host.show(running(engine="openvz", openvz=facts, cgroups={}))
     own = (("id", FULL_ID),)
-    assert page["tallyman_openvz_status"] == {(*own, ("status", "running")): 1}
+    statuses = {dict(k)["status"]: v for k, v in page["tallyman_openvz_status"].items()}
+    assert statuses == {"running": 1, "stopped": 0, "mounted": 0, "suspended": 0, "paused": 0,
+                        "unknown": 0}  # fmt: skip
     held = page["tallyman_openvz_beancounter_held"]
     assert held == {(*own, ("resource", "kmemsize")): 5}
     failures = page["tallyman_openvz_beancounter_failures_total"]
