@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from collectors.facts import (
@@ -153,6 +153,19 @@ class Container:
     """When it last had processes, or was known to its engine; None while that is now."""
     gone: bool = False
     """It was removed; it is shown until the retention is over."""
+
+
+def as_gone(container: Container, when: float) -> Container:
+    """Give a container as it is kept after its removal, last seen at ``when``."""
+    return replace(
+        container,
+        gone=True,
+        state=State.DEAD,
+        init=None,
+        processes=None,
+        cgroups={},
+        last_seen=when,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from agent.inventory.lookalikes import (
 )
 from agent.inventory.merge import Key, assign, container_of, key_of, owners
 from agent.inventory.partition import Group, Mounts, Partition, partition
+from agent.model import as_gone
 from collectors.facts import ALIVE, State
 
 if TYPE_CHECKING:
@@ -232,15 +233,7 @@ class Inventory:
         """Keep what was removed for a while, frozen, the most recent first."""
         removed = (c for c in self._last.values() if c.id not in seen)
         left = [
-            replace(
-                c,
-                gone=True,
-                state=State.DEAD,
-                init=None,
-                processes=None,
-                cgroups={},
-                last_seen=when,
-            )
+            as_gone(c, when)
             for c in removed
             if now - (when := self._looked_at if c.last_seen is None else c.last_seen)
             <= self._retention

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.config.sections import Containers
-from collectors.facts import State
+from agent.model import as_gone
 
 if TYPE_CHECKING:
     from agent.model import Container, Snapshot
@@ -49,7 +49,7 @@ class Handover:
         alive = {c.init for c in update.changed if c.init is not None}
         ended = [
             c
-            for c in (_as_gone(c, before.as_of) for c in shown if c.init not in alive)
+            for c in (_frozen(c, before.as_of) for c in shown if c.init not in alive)
             if c.gone and c.id not in update.everyone and self._containers().admits(c)
         ]
         ended.sort(key=lambda c: -(c.last_seen or 0.0))
@@ -77,19 +77,11 @@ class Handover:
         return replace(update, removed=(*update.removed, *over)) if over else update
 
 
-def _as_gone(container: Container, when: float) -> Container:
+def _frozen(container: Container, when: float) -> Container:
     """Freeze one that ran and is not there any more; the others are left to the next scout."""
     if container.gone or container.init is None:
         return container
-    return replace(
-        container,
-        gone=True,
-        state=State.DEAD,
-        init=None,
-        processes=None,
-        cgroups={},
-        last_seen=when,
-    )
+    return as_gone(container, when)
 
 
 def _forget(kept: dict[str, Container], keys: Iterable[str]) -> None:
