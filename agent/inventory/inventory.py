@@ -211,6 +211,9 @@ class Inventory:
             mismatch=before.mismatch,
             findings=before.findings,
             last_seen=self._looked_at if before.last_seen is None else before.last_seen,
+            # A runtime's file of what has ended has neither: the kernel had told them.
+            started=before.started if container.started is None else container.started,
+            parent_id=container.parent_id or before.parent_id,
             isolation=before.isolation,
             image_facts=container.image_facts or before.image_facts,
             hostname=container.hostname or before.hostname,
@@ -293,13 +296,13 @@ def _name_of(container: Container | None) -> str:
 
 
 def _shifted(container: Container, seconds: float) -> Container:
-    """Give it as of a clock that was set; of what is not gone its sources tell the times anew."""
-    if container.last_seen is None:
-        return container
-    shifted = replace(container, last_seen=container.last_seen + seconds)
-    if container.gone and container.started is not None:
-        return replace(shifted, started=container.started + seconds)
-    return shifted
+    """Give it as of a clock that was set; of what is there its sources tell the times anew."""
+    started, last_seen = container.started, container.last_seen
+    return replace(
+        container,
+        started=None if started is None else started + seconds,
+        last_seen=None if last_seen is None else last_seen + seconds,
+    )
 
 
 def _own_words(claim: Sighting) -> str:

@@ -86,6 +86,25 @@ def test_a_restart_keeps_the_id() -> None:
     assert again.init == second.id
 
 
+def test_an_end_takes_neither_the_start_nor_the_parent() -> None:
+    """A runtime's file outlives the process for a moment, and tells neither."""
+    inventory = Inventory()
+    outer = process(9, ns={**NS, "mnt": 29}, root=1, cgroup="/outer")
+    init = process(10, 9, ns={**NS, "pid": 51}, root=2, cgroup="/outer/inner")
+    ended = sighting(engine="runc", engine_id="inner", state=State.EXITED)
+    running = look(
+        inventory, outer, init, sightings=[sighting(init, engine="runc", engine_id="inner")]
+    ).containers["/outer/inner"]
+    stopped = look(inventory, outer, sightings=[ended]).containers["/outer/inner"]
+    gone = look(inventory, outer).containers["/outer/inner"]
+    assert running.started is not None
+    assert running.parent_id == "/outer"
+    assert [(c.state, c.started, c.parent_id) for c in (stopped, gone)] == [
+        (State.EXITED, running.started, "/outer"),
+        (State.DEAD, running.started, "/outer"),
+    ]
+
+
 def test_the_name_outlives_the_engine() -> None:
     inventory = Inventory()
     init = process(10, ns=NS, root=1, cgroup=DOCKER)
