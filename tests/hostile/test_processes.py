@@ -17,6 +17,8 @@ from tests.hostile.conftest import Neighbour, only
 from tests.hostile.stranger import fuse_root, stranger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.engines.harness.agent import Row
     from tests.engines.harness.made import Made
 
@@ -109,16 +111,31 @@ def test_many_threads(neighbour: Neighbour) -> None:
     assert not neighbour.scouts_ended()
 
 
+BOMB = """
+import os, random, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+while True:
+    try:
+        os.fork()
+    except OSError:  # a shell would end by this, and its container with it
+        if os.getpid() != 1 and random.random() < 0.5:
+            os._exit(0)
+        time.sleep(0.05)
+"""
+
+
 def test_a_fork_bomb_under_its_limit(neighbour: Neighbour) -> None:
     def limit(config: dict[str, Any]) -> None:
         config["linux"]["resources"]["pids"] = {"limit": 300}
 
-    bomb = "b() { b | b & }; b; while :; do b; sleep 0.1; done"
-    with stranger("/bin/sh", "-c", bomb, change=limit) as made:
+    with _python(BOMB, change=limit) as made:
+        refused = Path(f"/sys/fs/cgroup/pids/{made.name}/pids.events")
+        wait_until(lambda: refused.read_text() != "max 0\n", "the limit to be reached", 60)
         row = neighbour.wait_row(made, seconds=120)
         assert row.style != "system"
         for _ in range(5):
             neighbour.assert_unharmed()
+        assert neighbour.wait_row(made, seconds=120).id == row.id
 
 
 def test_a_root_that_hangs() -> None:
@@ -278,7 +295,7 @@ def test_a_user_namespace_of_its_own_making(neighbour: Neighbour) -> None:
         neighbour.assert_unharmed()
 
 
-def _python(program: str) -> Any:
+def _python(program: str, change: Callable[[dict[str, Any]], None] = lambda _: None) -> Any:
     """Give a container over the host's programs, bound read-only, that runs Python."""
 
     def bind(config: dict[str, Any]) -> None:
@@ -290,6 +307,7 @@ def _python(program: str) -> Any:
         config["root"]["readonly"] = False
         config["process"]["rlimits"] = []
         config["linux"].pop("seccomp", None)
+        change(config)
 
     return stranger(sys.executable, "-c", program, change=bind)
 
