@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from cheroot import errors, wsgi
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CONNECTIONS = 64
-"""Most connections that are open and say nothing."""
+"""Most connections that are open and say nothing; for one more, the longest silent has to go."""
 
 _WAITING = 64
 """Requests that wait for a thread; more are answered with 503."""
@@ -170,6 +171,8 @@ class Connection(HTTPConnection):
             super().close()
         except OSError as error:
             log.debug("%s was closed already: %s", self.remote_addr, error)
+        finally:
+            self.server.silent.pop(self, None)
 
     def has_headers(self) -> None:
         """Note that the headers of the request are there: from here on its whole deadline holds."""
@@ -264,6 +267,8 @@ class Server(wsgi.Server):
         """Until when each connection at work must have done what it is at, and all of it."""
         self.wanted = threading.Event()
         """Set while a connection may be at work: at rest nobody looks at the clock."""
+        self.silent: OrderedDict[Connection, None] = OrderedDict()
+        """Those that say nothing, longest first, without those that were told to go."""
         self.refusal: OSError | None = None
         """Why the address could not be bound; ``prepare`` itself raises without the cause."""
         self._ended = threading.Event()
@@ -290,18 +295,33 @@ class Server(wsgi.Server):
     def process_conn(self, conn: Connection) -> None:
         """Hand a connection to a thread, but a new one only when its first byte is there."""
         if conn.last_used is not None:
+            self.silent.pop(conn, None)
             super().process_conn(conn)
-        elif self.can_add_keepalive_connection:
-            self.put_conn(conn)
-        else:
-            self._unservicable_conns.put(conn)  # type: ignore[attr-defined]
+            return
+        if not self.can_add_keepalive_connection:
+            self._make_room()
+        self.put_conn(conn)
 
     def put_conn(self, conn: Connection) -> None:
         """Take back a connection that stays."""
         if conn.has_more():
             self.process_conn(conn)
-        else:
-            super().put_conn(conn)
+            return
+        self.silent[conn] = None
+        super().put_conn(conn)
+
+    def _make_room(self) -> None:
+        """Let the longest silent go: refusing who comes would let the silent keep all others out.
+
+        It is not closed here, as cheroot may have heard of it in this very round. It reads as ended
+        instead, and what it has said just now is still answered.
+        """
+        try:
+            oldest, _ = self.silent.popitem(last=False)
+        except KeyError:  # they have all begun to speak
+            return
+        log.debug("%s has to go: there are too many that say nothing", oldest.remote_addr)
+        _shut(oldest.socket, socket.SHUT_RD)
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Send cheroot's messages where ours go; a client's broken connection is no error."""
@@ -325,10 +345,10 @@ class Server(wsgi.Server):
                     _shut(connection.socket)
 
 
-def _shut(sock: socket.socket) -> None:
+def _shut(sock: socket.socket, how: int = socket.SHUT_RDWR) -> None:
     try:
         # Not close: the thread that reads or writes it wakes up with an error and closes it. And
         # not TLS's own, which would tear down what that thread is using.
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        socket.socket.shutdown(sock, how)
     except OSError:
         log.debug("the client was gone already")
