@@ -404,6 +404,32 @@ class TestTable:
         ]
         assert counter(found["102"], "numproc").failures == 8
 
+    def test_headers_that_stand_right_of_their_text(self) -> None:
+        # print_hdr() and print_one_ve() of vzctl 4.0: SMARTNAME is %10s, ORIGIN_SAMPLE %32s over
+        # text that stands at the left.
+        form = "{:>10} {:<32} {:{}32} {:<32} {:>10} {:<9} {:>5}\n"
+        header = ("CTID", "PRIVATE", "ORIGIN_SAMPLE", ">", "NAME", "SMARTNAME", "STATUS", "VSWAP")
+        rows = (
+            ("101", "/vz/private/101", "-", "<", "web 01", "web 01", "running", "no"),
+            ("1000000001", "/p", "vswap-256m", "<", "-", "1000000001", "stopped", "yes"),
+        )
+        table = "".join(form.format(*row) for row in (header, *rows))
+        found = parse_output(table.encode())
+        assert [(f.name, f.private, f.facts.status) for f in found.values()] == [
+            ("web 01", "/vz/private/101", "running"),
+            ("", "/p", "stopped"),
+        ]
+
+    def test_name_servers_before_the_addresses_are_none_of_them(self) -> None:
+        table = (
+            b"      CTID NAMESERVER      IP_ADDR\n"
+            b"       101 192.0.2.53      192.0.2.11 2001:db8::11\n"
+            b"       102 192.0.2.53      -\n"
+        )
+        found = parse_output(table)
+        assert found["101"].facts.addresses == ("192.0.2.11", "2001:db8::11")
+        assert found["102"].facts.addresses == ()
+
     def test_what_does_not_keep_to_its_place_is_not_guessed(self) -> None:
         table = (
             b"      CTID NAME                                  NPROC HOSTNAME\n"

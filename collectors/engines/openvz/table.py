@@ -50,6 +50,9 @@ _QUOTAS = {
 _QUOTA_PARTS = {"": "usage", "S": "softlimit", "H": "hardlimit"}
 _ADDRESSES = {"IP_ADDR": "ip", "CFG_IP_ADDR": "configured_ip"}
 _ADDRESS_WIDTH = 15
+_NEAR = 8
+"""Less than the width of a column of addresses, and more than rows are shifted to the left."""
+
 _MOST_COLUMNS = 500
 """More than vzlist has; all fields of 7 with all of their parts are 160."""
 
@@ -65,10 +68,14 @@ _TEXT = {
     "NETWORK": 32,
     "NET_INTERFACES": 32,
     "MOUNT_OPTS": 16,
+    "ORIGIN_SAMPLE": 32,
     "DEVNODES": 16,
 }
 """Columns that may hold blanks or nothing at all, with the least width that a version gives them.
 A column that nobody knows may, too."""
+
+_HEADER_RIGHT = {"SMARTNAME": 10, "ORIGIN_SAMPLE": 32}
+"""Columns of text whose header stands at the right end of them, and how wide they are."""
 
 _HEADER_WORD = re.compile(rb"[A-Z][A-Z0-9_.%]*", re.ASCII)
 _WORD = re.compile(rb"[^ ]+")
@@ -107,7 +114,11 @@ def _parse_header(line: bytes) -> list[_Column]:
     for match in _WORD.finditer(line):
         if _HEADER_WORD.fullmatch(match[0]) is None or len(columns) >= _MOST_COLUMNS:
             return []
-        columns.append(_Column(match[0].decode("ascii"), match.start(), match.end()))
+        header, start = match[0].decode("ascii"), match.start()
+        wide = match.end() - _HEADER_RIGHT.get(header, 0)
+        if header in _HEADER_RIGHT and (wide == 0 or line[max(0, wide - 1) : start].isspace()):
+            start = wide
+        columns.append(_Column(header, start, match.end()))
     return columns if any(c.header in _CTID for c in columns) else []
 
 
@@ -195,7 +206,8 @@ def _parse_words_backwards(
         start = match.start()
         if column.header in _ADDRESSES and _is_address(match[0]):
             # All of them stand in the last column, and in each one with --no-trim.
-            while words and _is_address(words[-1][0]):
+            # What stands far before it are addresses of another column, as name servers are.
+            while words and _is_address(words[-1][0]) and words[-1].start() > column.start - _NEAR:
                 start = words.pop().start()
         found.append((column, _decode(row[start : match.end()])))
         end = start
