@@ -104,6 +104,12 @@ class TestInAGuest:
         assert report["after_stop"]["MainPID"] != report["installed"]["MainPID"]
         assert any("Watchdog timeout" in entry["MESSAGE"] for entry in report["journal"])
 
+    def test_a_clock_that_is_set_is_a_warning(self, report: dict[str, Any]) -> None:
+        said = [e for e in report["journal"] if "the clock was set by" in str(e["MESSAGE"])]
+        assert {entry["PRIORITY"] for entry in said} == {"4"}
+        assert any("by +" in entry["MESSAGE"] for entry in said)
+        assert not [e for e in report["journal"] if "the scout ended" in str(e["MESSAGE"])]
+
     def test_the_journal_knows_priorities(self, report: dict[str, Any]) -> None:
         own = [e for e in report["journal"] if e.get("SYSLOG_IDENTIFIER") == "tallyman"]
         found = {entry["PRIORITY"] for entry in own}
