@@ -49,6 +49,10 @@ def _devices(root: Path) -> None:
     _each(root, lambda path: os.mknod(path, 0o20666, zero))
 
 
+def _sockets(root: Path) -> None:
+    _each(root, lambda path: os.mknod(path, 0o140666))
+
+
 def _directories(root: Path) -> None:
     _each(root, os.mkdir)
 
@@ -103,6 +107,7 @@ def _each(root: Path, make: Callable[[str], object]) -> None:
     [
         _fifos,
         _devices,
+        _sockets,
         _directories,
         _loops,
         _out_of_the_root,
