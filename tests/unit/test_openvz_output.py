@@ -420,6 +420,26 @@ class TestTable:
             ("", "/p", "stopped"),
         ]
 
+    def test_the_root_of_7_with_a_uuid_is_longer_than_its_column(self) -> None:
+        # print_hdr() and print_ve_root() of OpenVZ 7's vzctl: %-36s over %-32s; UUID is %36s.
+        table = (
+            f"{'CTID':>36} {'ROOT':<36} {'UUID':>36} {'HOSTNAME':<32} {'STATUS':<9} NAME\n"
+            f"{WEB:>36} {f'/vz/root/{WEB}':<32} {WEB:>36} {'web.example.com':<32} running   a b\n"
+            f"{'102':>36} {'/vz/root/102':<32} {'-':>36} {'-':<32} stopped   c\n"
+        )
+        found = parse_output(table.encode())
+        assert [(f.root, f.hostname, f.facts.status, f.name) for f in found.values()] == [
+            (f"/vz/root/{WEB}", "web.example.com", "running", "a b"),
+            ("/vz/root/102", "", "stopped", "c"),
+        ]
+
+    def test_columns_that_nobody_needs_cost_no_container(self) -> None:
+        table = (
+            f"{'UUID':>36} {'STATUS':<9} {'CTID':>36} NAME\n"
+            f"{WEB:>36} {'running':<9} {WEB:>36} a b\n"
+        )
+        assert parse_output(table.encode())[WEB].name == "a b"
+
     def test_name_servers_before_the_addresses_are_none_of_them(self) -> None:
         table = (
             b"      CTID NAMESERVER      IP_ADDR\n"

@@ -74,8 +74,8 @@ _TEXT = {
 """Columns that may hold blanks or nothing at all, with the least width that a version gives them.
 A column that nobody knows may, too."""
 
-_HEADER_RIGHT = {"SMARTNAME": 10, "ORIGIN_SAMPLE": 32}
-"""Columns of text whose header stands at the right end of them, and how wide they are."""
+_HEADER_RIGHT = {"SMARTNAME": 10, "ORIGIN_SAMPLE": 32, "UUID": 36}
+"""Columns that begin long before their header, which stands at their right end; their width."""
 
 _HEADER_WORD = re.compile(rb"[A-Z][A-Z0-9_.%]*", re.ASCII)
 _WORD = re.compile(rb"[^ ]+")
@@ -166,7 +166,8 @@ def _parse_row(row: bytes, columns: Sequence[_Column]) -> Fields:
 def _is_word(column: _Column) -> bool:
     """Say whether every version writes exactly one word in it, or addresses."""
     base = column.header.partition(".")[0]
-    known = base in _BEANCOUNTERS or base in _QUOTAS or column.header in _COLUMNS
+    known = base in _BEANCOUNTERS or base in _QUOTAS
+    known = known or column.header in _COLUMNS or column.header in _UNUSED
     return known and column.header not in _TEXT
 
 
@@ -234,7 +235,7 @@ def _parse_places(
                 return
             text, position = found[0][0], found[0].end()
             if _stands_right(column.header):
-                shift = max(0, position - column.end)
+                shift = max(min(shift, 0), position - column.end)
         else:
             if start < position or row[position:start].strip():
                 return
@@ -243,7 +244,7 @@ def _parse_places(
                 overlong = end
                 end = row.find(b" ", end) % (len(row) + 1)
                 shift += end - overlong
-            elif after is not None and column.header == "ROOT":
+            if after is not None and column.header == "ROOT":
                 # 7 makes the header of this one wider than the column.
                 shift -= max(0, after.start - column.start - _TEXT["ROOT"] - 1)
             text, position = row[start:end], end
@@ -374,8 +375,12 @@ _COLUMNS: dict[str, tuple[str, Callable[[str], Value]]] = {
 }
 """Field of the JSON by column, and what makes its value of the column's text."""
 
+_UNUSED = {"UUID", "TM", "AUTOSTOP", "HA_ENABLE", "HA_PRIO", "NETFILTER", "IOP", "IOPRIO", "VSWAP"}
+"""Columns of one word that nobody needs here."""
+
 _RIGHT = frozenset(_CTID) | {
     "UUID",
+    "HA_PRIO",
     "LAVERAGE",
     "UPTIME",
     "CPULIM",
