@@ -95,8 +95,8 @@ def test_cpu_under_a_quota(agent: Agent, docker: Docker) -> None:
     throttled = value(page, "container_cpu_cfs_throttled_periods_total", made)
     periods = value(page, "container_cpu_cfs_periods_total", made)
     kernel = dict(line.split() for line in file_of(made, "cpu", "cpu.stat").splitlines())
-    # Its last period may end between the two readings.
-    assert periods == pytest.approx(int(kernel["nr_periods"]), abs=2)
+    # Periods go on between the two readings, ten a second.
+    assert periods == pytest.approx(int(kernel["nr_periods"]), abs=50)
     assert throttled == int(kernel["nr_throttled"])
     seconds = value(page, "container_cpu_cfs_throttled_seconds_total", made)
     assert seconds == pytest.approx(int(kernel["throttled_time"]) / 1e9) != 0

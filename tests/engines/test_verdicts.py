@@ -37,7 +37,7 @@ _LIVE = (
 )
 """Those that need no more than the tests' own Debian and busybox."""
 
-_SECONDS = 60
+_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
