@@ -190,7 +190,7 @@ def _v2(group: Path) -> bool:
 
 
 def squeeze(group: Path) -> int:
-    """Set the lowest limit that the kernel grants, and give it: what it can take back is no room."""
+    """Set the lowest limit that the kernel grants and give it: what it can take back is no room."""
     limit = needed_memory(group)
     while not limit_memory(group, limit):
         limit += 1 << 18
