@@ -193,24 +193,31 @@ def test_sending_over_the_network(agent: Agent, docker: Docker) -> None:
             "exec sleep 86400"
         )
         sender = docker.run(docker.busybox(), *shell(script), name=unique("sender"))
-        listener.settimeout(20)
+        listener.settimeout(60)
         connection, _ = listener.accept()
         with connection:
             arrived = 0
             while data := connection.recv(1 << 20):
                 arrived += len(data)
     assert arrived == 10 * MB
-    agent.wait_row(sender)
-    page = agent.scrape()
+    traffic = "container_network_transmit_bytes_total"
+    page = agent.wait_for(
+        lambda p: (p.value(traffic, name=sender.name, interface="eth0") or 0) >= arrived,
+        "what was sent",
+    )
 
-    sent = value(page, "container_network_transmit_bytes_total", sender, interface="eth0")
-    assert arrived <= sent <= 1.15 * arrived
+    sent = value(page, traffic, sender, interface="eth0")
+    assert sent <= 1.5 * arrived  # with headers, and what a busy machine sends again
     acknowledged = value(page, "container_network_receive_bytes_total", sender, interface="eth0")
-    assert 0 < acknowledged < 0.2 * arrived
-    for what in ("errors", "packets_dropped"):
-        assert (
-            value(page, f"container_network_transmit_{what}_total", sender, interface="eth0") == 0
-        )
+    assert 0 < acknowledged < 0.5 * arrived
+    (kernel,) = (
+        line.split()
+        for line in Path(f"/proc/{sender.pid}/net/dev").read_text().splitlines()
+        if line.lstrip().startswith("eth0:")
+    )
+    for what, column in (("errors", 11), ("packets_dropped", 12)):
+        found = value(page, f"container_network_transmit_{what}_total", sender, interface="eth0")
+        assert found == int(kernel[column])
 
 
 def test_forking_up_to_the_limit(agent: Agent, docker: Docker) -> None:
