@@ -189,7 +189,8 @@ def test_sending_over_the_network(agent: Agent, docker: Docker) -> None:
         port = listener.getsockname()[1]
         script = (
             "gateway=$(busybox ip route | busybox awk '/default/ {print $3}')\n"
-            f"busybox dd if=/dev/zero bs={MB} count=10 | nc $gateway {port}\n"
+            f"until busybox dd if=/dev/zero bs={MB} count=10 | nc $gateway {port}\n"
+            "do sleep 1; done\n"
             "exec sleep 86400"
         )
         sender = docker.run(docker.busybox(), *shell(script), name=unique("sender"))
