@@ -16,7 +16,12 @@ from agent.scout.progress import Progress
 from agent.serve.launcher import Child, Starter, _Office
 from tests.engines.harness.programs import wait_until
 
-ECHO = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.readline()); sys.stdin.buffer.read()"
+ECHO = """
+import sys
+sys.stdout.buffer.write(sys.stdin.buffer.readline())
+sys.stdout.flush()
+sys.stdin.buffer.read()
+"""
 """A scout that says what it was told, and ends when nobody listens."""
 
 
