@@ -154,10 +154,8 @@ class Engine:
             # The next look follows the events; who looks only once needs none.
             ctx.wake()
         elif self._follower is None and daemon.sockets:
-            self._follower = Follower(_connector(ctx, daemon), daemon.instance)
+            self._follower = Follower(_connector(ctx, daemon), daemon.instance, ctx.wake)
             self._follower.start()
-        if self._follower is not None:
-            self._follower.wake = ctx.wake
         return self._client
 
     def _update(self, ctx: Context, client: Client) -> None:

@@ -58,12 +58,13 @@ class End:
 class Follower:
     """Collects what changed, until somebody takes it; wakes somebody up to do so.
 
-    ``connect`` gives a new connection; it may raise ApiError. The thread ends with ``close``.
+    ``connect`` gives a new connection; it may raise ApiError. ``wake`` is called from the thread
+    when there is something to take. The thread ends with ``close``.
     """
 
-    def __init__(self, connect: Callable[[], Client], name: str) -> None:
-        self.wake: Callable[[], None] = lambda: None
+    def __init__(self, connect: Callable[[], Client], name: str, wake: Callable[[], None]) -> None:
         self._connect = connect
+        self._wake = wake
         self._lock = threading.Lock()
         self._changed: set[str] = set()
         self._ends: dict[str, End] = {}
@@ -131,7 +132,7 @@ class Follower:
             # From now on it tells what happens; what happened before is to be listed.
             with self._lock:
                 self._connected = self._missed = True
-            self.wake()
+            self._wake()
             for piece in pieces:
                 if self._closed.is_set():
                     return
@@ -150,7 +151,7 @@ class Follower:
             if len(self._changed) > _CHANGED_LIMIT:
                 self._missed = True
                 self._changed.clear()
-        self.wake()
+        self._wake()
 
     def _note_end(self, engine_id: str, event: JsonObject) -> None:
         action = event.text("Action")
@@ -178,4 +179,4 @@ class Follower:
         if client is not None:
             client.close()
         if was_connected and not self._closed.is_set():
-            self.wake()
+            self._wake()

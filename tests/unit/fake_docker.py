@@ -40,6 +40,8 @@ class FakeDocker:
         self.following = threading.Semaphore(0)
         """Released for each connection that begins to follow the events."""
         self._streams: list[socket.socket] = []
+        self._beginning = threading.Lock()
+        """Held from a stream's first byte until it is told of what happens."""
         self._released = threading.Event()
 
     def count(self, path: str) -> int:
@@ -56,13 +58,19 @@ class FakeDocker:
         """Tell everybody who follows of an event."""
         actor = {"ID": engine_id, "Attributes": attributes}
         event = {"Type": "container", "Action": action, "Actor": actor, "time": second}
-        data = json.dumps(event).encode() + b"\n"
-        for stream in self._streams:
+        self.tell(json.dumps(event).encode() + b"\n")
+
+    def tell(self, data: bytes) -> None:
+        """Tell these bytes to everybody who follows."""
+        with self._beginning:
+            streams = list(self._streams)
+        for stream in streams:
             stream.sendall(b"%x\r\n%s\r\n" % (len(data), data))
 
     def cut_events(self) -> None:
         """End all event streams, as a daemon that is restarted."""
-        streams, self._streams = self._streams, []
+        with self._beginning:
+            streams, self._streams = self._streams, []
         for stream in streams:
             stream.shutdown(socket.SHUT_RDWR)
 
@@ -72,8 +80,9 @@ class FakeDocker:
         self.asked.append(re.sub(r"^/v1\.\d+", "", target))
         found = self.answers.get(path)
         if path == "/events" and found is None:
-            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-            self._streams.append(connection)
+            with self._beginning:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                self._streams.append(connection)
             self.following.release()
             self._released.wait(30)
             return False

@@ -43,9 +43,8 @@ def woken() -> Woken:
 @pytest.fixture
 def follower(daemon: FakeDocker, woken: Woken) -> Iterator[Follower]:
     found = Follower(
-        lambda: Client(lambda s: s.connect(str(daemon.path)), wait=5.0, seconds=5.0), "test"
+        lambda: Client(lambda s: s.connect(str(daemon.path)), wait=5.0, seconds=5.0), "test", woken
     )
-    found.wake = woken
     found.start()
     woken.wait()
     yield found
@@ -55,7 +54,7 @@ def follower(daemon: FakeDocker, woken: Woken) -> Iterator[Follower]:
 
 
 def test_everything_may_have_changed_until_it_follows(daemon: FakeDocker) -> None:
-    found = Follower(lambda: pytest.fail("not yet"), "test")
+    found = Follower(lambda: pytest.fail("not yet"), "test", Woken())
     assert found.take() == (True, set())
     assert found.take() == (True, set())
     assert daemon.asked == []
@@ -95,8 +94,8 @@ def test_nonsense_among_the_events_is_passed_over(
     daemon: FakeDocker, follower: Follower, woken: Woken
 ) -> None:
     follower.take()
-    for stream in daemon._streams:
-        stream.sendall(b"5\r\nwhat\n\r\n3\r\n[]\n\r\n")
+    daemon.tell(b"what\n")
+    daemon.tell(b"[]\n")
     daemon.happen("start", WEB)
     woken.wait()
     assert follower.take() == (False, {WEB})
@@ -107,8 +106,7 @@ def test_an_event_without_an_end_ends_the_stream(
 ) -> None:
     follower.take()
     monkeypatch.setattr(docker_events, "_LINE_LIMIT", 10)
-    for stream in daemon._streams:
-        stream.sendall(b"14\r\n" + b"x" * 20 + b"\r\n")
+    daemon.tell(b"x" * 20)
     woken.wait()
     woken.wait()
     assert follower.take()[0] is True
@@ -133,7 +131,7 @@ def test_it_tries_again_while_nobody_listens(monkeypatch: pytest.MonkeyPatch) ->
         tries.release()
         raise ApiError("nobody listens")
 
-    found = Follower(refuse, "test")
+    found = Follower(refuse, "test", Woken())
     found.start()
     for _ in range(3):
         assert tries.acquire(timeout=PATIENCE)
