@@ -181,7 +181,10 @@ def accepts_openmetrics(accept: str) -> bool:
         if quality > 0 and part.partition(";")[0] in _FORMATS
     ]
     best = max((quality for quality, _ in wanted), default=0.0)
-    _, kind = choose_encoder(",".join(part for quality, part in wanted if quality == best))
+    try:
+        _, kind = choose_encoder(",".join(part for quality, part in wanted if quality == best))
+    except (TypeError, ValueError):  # by a version that is no number
+        return False
     return kind.startswith("application/openmetrics-text; version=1.0.0")
 
 

@@ -215,6 +215,7 @@ def test_the_format_is_what_prometheus_client_would_choose(accept: str) -> None:
         ("application/openmetrics-text;q=0", False),
         ("application/openmetrics-text;q=0.2,text/plain;q=0.8", False),
         ("application/openmetrics-text;q=x,text/plain", False),
+        ("application/openmetrics-text;version=1.0.\xe4,text/plain", False),
         ("Application/OpenMetrics-Text; Version=1.0.0", True),
         (";;,=;q=", False),
     ],
