@@ -23,7 +23,7 @@ from collectors.engines.containerd_metadata import (
 from collectors.engines.containerd_roots import TASKS, Installation, find_installations
 from collectors.engines.kubernetes import pod_facts
 from collectors.engines.oci_files import FileCache, parsed, read_object
-from collectors.engines.oci_json import JsonObject, parse_decimal
+from collectors.engines.oci_json import JsonObject
 from collectors.engines.oci_process import (
     alive,
     cgroup_of,
@@ -38,6 +38,7 @@ from collectors.engines.oci_process import (
 from collectors.engines.oci_spec import Spec, cgroup_of_spec, parse_spec
 from collectors.facts import ImageFacts, Sighting, State
 from collectors.hostfs import HostReadError
+from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -18,7 +18,6 @@ from collectors.engines.oci_files import FileCache, parsed, read_object
 from collectors.engines.oci_json import (
     JsonObject,
     as_objects,
-    parse_decimal,
     parse_json,
     parse_object,
     parse_time,
@@ -40,6 +39,7 @@ from collectors.engines.podman_images import folders, load_images
 from collectors.engines.podman_stores import is_podmans, root_store
 from collectors.facts import Sighting, State
 from collectors.hostfs import HostReadError
+from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

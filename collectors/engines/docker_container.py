@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.engines.kubernetes import pod_facts
-from collectors.engines.oci_json import ITEM_LIMIT, JsonObject, as_object, as_objects, parse_decimal
+from collectors.engines.oci_json import ITEM_LIMIT, JsonObject, as_object, as_objects
 from collectors.engines.oci_spec import cgroup_of_spec
 from collectors.facts import ALIVE, ImageFacts, Publish, Sighting, State
+from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -43,6 +43,7 @@ from collectors.facts import Sighting, State
 from collectors.hostfs import HostReadError
 from collectors.kernel.cgroups import contains
 from collectors.kernel.processes import read_mounts
+from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -206,8 +207,8 @@ def _registrations(root: Dir) -> dict[int, Registration]:
 def parse_registration(text: str) -> Registration | None:
     """Parse a file of machined's; None when it names no machine or no leader."""
     fields = dict(line.partition("=")[::2] for line in text.splitlines())
-    name, leader = _unescape(fields.get("NAME", "")), fields.get("LEADER", "")
-    if not name or not leader.isdecimal():
+    name, leader = _unescape(fields.get("NAME", "")), parse_decimal(fields.get("LEADER", ""))
+    if not name or leader is None:
         return None
     return Registration(
         name=name,
@@ -215,7 +216,7 @@ def parse_registration(text: str) -> Registration | None:
         service=_unescape(fields.get("SERVICE", "")),
         kind=fields.get("CLASS", ""),
         root=_unescape(fields.get("ROOT", "")),
-        leader=int(leader),
+        leader=leader,
     )
 
 

@@ -116,9 +116,3 @@ def parse_time(text: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     return seconds if seconds is not None and seconds > 0 else None
-
-
-def parse_decimal(text: str) -> int | None:
-    """Parse an unsigned decimal number of at most 18 digits: pids, ports, exit codes in files."""
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
+from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collectors.contract import Context
@@ -18,7 +19,7 @@ def homes(ctx: Context) -> dict[int, str]:
         return {}
     fields = (line.split(":") for line in lines)
     return {
-        int(f[2]): f[5]
+        uid: f[5]
         for f in fields
-        if len(f) >= 7 and f[2].isascii() and f[2].isdecimal() and f[5].startswith("/")
+        if len(f) >= 7 and (uid := parse_decimal(f[2])) is not None and f[5].startswith("/")
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collectors.engines.oci_files import FileCache, parsed, read_object
-from collectors.engines.oci_json import JsonObject, as_objects, parse_decimal, parse_json
+from collectors.engines.oci_json import JsonObject, as_objects, parse_json
 from collectors.engines.oci_process import (
     alive,
     cgroup_of,
@@ -25,6 +25,7 @@ from collectors.engines.podman_database import Database, DatabaseReader, newest_
 from collectors.engines.podman_images import folders, load_images
 from collectors.facts import ALIVE, ImageFacts, Sighting, State
 from collectors.hostfs import HostReadError
+from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from collectors.facts import CgroupMode, FileId, Mount, Namespaces, Process, ProcessId
 from collectors.hostfs import Denied, Gone, HostReadError
 from collectors.kernel.cgroups import parse_cgroup, read_layout
+from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ _NAMESPACE_KINDS = ("mnt", "cgroup", "ipc", "net", "pid", "time", "user", "uts")
 _ARGV_LIMIT = 16 << 10
 _ARGV_KEPT = 64
 """Arguments kept of a process: enough to judge it, whatever it was started with."""
+_DEVICE_DIGITS = 7  # of 20 bits, MINORBITS in include/linux/kdev_t.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,12 +270,14 @@ def parse_mountinfo(data: bytes) -> tuple[Mount, ...]:
         fields, rest = left.split(" "), right.split(" ")
         if not dash or len(fields) < 6 or len(rest) < 3:
             continue
-        major, _, minor = fields[2].partition(":")
-        if not (major.isdigit() and minor.isdigit()):
+        device = fields[2].partition(":")
+        major = parse_decimal(device[0], _DEVICE_DIGITS)
+        minor = parse_decimal(device[2], _DEVICE_DIGITS)
+        if major is None or minor is None:
             continue
         mounts.append(
             Mount(
-                device=FileId(os.makedev(int(major), int(minor)), 0),
+                device=FileId(os.makedev(major, minor), 0),
                 root=_unescape(fields[3]),
                 target=_unescape(fields[4]),
                 fstype=rest[0],

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from collectors.engines.oci_json import (
     TEXT_LIMIT,
     JsonObject,
-    parse_decimal,
     parse_json,
     parse_object,
     parse_time,
@@ -105,19 +104,3 @@ def test_any_document_can_be_asked_for_anything(value: object, key: str) -> None
     document.object(key).time(key)
     number = document.integer(key)
     assert number is None or isinstance(number, int)
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("42\n", 42),
-        (" 7 ", 7),
-        ("", None),
-        ("-1", None),
-        ("4x", None),
-        ("٣", None),
-        ("9" * 19, None),
-    ],
-)
-def test_decimals(text: str, number: int | None) -> None:
-    assert parse_decimal(text) == number

@@ -13,6 +13,7 @@ from collectors.engines.openvz.units import amount, is_ctid
 from collectors.facts import OpenvzFacts
 from collectors.hostfs import HostReadError
 from collectors.kernel.cgroups import UNIFIED
+from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -103,8 +104,7 @@ class ContainerCgroups:
             return ""
 
     def _number(self, path: str) -> int | None:
-        text = self._text(path)
-        return amount(int(text)) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+        return amount(parse_decimal(self._text(path), digits=19))
 
 
 def parent_cgroup(processes: Iterable[Process], version: int) -> str | None:

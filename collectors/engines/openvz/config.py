@@ -22,6 +22,7 @@ from collectors.engines.openvz.units import (
 )
 from collectors.facts import Beancounter, OpenvzFacts
 from collectors.hostfs import Gone, HostReadError
+from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collectors.hostfs import HostFS
@@ -287,8 +288,7 @@ def _flag(text: str | None) -> bool | None:
 
 def _number(text: str | None) -> int | None:
     """Give a setting of which 0 means that it is not set."""
-    is_number = text is not None and text.isascii() and text.isdecimal() and len(text) < 20
-    return amount(int(text or "0")) or None if is_number else None
+    return amount(parse_decimal(text or "", digits=19)) or None
 
 
 def _read_names(host: HostFS) -> dict[str, str] | None:

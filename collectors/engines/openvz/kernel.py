@@ -24,6 +24,7 @@ from collectors.engines.openvz.units import (
 )
 from collectors.facts import Beancounter
 from collectors.hostfs import HostReadError
+from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collectors.hostfs import Dir, HostFS
@@ -32,6 +33,7 @@ HOST = "0"
 """What stands for the host where a container's number would."""
 
 _LIMIT = 64 << 20  # 25 lines of 120 bytes a container
+_DIGITS = 20  # of 64 bits
 _NO_FAIRSCHED_NODE = "2147483647"
 _DEFAULT_HZ = 1000.0
 _KNOWN_HZ = (100.0, 250.0, 300.0, 1000.0)
@@ -296,7 +298,7 @@ def _rows(data: bytes) -> Iterator[list[str]]:
 
 
 def _integer(word: str) -> int | None:
-    return int(word) if word.isascii() and word.isdecimal() and len(word) <= 20 else None
+    return parse_decimal(word, _DIGITS)
 
 
 def _read(directory: Dir, path: str) -> bytes:
