@@ -56,14 +56,14 @@ def to_look_at(mismatches: str, to_agent: tuple[str, str]) -> stat.Panel:
     return figures(
         "To look at",
         "Mismatches: the verdict is sure and differs from what the engine is made for. OOM kills: "
-        "of the time shown. Failing: collectors, so that what they see is missing or old.",
+        "of the time shown. Collectors: those that fail, so that what they see is missing or old.",
         Figure(name="mismatches", expr=zero(mismatches), steps=WATCH_IF_ANY),
         Figure(
             name="OOM kills",
             expr=zero(f"sum({mine(increase('container_oom_events_total'))})"),
             steps=BAD_IF_ANY,
         ),
-        Figure(name="failing", expr=zero(failing), steps=BAD_IF_ANY, link=to_agent),
+        Figure(name="collectors", expr=zero(failing), steps=BAD_IF_ANY, link=to_agent),
     )
 
 
