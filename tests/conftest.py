@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "tallyman",
+    # How long an example takes says something of the machine only.
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # The same examples each time: what they find is in the change that is tested.
+    derandomize=True,
+    database=None,
+)
+settings.load_profile("tallyman")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -172,7 +172,10 @@ values = st.recursive(
 sections = st.sampled_from(("tls_server_config", "http_server_config", "basic_auth_users"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.dictionaries(sections, values))
 def test_any_document_is_a_configuration_or_an_error(
     written: Path, document: Mapping[str, object]
