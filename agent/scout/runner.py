@@ -99,7 +99,8 @@ class Runner:
         """Name a collector that has been at work for longer than that; "" for none."""
         now = time.monotonic()
         for slot in self._slots:
-            if slot.busy_since is not None and now - slot.busy_since > seconds:
+            since = slot.busy_since  # once: it may come back between two looks at this
+            if since is not None and now - since > seconds:
                 return slot.collector.name
         return ""
 

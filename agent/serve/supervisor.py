@@ -127,6 +127,9 @@ class Supervisor:
         progress = Progress.create()
         try:
             with self._starting:
+                if self.stopped:  # by somebody who found no scout to end
+                    progress.close()
+                    return
                 self._child = child = self._start(progress)
                 self._given_up = given_up = os.eventfd(0)
         except OSError:

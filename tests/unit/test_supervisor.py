@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 from agent import wire
 from agent.config import load
@@ -11,6 +12,8 @@ from agent.scout.progress import Progress
 from agent.serve.launcher import Starter
 from agent.serve.supervisor import Supervisor
 from collectors.facts import HostFacts
+
+PATIENCE = 120.0
 
 SCOUT = """
 import os, sys, time
@@ -39,18 +42,21 @@ def supervise(tmp_path: Path, body: str, *, updates: int, hang: float = 0.4) -> 
     supervisor = Supervisor(starter, receive, hang=hang)
     thread = threading.Thread(target=supervisor.run)
     thread.start()
-    assert enough.wait(30)
-    supervisor.stop()
-    thread.join(30)
+    try:
+        assert enough.wait(PATIENCE)
+    finally:
+        supervisor.stop()
+        thread.join(PATIENCE)
     assert not thread.is_alive()
-    return got
+    return got[:updates]  # one more scout may have started before it was stopped
 
 
 SAY = "wire.send(out, wire.Update(host=HostFacts(nodename=repr(sorted(orders.quarantine)))))\n"
 
 
 def test_a_scout_that_dies_is_replaced(tmp_path: Path) -> None:
-    assert len(supervise(tmp_path, SAY + "os._exit(1)", updates=2)) == 2
+    got = supervise(tmp_path, SAY + "os._exit(1)", updates=2)
+    assert [u.host.nodename for u in got] == ["[]", "[]"]
 
 
 def test_one_that_hangs_is_replaced_and_the_culprit_left_out(tmp_path: Path) -> None:
@@ -77,12 +83,46 @@ def test_one_that_gives_up_on_a_collector_says_whom(tmp_path: Path) -> None:
 
 def test_half_a_message_is_no_message(tmp_path: Path) -> None:
     body = SAY + "os.write(1, b'\\0\\0\\1\\0half'); os._exit(0)"
-    assert len(supervise(tmp_path, body, updates=2)) == 2
+    got = supervise(tmp_path, body, updates=2)
+    assert [u.host.nodename for u in got] == ["[]", "[]"]
 
 
-def test_waiting_is_no_reason_to_be_killed(tmp_path: Path) -> None:
-    body = "progress.begin('x'); progress.idle(); time.sleep(1.5)\n" + SAY + "time.sleep(600)"
-    assert supervise(tmp_path, body, updates=1)[0].host.nodename == "[]"
+class FiveLooks(threading.Event):
+    """The end of a scout that the watchdog has looked at five times."""
+
+    looks = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.looks += 1
+        return self.looks > 5
+
+
+def test_waiting_is_no_reason_to_be_killed() -> None:
+    supervisor = Supervisor(Starter(load("")), lambda _: None, hang=-1.0)
+    progress, ended = Progress.create(), FiveLooks()
+    progress.begin("x")
+    progress.idle()
+    supervisor._watch(progress, ended)
+    assert (supervisor._quarantine, ended.looks) == ({}, 6)
+    progress.begin("x")
+    supervisor._watch(progress, FiveLooks())
+    assert list(supervisor._quarantine) == ["x"]
+    progress.close()
+
+
+class NoMore(Starter):
+    """Starts nothing, and says so."""
+
+    def start(self, *_: object, **__: object) -> NoReturn:
+        raise AssertionError
+
+
+def test_no_scout_is_started_once_it_was_stopped() -> None:
+    """Whoever stops it between two scouts finds none to kill: it would be listened to for ever."""
+    supervisor = Supervisor(NoMore(load("")), lambda _: None)
+    supervisor.stop()
+    supervisor.run_one()
 
 
 def test_progress_is_seen_through_another_mapping() -> None:
