@@ -166,7 +166,8 @@ def test_too_many_scrapes_are_told_so(state: FakeState, monkeypatch: pytest.Monk
     assert ask(app, "/metrics").status == "200 OK"
 
 
-def test_a_scrape_waits_for_a_place(state: FakeState) -> None:
+def test_a_scrape_waits_for_a_place(state: FakeState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.web.app._SLOT_SECONDS", 60.0)
     app = make_app(state, load("", {"web.max_requests": 1}))
     first = app({"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics"}, lambda *_: None)
     answers: list[Answer] = []
