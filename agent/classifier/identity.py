@@ -23,6 +23,8 @@ from agent.classifier.known import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from collectors.facts import Process
 
 HALF = 0.5
@@ -122,9 +124,12 @@ def _plain(process: Process, name: str, known: Known | None, claimed: str) -> Id
     if other is not None and other.family == known.family and known.role is not Role.MANAGER:
         # One binary under two names of its package: udevadm and systemd-udevd, redis-check-rdb.
         found = replace(found, name=claimed)
-    if unversioned(claimed) != unversioned(name) and (other is None or other.role != known.role):
+    # A title may begin with what the process does: "supervising syslog-ng".
+    titled = any(name in title.split() for title in process.argv[:1])
+    agrees = titled or unversioned(claimed) == unversioned(name)
+    if not agrees and (other is None or other.role != known.role):
         return found.doubted("exe alone, as its argv says otherwise")
-    if known.family in _OPTIONS_ONLY and _has_operand(process.argv):
+    if known.family in _OPTIONS_ONLY and _has_operand(process.argv, _MODES.get(name, ())):
         # A sleep that was copied to /usr/sbin/cron still wants its number.
         what = "exe, though its arguments are not those of such a service"
         return found.doubted(what, HALF * HALF)
@@ -133,14 +138,16 @@ def _plain(process: Process, name: str, known: Known | None, claimed: str) -> Id
 
 _OPTIONS_ONLY = frozenset({"sshd", "cron", "syslog"})
 """Families of services that are never started with a word that is no option."""
+_MODES = {"socklog": ("unix", "inet", "ucspi")}
+"""The few of them that want one, and which."""
 
 
 _OF_A_DESKTOP = Known("dbus", Role.UTILITY)
 """A session's dbus, which is no system's."""
 
 
-def _has_operand(argv: tuple[str, ...]) -> bool:
-    return len(argv) > 1 and bool(argv[1]) and not argv[1].startswith("-")
+def _has_operand(argv: tuple[str, ...], modes: Collection[str]) -> bool:
+    return any(word and not word.startswith("-") and word not in modes for word in argv[1:2])
 
 
 def _by_options(found: Identity, argv: tuple[str, ...]) -> Identity:

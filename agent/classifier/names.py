@@ -80,16 +80,17 @@ UTILITIES = """
     utility: vi vim nano emacs man free uptime w who last ping traceroute dig nslookup tcpdump
     utility: curl wget nc ncat telnet
     utility: dbus-launch dbus-run-session ssh-agent gpg-agent coreutils
-    utility: svlogd multilog cronolog rotatelogs socklog
+    utility: svlogd multilog cronolog rotatelogs
 """
 
 OPERATING_SYSTEM = """
-    sshd: sshd sshd-session sshd-auth dropbear dropbearmulti lsh-server tinysshd tinysshd-makekey
+    sshd: sshd sshd-session sshd-auth dropbear dropbearmulti lshd lsh-server tinysshd
+    sshd: tinysshd-makekey
     telnetd: telnetd in.telnetd utelnetd
     rlogin: in.rlogind in.rshd rlogind rshd
     cron: cron crond anacron atd fcron dcron cronie bcron-sched bcron-start
-    syslog: rsyslogd syslogd syslog-ng klogd sysklogd socklog-unix metalog busybox-klogd
-    syslog: busybox-syslogd
+    syslog: rsyslogd syslogd syslog-ng klogd sysklogd socklog socklog-unix metalog
+    syslog: busybox-klogd busybox-syslogd
     getty: agetty getty mingetty fgetty ngetty mgetty ttymon login
     inetd: inetd xinetd inetutils-inetd rlinetd openbsd-inetd
 """

@@ -30,7 +30,11 @@ def process(exe: str | None, *argv: str, comm: str = "comm") -> Process:
         ("/usr/bin/dbus-daemon", ("@dbus-daemon", "--system"), "dbus-daemon", 1.0),
         ("/usr/bin/bash", ("-bash",), "bash", 1.0),
         ("/app/server", ("anything at all",), "server", 1.0),
+        ("/usr/sbin/syslog-ng", ("supervising syslog-ng",), "syslog-ng", 1.0),
+        ("/usr/sbin/socklog", ("socklog", "unix", "/dev/log"), "socklog", 1.0),
         # The arguments say something else than the binary.
+        ("/usr/sbin/socklog", ("socklog", "9999"), "socklog", 0.25),
+        ("/usr/sbin/cron", ("supervising syslog-ng",), "cron", 0.5),
         ("/usr/sbin/cron", ("nginx",), "cron", 0.5),
         ("/usr/sbin/cron", ("/usr/sbin/cron", "9999"), "cron", 0.25),
         ("/usr/bin/sleep", ("/usr/sbin/sshd",), "sleep", 0.5),
