@@ -96,7 +96,7 @@ class EngineHost:
             host=host,
             facts=self.facts,
             processes=table(*processes),
-            options=options or Options(docker_timeout=2.0),
+            options=options or Options(docker_timeout=60.0),
             now=NOW,
             full=full,
             wake=wake,

@@ -8,7 +8,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ WEB, DONE, NEW = (
     json.loads(fixture(f"docker/inspect-{name}.json"))["Id"] for name in ("web", "done", "new")
 )
 IMAGE = json.loads(fixture("docker/image.json"))["Id"]
+
+PATIENCE = 60.0
 
 Trouble = Callable[[socket.socket], None]
 
@@ -39,6 +41,7 @@ class FakeDocker:
         self.asked: list[str] = []
         self.following = threading.Semaphore(0)
         """Released for each connection that begins to follow the events."""
+        self._open: set[socket.socket] = set()
         self._streams: list[socket.socket] = []
         self._beginning = threading.Lock()
         """Held from a stream's first byte until it is told of what happens."""
@@ -50,7 +53,7 @@ class FakeDocker:
 
     def hang(self, _: socket.socket) -> None:
         """Accept a question and never answer."""
-        self._released.wait(30)
+        self._released.wait(PATIENCE)
 
     def happen(
         self, action: str, engine_id: str, second: int = 1_795_461_800, **attributes: str
@@ -84,7 +87,7 @@ class FakeDocker:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
                 self._streams.append(connection)
             self.following.release()
-            self._released.wait(30)
+            self._released.wait()
             return False
         if callable(found):
             found(connection)
@@ -105,6 +108,7 @@ class FakeDocker:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
+                fake._open.add(self.connection)
                 try:
                     while line := self.rfile.readline():
                         while self.rfile.readline().strip():
@@ -113,6 +117,8 @@ class FakeDocker:
                             return
                 except OSError:
                     return  # whoever asked has gone
+                finally:
+                    fake._open.discard(self.connection)
 
         class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             daemon_threads = True
@@ -127,7 +133,11 @@ class FakeDocker:
             finally:
                 self._released.set()
                 server.shutdown()
-                thread.join(5)
+                thread.join(PATIENCE)
+                # As when a daemon ends: its connections end with it.
+                for connection in list(self._open):
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
         self.path.unlink(missing_ok=True)
 
 

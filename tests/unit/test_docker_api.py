@@ -15,6 +15,7 @@ from collectors.engines.docker_errors import ApiError, NotFound
 from tests.unit.fake_docker import IMAGE, WEB, FakeDocker, http
 
 WAIT = 0.2
+PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def daemon(tmp_path: Path) -> Iterator[FakeDocker]:
         yield fake
 
 
-def connect(daemon: FakeDocker, wait: float = 5.0, seconds: float = 10.0) -> Client:
+def connect(daemon: FakeDocker, wait: float = PATIENCE, seconds: float = PATIENCE) -> Client:
     return Client(lambda s: s.connect(str(daemon.path)), wait=wait, seconds=seconds)
 
 
@@ -106,7 +107,8 @@ def test_podmans_service_is_not_docker(daemon: FakeDocker) -> None:
 
 
 def test_a_daemon_that_never_answers(daemon: FakeDocker) -> None:
-    client = connect(daemon, wait=WAIT)
+    client = connect(daemon)
+    client._budget.wait = WAIT  # from here on: it has said who it is
     daemon.answers["/containers/json"] = daemon.hang
     with pytest.raises(ApiError, match="timed out"):
         client.containers()
@@ -118,7 +120,8 @@ def test_a_daemon_that_answers_a_byte_at_a_time(daemon: FakeDocker) -> None:
         while not daemon._released.wait(0.02):
             connection.sendall(b"x")
 
-    client = connect(daemon, wait=5.0, seconds=WAIT)
+    client = connect(daemon)
+    client._seconds = WAIT
     daemon.answers["/containers/json"] = drip
     with pytest.raises(ApiError, match=r"timed out|too long"):
         client.containers()
@@ -161,6 +164,7 @@ def test_no_setting_of_the_agents_user_is_used(
     (tmp_path / ".docker").mkdir()
     (tmp_path / ".docker" / "config.json").write_text(json.dumps(config))
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert connect(daemon).containers()
     (tmp_path / ".docker" / "config.json").write_text("[]")
@@ -177,7 +181,7 @@ def test_an_address_of_another_kind_is_an_error() -> None:
 def test_events_are_pieces_of_text(daemon: FakeDocker) -> None:
     client = connect(daemon)
     pieces = client.events(1_795_461_700, ("start", "die"))
-    assert daemon.following.acquire(timeout=5)
+    assert daemon.following.acquire(timeout=PATIENCE)
     daemon.happen("start", WEB)
     assert json.loads(next(pieces))["Actor"]["ID"] == WEB
     (asked,) = [path for path in daemon.asked if path.startswith("/events")]
@@ -200,18 +204,18 @@ def test_waiting_for_events_can_be_ended_by_another_thread(daemon: FakeDocker) -
 
     threading.Thread(target=wait, daemon=True).start()
     client.abort()
-    assert ended.wait(5)
+    assert ended.wait(PATIENCE)
     with pytest.raises(ApiError, match="not to be asked"):
         client.containers()
 
 
 def test_a_budget() -> None:
-    budget = Budget(wait=3.0)
-    assert budget.time_left() == 3.0
-    budget.renew(1.0, 10)
+    budget = Budget(wait=3000.0)
+    assert budget.time_left() == 3000.0
+    budget.renew(1000.0, 10)
     left = budget.time_left()
     assert left is not None
-    assert left <= 1.0
+    assert left <= 1000.0
     budget.spend(10)
     with pytest.raises(OSError, match="too large"):
         budget.spend(1)

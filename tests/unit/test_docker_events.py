@@ -12,7 +12,7 @@ from collectors.engines.docker_errors import ApiError
 from collectors.engines.docker_events import Follower
 from tests.unit.fake_docker import DONE, WEB, FakeDocker
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Woken:
@@ -43,7 +43,9 @@ def woken() -> Woken:
 @pytest.fixture
 def follower(daemon: FakeDocker, woken: Woken) -> Iterator[Follower]:
     found = Follower(
-        lambda: Client(lambda s: s.connect(str(daemon.path)), wait=5.0, seconds=5.0), "test", woken
+        lambda: Client(lambda s: s.connect(str(daemon.path)), wait=PATIENCE, seconds=PATIENCE),
+        "test",
+        woken,
     )
     found.start()
     woken.wait()
