@@ -468,14 +468,14 @@ def test_scrapes_at_the_same_time_share_one_reading(tmp_path: Path) -> None:
 
     first = threading.Thread(target=scrape)
     first.start()
-    assert reading.wait(30)
+    assert reading.wait(60)
     others = [threading.Thread(target=scrape) for _ in range(5)]
     for thread in others:
         thread.start()
     wait_until(lambda: host.exposition._pages.waiting == 5)
     go_on.set()
     for thread in (first, *others):
-        thread.join(30)
+        thread.join(60)
     counts = {samples(page)["tallyman_scrapes_total"][()] for page in pages}
     assert len(pages) == 6
     assert counts == {2}

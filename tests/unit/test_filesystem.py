@@ -181,7 +181,7 @@ def test_what_is_not_wanted_any_more_is_forgotten(tree: Path) -> None:
     walked = threading.Event()
     walk = DiskWalk(door(tree), 1000, sleep=lambda _: walked.set())
     walk.want({"x": "/data/layers/x/diff", "gone": "/data/none"})
-    assert walked.wait(30)
+    assert walked.wait(60)
     assert set(walk.sizes()) == {"x"}
     walk.want({})
     assert walk.sizes() == {}

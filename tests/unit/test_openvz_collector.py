@@ -71,6 +71,12 @@ def seen(collector: OpenvzCollector, ctx: Context) -> Sequence[Sighting]:
         return partly.sightings
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for vzlist's first answer, however busy the machine is."""
+    monkeypatch.setattr("collectors.engines.openvz.sources.FIRST_WAIT", 60.0)
+
+
 class Node:
     """A node with a collector that has been asked, and can be asked again."""
 
@@ -340,7 +346,7 @@ class TestChanges:
         changed = [{**c, "ostemplate": "new"} for c in CONTAINERS[4]]
         node4.fake.install(containers=changed)
         node4.look(now=NOW + 1)
-        node4.collector._source._background.wait(30)  # type: ignore[union-attr]
+        node4.collector._source._background.wait(60)  # type: ignore[union-attr]
         assert node4.look(now=NOW + 2)["101"].image == "new"
 
     def test_what_was_stopped_has_no_start_any_more(self, bare: Node, tmp_path: Path) -> None:
@@ -379,7 +385,7 @@ class TestCounters:
         ]
         node7.fake.install(containers=paused)
         node7.look(now=NOW + 70)
-        node7.collector._source._background.wait(30)  # type: ignore[union-attr]
+        node7.collector._source._background.wait(60)  # type: ignore[union-attr]
         second = node7.look(now=NOW + 80)[WEB]
         assert second.state is State.PAUSED
         assert counter(second, "numproc") == counter(first, "numproc")
@@ -521,7 +527,7 @@ def test_a_hung_vzlist_costs_nobody_else(tmp_path: Path, monkeypatch: pytest.Mon
     assert states(node.look()) == STATES_7
     assert states(node.look(now=NOW + 1)) == STATES_7
     node.collector.close()
-    assert psutil.Process().children() == before
+    assert set(psutil.Process().children()) <= set(before)
 
 
 class TestQuietPasses:

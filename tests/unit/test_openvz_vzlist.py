@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -354,6 +355,7 @@ class TestFaults:
         vzlist = fake(4)
         asker = vzlist_of(vzlist)
         ask(asker)
+        gc.collect()  # or it may close in between what other tests have left
         before = len(os.listdir("/proc/self/fd"))
         children = psutil.Process().children()
         for fault in ("half", "exit 1", "nothing", None, "grandchild"):
@@ -362,8 +364,8 @@ class TestFaults:
                 ask(asker)
             except VzlistError:
                 continue
-        assert len(os.listdir("/proc/self/fd")) == before
-        assert psutil.Process().children() == children
+        assert len(os.listdir("/proc/self/fd")) <= before
+        assert set(psutil.Process().children()) <= set(children)
 
     def test_it_does_not_outlive_an_agent_that_is_killed(
         self, fake: Callable[..., FakeVzlist]
@@ -470,14 +472,14 @@ class TestBackground:
 
         def ask(*_: object) -> dict[str, Listed]:
             runs.append(1)
-            go.wait(10)
+            go.wait(60)
             return {}
 
         background = Background(ask, lambda: 1, Clock())
         assert self.start(background)
         assert not self.start(background)
         go.set()
-        background.wait(10)
+        background.wait(60)
         assert not self.start(background)
         assert runs == [1]
 
@@ -485,17 +487,17 @@ class TestBackground:
         identity = [1]
         background = Background(lambda *_: {}, lambda: identity[0], Clock())
         assert self.start(background)
-        background.wait(10)
+        background.wait(60)
         assert not self.start(background)
         identity[0] = 2
         assert self.start(background)
-        background.wait(10)
+        background.wait(60)
 
     def test_who_waits_is_told(self) -> None:
         told = threading.Event()
         background = Background(lambda *_: {}, lambda: 1, Clock())
         background.refresh(1.0, containers=0, hurry=False, done=told.set)
-        assert told.wait(10)
+        assert told.wait(60)
 
     def test_each_container_may_take_its_time(self) -> None:
         timeouts: list[float] = []
@@ -506,14 +508,14 @@ class TestBackground:
 
         background = Background(ask, lambda: 1, Clock())
         background.refresh(1.0, containers=200, hurry=False, done=lambda: None)
-        background.wait(10)
+        background.wait(60)
         assert timeouts == [130.0]
 
     def test_closing_ends_what_runs(self) -> None:
         ended = threading.Event()
 
         def ask(_: float, stop: threading.Event) -> dict[str, Listed]:
-            stop.wait(10)
+            stop.wait(60)
             ended.set()
             raise TimedOut("stopped")
 
@@ -528,7 +530,7 @@ class TestBackground:
 
     def run(self, background: Background, now: float) -> None:
         assert background.refresh(now, containers=0, hurry=False, done=lambda: None)
-        background.wait(10)
+        background.wait(60)
 
 
 class Clock:
