@@ -26,7 +26,7 @@ def fuzz(name: str, corpus: Path, *how_long: str) -> bool:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "tests.fuzz.one", name, str(corpus), *how_long),
-            *("-timeout=10", "-rss_limit_mb=1024", "-max_len=4096", "-verbosity=0"),
+            *("-timeout=60", "-rss_limit_mb=1024", "-max_len=4096", "-verbosity=0"),
             f"-artifact_prefix={PLACE}/{name}-",
         ],
         capture_output=True,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import socket
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +147,7 @@ class Agent:
 
     def get(self, path: str, **headers: str) -> Answer:
         """Ask for a path; raises OSError while nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
@@ -175,7 +176,7 @@ class Agent:
         except OSError:
             return False
 
-    def wait_ready(self, seconds: float = 30) -> None:
+    def wait_ready(self, seconds: float = 120) -> None:
         """Wait for the first full picture."""
         self.daemon.wait_for(self.is_ready, "the agent to be ready", seconds)
 
@@ -204,7 +205,7 @@ class Agent:
         return row
 
 
-def tallyman(*words: str, timeout: float = 60, env: Mapping[str, str] | None = None) -> str:
+def tallyman(*words: str, timeout: float = 120, env: Mapping[str, str] | None = None) -> str:
     """Run the command, as a person would."""
     return run(TALLYMAN, *words, timeout=timeout, env=env)
 
@@ -251,7 +252,7 @@ def running_agent(
     *flags: str,
     command: tuple[str | Path, ...] = (TALLYMAN,),
     env: Mapping[str, str] | None = None,
-    start_seconds: float = 10,
+    start_seconds: float = 60,
 ) -> Iterator[Agent]:
     """Give an agent that listens; it is ended afterwards."""
     with workplace("agent") as place:
@@ -273,11 +274,15 @@ def watchful_agent(endpoint: str) -> AbstractContextManager[Agent]:
 
 
 def free_port() -> int:
-    """Give a TCP port of the loopback address that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Give a TCP port of the loopback address that nobody uses just now.
+
+    It is below those that the kernel gives to whoever connects: nobody gets it in between.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def open_descriptors(pid: int) -> int:

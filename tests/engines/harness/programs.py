@@ -51,7 +51,7 @@ def run(
     return done.stdout
 
 
-def wait_until(look: Callable[[], T | None], what: str, seconds: float = 20) -> T:
+def wait_until(look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
     """Look again and again until something truthy comes, and give it; fail at the deadline."""
     end = time.monotonic() + seconds
     while True:
@@ -88,7 +88,7 @@ class Daemon:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def wait_for(self, look: Callable[[], T | None], what: str, seconds: float = 20) -> T:
+    def wait_for(self, look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
         """Like ``wait_until``, but fail at once, with the log, when the program fails."""
 
         def look_while_alive() -> T | None:
