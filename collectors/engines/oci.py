@@ -103,8 +103,8 @@ class OciCollector:
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Read the state of every container in every state directory that is known.
 
-        What ran when it was last read, and has the same first process, is not read again but on a
-        full reconciliation.
+        Of what ran when it was last read, and has the same first process, only whether it is
+        paused is read again, but on a full reconciliation.
         """
         found: list[Sighting] = []
         roots = self._roots(ctx)
@@ -173,16 +173,18 @@ class OciCollector:
     def _containers(self, ctx: Context, root: StateRoot, directory: Dir) -> Iterator[Sighting]:
         for engine_id in directory.subdirectories():
             known = self._last.get((root.path, engine_id))
-            if known is not None and not ctx.full and _runs_on(ctx, known):
-                yield known
+            runs = _runs_on(ctx, known) if known is not None and not ctx.full else None
+            if known is not None and runs is not None:
+                state = State.PAUSED if is_frozen(ctx, runs) else State.RUNNING
+                yield known if known.state is state else replace(known, state=state)
                 continue
             try:
                 with directory.open_dir(engine_id) as own:
-                    state = self._read(ctx, root, own)
-                    if state is not None:
-                        state = replace(state, engine_id=engine_id)
-                        sighting = self._sighting(ctx, root, state, own)
-                        if sighting.init is not None or not _MANAGED.search(state.bundle):
+                    told = self._read(ctx, root, own)
+                    if told is not None:
+                        told = replace(told, engine_id=engine_id)
+                        sighting = self._sighting(ctx, root, told, own)
+                        if sighting.init is not None or not _MANAGED.search(told.bundle):
                             yield sighting
             except HostReadError:
                 continue  # gone or counted
@@ -244,10 +246,11 @@ class OciCollector:
             return Spec()
 
 
-def _runs_on(ctx: Context, known: Sighting) -> bool:
-    """Say whether a container that was seen running has the same first process still."""
+def _runs_on(ctx: Context, known: Sighting) -> Process | None:
+    """Give the first process of a container that was seen running, if it is the same still."""
     process = alive(ctx, known.init.pid) if known.init is not None else None
-    return process is not None and process.id == known.init and known.state is not State.CREATED
+    same = process is not None and process.id == known.init
+    return process if same and known.state is not State.CREATED else None
 
 
 def _state(ctx: Context, process: Process | None, own: Dir) -> State:

@@ -177,6 +177,18 @@ def test_a_light_pass_sees_that_a_container_ended(host: EngineHost) -> None:
     assert found.state is State.EXITED
 
 
+def test_a_light_pass_sees_that_a_container_is_paused_and_goes_on(host: EngineHost) -> None:
+    collector = OciCollector()
+    collector.collect(host.context(runc_init()))
+
+    host.write("sys:fs/cgroup/freezer/a-runc/freezer.state", "FROZEN\n")
+    (paused,) = collector.collect(host.context(runc_init(), full=False))
+    host.write("sys:fs/cgroup/freezer/a-runc/freezer.state", "THAWED\n")
+    (running,) = collector.collect(host.context(runc_init(), full=False))
+
+    assert (paused.state, running.state) == (State.PAUSED, State.RUNNING)
+
+
 @pytest.mark.parametrize("data", ["", "[]", "{}", '{"init_process_pid": "x"}', "[" * 100_000])
 def test_a_broken_state_costs_its_own_container_only(host: EngineHost, data: str) -> None:
     host.write("/run/runc/broken/state.json", data)
