@@ -57,7 +57,7 @@ def nothing_left() -> Iterator[None]:
     before = _ours()
     yield
     with suppress(AssertionError):
-        wait_until(lambda: not _ours() - before, "what the test made to be gone", 10)
+        wait_until(lambda: not _ours() - before, "what the test made to be gone")
     assert _ours() - before == set()
 
 

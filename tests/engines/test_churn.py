@@ -91,7 +91,7 @@ def test_churn(docker: Docker) -> None:
         assert scrapes.wrong == []
         assert scrapes.pages > 10
         with suppress(AssertionError):
-            wait_until(lambda: not _grown(before, _resources(agent, prefix)), "all given back", 30)
+            wait_until(lambda: not _grown(before, _resources(agent, prefix)), "all given back", 120)
         assert _grown(before, _resources(agent, prefix)) == []
 
 

@@ -10,7 +10,7 @@ import re
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker import APIClient as DockerClient
@@ -330,10 +330,23 @@ def test_agrees_with_docker_stats(agent: Agent, docker: Docker) -> None:
         return before > 1 and used() == before
 
     wait_until(rests, "the end of the work", 60)
-    page = agent.scrape()
-    said = client.stats(made.name, stream=False, one_shot=True)
+
+    def told() -> tuple[Page, dict[str, Any], Page] | None:
+        """Give pages from before and after Docker's own numbers, with the same memory on both.
+
+        The kernel gives back what it had set aside for a container when it likes.
+        """
+        page = agent.scrape()
+        said = client.stats(made.name, stream=False, one_shot=True)
+        later = agent.scrape()
+        names = ("usage_bytes", "working_set_bytes", "rss")
+        before, after = (
+            [value(p, f"container_memory_{name}", made) for name in names] for p in (page, later)
+        )
+        return (page, said, later) if before == after else None
+
+    page, said, later = wait_until(told, "memory that stands still")
     client.close()
-    later = agent.scrape()
 
     cpu, memory = said["cpu_stats"], said["memory_stats"]
     assert value(page, "container_cpu_usage_seconds_total", made, cpu="total") == pytest.approx(

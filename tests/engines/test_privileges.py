@@ -119,14 +119,33 @@ def two_agents(*flags: str) -> Iterator[tuple[Agent, Agent]]:
         yield agent, other
 
 
+def both_shown(agent: Agent, other: Agent, made: Made) -> tuple[set[str], set[str]]:
+    """Give the series of two agents once they are the same, or else as they are after a while.
+
+    Each of them may have got further than the other: some come a moment after the container.
+    """
+    for one in (agent, other):
+        one.wait_row(made)
+
+    ours: set[str] = set()
+    theirs: set[str] = set()
+
+    def alike() -> bool:
+        nonlocal ours, theirs
+        ours, theirs = of(agent.scrape(), made), of(other.scrape(), made)
+        return ours == theirs
+
+    with suppress(AssertionError):
+        wait_until(alike, "both to show the same")
+    return ours, theirs
+
+
 def test_serve_holds_nothing_and_nothing_is_missing(web: Made, docker: Docker) -> None:
     with two_agents(f"--collector.docker.host={docker.endpoint}") as (agent, whole):
         pids = processes(agent)
         serve, launcher, scout = (Status(pids[name]) for name in ("serve", "launcher", "scout"))
         ours = Status(os.getpid())
-        for one in (agent, whole):
-            one.wait_row(web)
-        shown, expected = of(agent.scrape(), web), of(whole.scrape(), web)
+        shown, expected = both_shown(agent, whole, web)
         assert Status(whole.pid).capabilities == ours.capabilities
 
     _, uid, gid = account("")
@@ -147,9 +166,7 @@ def test_with_descriptors_it_keeps_what_those_take(web: Made, docker: Docker) ->
         whole,
     ):
         serve = Status(agent.pid)
-        for one in (agent, whole):
-            one.wait_row(web)
-        shown, expected = of(agent.scrape(), web), of(whole.scrape(), web)
+        shown, expected = both_shown(agent, whole, web)
         log = agent.daemon.output()
     assert serve.uids == {account("")[1]}
     assert serve.capabilities == PTRACE | SEARCH

@@ -97,7 +97,7 @@ def test_the_end_in_the_middle_of_a_scrape(neighbour: Neighbour) -> None:
             for _ in range(4):
                 pool.submit(scrape)
             wait_until(agent.listens, "scrapes")
-            assert agent.daemon.stop(grace=20) == 0
+            assert agent.daemon.stop(grace=60) == 0
             over.set()
         assert broken == []
 
@@ -126,7 +126,7 @@ def test_clients_that_do_not_read_or_send(neighbour: Neighbour) -> None:
     rude = []
     try:
         for number in range(99):
-            client = socket.create_connection(address, timeout=10)
+            client = socket.create_connection(address, timeout=60)
             rude.append(client)
             with suppress(OSError):
                 client.sendall(halves[number % 3])

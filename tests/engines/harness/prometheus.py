@@ -56,7 +56,7 @@ class Prometheus:
     def api(self, path: str, **parameters: str) -> Any:
         """Ask the HTTP API, and give what stands under ``data``."""
         query = urllib.parse.urlencode(parameters)
-        with urllib.request.urlopen(f"http://{self._address}{path}?{query}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{self._address}{path}?{query}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def query(self, promql: str) -> Series:
@@ -73,7 +73,7 @@ class Prometheus:
             return False
 
     def wait_for(
-        self, promql: str, look: Callable[[Series], object] = bool, seconds: float = 30
+        self, promql: str, look: Callable[[Series], object] = bool, seconds: float = 60
     ) -> Series:
         """Evaluate an expression until its result pleases, and give that."""
 
@@ -103,7 +103,7 @@ def prometheus(
     with workplace("prometheus") as place:
         server = Prometheus(place, target, rules, scrape)
         try:
-            server.daemon.wait_for(server.ready, "Prometheus to be ready", 30)
+            server.daemon.wait_for(server.ready, "Prometheus to be ready", 120)
             yield server
         finally:
             server.daemon.stop()
