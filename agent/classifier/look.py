@@ -58,10 +58,7 @@ class _Look:
         self.init = self._init()
         self.units = frozenset(self._units())
         self.holds_services = self._holders_by_deed()
-        self.has_login = any(
-            i.role is Role.OS and i.known is not None and i.known.family in _LOGIN
-            for i in self.identity.values()
-        )
+        self.has_login = self._has_login()
         self.kind = self._kind()
         self.supervisor = ""
         self.roots: list[Process] = []
@@ -95,6 +92,20 @@ class _Look:
             sessions=self.sessions,
             residents=tuple(self.residents),
             guests=tuple(p for p in self.guests if p.tty and identify(p).role is Role.SHELL),
+        )
+
+    def _has_login(self) -> bool:
+        """Say whether people can come in: a sshd in a window of tmux let nobody into that tmux."""
+        within = {
+            below.pid
+            for pid, identity in self.identity.items()
+            if identity.role is Role.SESSION
+            for below in self._subtree(self.own[pid])
+        }
+        return any(
+            i.role is Role.OS and i.known is not None and i.known.family in _LOGIN
+            for pid, i in self.identity.items()
+            if pid not in within
         )
 
     def _init(self) -> Process | None:

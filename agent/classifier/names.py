@@ -79,7 +79,7 @@ UTILITIES = """
     utility: stat du df id kill
     utility: vi vim nano emacs man free uptime w who last ping traceroute dig nslookup tcpdump
     utility: curl wget nc ncat telnet
-    utility: dbus-launch dbus-run-session ssh-agent gpg-agent coreutils
+    utility: dbus-launch dbus-run-session ssh-agent gpg-agent dirmngr scdaemon keyboxd coreutils
     utility: svlogd multilog cronolog rotatelogs
 """
 
@@ -227,6 +227,7 @@ WHOLES = """
     mail: spamd amavisd amavisd-new
     mail: clamd freshclam postgrey postsrsd policyd-spf opensmtpd smtpctl cyrmaster imapd courier
     mail: fetchmail postfix saslauthd
+    mail: courierlogger couriertcpd authdaemond courierd
     name server: named unbound pdns_server pdns_recursor knotd nsd coredns dnsmasq pihole-FTL
     name server: AdGuardHome bind9 dnsdist
     dhcp: dhcpd kea-dhcp4 kea-dhcp6 radvd

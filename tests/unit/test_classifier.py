@@ -341,6 +341,12 @@ def test_a_wrapper_called_init_is_none() -> None:
         assert verdict.style is Style.APP, argv
 
 
+def test_what_runs_in_the_windows_of_a_script_s_tmux_is_services() -> None:
+    windows = run("tmux", SSHD, CRON, NGINX, own=True)
+    verdict = classify(subject(run("sleep", args="infinity"), windows))
+    assert (verdict.style, verdict.services) == (Style.SYSTEM, 3)
+
+
 def test_a_program_in_screen_is_a_program() -> None:
     game = run("/usr/bin/screen", run("/usr/bin/java", args="-jar server.jar"))
     for tree in (game, run("sh", game, args="-c x")):
