@@ -79,7 +79,8 @@ class DaemonFinder:
         known, self._known = self._known, {}
         strangers = 0
         for process in ctx.processes:
-            if exe_name(process) != "dockerd":
+            if not _is_dockerd(process) or _is_dockerd(ctx.processes.get(process.ppid)):
+                # It starts itself to unpack a layer, and to become another program.
                 continue
             daemon = known.get(process.id)
             if daemon is None or not daemon.sockets:
@@ -119,6 +120,10 @@ class DaemonFinder:
                     is_stranger=shim.uid not in (0, None) or bool(place),
                 )
         yield Daemon(instance=DEFAULT_SOCKET, rule=CgroupRule(systemd=is_systemd_default(ctx)))
+
+
+def _is_dockerd(process: Process | None) -> bool:
+    return process is not None and exe_name(process) == "dockerd"
 
 
 def _daemon(ctx: Context, process: Process) -> Daemon | None:

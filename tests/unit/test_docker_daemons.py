@@ -64,6 +64,16 @@ def test_a_name_is_no_daemon(host: EngineHost) -> None:
     assert find(host, process(50, comm="dockerd", argv=("dockerd",))) == []
 
 
+def test_what_a_daemon_starts_itself_for_is_no_other_daemon(host: EngineHost) -> None:
+    listens(host, 50, "/run/docker.sock")
+    listens(host, 52, "/run/docker.sock")
+    # Package reexec of moby, for a layer that is pulled; and a child before it becomes runc.
+    unpacks = process(51, exe="/usr/bin/dockerd", argv=("docker-applyLayer", "/x"), ppid=50)
+    (found,) = find(host, dockerd(), unpacks, dockerd(52, ppid=50))
+    assert found.process is not None
+    assert (found.process.pid, found.sockets) == (50, ("/run/docker.sock",))
+
+
 def test_several_daemons_side_by_side(host: EngineHost) -> None:
     listens(host, 50, "/run/docker.sock")
     listens(host, 51, "/srv/two.sock")
