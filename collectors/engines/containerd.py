@@ -30,7 +30,6 @@ from collectors.engines.oci_process import (
     cgroup_prefix,
     host_numbers,
     is_first_of,
-    is_frozen,
     may_own,
     on_host,
     root_of,
@@ -38,6 +37,7 @@ from collectors.engines.oci_process import (
 from collectors.engines.oci_spec import Spec, cgroup_of_spec, parse_spec
 from collectors.facts import ImageFacts, Sighting, State
 from collectors.hostfs import HostReadError
+from collectors.kernel.cgroups import is_frozen
 from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:

@@ -29,7 +29,6 @@ from collectors.engines.oci_process import (
     exe_name,
     host_numbers,
     is_first_of,
-    is_frozen,
     option,
     place_of,
     root_of,
@@ -39,6 +38,7 @@ from collectors.engines.podman_images import folders, load_images
 from collectors.engines.podman_stores import is_podmans, root_store
 from collectors.facts import Sighting, State
 from collectors.hostfs import HostReadError
+from collectors.kernel.cgroups import is_frozen
 from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:

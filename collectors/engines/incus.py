@@ -17,9 +17,10 @@ from collectors.engines.birth import made_at
 from collectors.engines.incus_api import list_instances
 from collectors.engines.incus_instance import BACKUP_LIMIT, Instance, from_api, parse_backup
 from collectors.engines.lxc_monitors import DAEMONS, Monitor, find_monitors, payload_cgroup
-from collectors.engines.supervised import files_of, is_frozen, program, started_at
+from collectors.engines.supervised import files_of, program, started_at
 from collectors.facts import ImageFacts, Sighting, State
 from collectors.hostfs import HostReadError
+from collectors.kernel.cgroups import is_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

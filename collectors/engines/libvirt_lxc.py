@@ -22,7 +22,6 @@ from collectors.engines.supervised import (
     first_inside,
     hierarchies,
     instance_of,
-    is_frozen,
     parse_command_line,
     prefixes,
     program,
@@ -30,6 +29,7 @@ from collectors.engines.supervised import (
 )
 from collectors.facts import Sighting, State
 from collectors.hostfs import HostReadError
+from collectors.kernel.cgroups import is_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

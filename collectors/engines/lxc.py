@@ -26,11 +26,11 @@ from collectors.engines.supervised import (
     boots_system,
     files_of,
     instance_of,
-    is_frozen,
     started_at,
 )
 from collectors.facts import Sighting, State
 from collectors.hostfs import LIST_LIMIT, HostReadError
+from collectors.kernel.cgroups import is_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -33,7 +33,6 @@ from collectors.engines.supervised import (
     first_inside,
     hierarchies,
     instance_of,
-    is_frozen,
     is_inside,
     prefixes,
     program,
@@ -41,7 +40,7 @@ from collectors.engines.supervised import (
 )
 from collectors.facts import Sighting, State
 from collectors.hostfs import HostReadError
-from collectors.kernel.cgroups import contains
+from collectors.kernel.cgroups import contains, is_frozen
 from collectors.kernel.processes import read_mounts
 from collectors.numbers import parse_decimal
 

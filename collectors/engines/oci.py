@@ -21,7 +21,6 @@ from collectors.engines.oci_process import (
     cgroup_of,
     exe_name,
     is_first_of,
-    is_frozen,
     may_own,
     on_host,
     option,
@@ -32,6 +31,7 @@ from collectors.engines.oci_search import StateSearch
 from collectors.engines.oci_spec import Spec, parse_spec
 from collectors.facts import Sighting, State
 from collectors.hostfs import Gone, HostReadError
+from collectors.kernel.cgroups import is_frozen
 
 if TYPE_CHECKING:
     from collectors.contract import Context

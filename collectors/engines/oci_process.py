@@ -225,25 +225,6 @@ def cgroup_prefix(ctx: Context, engine: Process) -> str:
     return "" if top == "/" or "/.." in top else top
 
 
-def is_frozen(ctx: Context, process: Process) -> bool:
-    """Say whether a container is paused: its first process is in a frozen cgroup, cgroups(7)."""
-    for controller, name, sign in (
-        ("freezer", "freezer.state", "FROZEN"),
-        (UNIFIED, "cgroup.events", "frozen 1"),
-    ):
-        hierarchy = ctx.facts.cgroups.hierarchies.get(controller)
-        path = process.cgroups.get(controller)
-        if hierarchy is None or path is None:
-            continue
-        try:
-            text = ctx.host.sys.read_text(f"{hierarchy}{path}/{name}", 4096)
-        except HostReadError:
-            continue
-        if sign in text.splitlines():
-            return True
-    return False
-
-
 def user_manager(uid: int) -> str:
     """Give the cgroup below which a user's own systemd puts what his engines start."""
     return f"/user.slice/user-{uid}.slice/user@{uid}.service"

@@ -12,7 +12,7 @@ import posixpath
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.hostfs import Gone, HostReadError
+from collectors.hostfs import Gone
 from collectors.kernel.cgroups import SYSTEMD, UNIFIED
 from collectors.kernel.processes import read_mounts
 
@@ -141,23 +141,6 @@ def prefixes(path: str) -> Iterator[tuple[str, str]]:
     parts = path.split("/")
     for index in range(1, len(parts)):
         yield "/".join(parts[: index + 1]), parts[index]
-
-
-def is_frozen(ctx: Context, process: Process) -> bool:
-    """Say whether the cgroup of a process is frozen: cgroup.events on v2, freezer.state on v1."""
-    for controller, name, word in (
-        ("freezer", "freezer.state", b"FROZEN"),
-        (UNIFIED, "cgroup.events", b"frozen 1"),
-    ):
-        top = ctx.facts.cgroups.hierarchies.get(controller)
-        path = process.cgroups.get(controller)
-        if top is None or path is None:
-            continue
-        try:
-            return word in ctx.host.sys.read(f"{top}{path}/{name}", 4096)
-        except HostReadError:
-            continue
-    return False
 
 
 def boots_system(command: Sequence[str]) -> bool | None:

@@ -11,6 +11,8 @@ from collectors.hostfs import HostReadError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from collectors.contract import Context
+    from collectors.facts import Process
     from collectors.hostfs import HostFS
 
 UNIFIED = ""
@@ -69,3 +71,22 @@ def parse_cgroup(data: bytes, *, only_unified: bool = False) -> Mapping[str, str
 def contains(ancestor: str, path: str) -> bool:
     """Say whether ``path`` is the cgroup ``ancestor`` or one below it."""
     return path == ancestor or path.startswith(ancestor.rstrip("/") + "/")
+
+
+def is_frozen(ctx: Context, process: Process) -> bool:
+    """Say whether a container is paused: its first process is in a frozen cgroup, cgroups(7)."""
+    for controller, name, sign in (
+        ("freezer", "freezer.state", "FROZEN"),
+        (UNIFIED, "cgroup.events", "frozen 1"),
+    ):
+        hierarchy = ctx.facts.cgroups.hierarchies.get(controller)
+        path = process.cgroups.get(controller)
+        if hierarchy is None or path is None:
+            continue
+        try:
+            text = ctx.host.sys.read_text(f"{hierarchy}{path}/{name}", 4096)
+        except HostReadError:
+            continue
+        if sign in text.splitlines():
+            return True
+    return False

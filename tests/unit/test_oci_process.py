@@ -12,7 +12,6 @@ from collectors.engines.oci_process import (
     exe_name,
     host_numbers,
     is_first_of,
-    is_frozen,
     is_named_after,
     on_host,
     option,
@@ -21,6 +20,7 @@ from collectors.engines.oci_process import (
     root_of,
     shortest,
 )
+from collectors.kernel.cgroups import is_frozen
 from tests.unit.engine_host import FACTS, EngineHost, contained
 from tests.unit.hosts import process
 
