@@ -179,7 +179,7 @@ RUNTIMES = """
 """
 
 STORES = """
-    postgres: postgres postmaster pg_ctl patroni pgbouncer pgpool pg_autoctl repmgrd
+    postgres: postgres postmaster pg_ctl pgbouncer pgpool repmgrd
     mysql: mysqld mariadbd mysqld_safe mariadbd-safe mysqlrouter
     redis: redis-server redis-sentinel redis-check-rdb redis-check-aof valkey-server
     redis: valkey-sentinel keydb-server
