@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
-from tests.corpus import blind, zoo
+from tests.corpus import blind, fresh, zoo
 from tests.corpus.capture import subjects
 from tests.corpus.codec import Case, anonymous, dumps
 from tests.corpus.scenarios import SCENARIOS, Scenario
@@ -232,7 +232,7 @@ def main() -> None:
     """Capture the scenarios that are named, or all of them."""
     place, wanted = Path(sys.argv[1]), sys.argv[2:]
     prefix = os.environ.get("CORPUS_PREFIX", "")
-    for scenario in (*SCENARIOS, *blind.SCENARIOS, *zoo.SCENARIOS):
+    for scenario in (*SCENARIOS, *blind.SCENARIOS, *zoo.SCENARIOS, *fresh.SCENARIOS):
         if wanted and scenario.name not in wanted:
             continue
         try:

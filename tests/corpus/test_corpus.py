@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.classifier import classify, findings
-from tests.corpus import blind, report, zoo
+from tests.corpus import blind, fresh, report, zoo
 from tests.corpus.codec import Case, dumps, loads
 from tests.corpus.scenarios import SCENARIOS
 
@@ -51,7 +51,8 @@ def test_the_corpus_is_large_and_of_both_kinds() -> None:
     assert sum(case.style == "system" for case in CASES.values()) >= 25
     assert sum(name.startswith("v2-") for name in CASES) >= 15
     assert {n.removeprefix("v2-") for n in CASES} <= {
-        scenario.name for scenario in (*SCENARIOS, *blind.SCENARIOS, *zoo.SCENARIOS)
+        scenario.name
+        for scenario in (*SCENARIOS, *blind.SCENARIOS, *zoo.SCENARIOS, *fresh.SCENARIOS)
     }
 
 
