@@ -46,9 +46,9 @@ def test_ten_seconds_of_one_core_under_a_quota(work: Work) -> None:
     used = work.value("container_cpu_usage_seconds_total", "burn", cpu="total")
     kernel = work.table("burn", "cpu.stat")
 
-    # The limit counts ticks, and a busy host takes some of them away; the cgroup counts time. The
-    # runtime's own init, which came before, is in it as well.
-    assert 10 <= used <= 40
+    # The limit counts ticks, of which a busy host takes some away and which may hit more often than
+    # was run; the cgroup counts time. The runtime's own init, which came before, is in it as well.
+    assert 9 <= used <= 40
     assert used == pytest.approx(kernel["usage_usec"] / 1e6)
     assert work.value("container_cpu_user_seconds_total", "burn") == pytest.approx(
         kernel["user_usec"] / 1e6
