@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-from agent.harmless import line
+from agent.sanitize import line
 
 _LINE_LIMIT = 4000
 """Longest message; journald splits lines at 48 KiB."""

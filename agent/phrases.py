@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from agent.harmless import line
 from agent.model import Style
+from agent.sanitize import line
 from collectors.kernel.virtualization import is_inside
 
 if TYPE_CHECKING:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from collectors.engines.containerd import ContainerdCollector
-from collectors.engines.crio import CrioCollector
-from collectors.engines.docker import DockerCollector
-from collectors.engines.incus import IncusCollector
-from collectors.engines.libvirt_lxc import LibvirtLxcCollector
-from collectors.engines.lxc import LxcCollector
-from collectors.engines.nspawn import NspawnCollector
-from collectors.engines.oci import OciCollector
+from collectors.engines.containerd.collector import ContainerdCollector
+from collectors.engines.crio.collector import CrioCollector
+from collectors.engines.docker.collector import DockerCollector
+from collectors.engines.incus.collector import IncusCollector
+from collectors.engines.libvirt_lxc.collector import LibvirtLxcCollector
+from collectors.engines.lxc.collector import LxcCollector
+from collectors.engines.nspawn.collector import NspawnCollector
 from collectors.engines.openvz import OpenvzCollector
-from collectors.engines.podman import PodmanCollector
-from collectors.engines.proxmox import ProxmoxCollector
-from collectors.engines.sandboxes import SandboxCollector
+from collectors.engines.podman.collector import PodmanCollector
+from collectors.engines.proxmox.collector import ProxmoxCollector
+from collectors.engines.runc.collector import OciCollector
+from collectors.engines.sandboxes.collector import SandboxCollector
 
 if TYPE_CHECKING:
     from collectors.contract import Collector

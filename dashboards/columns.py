@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dashboards.links import to_container, to_host
-from dashboards.look import BLUE, ORANGE, TEXT
 from dashboards.panels import PLAIN, SHARE, Steps
 from dashboards.tables import Column, Key
+from dashboards.theme import BLUE, ORANGE, TEXT
 
 WORTH_A_LOOK: Steps = ((None, TEXT), (1, ORANGE))
 """Of a count that is mostly nothing."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from dashboards.columns import ago, container_keys, count, share
 from dashboards.layout import Annotation
 from dashboards.links import series_to_container
-from dashboards.look import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE_COLOURS, TEXT, Uid
 from dashboards.panels import BAD_IF_ANY, PLAIN, WATCH_IF_ANY, Figure, figures, graph, query
 from dashboards.promql import (
     DISK,
@@ -23,6 +22,7 @@ from dashboards.promql import (
     zero,
 )
 from dashboards.tables import Column, Key, rows
+from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE_COLOURS, TEXT, Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
-from dashboards.look import SCHEMA_VERSION, TAG, Uid
+from dashboards.theme import SCHEMA_VERSION, TAG, Uid
 from dashboards.variables import SOURCE, Builder
 
 if TYPE_CHECKING:

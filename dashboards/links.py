@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dashboards.look import Uid
+from dashboards.theme import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import prometheus as prometheus_models
 
-from dashboards.look import GREEN, ORANGE, RED, STYLE_COLOURS, TEXT
+from dashboards.theme import GREEN, ORANGE, RED, STYLE_COLOURS, TEXT
 from dashboards.variables import SOURCE
 
 if TYPE_CHECKING:

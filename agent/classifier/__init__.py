@@ -2,9 +2,9 @@
 
 from agent.classifier.convention import expected_style
 from agent.classifier.findings import CATALOGUE, FindingKind, findings
+from agent.classifier.hysteresis import Hysteresis, Settled, settle
 from agent.classifier.judge import SURE, classify, is_mismatch
 from agent.classifier.override import Override
-from agent.classifier.settle import Hysteresis, Settled, settle
 from agent.classifier.table import RULES
 
 __all__ = [

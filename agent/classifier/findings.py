@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.axes.words import application_names, listed
 from agent.classifier.convention import expected_style
-from agent.classifier.look import look
+from agent.classifier.process_tree import look
 from agent.model import Finding, Style
 
 if TYPE_CHECKING:

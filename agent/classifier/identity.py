@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent.classifier.known import (
+from agent.classifier.programs import (
     INTERPRETED,
     INTERPRETERS,
     MULTI_CALL,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.combine import combine
 from agent.classifier.convention import expected_style
-from agent.classifier.look import look
+from agent.classifier.process_tree import look
 from agent.classifier.rules import apply
 from agent.classifier.scene import InitKind
 from agent.classifier.table import CHEAP, RULES

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.combine import CHEAP_CAP, CHEAP_SHARE, PRIOR_CONFIDENCE, UNDECIDED
 from agent.classifier.findings import CATALOGUE
+from agent.classifier.hysteresis import HOLD, PASSES, YOUNG
 from agent.classifier.judge import SURE
-from agent.classifier.settle import HOLD, PASSES, YOUNG
 from agent.classifier.table import RULES
 from agent.model import Axis
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.identity import product
-from agent.classifier.known import Part
+from agent.classifier.programs import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

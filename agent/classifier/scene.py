@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from agent.classifier.known import Part, Role
+from agent.classifier.programs import Part, Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

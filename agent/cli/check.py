@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent import phrases
 from agent.cli.terminal import Cell, Column, Screen, table
-from agent.harmless import escape_bytes, line
+from agent.sanitize import escape_bytes, line
 from agent.serve.privileges import CAPABILITIES, hidden_processes
 from collectors.facts import CgroupMode
 from collectors.hostfs import Denied, Gone, HostReadError

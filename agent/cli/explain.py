@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from agent import phrases
 from agent.cli.listing import STYLE_COLOURS, as_object
-from agent.harmless import escape_bytes, line
 from agent.model import Axis, Container, Evidence, LookAlike, Style
+from agent.sanitize import escape_bytes, line
 from collectors.facts import ALIVE
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from agent import phrases
 from agent.cli.terminal import Cell, Column, Screen, table
-from agent.harmless import escape_bytes, line
 from agent.model import Container, LookAlike, Style
+from agent.sanitize import escape_bytes, line
 
 if TYPE_CHECKING:
     from agent.model import Snapshot

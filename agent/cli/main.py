@@ -11,7 +11,7 @@ from agent import __version__, logs
 from agent.cli.flags import DONE, FAILED, NO, WRONG, overrides, parse
 from agent.cli.terminal import Screen
 from agent.config import Config, ConfigError, load
-from agent.harmless import line
+from agent.sanitize import line
 from collectors.hostfs import HostFS, HostReadError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agent.harmless import line
+from agent.sanitize import line
 
 Section = TypeVar("Section")
 

@@ -13,10 +13,10 @@ from agent.exposition.agent import inventory_samples, machine_samples, process_s
 from agent.exposition.density import Usage, host_samples
 from agent.exposition.options import Options
 from agent.exposition.page import Page
-from agent.exposition.room import Room
 from agent.exposition.rows import Row
 from agent.exposition.samples import Sample
-from agent.exposition.shared import Shared
+from agent.exposition.series_limit import Room
+from agent.exposition.single_flight import Shared
 from agent.model import Container, Snapshot
 from collectors.facts import HostFacts
 from collectors.kernel.counters import CounterReader, HostCounters

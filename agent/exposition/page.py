@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from agent.exposition.options import Options
-    from agent.exposition.room import Shown
     from agent.exposition.samples import Sample
+    from agent.exposition.series_limit import Shown
 
 _LAST_SEEN = "container_last_seen"
 

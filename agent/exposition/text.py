@@ -11,7 +11,7 @@ import hashlib
 import math
 from typing import TYPE_CHECKING
 
-from agent import harmless
+from agent import sanitize as harmless
 from agent.metrics import Metric, Type
 
 if TYPE_CHECKING:

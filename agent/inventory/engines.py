@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from collectors.engines.sandboxes_makers import WRAPPERS
+from collectors.engines.sandboxes.makers import WRAPPERS
 
 _MANAGERS = (
     "openvz",

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 from agent.clock import Clock
 from agent.inventory.inventory import Inventory, Picture
 from agent.model import CollectorHealth, Container
+from agent.scout.changes import Known, lag
 from agent.scout.judge import Judge
-from agent.scout.news import Known, lag
 from agent.scout.outbox import Outbox
 from agent.scout.runner import Runner
 from agent.scout.watcher import CgroupWatcher

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from agent import __version__, phrases
 from agent.cli.listing import Selection
-from agent.harmless import line
 from agent.model import Axis, Style
+from agent.sanitize import line
 
 if TYPE_CHECKING:
     from agent.model import Container, Evidence, Finding, Snapshot, Verdict

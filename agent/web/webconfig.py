@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from agent.config.keys import ConfigError, Reader
-from agent.harmless import line
+from agent.sanitize import line
 
 Value = TypeVar("Value")
 

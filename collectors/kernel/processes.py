@@ -9,9 +9,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from collectors.facts import CgroupMode, FileId, Mount, Namespaces, Process, ProcessId
+from collectors.formats.numbers import parse_decimal
 from collectors.hostfs import Denied, Gone, HostReadError
 from collectors.kernel.cgroups import parse_cgroup, read_layout
-from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -7,10 +7,10 @@ from dashboards.columns import WORTH_A_LOOK, count
 from dashboards.common import CALCS
 from dashboards.layout import Annotation, Board, Row, line
 from dashboards.links import series_to_host, to_host
-from dashboards.look import BLUE, GREEN, GREY, RED, Uid
 from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query, states
 from dashboards.promql import host, increase, rate, total, zero
 from dashboards.tables import Column, Key, rows
+from dashboards.theme import BLUE, GREEN, GREY, RED, Uid
 
 _HOST = "job, instance"
 _COLLECTORS = f"{_HOST}, collector"

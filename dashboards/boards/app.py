@@ -23,7 +23,6 @@ from dashboards.columns import (
 from dashboards.common import CALCS, ended, findings, oom_kills
 from dashboards.layout import Board, Row, line
 from dashboards.links import drill
-from dashboards.look import BLUE, GREEN, ORANGE, RED, TEXT, Uid
 from dashboards.panels import (
     BAD_IF_ANY,
     WATCH_IF_ANY,
@@ -50,6 +49,7 @@ from dashboards.promql import (
     zero,
 )
 from dashboards.tables import Key, rows
+from dashboards.theme import BLUE, GREEN, ORANGE, RED, TEXT, Uid
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.builders import timeseries

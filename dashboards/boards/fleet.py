@@ -17,7 +17,6 @@ from dashboards.columns import (
 from dashboards.common import by_style, findings, oom_kills, outside, running, to_look_at
 from dashboards.layout import Annotation, Board, Row, line
 from dashboards.links import drill, series_to_host, to_container
-from dashboards.look import BLUE, GREY, ORANGE, PURPLE, RED, TEXT, Uid
 from dashboards.panels import BAD_IF_ANY, PLAIN, Figure, figures, graph, query
 from dashboards.promql import (
     CPU,
@@ -34,6 +33,7 @@ from dashboards.promql import (
     zero,
 )
 from dashboards.tables import Key, rows
+from dashboards.theme import BLUE, GREY, ORANGE, PURPLE, RED, TEXT, Uid
 
 _HOST = "job, instance"
 _RUNNING = "instance_engine_style:tallyman_host_containers:running"

@@ -19,7 +19,6 @@ from dashboards.common import (
 )
 from dashboards.layout import Board, Row, line
 from dashboards.links import drill
-from dashboards.look import ORANGE, SAND, TEXT, Uid
 from dashboards.panels import SHARE, Figure, figures, query
 from dashboards.promql import (
     CPU,
@@ -39,6 +38,7 @@ from dashboards.promql import (
     zero,
 )
 from dashboards.tables import Key, rows
+from dashboards.theme import ORANGE, SAND, TEXT, Uid
 
 _HOST = "job, instance"
 _ROOT = 'id="/"'

@@ -8,7 +8,6 @@ from dashboards.columns import count, share
 from dashboards.common import disk, network, oom_kills, pressure, starts, turns
 from dashboards.layout import Board, Row, line
 from dashboards.links import to_host
-from dashboards.look import GREEN, ORANGE, RED, STYLE_COLOURS, TEXT, Uid
 from dashboards.me import ME, grown, my, my_rate
 from dashboards.panels import (
     BAD_IF_ANY,
@@ -23,6 +22,7 @@ from dashboards.panels import (
 )
 from dashboards.promql import ID
 from dashboards.tables import Column, Key, rows
+from dashboards.theme import GREEN, ORANGE, RED, STYLE_COLOURS, TEXT, Uid
 
 _LIMIT = f"{my('container_spec_memory_limit_bytes')} > 0"
 _QUOTA = f"{my('container_spec_cpu_quota')} / {my('container_spec_cpu_period')}"

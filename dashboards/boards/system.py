@@ -7,7 +7,6 @@ from dashboards.columns import container_keys, count, cpu, share
 from dashboards.common import by_name, ended, findings, oom_kills, starts, turns
 from dashboards.layout import Board, Row, line
 from dashboards.links import series_to_container
-from dashboards.look import PURPLE, RED, TEXT, Uid
 from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query, states
 from dashboards.promql import (
     CPU,
@@ -32,6 +31,7 @@ from dashboards.promql import (
     zero,
 )
 from dashboards.tables import Column, Key, rows
+from dashboards.theme import PURPLE, RED, TEXT, Uid
 
 _SYSTEM = "system"
 _NAME = "{{name}}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dashboards.columns import share
 from dashboards.layout import Row, line
-from dashboards.look import BLUE, GREEN, GREY, ORANGE, PURPLE
 from dashboards.me import my
 from dashboards.panels import Steps, bars, graph, now, query
 from dashboards.tables import Column, Key, rows
+from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PURPLE
 
 _LEAN: Steps = ((None, BLUE), (0, PURPLE))
 """Below zero it leans to app, above to system."""

@@ -22,7 +22,7 @@ from tests.engines.harness.need import need
 from tests.engines.harness.programs import disk_of
 from tests.engines.harness.prometheus import Prometheus, prometheus
 from tests.engines.harness.systems import lxc
-from tests.unit.openvz import FakeVzlist, containers_of, make_node
+from tests.support.openvz_node import FakeVzlist, containers_of, make_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

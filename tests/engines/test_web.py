@@ -13,7 +13,7 @@ from tests.engines.harness.agent import TALLYMAN, free_port
 from tests.engines.harness.need import need
 from tests.engines.harness.programs import CommandError, Daemon, run, workplace
 from tests.engines.harness.prometheus import prometheus
-from tests.unit.certificates import Authority
+from tests.support.certificates import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

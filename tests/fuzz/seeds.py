@@ -9,7 +9,7 @@ import json
 import struct
 from pathlib import Path
 
-from tests.unit.openvz import load_cases
+from tests.support.openvz_node import load_cases
 
 _FIXTURES = Path(__file__).parents[1] / "fixtures"
 _NODES = [json.loads((_FIXTURES / f"openvz/node-{n}.json").read_text()) for n in (4, 7)]

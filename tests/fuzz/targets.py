@@ -10,21 +10,21 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from agent.harmless import escape_bytes, line
+from agent.sanitize import escape_bytes, line
 from agent.web.app import accepts_gzip, accepts_openmetrics
-from collectors.engines.docker_sockets import parse_listening
-from collectors.engines.incus_instance import parse_backup
-from collectors.engines.libvirt_lxc import parse_domain
-from collectors.engines.lxc_config import parse_config
-from collectors.engines.nspawn import parse_registration
-from collectors.engines.nspawn_settings import parse_settings
-from collectors.engines.oci_boltdb import BoltError, Bucket, parse_bolt
-from collectors.engines.oci_spec import parse_spec
+from collectors.engines.docker.sockets import parse_listening
+from collectors.engines.incus.instance import parse_backup
+from collectors.engines.libvirt_lxc.collector import parse_domain
+from collectors.engines.lxc.config import parse_config
+from collectors.engines.nspawn.collector import parse_registration
+from collectors.engines.nspawn.settings import parse_settings
 from collectors.engines.openvz import kernel as openvz
 from collectors.engines.openvz.config import parse_parameters, parse_paths
-from collectors.engines.openvz.errors import VzlistError
-from collectors.engines.openvz.output import parse_output
-from collectors.engines.proxmox import parse_settings as parse_proxmox
+from collectors.engines.openvz.vzlist.errors import VzlistError
+from collectors.engines.openvz.vzlist.output import parse_output
+from collectors.engines.proxmox.collector import parse_settings as parse_proxmox
+from collectors.formats.bolt import BoltError, Bucket, parse_bolt
+from collectors.formats.oci_spec import parse_spec
 from collectors.kernel import network
 from collectors.kernel.cgroups import parse_cgroup
 from collectors.kernel.processes import parse_mountinfo, parse_stat, parse_status

@@ -17,8 +17,8 @@ from tests.engines.harness.agent import TALLYMAN
 from tests.engines.harness.programs import run
 from tests.hosts.archive import load
 from tests.hosts.conftest import HERE
-from tests.unit.system_hosts import fixture
-from tests.unit.test_crio import APP, OLD, SANDBOX, SLICE, STORE
+from tests.support.system_host import fixture
+from tests.unit.collectors.engines.crio.test_collector import APP, OLD, SANDBOX, SLICE, STORE
 
 OCI = Path(__file__).parents[1] / "fixtures/oci"
 KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")

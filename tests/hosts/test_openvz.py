@@ -18,7 +18,7 @@ from tests.engines.harness.agent import TALLYMAN, Page, running_agent, tallyman
 from tests.engines.harness.prometheus import promtool_objections
 from tests.hosts.conftest import HERE
 from tests.hosts.test_golden import normalised
-from tests.unit.openvz import (
+from tests.support.openvz_node import (
     BOOT_TIME,
     NOW,
     FakeVzlist,
@@ -27,7 +27,7 @@ from tests.unit.openvz import (
     make_node,
     remove,
 )
-from tests.unit.test_openvz_collector import PAUSED, STATES, STATES_4, WEB
+from tests.unit.collectors.engines.openvz.test_collector import PAUSED, STATES, STATES_4, WEB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.openvz.units import amount, is_ctid
 from collectors.facts import OpenvzFacts
+from collectors.formats.numbers import parse_decimal
 from collectors.hostfs import HostReadError
 from collectors.kernel.cgroups import UNIFIED
-from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -23,15 +23,15 @@ from collectors.engines.openvz.kernel import (
     running_now,
 )
 from collectors.engines.openvz.merge import RUNNING, Views, counters_of, merge, status_of
-from collectors.engines.openvz.program import Program
-from collectors.engines.openvz.sources import FileSource, ProgramSource, Source
 from collectors.engines.openvz.storage import Storage
 from collectors.engines.openvz.units import STATUSES
+from collectors.engines.openvz.vzlist.program import Program
+from collectors.engines.openvz.vzlist.sources import FileSource, ProgramSource, Source
 from collectors.facts import ALIVE, Beancounter, OpenvzFacts, Process, Sighting, State
 
 if TYPE_CHECKING:
     from collectors.contract import Context, Options
-    from collectors.engines.openvz.background import Answer
+    from collectors.engines.openvz.vzlist.background import Answer
 
 NO_CGROUPS = 6
 """The version whose containers have no cgroups with files of their own."""

@@ -21,8 +21,8 @@ from collectors.engines.openvz.units import (
     unit_of,
 )
 from collectors.facts import Beancounter, OpenvzFacts
+from collectors.formats.numbers import parse_decimal
 from collectors.hostfs import Gone, HostReadError
-from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collectors.hostfs import HostFS

@@ -23,8 +23,8 @@ from collectors.engines.openvz.units import (
     unit_of,
 )
 from collectors.facts import Beancounter
+from collectors.formats.numbers import parse_decimal
 from collectors.hostfs import HostReadError
-from collectors.numbers import parse_decimal
 
 if TYPE_CHECKING:
     from collectors.hostfs import Dir, HostFS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from collectors.facts import Beancounter, OpenvzFacts
 
 if TYPE_CHECKING:
-    from collectors.engines.openvz.listing import Listed
+    from collectors.engines.openvz.vzlist.fields import Listed
 
 FRESH = 300.0
 """Seconds for which vzlist's word counts more than what the kernel's files say by now."""

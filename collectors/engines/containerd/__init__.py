@@ -1,0 +1,1 @@
+"""containerd: bundles and metadata databases of every containerd on the host."""

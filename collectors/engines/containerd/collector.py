@@ -1,0 +1,250 @@
+"""containerd: what ctr, nerdctl and the kubelet run, from its state directories and database.
+
+No request is made to it: bundles, the metadata database and the shims tell all that its API does.
+Docker's own namespace is left to Docker. https://github.com/containerd/containerd/blob/main/docs
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from collectors.engines.containerd.discovery import TASKS, Installation, find_installations
+from collectors.engines.containerd.images import read_image
+from collectors.engines.containerd.metadata import (
+    DATABASE,
+    Image,
+    Metadata,
+    Record,
+    load_metadata,
+)
+from collectors.engines.shared.files import FileCache, parsed, read_object
+from collectors.engines.shared.processes import (
+    alive,
+    cgroup_of,
+    cgroup_prefix,
+    host_numbers,
+    is_first_of,
+    may_own,
+    on_host,
+    root_of,
+)
+from collectors.facts import ImageFacts, Sighting, State
+from collectors.formats.documents import JsonObject
+from collectors.formats.kubernetes import pod_facts
+from collectors.formats.numbers import parse_decimal
+from collectors.formats.oci_spec import Spec, cgroup_of_spec, parse_spec
+from collectors.hostfs import HostReadError
+from collectors.kernel.cgroups import is_frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from collectors.contract import Context
+    from collectors.facts import Process
+    from collectors.hostfs import Dir
+
+_DOCKERS = "moby"
+_CRI = "io.containerd.grpc.v1.cri/containers"
+_PID_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """An installation that is open for one reading."""
+
+    ctx: Context
+    installation: Installation
+    top: Dir
+    root: Dir | None
+    """Its persistent directory; None where it is not known or gone."""
+    numbers: Mapping[int, Process]
+    metadata: Metadata
+
+
+class ContainerdCollector:
+    """Finds containers of every containerd; ``instance`` is ``<state directory>/<namespace>``.
+
+    Where containerd runs in a container itself, that one's cgroup comes first.
+    """
+
+    name = "containerd"
+
+    def __init__(self) -> None:
+        self._metadata = FileCache(load_metadata)
+        self._specs = FileCache(parsed(parse_spec))
+        self._small = FileCache(read_object)
+        self._images: dict[Image, ImageFacts] = {}
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def collect(self, ctx: Context) -> Iterable[Sighting]:
+        """Read every installation's bundles and database."""
+        found: list[Sighting] = []
+        for installation in find_installations(ctx):
+            with ExitStack() as stack:
+                try:
+                    view = self._open(ctx, installation, stack)
+                except HostReadError:
+                    continue
+                found += self._containers(view)
+            if not installation.place and installation.root:
+                ctx.watch(posixpath.dirname(f"{installation.root}/{DATABASE}"), files=True)
+        for cache in (self._metadata, self._specs, self._small):
+            cache.sweep()
+        return found
+
+    def _open(self, ctx: Context, installation: Installation, stack: ExitStack) -> _View:
+        engine = installation.engine
+        top = stack.enter_context(root_of(ctx, engine))
+        root = None
+        metadata = None
+        if installation.root:
+            try:
+                root = stack.enter_context(top.open_dir(installation.root, confined=True))
+                metadata = self._metadata.get(root, DATABASE)
+            except HostReadError:
+                metadata = None  # a shim has outlived its containerd, or it has just begun
+        return _View(
+            ctx=ctx,
+            installation=installation,
+            top=top,
+            root=root,
+            numbers=host_numbers(ctx, engine) if engine is not None else ctx.processes.by_pid,
+            metadata=metadata or Metadata(),
+        )
+
+    def _containers(self, view: _View) -> Iterator[Sighting]:
+        seen = set()
+        for namespace, engine_id, bundle in _bundles(view):
+            with bundle:
+                record = view.metadata.containers.get((namespace, engine_id))
+                record = record or Record(namespace=namespace, engine_id=engine_id)
+                try:
+                    yield self._task(view, record, bundle)
+                except HostReadError:
+                    continue  # its container ended
+                seen.add((namespace, engine_id))
+        for key, record in view.metadata.containers.items():
+            if key not in seen:
+                yield self._without_task(view, record)
+
+    def _task(self, view: _View, record: Record, bundle: Dir) -> Sighting:
+        """Describe a container that has a task: it runs, or its end has not been collected yet."""
+        spec = self._specs.get(bundle, "config.json") or record.spec
+        process = _first_process(view, record, bundle)
+        if process is None:
+            state = State.EXITED
+        else:
+            state = State.PAUSED if is_frozen(view.ctx, process) else State.RUNNING
+        options = self._optional(bundle, "options.json")
+        binary = options.text("binary_name") or options.text("BinaryName")
+        return replace(
+            self._sighting(view, record, spec, process),
+            state=state,
+            runtime=posixpath.basename(binary) or record.runtime,
+            rootfs=bundle.path("rootfs"),
+        )
+
+    def _without_task(self, view: _View, record: Record) -> Sighting:
+        """Describe a container that does not run; the kubelet's leave a note of their end."""
+        sighting = self._sighting(view, record, record.spec, None)
+        status = JsonObject()
+        if view.root is not None:
+            status = self._optional(view.root, f"{_CRI}/{record.engine_id}/status")
+        finished = _nanoseconds(status.integer("FinishedAt"))
+        return replace(
+            sighting,
+            state=State.CREATED if finished is None else State.EXITED,
+            started=_nanoseconds(status.integer("StartedAt")),
+            finished=finished,
+            exit_code=status.integer("ExitCode") if finished is not None else None,
+            oom_killed=status.text("Reason") == "OOMKilled" if finished is not None else None,
+        )
+
+    def _sighting(
+        self, view: _View, record: Record, spec: Spec, process: Process | None
+    ) -> Sighting:
+        pod = pod_facts(record.labels, spec.annotations)
+        image = record.image or (pod.image if pod is not None else "")
+        wanted = cgroup_of_spec(spec.cgroups_path)
+        if process is not None:
+            cgroup = cgroup_of(process, wanted, record.engine_id)
+        else:
+            engine = view.installation.engine
+            prefix = cgroup_prefix(view.ctx, engine) if engine is not None else ""
+            cgroup = prefix + wanted if wanted is not None else None
+        return Sighting(
+            collector=self.name,
+            engine="containerd",
+            instance=f"{view.installation.name}/{record.namespace}",
+            engine_id=record.engine_id,
+            name=pod.name if pod else record.labels.get("nerdctl/name") or record.engine_id,
+            image=image,
+            init=process.id if process is not None else None,
+            cgroup=cgroup,
+            hostname=spec.hostname or record.labels.get("nerdctl/hostname", ""),
+            created=record.created,
+            labels=record.labels or spec.annotations,
+            role=pod.role if pod else "",
+            pod=pod.pod if pod else "",
+            namespace=pod.namespace if pod else "",
+            container_name=pod.container_name if pod else "",
+            runtime=record.runtime,
+            command=spec.command,
+            tty=spec.tty,
+            network_mode=spec.network_mode,
+            mounts=spec.mounts,
+            image_facts=self._image(view, record.namespace, image),
+        )
+
+    def _image(self, view: _View, namespace: str, reference: str) -> ImageFacts | None:
+        image = view.metadata.images.get((namespace, reference))
+        if image is None or view.root is None:
+            return None
+        if image not in self._images:
+            self._images[image] = read_image(view.root, reference, image)
+        return replace(self._images[image], reference=reference)
+
+    def _optional(self, directory: Dir, name: str) -> JsonObject:
+        try:
+            return self._small.get(directory, name) or JsonObject()
+        except HostReadError:
+            return JsonObject()
+
+
+def _bundles(view: _View) -> Iterator[tuple[str, str, Dir]]:
+    """Open every bundle: ``<state>/<runtime plugin>/<namespace>/<id>``; the caller closes it."""
+    for plugin in TASKS:
+        try:
+            with view.top.open_dir(f"{view.installation.state}/{plugin}", confined=True) as tasks:
+                for namespace in tasks.subdirectories():
+                    if namespace == _DOCKERS:
+                        continue
+                    for engine_id in tasks.subdirectories(namespace):
+                        yield namespace, engine_id, tasks.open_dir(f"{namespace}/{engine_id}")
+        except HostReadError:
+            continue
+
+
+def _first_process(view: _View, record: Record, bundle: Dir) -> Process | None:
+    try:
+        pid = parse_decimal(bundle.read_text("init.pid", _PID_LIMIT))
+        recorded = bundle.stat("init.pid").st_mtime
+    except HostReadError:
+        return None
+    found = view.numbers.get(pid) if pid is not None else None
+    process = alive(view.ctx, found.pid) if found is not None else None
+    if process is None or not is_first_of(view.ctx, process, record.engine_id, recorded):
+        return None
+    engine = view.installation.engine
+    owner = engine.uid if engine is not None and on_host(view.ctx, engine) else None
+    return process if may_own(view.ctx, owner, process) else None
+
+
+def _nanoseconds(value: int | None) -> float | None:
+    return value / 1e9 if value is not None and value > 0 else None

@@ -1,0 +1,1 @@
+"""CRI-O: a Kubernetes node's containers, from its part of the containers/storage store."""

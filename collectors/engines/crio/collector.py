@@ -1,0 +1,239 @@
+"""CRI-O: a Kubernetes node's containers, from the store that it shares with podman.
+
+Format: https://github.com/cri-o/cri-o, internal/annotations (the bundle's annotations),
+internal/oci/container.go (``state.json``) and internal/storage/runtime.go (the metadata in
+``containers.json``); conmon(8) for the monitor's arguments.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from collectors.engines.podman.discovery import is_podmans, root_store
+from collectors.engines.shared.containers_storage import folders, load_images
+from collectors.engines.shared.files import FileCache, parsed, read_object
+from collectors.engines.shared.processes import (
+    alive,
+    cgroup_of,
+    cgroup_prefix,
+    exe_name,
+    host_numbers,
+    is_first_of,
+    option,
+    place_of,
+    root_of,
+)
+from collectors.facts import Sighting, State
+from collectors.formats.documents import (
+    JsonObject,
+    as_objects,
+    parse_json,
+    parse_object,
+    parse_time,
+)
+from collectors.formats.kubernetes import PodFacts, pod_facts
+from collectors.formats.numbers import parse_decimal
+from collectors.formats.oci_spec import Spec, cgroup_of_spec, parse_spec
+from collectors.hostfs import HostReadError
+from collectors.kernel.cgroups import is_frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from collectors.contract import Context
+    from collectors.facts import ImageFacts, Process
+    from collectors.hostfs import Dir
+
+_LABELS = "io.kubernetes.cri-o.Labels"
+_CREATED = "io.kubernetes.cri-o.Created"
+_IMAGE_REF = "io.kubernetes.cri-o.ImageRef"
+_RESTARTS = "io.kubernetes.container.restartCount"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """A store that is open for one reading."""
+
+    ctx: Context
+    monitor: Process | None
+    """A conmon in whose view the paths are; None: they are the host's."""
+    instance: str
+    graph: Dir
+    numbers: Mapping[int, Process]
+    images: Mapping[str, ImageFacts]
+
+
+class CrioCollector:
+    """Finds CRI-O's containers and sandboxes; ``instance`` is the store, its graphroot.
+
+    Where CRI-O runs in a container itself, that one's cgroup comes first.
+    """
+
+    name = "cri-o"
+
+    def __init__(self) -> None:
+        self._specs = FileCache(parsed(parse_spec))
+        self._states = FileCache(read_object)
+        self._images = FileCache(load_images)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def collect(self, ctx: Context) -> Iterable[Sighting]:
+        """Read root's store on the host, and in every container where a monitor of CRI-O runs."""
+        monitors = [p for p in ctx.processes if exe_name(p) == "conmon" and not is_podmans(p)]
+        places: dict[str, Process | None] = {"": None}
+        places |= {place_of(ctx, p): p for p in monitors if place_of(ctx, p)}
+        found: list[Sighting] = []
+        for place, monitor in places.items():
+            with ExitStack() as stack:
+                try:
+                    view = self._open(ctx, place, monitor, stack)
+                except HostReadError:
+                    continue
+                found += self._containers(view)
+        for cache in (self._specs, self._states, self._images):
+            cache.sweep()
+        return found
+
+    def _open(self, ctx: Context, place: str, monitor: Process | None, stack: ExitStack) -> _View:
+        graphroot = root_store(ctx).graphroot if monitor is None else _graphroot(monitor)
+        top = stack.enter_context(root_of(ctx, monitor))
+        graph = stack.enter_context(top.open_dir(graphroot, confined=True))
+        images: dict[str, ImageFacts] = {}
+        for folder in folders(graph, "-images"):
+            with suppress(HostReadError):
+                images |= self._images.get(graph, f"{folder}/images.json") or {}
+        return _View(
+            ctx=ctx,
+            monitor=monitor,
+            instance=f"{place}{graphroot}",
+            graph=graph,
+            numbers=ctx.processes.by_pid if monitor is None else host_numbers(ctx, monitor),
+            images=images,
+        )
+
+    def _containers(self, view: _View) -> Iterator[Sighting]:
+        for folder in folders(view.graph, "-containers"):
+            for name in ("containers.json", "volatile-containers.json"):
+                try:
+                    entries = as_objects(parse_json(view.graph.read(f"{folder}/{name}")))
+                except HostReadError:
+                    continue
+                for entry in entries:
+                    about = parse_object(entry.text("metadata") or "{}") or JsonObject()
+                    if about.text("pod-id") and entry.text("id"):
+                        found = self._container(view, folder, entry.text("id"), about)
+                        if found is not None:
+                            yield found
+
+    def _container(
+        self, view: _View, folder: str, engine_id: str, about: JsonObject
+    ) -> Sighting | None:
+        spec, state, recorded = Spec(), JsonObject(), None
+        try:
+            with view.graph.open_dir(f"{folder}/{engine_id}/userdata") as own:
+                spec = self._specs.get(own, "config.json") or spec
+                state = self._states.get(own, "state.json") or state
+                recorded = own.stat("state.json").st_mtime
+        except HostReadError:
+            pass  # no state yet, or never: a sandbox without a process has none
+        labels = _labels(spec)
+        pod = pod_facts(labels, spec.annotations) or PodFacts(
+            namespace=about.text("namespace"),
+            pod=about.text("pod-name"),
+            container_name=about.text("metadata-name"),
+            is_sandbox=engine_id == about.text("pod-id"),
+            image=about.text("image-name"),
+        )
+        process = _first_process(view, engine_id, state, recorded)
+        if process is None and pod.is_sandbox and not state:
+            return None
+        wanted = cgroup_of_spec(spec.cgroups_path)
+        prefix = cgroup_prefix(view.ctx, view.monitor) if view.monitor is not None else ""
+        created = parse_time(spec.annotations.get(_CREATED, ""))
+        restarts = spec.annotations.get(_RESTARTS, "")
+        finished = state.time("finished") if process is None else None
+        return Sighting(
+            collector=self.name,
+            engine="cri-o",
+            instance=view.instance,
+            engine_id=engine_id,
+            name=pod.name,
+            state=_state(view, state, process),
+            image=pod.image,
+            init=process.id if process is not None else None,
+            cgroup=(
+                cgroup_of(process, wanted, engine_id)
+                if process is not None
+                else (prefix + wanted if wanted is not None else None)
+            ),
+            hostname=spec.hostname,
+            created=created if created is not None else state.time("created"),
+            started=state.time("started"),
+            finished=finished,
+            exit_code=state.integer("exitCode") if finished is not None else None,
+            oom_killed=bool(state.flag("oomKilled")) if state else None,
+            restarts=parse_decimal(restarts),
+            labels=labels,
+            role=pod.role,
+            pod=pod.pod,
+            namespace=pod.namespace,
+            container_name=pod.container_name,
+            runtime=_runtime(view.ctx, process),
+            command=spec.command,
+            tty=spec.tty,
+            network_mode=spec.network_mode,
+            rootfs=spec.rootfs,
+            mounts=spec.mounts,
+            image_facts=_image(view, spec, pod.image),
+        )
+
+
+def _state(view: _View, state: JsonObject, process: Process | None) -> State:
+    if process is not None:
+        return State.PAUSED if is_frozen(view.ctx, process) else State.RUNNING
+    return State.EXITED if state.time("started") is not None else State.CREATED
+
+
+def _first_process(
+    view: _View, engine_id: str, state: JsonObject, recorded: float | None
+) -> Process | None:
+    found = view.numbers.get(state.integer("initPid") or state.integer("pid") or 0)
+    process = alive(view.ctx, found.pid) if found is not None else None
+    if process is None:
+        return None
+    started = state.text("initStartTime")
+    if started:
+        # Field 22 of /proc/<pid>/stat, as text.
+        return process if started == str(process.id.start_ticks) else None
+    return process if is_first_of(view.ctx, process, engine_id, recorded) else None
+
+
+def _runtime(ctx: Context, process: Process | None) -> str:
+    monitor = ctx.processes.get(process.ppid) if process is not None else None
+    if monitor is None or exe_name(monitor) != "conmon":
+        return ""
+    return posixpath.basename(option(monitor.argv, "-r", "--runtime"))
+
+
+def _image(view: _View, spec: Spec, reference: str) -> ImageFacts | None:
+    image = spec.annotations.get(_IMAGE_REF, "").rpartition("@")[2].removeprefix("sha256:")
+    facts = view.images.get(image)
+    return replace(facts, reference=reference) if facts is not None else None
+
+
+def _labels(spec: Spec) -> dict[str, str]:
+    """Give the labels that Kubernetes set, which stand as JSON in one annotation."""
+    return JsonObject({"": parse_json(spec.annotations.get(_LABELS, "{}"))}).text_map("")
+
+
+def _graphroot(monitor: Process) -> str:
+    """Take the store out of a monitor's arguments: it logs and writes below there, or in /run."""
+    bundle = option(monitor.argv, "-b", "--bundle")
+    root = posixpath.normpath(posixpath.join(bundle, "../../.."))
+    return root if root.startswith("/var/lib/") else "/var/lib/containers/storage"

@@ -1,0 +1,1 @@
+"""Docker: every daemon on the host, asked through the Engine API or read from disk."""

@@ -1,0 +1,383 @@
+"""One Docker daemon: asked when something changed, and read from disk when it does not answer."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from collectors.engines.docker.container import (
+    CgroupRule,
+    Described,
+    describe,
+    describe_image,
+    describe_listed,
+    fingerprint,
+)
+from collectors.engines.docker.disk import DiskReader, read_image
+from collectors.engines.docker.errors import ApiError, Elsewhere, NotFound
+from collectors.engines.docker.events import Follower
+from collectors.engines.shared.processes import (
+    alive,
+    cgroup_of,
+    cgroup_prefix,
+    host_numbers,
+    in_host_mounts,
+    is_first_of,
+    may_own,
+    on_host,
+    root_of,
+    user_manager,
+)
+from collectors.facts import ImageFacts, State
+from collectors.formats.documents import JsonObject
+from collectors.hostfs import HostReadError, Malformed, openat2
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+
+    from collectors.contract import Context
+    from collectors.engines.docker.api import Client, Dial
+    from collectors.engines.docker.discovery import Daemon
+    from collectors.facts import Process, ProcessId, Sighting
+    from collectors.hostfs import Dir
+
+_IN_ROOT = 0x10 | 0x02  # RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, openat2(2)
+_ANSWER_SECONDS = 10.0
+_LOOK_SECONDS = 8.0
+_BROKEN_LIMIT = 3
+"""Containers that may fail to be inspected in one look before the daemon itself is failing."""
+_FIRST_PAUSE = 2.0
+_LONGEST_PAUSE = 60.0
+
+
+@dataclass(slots=True)
+class _Known:
+    """A container as it was last described, and what was made of that."""
+
+    described: Described
+    mark: tuple[object, ...] | None
+    """Its fingerprint in the list; None: it is to be inspected at the next occasion."""
+    log_bytes: int | None = None
+    sighting: Sighting | None = None
+    basis: tuple[object, ...] = ()
+
+
+class Engine:
+    """What is known of one daemon's containers."""
+
+    def __init__(self) -> None:
+        self.daemon: Daemon | None = None
+        self.data_root = ""
+        """Where the daemon itself said that it keeps its things."""
+        self._client: Client | None = None
+        self._client_of: ProcessId | None = None
+        self._follower: Follower | None = None
+        self._rule: CgroupRule | None = None
+        self._known: dict[str, _Known] = {}
+        self._parting: list[Sighting] = []
+        self._images: dict[str, ImageFacts] = {}
+        self._disk = DiskReader()
+        self._broken = 0
+        self._error = ""
+        self._pause = _FIRST_PAUSE
+        self._not_before = 0.0
+
+    def close(self) -> None:
+        """Let go of connections and of the thread."""
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def look(self, ctx: Context, daemon: Daemon) -> list[Sighting]:
+        """Ask the daemon what changed. Raises ApiError; then ``fallback`` is what is left."""
+        if monotonic() < self._not_before:
+            raise ApiError(self._error)
+        try:
+            self._update(ctx, self._connected(ctx, daemon))
+        except ApiError as error:
+            self.close()
+            self._error = str(error)
+            self._not_before = monotonic() + self._pause
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+            raise
+        self._pause = _FIRST_PAUSE
+        return self._sightings(ctx, daemon)
+
+    def fallback(self, ctx: Context, daemon: Daemon) -> list[Sighting]:
+        """Give what was last known, brought up to date from the daemon's files."""
+        self.daemon = daemon
+        rule = self._rule or daemon.rule
+        try:
+            path = self.data_root or daemon.data_root
+            with root_of(ctx, daemon.view) as top, top.open_dir(path, confined=True) as root:
+                self._take_from_disk(self._disk.read(root, rule))
+                for known in self._known.values():
+                    image = known.described.image_id
+                    facts = None if image in self._images else read_image(root, image)
+                    if facts is not None:
+                        self._images[image] = facts
+        except HostReadError:
+            if daemon.process is None:
+                self._known.clear()  # it went away with all that it had
+        return self._sightings(ctx, daemon)
+
+    def _take_from_disk(self, found: list[Described]) -> None:
+        before, self._known = self._known, {}
+        for described in found:
+            engine_id = described.sighting.engine_id
+            known = before.get(engine_id)
+            if known is None or _life(known.described) != _life(described):
+                known = _Known(described, None)
+            self._known[engine_id] = known
+
+    def _connected(self, ctx: Context, daemon: Daemon) -> Client:
+        process = daemon.process.id if daemon.process is not None else None
+        if process != self._client_of or self.daemon is None or self.daemon != daemon:
+            self.close()
+        self.daemon = daemon
+        self._client_of = process
+        if self._client is None:
+            self._client = _connector(ctx, daemon)()
+            server = self._client.server()
+            self._rule = replace(daemon.rule, systemd=server.systemd_cgroups)
+            if daemon.must_be_here and server.name != ctx.facts.nodename:
+                raise Elsewhere(f"{daemon.instance} is the Docker of {server.name}")
+            if server.data_root.startswith("/"):
+                self.data_root = server.data_root
+            # The next look follows the events; who looks only once needs none.
+            ctx.wake()
+        elif self._follower is None and daemon.sockets:
+            self._follower = Follower(_connector(ctx, daemon), daemon.instance, ctx.wake)
+            self._follower.start()
+        return self._client
+
+    def _update(self, ctx: Context, client: Client) -> None:
+        missed, changed = self._follower.take() if self._follower is not None else (True, set())
+        self._broken = 0
+        if missed or ctx.full:
+            self._list(ctx, client, changed)
+        else:
+            for engine_id in changed:
+                self._inspect(ctx, client, engine_id, JsonObject())
+        for known in self._known.values():
+            self._inspect_image(client, known.described.image_id)
+
+    def _list(self, ctx: Context, client: Client, changed: set[str]) -> None:
+        listed = {entry.text("Id"): entry for entry in client.containers()}
+        for engine_id in [i for i in self._known if i not in listed]:
+            self._part(engine_id)
+        deadline = monotonic() + _LOOK_SECONDS
+        for engine_id, entry in listed.items():
+            known = self._known.get(engine_id)
+            is_current = known is not None and known.mark == fingerprint(entry)
+            if is_current and engine_id not in changed and not _has_lost_its_process(ctx, known):
+                continue
+            if monotonic() < deadline:
+                self._inspect(ctx, client, engine_id, entry)
+            elif known is None:
+                self._keep_listed(entry)
+                ctx.wake()
+        images = {known.described.image_id for known in self._known.values()}
+        self._images = {i: facts for i, facts in self._images.items() if i in images}
+
+    def _inspect(self, ctx: Context, client: Client, engine_id: str, entry: JsonObject) -> None:
+        try:
+            document = client.container(engine_id)
+        except NotFound:
+            # Created and removed since it was listed.
+            self._part(engine_id)
+            return
+        except ApiError as error:
+            self._broken += 1
+            if self._broken >= _BROKEN_LIMIT:
+                raise
+            self._not_inspected(ctx, engine_id, entry, str(error))
+            return
+        described = describe(document, document.object("HostConfig"), self._rule or CgroupRule())
+        if described is None or described.sighting.engine_id != engine_id:
+            self._not_inspected(ctx, engine_id, entry, "inspect: another container")
+        else:
+            self._known[engine_id] = _Known(described, fingerprint(entry) if entry else None)
+
+    def _part(self, engine_id: str) -> None:
+        """Forget a container; where its end was told, it is seen once more as it ended."""
+        known = self._known.pop(engine_id, None)
+        end = self._follower.end_of(engine_id) if self._follower is not None else None
+        if known is not None and known.sighting is not None and end is not None:
+            last = replace(known.sighting, state=State.EXITED, init=None, exit_code=end.exit_code)
+            self._parting.append(
+                replace(last, finished=end.finished, oom_killed=end.oom_killed or last.oom_killed)
+            )
+
+    def _not_inspected(self, ctx: Context, engine_id: str, entry: JsonObject, why: str) -> None:
+        ctx.host.tally.count(Malformed(f"docker/containers/{engine_id}", why))
+        if engine_id not in self._known:
+            self._keep_listed(entry)
+
+    def _keep_listed(self, entry: JsonObject) -> None:
+        """Make do with what the list says of a container that cannot be inspected."""
+        sighting = describe_listed(entry)
+        if sighting is not None:
+            described = Described(
+                sighting=sighting, pid=None, image_id=entry.text("ImageID"), log_path=""
+            )
+            self._known[sighting.engine_id] = _Known(described, None)
+
+    def _inspect_image(self, client: Client, image_id: str) -> None:
+        if not image_id or image_id in self._images:
+            return
+        try:
+            self._images[image_id] = describe_image(client.image(image_id))
+        except NotFound:
+            # Removed by force under its containers, or in a store that looks it up by layers.
+            self._images[image_id] = ImageFacts(id=image_id)
+
+    def _sightings(self, ctx: Context, daemon: Daemon) -> list[Sighting]:
+        view = daemon.view
+        numbers = host_numbers(ctx, view) if view is not None else ctx.processes.by_pid
+        prefix = _cgroup_prefix(ctx, daemon, self._rule or daemon.rule)
+        with ExitStack() as stack:
+            root = None
+            if ctx.full and not daemon.is_stranger:
+                with suppress(HostReadError):
+                    root = stack.enter_context(root_of(ctx, view))
+            for known in self._known.values():
+                if root is not None:
+                    known.log_bytes = _size(root, known.described.log_path)
+                process = _first_process(ctx, daemon, known, numbers)
+                if process is None and known.described.pid and known.sighting is None:
+                    ctx.wake()  # most likely younger than the table of processes
+                facts = self._images.get(known.described.image_id)
+                basis = (process and process.id, facts, known.log_bytes, prefix)
+                if known.sighting is None or known.basis != basis:
+                    known.basis = basis
+                    known.sighting = _sighting(daemon, known, process, facts, prefix)
+                    if view is not None and not on_host(ctx, view):
+                        # Paths of a daemon in a container are none of the host.
+                        known.sighting = replace(known.sighting, rootfs="", mounts=())
+        parting, self._parting = self._parting, []
+        return [*parting, *(k.sighting for k in self._known.values() if k.sighting is not None)]
+
+
+def _sighting(
+    daemon: Daemon,
+    known: _Known,
+    process: Process | None,
+    facts: ImageFacts | None,
+    prefix: str | None,
+) -> Sighting:
+    base = known.described.sighting
+    cgroup = None
+    if process is not None:
+        cgroup = cgroup_of(process, base.cgroup, base.engine_id)
+    elif prefix is not None and base.cgroup is not None:
+        cgroup = prefix + base.cgroup
+    return replace(
+        base,
+        instance=daemon.instance,
+        init=process.id if process is not None else None,
+        cgroup=cgroup,
+        image_facts=replace(facts, reference=base.image) if facts is not None else None,
+        log_bytes=known.log_bytes,
+    )
+
+
+def _first_process(
+    ctx: Context, daemon: Daemon, known: _Known, numbers: Mapping[int, Process]
+) -> Process | None:
+    sighting, pid = known.described.sighting, known.described.pid
+    found = numbers.get(pid) if pid is not None else None
+    process = alive(ctx, found.pid) if found is not None else None
+    if process is None:
+        return None
+    if known.sighting is not None and known.sighting.init == process.id:
+        return process  # checked before
+    if not is_first_of(ctx, process, sighting.engine_id, sighting.started):
+        return None
+    owner = daemon.view.uid if daemon.view is not None and on_host(ctx, daemon.view) else None
+    return process if may_own(ctx, owner, process) else None
+
+
+def _has_lost_its_process(ctx: Context, known: _Known | None) -> bool:
+    """Say whether a container's first process has ended: it may be running again by now."""
+    init = known.sighting.init if known is not None and known.sighting is not None else None
+    if init is None:
+        return False
+    process = alive(ctx, init.pid)
+    return process is None or process.id != init
+
+
+def _life(described: Described) -> tuple[object, ...]:
+    """Give what is different when a container was started or ended since."""
+    sighting = described.sighting
+    return (sighting.state, sighting.started, sighting.finished, sighting.name)
+
+
+def _cgroup_prefix(ctx: Context, daemon: Daemon, rule: CgroupRule) -> str | None:
+    """Give what comes before the cgroups that a daemon names; None: they get none."""
+    view = daemon.view
+    if view is None:
+        return ""
+    if not on_host(ctx, view):
+        return cgroup_prefix(ctx, view)
+    if view.uid in (0, None):
+        return ""
+    return user_manager(view.uid) if rule.systemd else None
+
+
+def _size(root: Dir, path: str) -> int | None:
+    try:
+        return root.stat(path).st_size if path.startswith("/") else None
+    except HostReadError:
+        return None
+
+
+def _connector(ctx: Context, daemon: Daemon) -> Callable[[], Client]:
+    """Give a way to connect again later, which keeps nothing of this moment but what it needs."""
+    from collectors.engines.docker.api import Client  # noqa: PLC0415 - loads the SDK
+
+    options = ctx.options
+    dials = [_dial(ctx, daemon, path) for path in daemon.sockets]
+    addresses: list[Dial | str] = [*dials, *filter(None, (daemon.address,))]
+
+    def connect() -> Client:
+        error = ApiError("it does not listen on any socket yet")
+        for address in addresses:
+            try:
+                return Client(
+                    address,
+                    wait=options.docker_timeout,
+                    seconds=_ANSWER_SECONDS,
+                    environment=options.environment,
+                )
+            except ApiError as found:
+                error = found
+        raise error
+
+    return connect
+
+
+def _dial(ctx: Context, daemon: Daemon, path: str) -> Dial:
+    host, view = ctx.host, daemon.view
+    pid = view.pid if view is not None and not in_host_mounts(ctx, view) else None
+
+    def dial(connection: socket.socket) -> None:
+        if pid is None and not host.root.confined:
+            connection.connect(path)
+            return
+        with nullcontext(host.root) if pid is None else host.container_root(pid) as root:
+            # Held only while connecting: it would keep the container's mounts alive.
+            file = openat2(root.fd, path, os.O_PATH, _IN_ROOT)
+        try:
+            connection.connect(f"/proc/self/fd/{file}")
+        finally:
+            os.close(file)
+
+    return dial

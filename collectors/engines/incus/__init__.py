@@ -1,0 +1,1 @@
+"""Incus and LXD: monitors, instance directories and the REST API."""

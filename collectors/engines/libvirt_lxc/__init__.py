@@ -1,0 +1,1 @@
+"""libvirt's LXC driver: controller processes and domain XML."""

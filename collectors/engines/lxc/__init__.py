@@ -1,0 +1,1 @@
+"""LXC: monitor processes and configuration files."""

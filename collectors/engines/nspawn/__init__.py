@@ -1,0 +1,1 @@
+"""systemd-nspawn: its processes, machined's records and machine directories."""

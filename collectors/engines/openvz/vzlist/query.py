@@ -1,0 +1,237 @@
+"""Asks vzlist, in the way that the installed version understands.
+
+4.x since 4.0 and 7 since its update 7 have -j; 3.x has the text table alone. Versions differ in
+the fields that they know and reject a command that names another. None of it is told from a
+version number: what works is found out once, and again when the program has been replaced.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from collectors.engines.openvz.vzlist.errors import (
+    EmptyOutput,
+    Failed,
+    NoSuchField,
+    NoSuchOption,
+    NotRunnable,
+    TimedOut,
+    TooLarge,
+    Unusable,
+    VzlistError,
+)
+from collectors.engines.openvz.vzlist.output import parse_output
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Collection
+
+    from collectors.engines.openvz.vzlist.fields import Listed
+    from collectors.engines.openvz.vzlist.program import Output, Program
+
+_COUNTERS = (
+    "kmemsize",
+    "lockedpages",
+    "privvmpages",
+    "shmpages",
+    "numproc",
+    "physpages",
+    "vmguarpages",
+    "oomguarpages",
+    "numtcpsock",
+    "numflock",
+    "numpty",
+    "numsiginfo",
+    "tcpsndbuf",
+    "tcprcvbuf",
+    "othersockbuf",
+    "dgramrcvbuf",
+    "numothersock",
+    "dcachesize",
+    "numfile",
+    "numiptent",
+    "swappages",
+)
+_IDENTITY = ("ctid", "status", "onboot", "bootorder", "layout", "disabled")
+_RUNTIME = ("laverage", "uptime", "cpus", "iolimit", "iopslimit")
+_CPU = ("cpulimit", "cpuunits")
+# No description: it holds whatever a customer likes, and nobody needs it here.
+_NAMES = ("name", "hostname")
+_ADDRESSES = ("configured_ip", "ip")
+_JSON_FIELDS = (
+    *_IDENTITY,
+    *_RUNTIME,
+    *_CPU,
+    "diskspace",
+    "diskinodes",
+    *_COUNTERS,
+    *("features", "ostemplate", "private", "root"),
+    *_NAMES,
+    *_ADDRESSES,
+)
+# In the table what may hold blanks must come last, so it is asked for in rounds of its own. Where
+# the private area and the root are stands in the configuration, too.
+_TABLE_FIELDS = (
+    *_IDENTITY,
+    *_RUNTIME,
+    *_CPU,
+    *(f"diskspace{part}" for part in ("", ".s", ".h")),
+    *(f"diskinodes{part}" for part in ("", ".s", ".h")),
+    *(f"{name}{part}" for name in _COUNTERS for part in ("", ".m", ".b", ".l", ".f")),
+    *("features", "ostemplate"),
+    "ip",
+)
+_FIRST_NAMES = ("ctid", "veid", "vpsid")
+"""What the CTID has been called, newest first."""
+
+_NO_FIELD = re.compile(r"(?:Unknown|Invalid) field:? `?([a-z_.%M]{1,31})|Field `([a-z_.%M]{1,31})'")
+_NONE = re.compile(r"(?:Container|CT|VE|VPS)(?:\(s\))? (?:is )?not found\.?")
+_NO_OPTION = re.compile(r"(?:invalid|unrecognized|illegal|unknown) option", re.IGNORECASE)
+
+
+class Vzlist:
+    """vzlist as it is installed; used by one thread."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._identity: tuple[int, ...] | None = None
+        self._form: Callable[[_Budget], dict[str, Listed]] | None = None
+        self._unknown: set[str] = set()
+
+    def containers(self, timeout: float, stop: threading.Event) -> dict[str, Listed]:
+        """List all containers by CTID, within ``timeout`` seconds in all.
+
+        Raises ``VzlistError``: the first of what went wrong, as the later attempts are only made
+        because of it.
+        """
+        identity = self._program.identity()
+        if identity != self._identity:
+            self._identity, self._form, self._unknown = identity, None, set()
+        budget = _Budget(time.monotonic() + timeout, stop)
+        if self._form is not None:
+            try:
+                return self._form(budget)
+            except NoSuchOption:
+                self._form = None
+            except Unusable:
+                # What broke this document may be gone in the next: the form is kept.
+                pass
+        return self._find_form(budget)
+
+    def _find_form(self, budget: _Budget) -> dict[str, Listed]:
+        first: VzlistError | None = None
+        for form in (self._json, self._default_json, self._tables, self._default_table):
+            try:
+                found = form(budget)
+            except (NotRunnable, TimedOut, TooLarge):
+                # Nothing that another option could change.
+                raise
+            except VzlistError as error:
+                first = error if first is None or isinstance(first, NoSuchOption) else first
+            else:
+                self._form = self._form or form
+                return found
+        raise first or EmptyOutput("vzlist printed nothing")
+
+    def _json(self, budget: _Budget) -> dict[str, Listed]:
+        try:
+            return self._ask(budget, ("-a", "-j"), _JSON_FIELDS)
+        except EmptyOutput:
+            # A kernel without /proc/fairsched: whoever asks for the CPU limit gets nothing.
+            return self._ask(budget, ("-a", "-j"), [f for f in _JSON_FIELDS if f not in _CPU])
+
+    def _default_json(self, budget: _Budget) -> dict[str, Listed]:
+        return self._ask(budget, ("-a", "-j"), ())
+
+    def _tables(self, budget: _Budget) -> dict[str, Listed]:
+        try:
+            found = self._ask(budget, ("-a",), _TABLE_FIELDS)
+        except EmptyOutput:
+            found = self._ask(budget, ("-a",), [f for f in _TABLE_FIELDS if f not in _CPU])
+        for name in _NAMES:
+            named = self._ask(budget, ("-a",), ("ctid", name))
+            for ctid, listed in named.items():
+                if ctid not in found:
+                    continue
+                if name == "name":
+                    found[ctid] = replace(found[ctid], name=listed.name)
+                else:
+                    found[ctid] = replace(found[ctid], hostname=listed.hostname)
+        return found
+
+    def _default_table(self, budget: _Budget) -> dict[str, Listed]:
+        return self._ask(budget, ("-a",), ())
+
+    def _ask(
+        self, budget: _Budget, options: tuple[str, ...], fields: Collection[str]
+    ) -> dict[str, Listed]:
+        """Ask for these fields, and for fewer when this version does not know one of them."""
+        while True:
+            known = self._known(fields)
+            arguments = (*options, "-o", ",".join(known)) if known else options
+            budget.check()
+            output = self._program.run(arguments, budget.left(), budget.stop)
+            try:
+                return _read(output)
+            except NoSuchField as error:
+                if error.field not in known:
+                    raise
+                self._unknown.add(error.field)
+                self._forget_unknown(budget, known)
+
+    def _forget_unknown(self, budget: _Budget, asked: Collection[str]) -> None:
+        """Leave out at once what is not in this version's own list of fields, if it has one."""
+        output = self._program.run(("-L",), budget.left(), budget.stop)
+        lines = (line.split() for line in output.stdout.decode("utf-8", "replace").splitlines())
+        fields = {words[0] for words in lines if len(words) == 2}
+        if "status" in fields:
+            self._unknown.update(field for field in asked if field not in fields)
+
+    def _known(self, fields: Collection[str]) -> list[str]:
+        known = [
+            f for f in fields if f not in self._unknown and f.partition(".")[0] not in self._unknown
+        ]
+        if fields and "ctid" not in known:
+            known[:0] = [n for n in _FIRST_NAMES if n not in self._unknown][:1]
+        return known
+
+
+class _Budget:
+    """The time that is left for one listing, and whether anyone still waits for it."""
+
+    def __init__(self, deadline: float, stop: threading.Event) -> None:
+        self._deadline = deadline
+        self.stop = stop
+
+    def left(self) -> float:
+        return max(self._deadline - time.monotonic(), 0.0)
+
+    def check(self) -> None:
+        if not self.left() or self.stop.is_set():
+            raise TimedOut("vzlist did not come to an end in time")
+
+
+def _read(output: Output) -> dict[str, Listed]:
+    """Read what a run of vzlist has brought; text on stderr alone is no failure."""
+    lines = [line.strip() for line in output.stderr.splitlines() if line.strip()]
+    complaints = [line for line in lines if not line.startswith("Warning")]
+    if complaints and not output.stdout.strip() and all(map(_NONE.fullmatch, complaints)):
+        # 3.x even ends with exit status 1 when there are no containers.
+        return {}
+    if output.status != 0:
+        no_field = _NO_FIELD.search(output.stderr)
+        if no_field is not None:
+            raise NoSuchField(no_field[1] or no_field[2])
+        why = lines[0][:200] if lines else ""
+        if _NO_OPTION.search(output.stderr):
+            raise NoSuchOption(why)
+        how = f"exit status {output.status}" if output.status > 0 else f"signal {-output.status}"
+        raise Failed(f"vzlist ended with {how}{': ' if why else ''}{why}")
+    try:
+        return parse_output(output.stdout)
+    except EmptyOutput as error:
+        why = f": {lines[0][:200]}" if lines else ""
+        raise EmptyOutput(f"{error}{why}") from error

@@ -1,0 +1,1 @@
+"""Podman: root's and every user's store, read from disk; no podman is ever started."""

@@ -1,0 +1,1 @@
+"""Proxmox VE: names and settings of its LXC containers, from /etc/pve."""

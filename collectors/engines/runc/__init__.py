@@ -1,0 +1,1 @@
+"""runc, crun and youki: the state directories of OCI runtimes."""

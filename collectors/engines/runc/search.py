@@ -1,0 +1,159 @@
+"""State directories of OCI runtimes that no process names any more.
+
+``runc --root DIR run --detach`` leaves nothing behind that knows DIR: the container's first process
+is adopted by the host's init. Such orphans are few. For each new one its runtime's state is looked
+for where people put such directories: beside the bundle, and below /run, /tmp and their like. One
+that waits to be started still has the runtime's fifo open.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from collectors.engines.shared.files import read_object
+from collectors.engines.shared.processes import exe_name, started_at
+from collectors.hostfs import HostReadError
+from collectors.kernel.processes import read_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
+
+    from collectors.contract import Context
+    from collectors.facts import FileId, Process, ProcessId
+    from collectors.hostfs import Dir
+
+_PLACES = ("/run", "/tmp", "/var/tmp", "/var/lib", "/srv", "/opt", "/root")  # noqa: S108
+_ABOVE_ROOT = 3
+"""Directories above a container's root filesystem that are looked through: first its bundle."""
+
+_LEVELS = 2
+"""A state directory is at most so far below such a place."""
+
+_DIRECTORIES = 3000
+"""Looked into at most in one search."""
+
+_BREADTH = 200
+_FIFO = "exec.fifo"
+_FILES = (("state.json", "init_process_pid"), ("state.json", "pid"), ("status", "pid"))
+
+
+_SETTLED_SECONDS = 5.0
+
+
+class StateSearch:
+    """Remembers whom it has looked for, so that each is looked for until it has settled."""
+
+    def __init__(self) -> None:
+        self._done: frozenset[ProcessId] = frozenset()
+
+    def find(self, ctx: Context, known: AbstractSet[ProcessId]) -> dict[str, int]:
+        """Give the state directories of orphans that are not ``known``, with their owner."""
+        orphans = [p for p in ctx.processes if p.id not in known and _is_orphan(ctx, p)]
+        new = [p for p in orphans if p.id not in self._done]
+        settled = ctx.now - _SETTLED_SECONDS
+        self._done = frozenset(
+            p.id for p in orphans if p.id in self._done or started_at(ctx, p) < settled
+        )
+        found: dict[str, int] = {}
+        running = []
+        for process in new:
+            waiting = dict.fromkeys(_by_fifo(ctx, process), process.uid or 0)
+            found |= waiting
+            running += [] if waiting else [process]
+        return found | _walk(ctx, running) if running else found
+
+
+def _is_orphan(ctx: Context, process: Process) -> bool:
+    """Say whether the first process of a container was adopted by the host's init, or a user's."""
+    host = ctx.facts
+    mine = process.namespaces.mnt
+    if mine in (None, host.namespaces.mnt) or process.root in (None, host.root):
+        return False
+    if process.ppid == 1:  # of which an agent may not be able to read more
+        return process.state not in "ZX"
+    parent = ctx.processes.get(process.ppid)
+    return (
+        process.state not in "ZX"
+        and parent is not None
+        and exe_name(parent) == "systemd"
+        and parent.namespaces.mnt == host.namespaces.mnt
+    )
+
+
+def _by_fifo(ctx: Context, process: Process) -> Iterator[str]:
+    try:
+        with ctx.host.proc.open_dir(f"{process.pid}/fd") as descriptors:
+            for name in descriptors.listdir(limit=_BREADTH):
+                target = descriptors.readlink(name)
+                if posixpath.basename(target) == _FIFO and target.startswith("/"):
+                    yield posixpath.dirname(posixpath.dirname(target))
+    except HostReadError:
+        return
+
+
+class _Walk:
+    """One search: which directories hold the state of one of these processes, and whose they are.
+
+    It stays on the mount that it begins on: others may be a stranger's, and never answer.
+    """
+
+    def __init__(self, pids: AbstractSet[int]) -> None:
+        self._pids = pids
+        self._left = _DIRECTORIES
+        self._seen: set[FileId] = set()
+        self.found: dict[str, int] = {}
+
+    def visit(self, directory: Dir, path: str, levels: int) -> None:
+        """Look at a directory, and at those below it."""
+        here = directory.file_id()
+        if here in self._seen or self._left <= 0:
+            return
+        self._seen.add(here)
+        for name in directory.subdirectories()[:_BREADTH]:
+            self._left -= 1
+            try:
+                with directory.open_below(name) as child:
+                    if self._tells(child):
+                        self.found[path] = directory.stat().st_uid
+                    elif levels > 0:
+                        self.visit(child, f"{path.rstrip('/')}/{name}", levels - 1)
+            except HostReadError:
+                continue
+
+    def _tells(self, child: Dir) -> bool:
+        for file, key in _FILES:
+            if child.exists(file):
+                document = read_object(child, file)
+                if document is not None and document.integer(key) in self._pids:
+                    return True
+        return False
+
+
+def _walk(ctx: Context, orphans: list[Process]) -> dict[str, int]:
+    walk = _Walk({process.pid for process in orphans})
+    for path in dict.fromkeys(p for process in orphans for p in _around_root(ctx, process)):
+        with suppress(HostReadError), ctx.host.root.open_below(path.lstrip("/")) as directory:
+            walk.visit(directory, path, _LEVELS)
+    for path in _PLACES:
+        with (
+            suppress(HostReadError),
+            ctx.host.root.open_dir(path.lstrip("/"), confined=True) as directory,
+        ):
+            walk.visit(directory, path, _LEVELS)
+    return walk.found
+
+
+def _around_root(ctx: Context, process: Process) -> Iterator[str]:
+    """Give the directories above a root filesystem that is a directory of the host's own disk."""
+    try:
+        mounts = read_mounts(ctx.host, process.pid)
+    except HostReadError:
+        return
+    path = next((m.root for m in mounts if m.target == "/"), "/")
+    for _ in range(_ABOVE_ROOT):
+        path = posixpath.dirname(path)
+        if path != "/":
+            yield path

@@ -1,0 +1,1 @@
+"""Sandboxes and small container tools: bubblewrap, flatpak, apptainer and others."""

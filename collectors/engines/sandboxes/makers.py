@@ -1,0 +1,187 @@
+"""Who makes sandboxes and small containers, and how it is known by what it leaves behind.
+
+Most stay on as the parent of what they made, and their binary is the kernel's word. Some replace
+themselves by the program that they start: charliecloud, snap and a starter of apptainer's are known
+by mounts that only they make.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from collectors.engines.shared.supervised import hierarchies, program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from collectors.facts import Mount, Process
+
+_PROGRAMS = {
+    "bwrap": "bubblewrap",
+    "flatpak-bwrap": "bubblewrap",
+    "srt-bwrap": "bubblewrap",  # Steam's runtime
+    "pv-bwrap": "bubblewrap",
+    "firejail": "firejail",
+    "unshare": "unshare",
+    "ch-run": "charliecloud",
+    "nsjail": "nsjail",
+    "minijail0": "minijail",
+    "schroot": "schroot",
+    "snap-confine": "snap",
+    "lxc-unshare": "lxc-unshare",
+    "linux-sandbox": "bazel",
+    "nix": "nix",
+    "nix-daemon": "nix",
+    "nomad": "nomad",
+    "vagga": "vagga",
+}
+"""Engine by the binary of the process that keeps or prepares a container."""
+
+_BUILDAH = frozenset({"podman", "buildah"})
+_BUILDAH_TITLE = "buildah-"
+"""podman build and buildah call themselves buildah-oci-runtime or buildah-chroot-exec for a step;
+their other children with a root of their own (slirp4netns) are no containers."""
+
+_STARTERS = frozenset({"starter", "starter-suid"})
+_SCRIPTS = frozenset({"mmdebstrap", "sbuild", "pbuilder", "mock"})
+_INTERPRETER = re.compile(r"(perl|python|bash|dash|sh)[\d.]*")
+WRAPPERS = frozenset({*_PROGRAMS.values(), *_SCRIPTS, "apptainer", "singularity", "flatpak"})
+"""Engines that are told here and only wrap a program, often over the host's own files: what they
+made is a container where its mounts show a root filesystem of its own."""
+
+_BUILDERS = {"dockerd": "docker", "buildkitd": "buildkit"}
+_RUNTIMES = frozenset({"runc", "crun", "youki", "buildkit-runc", "docker-runc"})
+_KEEPERS = re.compile(
+    r"containerd-shim.*|conmon.*|lxc-start|lxc-execute|incusd|lxd|systemd-nspawn|libvirt_lxc"
+)
+_CHARLIECLOUD = re.compile(r"/ch-run_(passwd|group)\.\w{6}//deleted$")
+_SNAP_UNIT = re.compile(r"snap\.([a-z0-9_-]+)\.([A-Za-z0-9-]+?)(\.hook)?(-[0-9a-f-]+)?\.\w+")
+_INSTANCE = re.compile(r"(?:Apptainer|Singularity) instance: \S+ \[([^]]+)\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What is known of a sandbox besides its processes."""
+
+    engine: str
+    name: str = ""
+    image: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def engine_of(process: Process) -> str:
+    """Name the engine whose binary a process runs; "" for none known here."""
+    binary = program(process)
+    if binary in _STARTERS:
+        path = process.exe or ""
+        return next((e for e in ("apptainer", "singularity") if f"/{e}/" in path), "")
+    if binary == "busybox":
+        applet = posixpath.basename(process.argv[0]) if process.argv else ""
+        return "unshare" if applet == "unshare" or process.argv[1:2] == ("unshare",) else ""
+    if _INTERPRETER.fullmatch(binary):
+        script = posixpath.basename(process.argv[1]) if len(process.argv) > 1 else ""
+        return script if script in _SCRIPTS else ""
+    if binary in _BUILDAH:
+        return binary if process.argv and process.argv[0].startswith(_BUILDAH_TITLE) else ""
+    return _PROGRAMS.get(binary, "")
+
+
+def engine_of_build(runtime: Process, builder: Process | None) -> str:
+    """Name the engine whose build step a runtime in the foreground runs, by its own parent.
+
+    BuildKit, on its own or in dockerd, keeps ``runc run`` as the parent of each step.
+    """
+    if builder is None or program(runtime) not in _RUNTIMES:
+        return ""
+    return _BUILDERS.get(program(builder), "")
+
+
+def is_kept(process: Process) -> bool:
+    """Say whether an engine that other collectors know keeps containers with this process."""
+    return _KEEPERS.fullmatch(program(process)) is not None
+
+
+TELLING_MOUNTS = re.compile(rb"/ch-run_|/snapd/hostfs |/mnt/session/|/\.flatpak-info ")
+"""Whether mountinfo is worth taking apart; most containers are of engines that are not told so."""
+
+
+def engine_by_mounts(mounts: Sequence[Mount]) -> str:
+    """Name the engine that left while its mounts stayed; "" for none."""
+    for mount in mounts:
+        if mount.target == "/etc/passwd" and _CHARLIECLOUD.search(mount.root):
+            return "charliecloud"
+        if mount.target == "/var/lib/snapd/hostfs":
+            return "snap"
+        if mount.target == "/" and "/apptainer/mnt/session/" in mount.options:
+            return "apptainer"
+        if mount.target == "/" and "/singularity/mnt/session/" in mount.options:
+            return "singularity"
+    return ""
+
+
+def is_flatpak(mounts: Sequence[Mount]) -> bool:
+    """Say whether flatpak told bubblewrap what to do: it mounts what it knows into the sandbox."""
+    return any(mount.target == "/.flatpak-info" for mount in mounts)
+
+
+def flatpak_marks(info: str) -> Marks:
+    """Read an application's ``/.flatpak-info``, flatpak-metadata(5)."""
+    section, values = "", {}
+    for line in info.splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+            continue
+        key, equals, value = line.partition("=")
+        if equals:
+            values[section, key] = value
+    name = values.get(("Application", "name"), "") or values.get(("Runtime", "name"), "")
+    arch, branch = values.get(("Instance", "arch"), ""), values.get(("Instance", "branch"), "")
+    instance = values.get(("Instance", "instance-id"), "")
+    return Marks(
+        engine="flatpak",
+        name=name,
+        image="/".join(filter(None, ("app", name, arch, branch))) if name else "",
+        labels={"flatpak.instance-id": instance} if instance else {},
+    )
+
+
+def snap_marks(process: Process) -> Marks:
+    """Name a snap's application by the cgroup that snapd has systemd make for it."""
+    for path in hierarchies(process):
+        for part in path.split("/"):
+            unit = _SNAP_UNIT.fullmatch(part)
+            if unit is not None:
+                snap, app = unit[1], unit[2]
+                return Marks(
+                    engine="snap", name=snap if snap == app else f"{snap}.{app}", image=snap
+                )
+    return Marks(engine="snap")
+
+
+def apptainer_marks(engine: str, chain: Sequence[Process], environment: bytes) -> Marks:
+    """Name an apptainer instance by its starter's title, and the image as its environment says."""
+    titles = (_INSTANCE.fullmatch(p.argv[0].rstrip()) for p in chain if p.argv)
+    image = re.search(rb"(?:^|\0)(?:APPTAINER|SINGULARITY)_CONTAINER=([^\0]+)", environment)
+    return Marks(
+        engine=engine,
+        name=next((t[1] for t in titles if t), ""),
+        image=image[1].decode("utf-8", "replace") if image else "",
+    )
+
+
+def charliecloud_marks(mounts: Sequence[Mount]) -> Marks:
+    """Name the image directory, which is what lies at the root."""
+    root = next((m.root for m in mounts if m.target == "/"), "/")
+    return Marks(engine="charliecloud", image=posixpath.basename(root))
+
+
+def build_marks(engine: str, process: Process, runtime: Process) -> Marks:
+    """Name a build step by what the runtime was told to call it: its last argument, its cgroup."""
+    if program(runtime) in _RUNTIMES and len(runtime.argv) > 1:
+        return Marks(engine=engine, name=runtime.argv[-1])
+    name = posixpath.basename(next(hierarchies(process), "/"))
+    return Marks(engine=engine, name=name if name.startswith(_BUILDAH_TITLE) else "")

@@ -1,0 +1,1 @@
+"""Formats that engines and kernels write: bytes or text in, values out; no host here."""

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from agent import phrases
+from agent.cli.explain import (
+    as_json_object,
+    as_text,
+    find,
+    find_look_alikes,
+    look_alike_text,
+    suggestion,
+)
+from agent.cli.terminal import Screen
+from agent.model import Container, Style, Verdict
+from tests.support.snapshots import BAD, EVIL, INNER, LEGACY, SERVICE, WEB, picture
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("web", [WEB]),
+        (WEB.id, [WEB]),
+        (WEB.engine_id, [WEB]),
+        ("aaaaaa", [WEB]),
+        ("4712", [LEGACY]),
+        (EVIL, [BAD]),
+        ("we", []),
+        ("a", []),
+        ("", []),
+    ],
+)
+def test_ways_to_name_a_container(wanted: str, expected: list[Container]) -> None:
+    assert find(picture(), wanted) == expected
+
+
+def test_a_container_without_a_name_goes_by_its_short_id() -> None:
+    digits = "0123456789abcdef" * 4
+    nameless = replace(BAD, id=f"/machine.slice/libpod-{digits}.scope", engine_id="", name="")
+    assert phrases.title(nameless) == "0123456789ab"
+    for wanted in ("0123456789ab", f"libpod-{digits[:4]}"):
+        assert find(picture(WEB, nameless), wanted) == [nameless]
+    assert phrases.title(replace(nameless, id="/lxc/101")) == "101"
+
+
+def test_a_name_comes_before_a_pid() -> None:
+    named = replace(INNER, name="4711")
+    assert find(picture(WEB, named), "4711") == [named]
+
+
+def test_two_of_a_name_are_both_given() -> None:
+    other = replace(BAD, name="web")
+    assert find(picture(WEB, other), "web") == [WEB, other]
+
+
+def test_what_is_not_a_container_is_found() -> None:
+    for wanted in ("systemd-resolved", "33", SERVICE.cgroup):
+        assert find_look_alikes(picture(), wanted) == [SERVICE]
+    text = "\n".join(look_alike_text(SERVICE, Screen()))
+    assert "systemd-resolved is not a container (service)." in text
+    assert "the host's manager runs it" in text
+
+
+def test_a_name_that_was_probably_meant() -> None:
+    assert suggestion(picture(), "legcy") == "legacy"
+    assert suggestion(picture(), "zzzzzzzzzzz") == ""
+
+
+def test_a_mismatch_reads_like_a_colleague() -> None:
+    text = "\n".join(as_text(LEGACY, picture(), Screen()))
+    assert text.startswith(
+        "legacy is system-style: a small server of its own, although in an engine made for "
+        "applications (docker; score +0.93, confidence 90 %).\n"
+        "docker, debian:12, running, for 15 minutes, pid 4712.\n"
+    )
+    assert "Inside it: inner." in text
+    assert text.index("Evidence for system-style") < text.index("+2.50  init")
+    assert text.index("+2.50  init") < text.index("Evidence against")
+    assert text.index("Evidence against") < text.index("-0.50  provenance")
+    assert "read from /proc/4712/exe" in text
+    assert "docker_as_vm" in text
+    assert "To do: " in text
+    assert "Could not be seen\n  The list of packages could not be read." in text
+
+
+def test_each_axis_has_a_bar() -> None:
+    lines = list(as_text(LEGACY, picture(), Screen()))
+    init = next(line for line in lines if line.startswith("  init"))
+    assert init.endswith("│███████████████████· +0.95")
+    users = next(line for line in lines if line.startswith("  users"))
+    assert users == "  users      ····················│····················"
+    provenance = next(line for line in lines if line.startswith("  provenance"))
+    assert provenance == "  provenance ················████│···················· -0.20"
+
+
+def test_bars_on_a_plain_terminal() -> None:
+    text = "\n".join(as_text(LEGACY, picture(), Screen(unicode=False)))
+    assert "|###################. +0.95" in text
+
+
+def test_a_parent_is_named() -> None:
+    assert "It runs inside legacy." in list(as_text(INNER, picture(), Screen()))
+
+
+@pytest.mark.parametrize("width", [None, 60])
+def test_strangers_words_are_harmless(width: int | None) -> None:
+    lines = list(as_text(BAD, picture(), Screen(width=width)))
+    assert all(line.isprintable() for line in lines)
+    text = json.dumps(as_json_object(BAD))
+    assert "\\udcff" not in text
+
+
+def test_json_has_the_evidence() -> None:
+    found = as_json_object(LEGACY)
+    assert found["style"] == "system"
+    assert found["axes"] == {"init": 0.95, "provenance": -0.2}
+    assert isinstance(found["evidence"], list)
+    assert found["evidence"][1]["source"] == "/proc/4712/exe"
+    assert found["unseen"] == ["the list of packages could not be read"]
+    assert isinstance(found["findings"], list)
+    assert found["findings"][0]["advice"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected", "sentence"),
+    [
+        (
+            Verdict(style=Style.APP, score=-0.9, confidence=0.9),
+            Style.APP,
+            (
+                "web is app-style: a single application, in an engine made for applications "
+                "(docker; score -0.90, confidence 90 %)."
+            ),
+        ),
+        (
+            Verdict(style=Style.APP, score=-0.9, confidence=0.9),
+            Style.UNKNOWN,
+            "web is app-style: a single application (score -0.90, confidence 90 %).",
+        ),
+        (
+            Verdict(style=Style.SYSTEM, score=0.3, confidence=0.2),
+            Style.APP,
+            (
+                "web looks system-style: a small server of its own, although in an engine made "
+                "for applications, but that is not sure (docker; score +0.30, confidence 20 %)."
+            ),
+        ),
+        (
+            Verdict(),
+            Style.APP,
+            "web could not be judged: too little of it could be seen.",
+        ),
+        (
+            Verdict(style=Style.APP, score=-1, confidence=1, override="name=w*"),
+            Style.SYSTEM,
+            "web is app-style because your configuration says so (name=w*).",
+        ),
+    ],
+)
+def test_verdicts_in_a_sentence(verdict: Verdict, expected: Style, sentence: str) -> None:
+    container = replace(WEB, verdict=verdict, expected_style=expected)
+    assert phrases.verdict(container) == sentence
+
+
+def test_ages_and_percents() -> None:
+    assert [phrases.age(s) for s in (None, 0, 59, 60, 7200, 200_000)] == [
+        "",
+        "0s",
+        "59s",
+        "1m",
+        "2h",
+        "2d",
+    ]
+    assert [phrases.long_age(s) for s in (0.5, 1, 3600, 200_000)] == [
+        "less than a second",
+        "1 second",
+        "1 hour",
+        "2 days",
+    ]
+    assert [phrases.percent(r) for r in (0, 0.5, 0.999, 1)] == ["0 %", "50 %", "99 %", "100 %"]

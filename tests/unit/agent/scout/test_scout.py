@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agent import wire
+from agent.config import load
+from agent.scout.progress import Progress
+from agent.scout.scout import Scout
+from collectors.hostfs import HostFS
+from collectors.kernel.filesystem import read_host_mounts
+from collectors.kernel.processes import read_pulse
+from tests.hosts.archive import load as load_host
+from tests.support import CLONE
+
+if TYPE_CHECKING:
+    from agent.model import Snapshot
+    from collectors.facts import HostFacts, Mount, Process
+
+HOST = CLONE / "tests" / "hosts" / "v2.txt"
+
+
+class Watched:
+    """A scout on a captured host, and what it has sent so far."""
+
+    def __init__(self, place: Path) -> None:
+        self.proc = place / "proc"
+        flags = {
+            "path.procfs": str(self.proc),
+            "path.sysfs": str(place / "sys"),
+            "path.rootfs": str(place / "root"),
+        }
+        self._out = io.BytesIO()
+        self.scout = Scout(load("", flags), frozenset(), Progress.create(), self._out)
+        self.frames = wire.Frames()
+        self.snapshot: Snapshot | None = None
+        self.reads = 0
+        inner = self.scout._reader.read
+
+        def counting(**how: bool) -> object:
+            self.reads += 1
+            return inner(**how)
+
+        self.scout._reader.read = counting  # type: ignore[method-assign,assignment]
+
+    def sent(self) -> list[wire.Update]:
+        """Give what has been sent since the last call."""
+        data = self._out.getvalue()
+        self._out.seek(0)
+        self._out.truncate()
+        found = list(self.frames.feed(data))
+        updates = [update for update in found if isinstance(update, wire.Update)]
+        for update in updates:
+            self.snapshot = wire.apply(self.snapshot, update)
+        return updates
+
+    def pulse(self, started: int, tasks: int) -> None:
+        """Have the kernel say how many tasks it has started, and how many there are."""
+        (self.proc / "stat").write_text(f"cpu  1 2 3\nprocesses {started}\nprocs_running 1\n")
+        (self.proc / "loadavg").write_text(f"0.10 0.20 0.30 1/{tasks} 4711\n")
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    load_host(HOST.read_text()).unpack(tmp_path)
+    found = Watched(tmp_path)
+    found.pulse(1000, 100)
+    found.scout.look(full=True)
+    # What is young is read again a few times; then there is rest.
+    for _ in range(4):
+        found.scout.glance()
+    found.sent()
+    found.reads = 0
+    yield found
+    found.scout.close()
+
+
+def a_container(watched: Watched) -> tuple[str, int]:
+    """Give the id of a container that runs, and the number of its only process."""
+    assert watched.snapshot is not None
+    return next(
+        (c.id, c.init.pid)
+        for c in watched.snapshot.containers.values()
+        if c.init is not None and c.processes == 1
+    )
+
+
+def test_at_rest_a_glance_reads_no_process_and_still_says_that_it_is_there(
+    watched: Watched,
+) -> None:
+    watched.scout.glance()
+
+    (update,) = watched.sent()
+    assert watched.reads == 0
+    assert not update.changed
+    assert not update.removed
+    assert update.look_alikes is None
+    assert update.collectors
+
+
+def test_a_container_that_died_without_an_event_is_seen_by_the_next_glance(
+    watched: Watched,
+) -> None:
+    found, pid = a_container(watched)
+    shutil.rmtree(watched.proc / str(pid))
+    watched.pulse(1000, 99)
+
+    watched.scout.glance()
+
+    watched.sent()
+    assert watched.snapshot is not None
+    assert watched.snapshot.containers[found].gone or not watched.snapshot.containers[found].init
+
+
+def test_a_container_that_came_without_an_event_is_seen_by_the_next_glance(
+    watched: Watched, tmp_path: Path
+) -> None:
+    found, pid = a_container(watched)
+    aside = tmp_path / "aside"
+    (watched.proc / str(pid)).rename(aside)
+    watched.pulse(1000, 99)
+    watched.scout.glance()
+    watched.sent()
+    aside.rename(watched.proc / str(pid))
+    watched.pulse(1001, 100)
+
+    watched.scout.glance()
+
+    (update,) = watched.sent()
+    assert found in {c.id for c in update.changed if c.init is not None}
+
+
+def test_an_old_process_that_unshares_in_place_is_seen_by_a_glance(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No number moves when it does."""
+    monkeypatch.setattr("collectors.kernel.process_moves.SHARE", float("inf"))
+    monkeypatch.setattr("collectors.kernel.process_moves._LONGEST", float("inf"))
+    of_host = next(p for p in watched.scout._table if _lives_on(p, watched.scout.facts))
+    link = watched.proc / str(of_host.pid) / "ns/mnt"
+    link.unlink()
+    link.symlink_to("mnt:[4711]")
+
+    watched.scout.glance()  # goes on with those that the last one had no time for
+    watched.scout.glance()
+
+    assert watched.scout._table.by_pid[of_host.pid].namespaces.mnt == 4711
+
+
+def _lives_on(process: Process, host: HostFacts) -> bool:
+    return process.root == host.root and process.namespaces.mnt == host.namespaces.mnt
+
+
+def test_a_process_of_the_host_makes_no_new_picture_before_it_is_its_turn(
+    watched: Watched,
+) -> None:
+    host = watched.scout.facts.namespaces.mnt
+    of_host = next(
+        p for p in watched.scout._reader.read(full=False) if p.namespaces.mnt == host and p.pid > 1
+    )
+    before = watched.scout._picture
+    shutil.rmtree(watched.proc / str(of_host.pid))
+    watched.pulse(1001, 99)
+    watched.scout._stale_until = float("inf")
+
+    watched.scout.glance()
+    assert watched.scout._picture is before
+
+    watched.scout._stale_until = 0.0
+    watched.scout.glance()
+    assert watched.scout._picture is not before
+
+
+def test_where_the_kernel_gives_no_pulse_every_glance_looks(watched: Watched) -> None:
+    (watched.proc / "loadavg").unlink()
+    assert read_pulse(HostFS(str(watched.proc))) is None
+
+    watched.scout.glance()
+    watched.scout.glance()
+
+    assert watched.reads >= 2
+
+
+def test_the_first_picture_comes_in_parts_and_names_everyone(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.scout.outbox._AT_ONCE", 2)
+    again = Watched(watched.proc.parent)
+
+    again.scout.look(full=True)
+
+    *parts, last = again.sent()
+    again.scout.close()
+    assert watched.snapshot is not None
+    assert len(parts) == len(watched.snapshot.containers) // 2
+    assert not any(part.complete for part in parts)
+    assert last.complete
+    assert last.everyone == set(watched.snapshot.containers)
+    ids = [c.id for update in (*parts, last) for c in update.changed]
+    assert sorted(ids) == sorted(last.everyone)
+
+
+def test_the_hosts_mounts_are_read_once_for_all_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each container adds to them: read for each, they took seconds with a thousand."""
+    asked: list[dict[str, Mount]] = []
+    wanted: list[object] = []
+
+    def reading(host: HostFS) -> dict[str, Mount]:
+        asked.append(read_host_mounts(host))
+        return asked[-1]
+
+    def usage(*given: Any) -> None:
+        wanted.append(given[-1]())
+
+    monkeypatch.setattr("agent.scout.judge.read_host_mounts", reading)
+    monkeypatch.setattr("agent.scout.judge.read_container_filesystem", usage)
+    load_host(HOST.read_text()).unpack(tmp_path)
+    watched = Watched(tmp_path)
+    watched.scout.look(full=True)
+    watched.scout.close()
+
+    assert len(wanted) > 2
+    assert len(asked) == 1
+
+
+def test_pulse_of_this_machine_moves_with_a_new_process() -> None:
+    before = read_pulse(HostFS())
+    os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+    assert before is not None
+    after = read_pulse(HostFS())
+    assert after is not None
+    assert after[0] > before[0]

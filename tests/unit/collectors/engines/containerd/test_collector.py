@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.engines.containerd.collector import ContainerdCollector
+from collectors.engines.containerd.discovery import find_installations
+from collectors.engines.containerd.metadata import parse_go_time, runtime_name
+from collectors.facts import Process, ProcessId, Sighting, State
+from tests.support.engine_host import FIXTURES, EngineHost, by_name, contained, patient
+from tests.support.processes import process
+
+STATE, ROOT = "/run/containerd", "/var/lib/containerd"
+TASKS = "io.containerd.runtime.v2.task"
+CRI = "io.containerd.grpc.v1.cri"
+SANDBOX, APP = "1" * 64, "2" * 64
+NERDCTL = "5ad0c2f4d5a4e1c0b9f1d8e7c6b5a49382716051423324150697887766554433"
+PODS = "/kubepods/burstable/pod7"
+
+
+def shim(pid: int, engine_id: str, namespace: str = "default") -> Process:
+    argv = ("containerd-shim-runc-v2", "-namespace", namespace, "-id", engine_id)
+    return process(pid, exe="/usr/bin/containerd-shim-runc-v2", argv=argv)
+
+
+# One shim serves a whole pod.
+RUNNING = (
+    shim(3300, "ctr-running"),
+    shim(3301, NERDCTL),
+    shim(3302, SANDBOX, "k8s.io"),
+    contained(3318, "/custom/one", ppid=3300),
+    contained(3383, f"/default/{NERDCTL}", ppid=3301),
+    contained(3487, f"{PODS}/{SANDBOX}", ppid=3302),
+    contained(3524, f"{PODS}/{APP}", ppid=3302),
+)
+
+
+def furnish(host: EngineHost, state: str, root: str) -> None:
+    """Put what containerd 1.6 had of real containers somewhere."""
+    host.copy("containerd/meta.db.gz", f"{root}/io.containerd.metadata.v1.bolt/meta.db")
+    bundles = FIXTURES / "containerd" / "bundles"
+    for path in bundles.glob("*/*/*"):
+        host.write(f"{state}/{TASKS}/{path.relative_to(bundles)}", path.read_bytes())
+    for path in (FIXTURES / "containerd" / "blobs").iterdir():
+        blobs = f"{root}/io.containerd.content.v1.content/blobs/sha256"
+        host.write(f"{blobs}/{path.name}", path.read_bytes())
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> EngineHost:
+    host = EngineHost(tmp_path)
+    furnish(host, STATE, ROOT)
+    return host
+
+
+def seen(host: EngineHost, *processes: Process, **more: Any) -> dict[str, Sighting]:
+    return by_name(ContainerdCollector().collect(host.context(*processes, **more)))
+
+
+def test_everything_that_containerd_knows(host: EngineHost) -> None:
+    found = seen(host, *RUNNING)
+    assert {name: (s.state, s.instance) for name, s in found.items()} == {
+        "ctr-running": (State.RUNNING, f"{STATE}/default"),
+        "web": (State.RUNNING, f"{STATE}/default"),
+        "ctr-ended": (State.EXITED, f"{STATE}/default"),
+        "ctr-created": (State.CREATED, f"{STATE}/default"),
+        "shop/web-0": (State.RUNNING, f"{STATE}/k8s.io"),
+        "shop/web-0/app": (State.RUNNING, f"{STATE}/k8s.io"),
+    }
+
+
+def test_a_container_of_ctr(host: EngineHost) -> None:
+    found = seen(host, *RUNNING)["ctr-running"]
+    assert found.engine_id == "ctr-running"
+    assert found.init == RUNNING[3].id
+    assert found.cgroup == "/custom/one"
+    assert found.labels == {"team": "x"}
+    assert found.runtime == "runc"
+    assert found.command == ("sleep", "100000")
+    assert found.created == pytest.approx(1795461703.319665)
+    assert found.image == ""
+    assert found.image_facts is None
+
+
+def test_a_container_of_nerdctl_with_its_image(host: EngineHost) -> None:
+    found = seen(host, *RUNNING)["web"]
+    assert found.engine_id == NERDCTL
+    assert found.image == "docker.io/library/busybox:lab"
+    facts = found.image_facts
+    assert facts is not None
+    assert facts.reference == "docker.io/library/busybox:lab"
+    assert facts.size_bytes == 1996800
+    assert facts.layers == 1
+    assert facts.created is not None
+    assert facts.digests == ()  # it was imported from a file
+
+
+def test_a_pod(host: EngineHost) -> None:
+    found = seen(host, *RUNNING)
+    sandbox, app = found["shop/web-0"], found["shop/web-0/app"]
+    assert (sandbox.role, sandbox.container_name) == ("infra", "")
+    assert (app.role, app.container_name) == ("", "app")
+    assert (app.namespace, app.pod) == ("shop", "web-0")
+    assert app.image == "docker.io/library/busybox:lab"
+    assert app.init == RUNNING[6].id
+    assert app.cgroup == f"{PODS}/{APP}"
+
+
+def test_the_number_in_a_stale_file_is_not_used(host: EngineHost) -> None:
+    stranger = contained(3318, "/elsewhere", id=ProcessId(3318, 10**12))
+    found = seen(host, stranger)["ctr-running"]
+    assert found.state is State.EXITED
+    assert found.init is None
+    assert found.cgroup == "/custom/one"
+
+
+def test_a_paused_container(host: EngineHost) -> None:
+    host.write("sys:fs/cgroup/freezer/custom/one/freezer.state", "FROZEN\n")
+    assert seen(host, *RUNNING)["ctr-running"].state is State.PAUSED
+
+
+def test_what_the_kubelet_knows_of_an_end(host: EngineHost) -> None:
+    for name in ("config.json", "init.pid", "options.json"):
+        host.at(f"{STATE}/{TASKS}/k8s.io/{APP}/{name}").unlink()
+    host.at(f"{STATE}/{TASKS}/k8s.io/{APP}").rmdir()
+    status = {
+        "Version": "v1",
+        "StartedAt": 1_795_461_758_000_000_000,
+        "FinishedAt": 1_795_461_760_500_000_000,
+        "ExitCode": 137,
+        "Reason": "OOMKilled",
+    }
+    host.write(f"{ROOT}/{CRI}/containers/{APP}/status", status)
+    found = seen(host, *RUNNING)["shop/web-0/app"]
+    assert found.state is State.EXITED
+    assert found.finished == 1_795_461_760.5
+    assert found.exit_code == 137
+    assert found.oom_killed is True
+
+
+def test_without_a_database_the_bundles_tell(host: EngineHost) -> None:
+    host.at(f"{ROOT}/io.containerd.metadata.v1.bolt/meta.db").unlink()
+    found = seen(host, *RUNNING)
+    assert set(found) == {"ctr-running", "ctr-ended", NERDCTL, "shop/web-0", "shop/web-0/app"}
+    assert found["ctr-running"].labels["k"] == "v"
+
+
+def test_a_broken_database_is_counted(host: EngineHost) -> None:
+    host.write(f"{ROOT}/io.containerd.metadata.v1.bolt/meta.db", b"x" * 9000)
+    context = host.context(*RUNNING)
+    collector = ContainerdCollector()
+    assert "ctr-running" in by_name(collector.collect(context))
+    assert "ctr-running" in by_name(collector.collect(context))
+    assert context.host.tally.malformed.total() == 1
+
+
+def test_dockers_containers_are_dockers(host: EngineHost) -> None:
+    host.write(f"{STATE}/{TASKS}/moby/{APP}/config.json", {})
+    assert len(seen(host, *RUNNING)) == 6
+
+
+def test_a_containerd_with_a_configuration_of_its_own(host: EngineHost) -> None:
+    furnish(host, "/srv/state", "/srv/root")
+    config = 'version = 2\nroot = "/srv/root"\nstate = "/srv/state"\n'
+    host.write("/srv/config.toml", config)
+    daemon = process(
+        50, exe="/usr/bin/containerd", argv=("containerd", "--config", "/srv/config.toml")
+    )
+    found = ContainerdCollector().collect(host.context(daemon, *RUNNING))
+    assert {s.instance for s in found} >= {"/srv/state/default", f"{STATE}/default"}
+
+
+@pytest.mark.parametrize("config", ["", "root = [", "root = 1\nstate = 'x'", "[" * 10_000])
+def test_a_configuration_that_says_nothing_useful(host: EngineHost, config: str) -> None:
+    host.write("/etc/containerd/config.toml", config)
+    daemon = process(50, exe="/usr/bin/containerd", argv=("containerd",))
+    assert [i.name for i in find_installations(host.context(daemon))] == [STATE]
+
+
+def test_a_containerd_in_a_container(host: EngineHost) -> None:
+    furnish(host, f"/inner{STATE}", f"/inner{ROOT}")
+    inside: dict[str, Any] = {"ns": {"mnt": 70, "pid": 71}, "root": 70}
+    cgroups = {"name=systemd": "/docker/kind"}
+    daemon = process(
+        600,
+        exe="/usr/bin/containerd",
+        argv=("containerd",),
+        ns_pids=(600, 50),
+        cgroups=cgroups,
+        **inside,
+    )
+    shim_inside = dataclasses.replace(
+        shim(601, SANDBOX, "k8s.io"), ppid=600, ns_pids=(601, 60), namespaces=daemon.namespaces
+    )
+    cgroup = f"/docker/kind{PODS}/{APP}"
+    init = contained(602, cgroup, ppid=601, ns_pids=(602, 3524, 1))
+    host.enter(600, "root", "/inner")
+    line = "31 1 0:31 /docker/kind /sys/fs/cgroup/systemd ro - cgroup cgroup rw,name=systemd"
+    host.write("proc:600/mountinfo", line)
+    found = {
+        s.name: s
+        for s in ContainerdCollector().collect(host.context(daemon, shim_inside, init))
+        if s.instance.startswith("/docker/kind:")
+    }
+    assert found["shop/web-0/app"].init == init.id
+    assert found["shop/web-0/app"].cgroup == cgroup
+    assert found["ctr-running"].init is None
+    assert found["ctr-running"].cgroup == "/docker/kind/custom/one"
+
+
+def test_a_shim_tells_of_its_containerd(tmp_path: Path) -> None:
+    host = EngineHost(tmp_path)
+    host.link("proc:3300/cwd", f"/srv/state/{TASKS}/default/ctr-running")
+    context = host.context(shim(3300, "ctr-running"))
+    assert "/srv/state" in [i.state for i in find_installations(context)]
+
+
+def test_a_bundle_that_vanishes_while_it_is_read(host: EngineHost) -> None:
+    host.at(f"{STATE}/{TASKS}/default/ctr-running/config.json").unlink()
+    found = seen(host, *RUNNING)
+    assert found["ctr-running"].state is State.CREATED  # the database has it still
+    assert found["web"].state is State.RUNNING
+
+
+def test_a_host_without_containerd_has_none(tmp_path: Path) -> None:
+    context = EngineHost(tmp_path).context()
+    assert list(ContainerdCollector().collect(context)) == []
+    assert context.host.tally.malformed.total() == context.host.tally.denied.total() == 0
+
+
+def test_times_as_go_marshals_them() -> None:
+    data = b"\x01\x00\x00\x00\x0e\xe2\x96|\xaa\x1c\xfb4(\xff\xff"
+    assert parse_go_time(data) == pytest.approx(1795458474.486225, abs=1e-3)
+
+
+@patient
+@given(st.binary(max_size=20))
+def test_any_bytes_are_a_time_or_none(data: bytes) -> None:
+    found = parse_go_time(data)
+    assert found is None or 0 < found < 1 << 40
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("io.containerd.runc.v2", "runc"),
+        ("io.containerd.kata.v2", "kata"),
+        ("/usr/bin/crun", "/usr/bin/crun"),
+        ("", ""),
+    ],
+)
+def test_runtime_names(name: str, short: str) -> None:
+    assert runtime_name(name) == short
