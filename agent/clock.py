@@ -11,7 +11,7 @@ it, moves both alike; a suspended machine's time passes on both."""
 
 
 def since_boot() -> float:
-    """Give the seconds since the machine was booted, suspended ones included."""
+    """Return the seconds since the machine was booted, suspended ones included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

@@ -54,7 +54,7 @@ def configure(
 
 
 def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Say whether a stream leads to journald: $JOURNAL_STREAM, systemd.exec(5)."""
+    """Return whether a stream leads to journald: $JOURNAL_STREAM, systemd.exec(5)."""
     expected = environment.get("JOURNAL_STREAM")
     if not expected:
         return False
@@ -77,7 +77,7 @@ class TextFormatter(logging.Formatter):
         self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the lines of one record; only an exception has more than one."""
+        """Return the lines of one record; only an exception has more than one."""
         words = [f"{record.name}: {line(record.getMessage(), _LINE_LIMIT)}"]
         words += [f"{name}={line(str(value))!r}" for name, value in _extras(record).items()]
         lines = [" ".join(words)]
@@ -97,7 +97,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give one record as an object with ts, level, logger, msg and its extras."""
+        """Return one record as an object with ts, level, logger, msg and its extras."""
         import json  # noqa: PLC0415 - most logs are text
 
         entry: dict[str, object] = {
@@ -113,5 +113,5 @@ class JsonFormatter(logging.Formatter):
 
 
 def priority(level: int) -> int:
-    """Give the priority of syslog(3) for a level of Python's."""
+    """Return the priority of syslog(3) for a level of Python's."""
     return next((number for least, number in _PRIORITIES if level >= least), 7)

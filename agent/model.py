@@ -156,7 +156,7 @@ class Container:
 
 
 def as_gone(container: Container, when: float) -> Container:
-    """Give a container as it is kept after its removal, last seen at ``when``."""
+    """Return a container as it is kept after its removal, last seen at ``when``."""
     return replace(
         container,
         gone=True,

@@ -39,7 +39,7 @@ class Pattern:
     """Pattern by label; the label must be there, ``*`` takes any value."""
 
     def matches(self, container: Described) -> bool:
-        """Say whether a container fits."""
+        """Return whether a container fits."""
         given = (
             (self.engine, container.engine),
             (self.name, container.name),

@@ -27,7 +27,7 @@ _IS = {Style.APP: "a single application", Style.SYSTEM: "a small server of its o
 
 
 def age(seconds: float | None) -> str:
-    """Give a time span in its largest unit: ``3d``; nothing for one that is not known."""
+    """Return a time span in its largest unit: ``3d``; nothing for one that is not known."""
     if seconds is None:
         return ""
     for size, letter, _ in _UNITS:
@@ -37,7 +37,7 @@ def age(seconds: float | None) -> str:
 
 
 def long_age(seconds: float) -> str:
-    """Give a time span in words: ``3 days``."""
+    """Return a time span in words: ``3 days``."""
     for size, _, word in _UNITS:
         if seconds >= size:
             number = int(seconds / size)
@@ -46,12 +46,12 @@ def long_age(seconds: float) -> str:
 
 
 def percent(ratio: float) -> str:
-    """Give a ratio of 0 to 1 as whole percents; rounding never makes it certain."""
+    """Return a ratio of 0 to 1 as whole percents; rounding never makes it certain."""
     return f"{min(99, round(ratio * 100)) if ratio < 1 else 100} %"
 
 
 def title(container: Container) -> str:
-    """Give a container's name, or where it has none the beginning of its id as engines show it."""
+    """Return a container's name, or without one the beginning of its id as engines show it."""
     return line(container.name or short_id(container) or container.id)
 
 
@@ -64,24 +64,24 @@ def inside(host: HostFacts) -> str:
 
 
 def short_id(container: Container) -> str:
-    """Give what people type of an id: 12 digits of ``libpod-<64 digits>``, a whole ``lxc-101``."""
+    """Return an id as people type it: 12 digits of ``libpod-<64 digits>``, ``lxc-101`` whole."""
     own = container.engine_id or container.id.rpartition("/")[2]
     digits = _HEXADECIMAL.search(own)
     return digits[0][:12] if digits else own
 
 
 def sentence(text: str) -> str:
-    """Give what a rule says as a sentence: with a capital, and a full stop."""
+    """Return what a rule says as a sentence: with a capital, and a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def state(container: Container) -> str:
-    """Give a container's state in one word."""
+    """Return a container's state in one word."""
     return "removed" if container.gone else container.state.value
 
 
 def verdict(container: Container) -> str:
-    """Give the verdict in one sentence."""
+    """Return the verdict in one sentence."""
     name, engine = title(container), line(container.engine)
     found, expected = container.verdict, container.expected_style
     if found.override:
@@ -104,7 +104,7 @@ def verdict(container: Container) -> str:
 
 
 def finding_kind(finding: Finding) -> FindingKind | None:
-    """Give what a finding means for any container; None for one that is not in the catalogue."""
+    """Return what a finding means for any container; None for one that is not in the catalogue."""
     from agent.classifier import CATALOGUE  # noqa: PLC0415 - the rules, which lists do without
 
     return next((kind for kind in CATALOGUE if kind.name == finding.name), None)

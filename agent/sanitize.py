@@ -12,7 +12,7 @@ LIMIT = 500
 
 
 def line(text: str, limit: int = LIMIT) -> str:
-    r"""Give ``text`` on one line, with all that is not printable as an escape like ``\x1b``."""
+    r"""Return ``text`` on one line, with all that is not printable as an escape like ``\x1b``."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     if text.isprintable():

@@ -89,7 +89,7 @@ class Collector(Protocol):
     name: str
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Say which containers this engine has now."""
+        """Return which containers this engine has now."""
         ...
 
     def close(self) -> None:

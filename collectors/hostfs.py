@@ -162,7 +162,7 @@ class Dir:
             os.close(fd)
 
     def path(self, relative: str) -> str:
-        """Give the name by which ``relative`` is shown to people."""
+        """Return the name by which ``relative`` is shown to people."""
         return f"{self._name}/{relative}" if relative not in ("", ".") else self._name
 
     def read(self, relative: str, limit: int = READ_LIMIT) -> bytes:
@@ -220,12 +220,12 @@ class Dir:
             raise self.translate(error, relative) from error
 
     def file_id(self, relative: str = ".") -> FileId:
-        """Give device and inode of what a path leads to."""
+        """Return device and inode of what a path leads to."""
         status = self.stat(relative)
         return FileId(status.st_dev, status.st_ino)
 
     def listdir(self, relative: str = ".", limit: int = LIST_LIMIT) -> list[str]:
-        """Give the names in a directory, at most ``limit`` of them, in no order."""
+        """Return the names in a directory, at most ``limit`` of them, in no order."""
         try:
             fd = self._open(relative, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
             try:
@@ -242,7 +242,7 @@ class Dir:
             raise self.translate(error, relative) from error
 
     def subdirectories(self, relative: str = ".") -> list[str]:
-        """Give the names of the directories in a directory, symbolic links left out."""
+        """Return the names of the directories in a directory, symbolic links left out."""
         try:
             fd = self._open(relative, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
             try:
@@ -254,7 +254,7 @@ class Dir:
             raise self.translate(error, relative) from error
 
     def exists(self, relative: str) -> bool:
-        """Say whether a path is there and may be looked at."""
+        """Return whether a path is there and may be looked at."""
         try:
             self.stat(relative)
         except HostReadError:
@@ -288,7 +288,7 @@ class Dir:
         return Dir(fd, self.path(relative), self._tally, confined=True)
 
     def malformed(self, relative: str, why: str) -> Malformed:
-        """Give a ``Malformed`` to be raised, and count it: for content that cannot be parsed."""
+        """Return a ``Malformed`` to be raised, and count it: for content that cannot be parsed."""
         error = Malformed(self.path(relative), why)
         self._tally.count(error)
         return error
@@ -358,7 +358,7 @@ class HostFS:
         self.root = self._top(rootfs, "", confined=rootfs != "/")
 
     def with_tally(self) -> HostFS:
-        """Give the same door with a tally of its own, so that each collector counts its own."""
+        """Return the same door with a tally of its own, so that each collector counts its own."""
         other = object.__new__(HostFS)
         other.procfs, other.sysfs, other.rootfs = self.procfs, self.sysfs, self.rootfs
         other.tally = Tally()
@@ -388,14 +388,14 @@ class HostFS:
             raise self.proc.translate(error, relative) from error
 
     def host_path(self, path: str) -> str:
-        """Give the path by which this process itself reaches an absolute path of the host.
+        """Return the path by which this process itself reaches an absolute path of the host.
 
         For what cannot go through a descriptor: sockets to connect to, programs to run.
         """
         return path if self.rootfs == "/" else self.rootfs.rstrip("/") + path
 
     def sys_path(self, relative: str) -> str:
-        """Give the path of something in sysfs, for what takes no descriptor (inotify)."""
+        """Return the path of something in sysfs, for what takes no descriptor (inotify)."""
         return f"{self.sysfs}/{relative}"
 
     def _top(self, path: str, name: str, *, confined: bool) -> Dir:

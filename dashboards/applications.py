@@ -24,7 +24,7 @@ def mine(expression: str, labels: str = "") -> str:
 
 
 def by_container(expression: str) -> str:
-    """Give the rows of a table of containers."""
+    """Return the rows of a table of containers."""
     return total(WHO, mine(expression, "name, engine, style"))
 
 
@@ -39,10 +39,10 @@ def _top(expression: str, over_range: str, how: str = "sum") -> str:
 
 
 def top_rate(*counters: str) -> str:
-    """Give the rate of counters together, of the applications that moved them most."""
+    """Return the rate of counters together, of the applications that moved them most."""
     return _top(together(counters), together(counters, END))
 
 
 def top_gauge(gauge: str, how: str = "sum") -> str:
-    """Give a gauge, of the applications where it was largest over the range."""
+    """Return a gauge, of the applications where it was largest over the range."""
     return _top(gauge, f"sum_over_time({gauge}{END})", how)

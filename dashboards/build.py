@@ -16,7 +16,7 @@ TARGET = Path(__file__).parent / "json"
 
 
 def path_of(board: Board) -> Path:
-    """Give the file in which a dashboard is committed."""
+    """Return the file in which a dashboard is committed."""
     return TARGET / f"{board.uid}.json"
 
 

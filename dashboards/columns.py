@@ -16,7 +16,7 @@ HOST = Key(label="instance", title="Host", link=to_host(), width=132, grows=True
 
 
 def container_keys(*hidden: str) -> tuple[Key, ...]:
-    """Give the keys of ``promql.WHO``: name, host, engine and style, the rest for the links.
+    """Return the keys of ``promql.WHO``: name, host, engine and style, the rest for the links.
 
     ``hidden`` are labels that need not be shown: all rows have the same, or there is no room.
     """
@@ -37,7 +37,7 @@ def count(
     steps: Steps = PLAIN,
     link: tuple[str, str] | None = None,
 ) -> Column:
-    """Give a count."""
+    """Return a count."""
     return Column(
         title=title, expr=expr, unit="none", decimals=0, steps=steps, width=width, link=link
     )
@@ -51,7 +51,7 @@ def share(
     *,
     gauge: bool = False,
 ) -> Column:
-    """Give a share, of a limit if not said otherwise."""
+    """Return a share, of a limit if not said otherwise."""
     return Column(
         title=title,
         expr=expr,
@@ -65,7 +65,7 @@ def share(
 
 
 def cpu(expr: str, title: str = "CPU", width: int = 0, *, gauge: bool = True) -> Column:
-    """Give CPUs kept busy."""
+    """Return CPUs kept busy."""
     return Column(
         title=title,
         expr=expr,
@@ -78,7 +78,7 @@ def cpu(expr: str, title: str = "CPU", width: int = 0, *, gauge: bool = True) ->
 
 
 def memory(expr: str, title: str = "Memory", width: int = 0, *, gauge: bool = False) -> Column:
-    """Give bytes of memory."""
+    """Return bytes of memory."""
     return Column(
         title=title,
         expr=expr,
@@ -90,10 +90,10 @@ def memory(expr: str, title: str = "Memory", width: int = 0, *, gauge: bool = Fa
 
 
 def throttled(expr: str) -> Column:
-    """Give the share of periods in which the CPU was kept from it."""
+    """Return the share of periods in which the CPU was kept from it."""
     return share("Throttled", expr, 85, ((None, TEXT), (0.25, ORANGE)))
 
 
 def ago(title: str, expr: str, width: int = 140) -> Column:
-    """Give how long ago a moment was, which ``expr`` gives in seconds since the epoch."""
+    """Return how long ago a moment was, which ``expr`` gives in seconds since the epoch."""
     return Column(title=title, expr=f"{expr} * 1000", unit="dateTimeFromNow", width=width)

@@ -75,7 +75,7 @@ class Board:
     since: str = "now-1h"
 
     def build(self) -> models.Dashboard:
-        """Give it as Grafana's classic model."""
+        """Return it as Grafana's classic model."""
         board = (
             builders.Dashboard(f"Tallyman / {self.title}")
             .uid(self.uid)
@@ -96,7 +96,7 @@ class Board:
         return made
 
     def json(self) -> str:
-        """Give it as the text that is committed and provisioned."""
+        """Return it as the text that is committed and provisioned."""
         raw = json.loads(json.dumps(self.build(), cls=JSONEncoder))
         raw["annotations"] = {"list": [_annotation(a) for a in self.annotations]}
         return json.dumps(raw, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -165,5 +165,5 @@ def _place(rows: Sequence[Row]) -> list[models.Panel | models.RowPanel]:
 
 
 def stable_id(title: str) -> int:
-    """Give a panel its number by its title: links to it outlive a new panel above it."""
+    """Return a panel its number by its title: links to it outlive a new panel above it."""
     return zlib.crc32(title.encode()) % 100_000 + 1

@@ -13,7 +13,7 @@ _SOURCE_AND_TIME = "${datasource:queryparam}&${__url_time_range}"
 
 
 def drill(uid: Uid, text: str, keep: Sequence[str] = (), **variables: str) -> tuple[str, str]:
-    """Give a data link to another dashboard: its text and its address.
+    """Return a data link to another dashboard: its text and its address.
 
     ``variables`` says which field of the row (or label of the series) each variable takes, as
     Grafana's own expression without ``${}``; ``keep`` are those that stay as they are chosen.

@@ -13,10 +13,10 @@ def my(metric: str, more: str = "") -> str:
 
 
 def my_rate(metric: str, more: str = "") -> str:
-    """Give the rate of a counter of it."""
+    """Return the rate of a counter of it."""
     return rate(metric, f"{ME},{more}" if more else ME)
 
 
 def grown(metric: str) -> str:
-    """Give how much a counter of it grew over the time shown."""
+    """Return how much a counter of it grew over the time shown."""
     return increase(metric, ME)

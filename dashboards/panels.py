@@ -85,12 +85,12 @@ def thresholds(steps: Steps) -> builders.ThresholdsConfig:
 
 
 def colour_of(value: str) -> models.DynamicConfigValue:
-    """Give the override that draws a series in one colour."""
+    """Return the override that draws a series in one colour."""
     return models.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": value})
 
 
 def property_of(name: str, value: object) -> models.DynamicConfigValue:
-    """Give an override."""
+    """Return an override."""
     return models.DynamicConfigValue(id_val=name, value=value)
 
 

@@ -59,7 +59,7 @@ def kind(rule: str, more: str = "") -> str:
 
 
 def who(expression: str, style: str = "$style", labels: str = "name, engine, style") -> str:
-    """Give an expression by container the labels that people know it by."""
+    """Return an expression by container the labels that people know it by."""
     return f"({expression}) * on ({ID}) group_left ({labels}) {info(style)}"
 
 
@@ -69,12 +69,12 @@ def mine(expression: str, style: str = "$style") -> str:
 
 
 def rate(metric: str, more: str = "", window: str = RATE) -> str:
-    """Give the rate of a counter on the chosen hosts."""
+    """Return the rate of a counter on the chosen hosts."""
     return f"rate({host(metric, more)}{window})"
 
 
 def increase(metric: str, more: str = "", window: str = "[$__range]") -> str:
-    """Give how much a counter grew on the chosen hosts."""
+    """Return how much a counter grew on the chosen hosts."""
     return f"increase({host(metric, more)}{window})"
 
 
@@ -84,7 +84,7 @@ def total(by: str, expression: str) -> str:
 
 
 def zero(expression: str) -> str:
-    """Give 0 where there are no series: only for counts of what should not be."""
+    """Return 0 where there are no series: only for counts of what should not be."""
     return f"{expression} or vector(0)"
 
 
@@ -106,7 +106,7 @@ END = "[$__range] @ end()"
 
 
 def at_end(expression: str) -> str:
-    """Give an expression as it is at the end of the range, at every step.
+    """Return an expression as it is at the end of the range, at every step.
 
     The modifier belongs to selectors, and every selector here ends in its braces.
     """
@@ -114,13 +114,13 @@ def at_end(expression: str) -> str:
 
 
 def busiest(*counters: str, style: str = "$style") -> str:
-    """Give the rate of counters together, of those containers that moved them most."""
+    """Return the rate of counters together, of those containers that moved them most."""
     shown = total(NAMED, who(together(counters), style, "name"))
     return top(shown, total(ID, who(together(counters, END), style, "name")))
 
 
 def largest(gauge: str, style: str = "$style") -> str:
-    """Give a gauge of those containers where it was largest, and for longest, over the range.
+    """Return a gauge of those containers where it was largest, and for longest, over the range.
 
     ``gauge`` is a metric or a recorded series.
     """

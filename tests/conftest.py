@@ -27,5 +27,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
-    """Say whether golden pages are to be written anew."""
+    """Return whether golden pages are to be written anew."""
     return bool(request.config.getoption("--update-golden"))

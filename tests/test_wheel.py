@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tallyman(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the command in an environment that holds the wheel and what it asks for."""
+    """Return the command in an environment that holds the wheel and what it asks for."""
     place = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", place)
     run(place / "bin/python", "-m", "pip", "install", "--quiet", wheel, timeout=600)

@@ -15,7 +15,7 @@ _SYSTEM = frozenset({"lxc", "incus", "lxd", "openvz", "libvirt-lxc", "proxmox"})
 
 
 def expected_style(engine: str, boots: bool | None = None) -> Style:
-    """Give the style that an engine is made for.
+    """Return the style that an engine is made for.
 
     systemd-nspawn is made for either: ``boots`` says whether it was told ``--boot``.
     """

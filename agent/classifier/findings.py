@@ -37,7 +37,7 @@ class FindingKind:
 
 
 def findings(subject: Subject, verdict: Verdict) -> tuple[Finding, ...]:
-    """Give the findings that stand for a container, in the order of the catalogue."""
+    """Return the findings that stand for a container, in the order of the catalogue."""
     scene = look(subject)
     return tuple(
         Finding(name=kind.name, sentence=sentence)

@@ -42,7 +42,7 @@ class Settled:
 def settle(
     before: Settled | None, new: Verdict, *, now: float, started: float | None = None
 ) -> Settled:
-    """Give the verdict that stands after a new one, in seconds since the epoch.
+    """Return the verdict that stands after a new one, in seconds since the epoch.
 
     ``started`` is when the container's first process started. Pure: the caller keeps the result.
     """
@@ -80,7 +80,7 @@ def settle(
 
 
 def turning(old: Verdict, new: Verdict) -> tuple[Evidence, ...]:
-    """Give the evidence that made the difference, the weightiest first."""
+    """Return the evidence that made the difference, the weightiest first."""
     was = {e.rule: e.weight for e in old.evidence}
     sign = 1 if new.style is Style.SYSTEM else -1
     moved = [e for e in new.evidence if (e.weight - was.get(e.rule, 0.0)) * sign > 0]

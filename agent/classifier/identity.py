@@ -74,7 +74,7 @@ class Identity:
         return self.role in (Role.OS, Role.PLUMBING, Role.MANAGER, Role.SUPERVISOR)
 
     def doubted(self, basis: str, by: float = HALF) -> Identity:
-        """Give the same, believed less."""
+        """Return the same, believed less."""
         return replace(self, trust=self.trust * by, basis=basis)
 
 
@@ -101,7 +101,7 @@ def identify(process: Process) -> Identity:
 
 
 def claimed_name(argv: tuple[str, ...]) -> str:
-    """Give the name by which a process calls itself.
+    """Return the name by which a process calls itself.
 
     A title such as ``nginx: master process nginx`` or ``sshd: root@pts/0`` begins with it, a login
     shell puts a dash before it, and systemd an ``@`` before the name of a bus.
@@ -192,7 +192,7 @@ def _of_script(shell: str, script: str) -> Identity:
 
 
 def _can_be_script(name: str) -> bool:
-    """Say whether a name that is known may be a script's; no sshd and no init is one."""
+    """Return whether a name that is known may be a script's; no sshd and no init is one."""
     known = lookup(name)
     if known is None:
         return False
@@ -211,7 +211,7 @@ def _loaded(process: Process, loader: str, known: Known | None) -> Identity:
 
 
 def _shell_script(argv: tuple[str, ...]) -> str:
-    """Give the script that a shell runs; none where it is interactive or was given ``-c``."""
+    """Return the script that a shell runs; none where it is interactive or was given ``-c``."""
     for word in argv[1:]:
         if word.startswith(("-", "+")):
             if "c" in word and not word.startswith("--"):
@@ -226,7 +226,7 @@ def _without_applet(argv: tuple[str, ...], name: str) -> tuple[str, ...]:
 
 
 def _script_argument(argv: tuple[str, ...], interpreter: str) -> str:
-    """Give what an interpreter runs: the script, the module after -m, the jar, the main class."""
+    """Return what an interpreter runs: the script, the module after -m, the jar, the main class."""
     words = iter(argv[1:])
     for word in words:
         if word in ("-m", "-jar", "-module"):
@@ -261,7 +261,7 @@ def _directory(argv: tuple[str, ...], index: int) -> str:
 
 
 def package_place(place: str) -> str:
-    """Give the directory that tells one package of own code from another, or an empty string.
+    """Return the directory that tells one package of own code from another, or an empty string.
 
     Everything under ``/opt/gitlab`` is one product; ``/usr/bin`` says nothing.
     """
@@ -279,7 +279,7 @@ def package_place(place: str) -> str:
 
 
 def product(place: str) -> str:
-    """Give the directory of the one product that a program was installed with, or nothing.
+    """Return the directory of the one product that a program was installed with, or nothing.
 
     ``/opt/gitlab`` is one; what lies in ``/usr/local`` may have come together from anywhere.
     """

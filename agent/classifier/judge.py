@@ -56,13 +56,13 @@ def classify(subject: Subject, overrides: Iterable[Override] = ()) -> Verdict:
 
 
 def is_mismatch(verdict: Verdict, expected: Style) -> bool:
-    """Say whether a verdict is sure and differs from what its engine is made for."""
+    """Return whether a verdict is sure and differs from what its engine is made for."""
     known = Style.UNKNOWN not in (verdict.style, expected)
     return known and verdict.style is not expected and verdict.confidence >= SURE
 
 
 def _is_booted_by_its_engine(scene: Scene) -> bool:
-    """Say whether an engine that boots whole systems made it: then the prior may speak."""
+    """Return whether an engine that boots whole systems made it: then the prior may speak."""
     container = scene.subject.container
     return expected_style(container.engine, container.boots) is Style.SYSTEM
 

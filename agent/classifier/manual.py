@@ -37,7 +37,7 @@ _AXES = {
 
 
 def render() -> str:
-    """Give the page as Markdown."""
+    """Return the page as Markdown."""
     return "\n".join(_lines()) + "\n"
 
 

@@ -67,7 +67,7 @@ class _Look:
         self.visited: set[int] = set()
 
     def scene(self) -> Scene:
-        """Give the reading."""
+        """Return the reading."""
         tops = [p for p in self.own.values() if p.ppid not in self.own or p.ppid == p.pid]
         for top in (*([self.init] if self.init else []), *tops):
             self._descend(top)
@@ -95,7 +95,10 @@ class _Look:
         )
 
     def _has_login(self) -> bool:
-        """Say whether people can come in: a sshd in a window of tmux let nobody into that tmux."""
+        """Return whether a login service runs outside any terminal multiplexer.
+
+        An sshd started inside tmux cannot be how the owner of that tmux logged in.
+        """
         within = {
             below.pid
             for pid, identity in self.identity.items()
@@ -141,7 +144,7 @@ class _Look:
                 return InitKind.PROGRAM
 
     def _manages(self, process: Process) -> bool:
-        """Say whether an init is one by what it does, not by its name alone.
+        """Return whether an init is one by what it does, not by its name alone.
 
         It keeps units in cgroups of their own, or it has started other programs than itself, also
         through what it forked for that (systemd's generators).
@@ -158,7 +161,7 @@ class _Look:
         return False
 
     def _is_bare(self, init: Process, identity: Identity) -> bool:
-        """Say whether an init, and what it has forked of itself, is all there is.
+        """Return whether an init, and what it has forked of itself, is all there is.
 
         It is only being booted, it hangs, or something else took init's name and nothing shows it:
         neither an application nor a system can be told from that. What serves the network shows it.
@@ -167,14 +170,14 @@ class _Look:
         return alone and not identity.by_argv and identity.trust == 1 and not self._is_heard()
 
     def _is_heard(self) -> bool:
-        """Say whether anything listens on TCP in its network, where that is its own."""
+        """Return whether anything listens on TCP in its network, where that is its own."""
         network = self.subject.network
         if network is None or self.subject.container.network != "own":
             return False
         return any(listener.protocol.startswith("tcp") for listener in network.listeners)
 
     def _is_fork_of_init(self, process: Process) -> bool:
-        """Say whether it is about to become something else: busybox's init before an askfirst."""
+        """Return whether it is about to exec another program, as busybox's askfirst does."""
         return (
             self.init is not None
             and process.ppid == self.init.pid
@@ -264,7 +267,7 @@ class _Look:
                     self._descend(child)
 
     def _is_foreign(self, child: Process, process: Process, family: str) -> bool:
-        """Say whether a program's child is a service of its own, and not the program's.
+        """Return whether a program's child is a service of its own, and not the program's.
 
         An operating system's is. Others are where the program is the first process, and got what
         was started before it: servers, and what has made itself a daemon.
@@ -322,7 +325,7 @@ class _Look:
         return tuple(programs)
 
     def _is_unheard(self, family: str) -> bool:
-        """Say whether a login service listens to nobody; a service manager may listen for it."""
+        """Return whether a login service listens to nobody; a service manager may listen for it."""
         network = self.subject.network
         if family not in _LISTENING or network is None or self.kind is InitKind.MANAGER:
             return False
@@ -389,7 +392,7 @@ def _same_binary(one: Process, other: Process) -> bool:
 
 
 def _interactive(process: Process) -> bool:
-    """Say whether a shell reads from a terminal: it has one, and neither a script nor ``-c``."""
+    """Return whether a shell reads from a terminal: it has one, and neither a script nor ``-c``."""
     return bool(process.tty) and all(
         word.startswith("--") or (word.startswith("-") and "c" not in word)
         for word in process.argv[1:]

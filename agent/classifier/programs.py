@@ -136,10 +136,10 @@ def lookup(name: str) -> Known | None:
 
 
 def is_loader(name: str) -> bool:
-    """Say whether a binary runs another: the dynamic loader called by name, or an emulator."""
+    """Return whether a binary runs another: the dynamic loader called by name, or an emulator."""
     return name.startswith(_LOADERS) and not name.startswith(_NO_LOADERS)
 
 
 def unversioned(name: str) -> str:
-    """Give a name without the version that distributions put at its end."""
+    """Return a name without the version that distributions put at its end."""
     return _VERSION.sub("", name) or name

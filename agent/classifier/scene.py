@@ -149,5 +149,5 @@ class Scene:
 
 
 def _user(session: tuple[Process, ...]) -> int | None:
-    """Give who is logged in: the user of what runs deepest; above it stands the login service."""
+    """Return who is logged in: the user of what runs deepest; above it stands the login service."""
     return session[-1].uid

@@ -100,7 +100,7 @@ class Check:
         return not self.good and not self.optional
 
     def as_object(self) -> dict[str, object]:
-        """Give the object of ``check --json``."""
+        """Return the object of ``check --json``."""
         return {
             "name": escape_bytes(self.name),
             "ok": self.good,
@@ -147,7 +147,7 @@ _STATES = {
 
 
 def as_text(checks: list[Check], screen: Screen) -> Iterator[str]:
-    """Give the lines for people."""
+    """Return the lines for people."""
     heads = (Column("CHECK"), Column(""), Column("FOUND", 30, wrap=True))
     rows = [
         (

@@ -23,7 +23,7 @@ _LEAST_PREFIX = 2
 
 
 def find(snapshot: Snapshot, wanted: str) -> list[Container]:
-    """Give the containers that ``wanted`` names; the first way in which any fits decides.
+    """Return the containers that ``wanted`` names; the first way in which any fits decides.
 
     The ways: id, name, the engine's id, pid of the first process, and the beginning of the
     engine's id or of the last part of ours. More than one means that ``wanted`` is ambiguous.
@@ -46,7 +46,7 @@ def _begins(container: Container, wanted: str) -> bool:
 
 
 def find_look_alikes(snapshot: Snapshot, wanted: str) -> list[LookAlike]:
-    """Give what ``wanted`` names among that which is not a container."""
+    """Return what ``wanted`` names among that which is not a container."""
     return [
         other
         for other in snapshot.look_alikes
@@ -55,13 +55,13 @@ def find_look_alikes(snapshot: Snapshot, wanted: str) -> list[LookAlike]:
 
 
 def suggestion(snapshot: Snapshot, wanted: str) -> str:
-    """Give the name that was probably meant, or nothing."""
+    """Return the name that was probably meant, or nothing."""
     names = [phrases.title(container) for container in snapshot.containers.values()]
     return next(iter(difflib.get_close_matches(wanted, names, n=1)), "")
 
 
 def as_text(container: Container, snapshot: Snapshot, screen: Screen) -> Iterator[str]:
-    """Give the lines for people."""
+    """Return the lines for people."""
     verdict = container.verdict
     sentence, *more = screen.wrap(phrases.verdict(container), "")
     yield screen.paint("bold", sentence)
@@ -95,7 +95,7 @@ def look_alike_text(other: LookAlike, screen: Screen) -> Iterator[str]:
 
 
 def as_json_object(container: Container) -> dict[str, object]:
-    """Give the object of ``explain --json``: that of ``ls --json``, and why."""
+    """Return the object of ``explain --json``: that of ``ls --json``, and why."""
     verdict = container.verdict
     return as_object(container) | {
         "verdict": phrases.verdict(container),

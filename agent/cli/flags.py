@@ -65,7 +65,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG, f"{self.prog}: {message}; see {self.prog} --help\n")
 
     def known_flags(self) -> list[str]:
-        """Give the names of all flags."""
+        """Return the names of all flags."""
         return [flag for action in self._actions for flag in action.option_strings]
 
 
@@ -90,12 +90,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def overrides(parsed: argparse.Namespace) -> dict[str, object]:
-    """Give what the flags say of the configuration, by dotted path."""
+    """Return what the flags say of the configuration, by dotted path."""
     return {path: value for path, value in vars(parsed).items() if "." in path}
 
 
 def parsers() -> tuple[Parser, Mapping[str, Parser]]:
-    """Give the parser of the command line, and those of the commands by name."""
+    """Return the parser of the command line, and those of the commands by name."""
     parser = Parser(
         prog="tallyman",
         usage="tallyman COMMAND [flags]",

@@ -51,11 +51,11 @@ class Selection:
     """Only containers with one of these findings; empty: with any; None: all containers."""
 
     def containers(self, snapshot: Snapshot) -> list[tuple[int, Container]]:
-        """Give the containers that fit with their depth, each below the one that it runs in."""
+        """Return the containers that fit with their depth, each below the one that it runs in."""
         return [(depth, c) for depth, c in _tree(snapshot.containers) if self._fits(c)]
 
     def look_alikes(self, snapshot: Snapshot) -> list[LookAlike]:
-        """Give what is not a container, where that is asked for."""
+        """Return what is not a container, where that is asked for."""
         if not (self.everything or NONE in self.styles) or self.findings is not None:
             return []
         return [
@@ -66,7 +66,7 @@ class Selection:
         ]
 
     def shown_findings(self, container: Container) -> list[str]:
-        """Give the findings of a container that were asked for, as lines for people."""
+        """Return the findings of a container that were asked for, as lines for people."""
         return [
             f"{line(finding.name)}: {line(finding.sentence)}"
             for finding in container.findings
@@ -100,7 +100,7 @@ def _tree(containers: Mapping[str, Container]) -> Iterator[tuple[int, Container]
 
 
 def as_table(snapshot: Snapshot, selection: Selection, screen: Screen) -> Iterator[str]:
-    """Give the lines of the table for people."""
+    """Return the lines of the table for people."""
     shown = selection.containers(snapshot)
     if not shown:
         yield "No containers."
@@ -124,7 +124,7 @@ def as_table(snapshot: Snapshot, selection: Selection, screen: Screen) -> Iterat
 
 
 def summary(snapshot: Snapshot, selection: Selection) -> str:
-    """Give one line that counts what is shown."""
+    """Return one line that counts what is shown."""
     styles = [container.verdict.style for _, container in selection.containers(snapshot)]
     counted = [f"{styles.count(style)} {style}" for style in Style if style in styles]
     number = f"{len(styles)} container{'' if len(styles) == 1 else 's'}"
@@ -173,13 +173,13 @@ def _others(others: Sequence[LookAlike], screen: Screen) -> Iterator[str]:
 
 
 def as_objects(snapshot: Snapshot, selection: Selection) -> list[dict[str, object]]:
-    """Give the objects of ``ls --json``; their keys are a promise."""
+    """Return the objects of ``ls --json``; their keys are a promise."""
     found = [as_object(container) for _, container in selection.containers(snapshot)]
     return found + [_other_object(other) for other in selection.look_alikes(snapshot)]
 
 
 def as_object(container: Container) -> dict[str, object]:
-    """Give one container as JSON knows it. ``pid`` is that of its init, in the host's numbering."""
+    """Return one container as JSON has it; ``pid`` is its init's, in the host's numbering."""
     verdict = container.verdict
     return {
         "id": escape_bytes(container.id),
@@ -219,7 +219,7 @@ _SECCOMP = {0: "off", 1: "strict", 2: "filter"}
 
 
 def _isolation_object(container: Container) -> dict[str, object]:
-    """Give what separates a container from the host; None is what could not be seen.
+    """Return what separates a container from the host; None is what could not be seen.
 
     ``network`` and ``pid_namespace`` say whose they are: own, host, or ``container:<id>``.
     """

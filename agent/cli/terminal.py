@@ -42,7 +42,7 @@ class Screen:
         )
 
     def paint(self, colour: str, text: str) -> str:
-        """Give the text in a colour, where there are colours."""
+        """Return the text in a colour, where there are colours."""
         return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.colour and colour and text else text
 
     def wrap(self, text: str, indent: str) -> list[str]:
@@ -83,7 +83,7 @@ class Column:
 
 
 def columns(text: str) -> int:
-    """Give how many columns of a terminal a text takes."""
+    """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
     import unicodedata  # noqa: PLC0415 - a megabyte of tables, for names that need it

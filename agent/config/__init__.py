@@ -116,11 +116,11 @@ class Config:
     """What the command line said, to be laid over the file again when that is read again."""
 
     def enabled(self, name: str) -> bool:
-        """Say whether a collector or group of metrics is switched on; raises KeyError."""
+        """Return whether a collector or group of metrics is switched on; raises KeyError."""
         return self.switches[name]
 
     def options(self, environment: Mapping[str, str] = os.environ) -> Options:
-        """Give what collectors need to know."""
+        """Return what collectors need to know."""
         return Options(
             docker_hosts=self.docker.hosts,
             docker_timeout=self.docker.timeout,
@@ -131,7 +131,7 @@ class Config:
         )
 
     def page(self) -> exposition.Options:
-        """Give what the page of metrics holds."""
+        """Return what the page of metrics holds."""
         from agent import exposition  # noqa: PLC0415 - only serve makes pages
 
         return exposition.Options(
@@ -143,7 +143,7 @@ class Config:
         )
 
     def overrides(self) -> tuple[Override, ...]:
-        """Give the rules that set a style, as the classifier knows them."""
+        """Return the rules that set a style, as the classifier knows them."""
         from agent.classifier import Override  # noqa: PLC0415 - only the scout classifies
 
         return tuple(
@@ -175,7 +175,7 @@ COLLECTOR_SECTIONS: Mapping[str, type] = {"docker": Docker, "openvz": Openvz, "l
 
 
 def declared_keys() -> Iterator[tuple[str, Key]]:
-    """Give every key with its dotted path, but for the lists of rules."""
+    """Return every key with its dotted path, but for the lists of rules."""
     for name, section in SECTIONS.items():
         for field_name, declared in keys(section).items():
             yield f"{name}.{field_name}", declared

@@ -74,7 +74,7 @@ def show_default(value: Any) -> str:
 
 
 def keys(section: type) -> dict[str, Key]:
-    """Give the keys that a section declares, by name."""
+    """Return the keys that a section declares, by name."""
     return {
         field.name: field.metadata["key"]
         for field in dataclasses.fields(section)
@@ -94,7 +94,7 @@ class Reader:
         self.problems.append(f"{self._source}{where}: {what}")
 
     def section(self, current: Section, table: object, where: str) -> Section:
-        """Give ``current`` with the values of ``table``; what is wrong keeps its old value."""
+        """Return ``current`` with the values of ``table``; what is wrong keeps its old value."""
         declared = keys(type(current))
         changes = {
             name: checked
@@ -104,7 +104,7 @@ class Reader:
         return dataclasses.replace(current, **changes) if changes else current  # type: ignore[type-var]
 
     def table(self, value: object, where: str, known: Iterable[str]) -> dict[str, Any]:
-        """Give the entries of a TOML table whose keys are known; others are problems."""
+        """Return the entries of a TOML table whose keys are known; others are problems."""
         if not isinstance(value, Mapping):
             self.problem(where, f"must be a table [{where}], not {_show(value)}")
             return {}
@@ -116,7 +116,7 @@ class Reader:
         return {name: entry for name, entry in value.items() if name in known}
 
     def value(self, declared: Key, value: object, where: str) -> Any:
-        """Give a checked value, or None when it is wrong."""
+        """Return a checked value, or None when it is wrong."""
         try:
             return declared.kind.check(value)
         except ValueError as error:

@@ -208,7 +208,7 @@ class Containers:
     )
 
     def admits(self, container: Described) -> bool:
-        """Say whether a container is to be shown."""
+        """Return whether a container is to be shown."""
         if self.include and not any(match.matches(container) for match in self.include):
             return False
         return not any(match.matches(container) for match in self.exclude)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def machine_samples(host: HostFacts) -> Iterator[Sample]:
-    """Give what the machine is."""
+    """Return what the machine is."""
     yield Sample(
         "tallyman_host_info",
         1,
@@ -56,7 +56,7 @@ def machine_samples(host: HostFacts) -> Iterator[Sample]:
 
 
 def inventory_samples(snapshot: Snapshot, now: float) -> Iterator[Sample]:
-    """Say how complete and how old the inventory is, and how its collectors do."""
+    """Return how complete and how old the inventory is, and how its collectors do."""
     labels = (("version", __version__), ("python", platform.python_version()))
     yield Sample("tallyman_build_info", 1, labels)
     yield Sample("tallyman_inventory_complete", snapshot.complete)
@@ -82,7 +82,7 @@ def _collector(health: CollectorHealth) -> Iterator[Sample]:
 
 
 def process_samples(processes: Mapping[str, int]) -> Iterator[Sample]:
-    """Give CPU time and memory of the agent's processes, by what they are called."""
+    """Return CPU time and memory of the agent's processes, by what they are called."""
     for name, pid in processes.items():
         try:
             process = psutil.Process(pid)

@@ -25,7 +25,7 @@ _HOST_ID = "/"
 
 
 def host_samples(containers: Iterable[Container]) -> Iterator[Sample]:
-    """Give what follows from the inventory alone: counts and promises."""
+    """Return what follows from the inventory alone: counts and promises."""
     there = [container for container in containers if not container.gone]
     counts = Counter((c.engine, c.verdict.style, c.state) for c in there if c.role != "infra")
     for (engine, style, state), count in counts.items():
@@ -83,7 +83,7 @@ class Usage:
     def samples(
         self, counted: Sequence[tuple[Row, Counters]], host: Counters | None, now: float
     ) -> Iterator[Sample]:
-        """Give the use of each kind of container, and of what runs in none; ``now`` in seconds."""
+        """Return the use by each kind of container, and outside of any; ``now`` in seconds."""
         memory: dict[Kind, float] = defaultdict(float)
         for row, counters in counted:
             value = _memory(row.container, counters)
@@ -124,7 +124,7 @@ class Usage:
         self._rates, self._cores = rates, dict(cores)
 
     def _rate(self, key: str, read: _CpuTime) -> float | None:
-        """Give the CPUs that were busy between two readings; None before there are two."""
+        """Return the CPUs that were busy between two readings; None before there are two."""
         before = self._before.get(key)
         if before is None or read.at < before.at:  # somebody has set the clock back
             return None
@@ -140,7 +140,7 @@ def _kind(container: Container) -> Kind:
 
 
 def _memory(c: Container, counters: Counters) -> int | None:
-    """Give the memory that a container holds; OpenVZ 6 has no cgroups that say it."""
+    """Return the memory that a container holds; OpenVZ 6 has no cgroups that say it."""
     value = counters.scalars[Scalar.MEMORY_WORKING_SET]
     if value is not None:
         return int(value)

@@ -45,7 +45,7 @@ class _Inventory:
         """Those of which there is something to be read when Prometheus scrapes."""
 
     def with_snapshot(self, snapshot: Snapshot) -> _Inventory:
-        """Give the same for a snapshot of the very same containers."""
+        """Return the same for a snapshot of the very same containers."""
         other = copy(self)  # with whatever has been worked out of it already
         other.snapshot = snapshot
         if (snapshot.host, snapshot.complete) != (self.snapshot.host, self.snapshot.complete):
@@ -175,7 +175,7 @@ class Exposition:
         return Page(options, shown, seen, others, self._encoded)
 
     def _sync(self, inventory: _Inventory) -> CounterReader:
-        """Give the reader, told of the containers of that inventory."""
+        """Return the reader, told of the containers of that inventory."""
         layout = inventory.snapshot.host.cgroups
         groups = inventory.options.groups
         if self._reader is None or layout != self._layout or groups != self._groups:

@@ -34,5 +34,5 @@ class Options:
         object.__setattr__(self, "_names", shown)
 
     def shows(self, name: str) -> bool:
-        """Say whether a metric is on the page."""
+        """Return whether a metric is on the page."""
         return name in self._names

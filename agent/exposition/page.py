@@ -49,7 +49,7 @@ class Page:
             self._others.setdefault(ORDER[name], []).append(line)
 
     def pieces(self, *, openmetrics: bool = False) -> Iterator[bytes]:
-        """Give the page in pieces of one family each."""
+        """Return the page in pieces of one family each."""
         between = b""
         for place, metric in enumerate(CATALOGUE):
             if not self._options.shows(metric.name):

@@ -36,12 +36,12 @@ class Sample(NamedTuple):
 
 
 def is_alive(container: Container) -> bool:
-    """Say whether a container may have processes, as far as the inventory knows."""
+    """Return whether a container may have processes, as far as the inventory knows."""
     return container.state in ALIVE and not container.gone
 
 
 def container_samples(container: Container, *, all_beancounters: bool = False) -> Iterator[Sample]:
-    """Give the samples of one container, without what is read when Prometheus scrapes.
+    """Return the samples of one container, without what is read when Prometheus scrapes.
 
     ``all_beancounters``: OpenVZ's, also of what is not limited.
     """
@@ -190,7 +190,7 @@ def _filesystem(c: Container) -> FilesystemUsage:
 
 
 def filesystem_samples(usage: FilesystemUsage) -> Iterator[Sample]:
-    """Give how full a filesystem is."""
+    """Return how full a filesystem is."""
     free = None
     if usage.inodes is not None and usage.inodes_used is not None:
         free = max(0, usage.inodes - usage.inodes_used)
@@ -204,7 +204,7 @@ def filesystem_samples(usage: FilesystemUsage) -> Iterator[Sample]:
 
 
 def _openvz_counters(container: Container, facts: OpenvzFacts) -> Iterator[Sample]:
-    """Give what cgroups say of others."""
+    """Return what cgroups say of others."""
     held = {counter.resource: counter for counter in facts.beancounters}
     pages, swap, kernel = held.get("physpages"), held.get("swappages"), held.get("kmemsize")
     yield from _present(
@@ -261,7 +261,7 @@ def _openvz(facts: OpenvzFacts) -> Iterator[Sample]:
 
 
 def beancounter_samples(counter: Beancounter, *, whole: bool) -> Iterator[Sample]:
-    """Give what operators watch of a beancounter, or all of it.
+    """Return what operators watch of a beancounter, or all of it.
 
     Only what is limited can come near its limit or be refused, and a container of today has two or
     three resources that are. A barrier of 0 or equal to the limit says nothing of its own.
@@ -281,7 +281,7 @@ def beancounter_samples(counter: Beancounter, *, whole: bool) -> Iterator[Sample
 
 
 def _present(*values: tuple[str, float | None], labels: Labels = ()) -> Iterator[Sample]:
-    """Give samples of what is known."""
+    """Return samples of what is known."""
     for name, value in values:
         if value is not None:
             yield Sample(name, value, labels)

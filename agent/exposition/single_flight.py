@@ -24,7 +24,7 @@ class Shared(Generic[T]):
         """How many wait for what another has begun."""
 
     def get(self) -> T:
-        """Give the result; raises what the work raises, to the one whose turn it was."""
+        """Return the result; raises what the work raises, to the one whose turn it was."""
         with self._change:
             while self._busy:
                 before = self._done

@@ -47,7 +47,7 @@ def pairs(labels: Iterable[tuple[str, str]]) -> str:
 
 
 def braces(labels: str) -> bytes:
-    """Give the part of a sample between its name and its value, of labels as ``pairs`` writes."""
+    """Return the part of a sample between its name and its value, of labels as ``pairs`` writes."""
     return f"{{{labels}}} ".encode() if labels else b" "
 
 

@@ -29,7 +29,7 @@ LOW_LEVEL = frozenset({"runc", "crun", "youki", "kata", "runsc"})
 
 
 def rank(engine: str) -> int:
-    """Give the place of an engine in the order of who speaks first, 0 the very first.
+    """Return the place of an engine in the order of who speaks first, 0 the very first.
 
     When several collectors saw one container the higher engine names it: Docker tells more than
     the containerd below it, and that more than the runc below that.
@@ -67,7 +67,7 @@ ENGINES_OWN = re.compile(rf"libpod-conmon-{_HEX_ID}(\.scope)?|lxc\.monitor\.[^/]
 
 
 def path_engine(path: str) -> str | None:
-    """Say which engine makes cgroups of that path: "" for any, None for nobody known."""
+    """Return which engine makes cgroups of that path: "" for any, None for nobody known."""
     head, _, last = path.rpartition("/")
     if head.rpartition("/")[2] in ("lxc", "lxc.payload"):  # /lxc/<name>, before LXC 4.0
         return "lxc"
@@ -75,7 +75,7 @@ def path_engine(path: str) -> str | None:
 
 
 def component_engine(component: str) -> str | None:
-    """Say which engine makes cgroups of that name: "" for any, None for nobody known."""
+    """Return which engine makes cgroups of that name: "" for any, None for nobody known."""
     for pattern, engine in COMPONENTS:
         if pattern.fullmatch(component):
             return engine

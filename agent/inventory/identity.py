@@ -25,7 +25,7 @@ _LONG_ID = 12
 
 
 def engine_cgroup(cgroups: Mapping[str, str], claims: Sequence[Sighting]) -> str:
-    """Give the cgroup of an engine's making that a process is in, "" for none."""
+    """Return the cgroup of an engine's making that a process is in, "" for none."""
     for controller in _ID_ORDER:
         path = cgroups.get(controller, "")
         cut = _cut(path, claims)
@@ -132,7 +132,7 @@ class Ownership:
                 path = posixpath.dirname(path)
 
     def owned(self, group: Group, path: str, controllers: Iterable[str]) -> list[str]:
-        """Give those hierarchies where only this container, or those nested in it, are there."""
+        """Return those hierarchies where only this container, or those nested in it, are there."""
         if path in ("", "/") or path.startswith("/.."):
             return []
         others = 0
@@ -151,7 +151,7 @@ def _main_path(group: Group) -> tuple[str, str]:
 
 
 def own_cgroups(group: Group, ownership: Ownership) -> dict[str, str]:
-    """Give the cgroup path by controller, of those hierarchies where it has one of its own."""
+    """Return the cgroup path by controller, of those hierarchies where it has one of its own."""
     by_path: dict[str, list[str]] = {}
     for controller, path in group.leader.cgroups.items():
         by_path.setdefault(path, []).append(controller)
@@ -168,7 +168,7 @@ def own_cgroups(group: Group, ownership: Ownership) -> dict[str, str]:
 
 
 def _candidates(group: Group, controllers: Sequence[str], path: str) -> Iterable[str]:
-    """Give the paths that may be the container's, the likeliest first."""
+    """Return the paths that may be the container's, the likeliest first."""
     cut = _cut(path, group.claims) if group.claims else ""
     if cut:
         yield cut
@@ -200,7 +200,7 @@ def strip_inner(path: str) -> str:
 
 
 def id_of_group(group: Group, cgroups: Mapping[str, str]) -> str:
-    """Give the id of a running container, which it then keeps."""
+    """Return the id of a running container, which it then keeps."""
     for controller in _ID_ORDER:
         if controller in cgroups:
             return without_suffix(cgroups[controller], group.claims)
@@ -222,7 +222,7 @@ def without_suffix(path: str, claims: Sequence[Sighting]) -> str:
 
 
 def id_of_sighting(claim: Sighting, *, with_cgroup: bool = True) -> str:
-    """Give the id of a container that only its engine knows.
+    """Return the id of a container that only its engine knows.
 
     The cgroup path that its engine will give it, else ``/<engine>[/<instance>]/<engine's id>``.
     """

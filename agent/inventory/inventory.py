@@ -152,7 +152,7 @@ class Inventory:
     def _name(
         self, parts: Partition, silent: Sequence[list[Sighting]], table: ProcessTable
     ) -> _Ids:
-        """Give every container its id: the one it had, else a new one that nobody has."""
+        """Return every container its id: the one it had, else a new one that nobody has."""
         ids = _Ids()
         ownership = Ownership(parts, {p.pid: p.cgroups for p in table})
         ownership.adopt(parts.groups)
@@ -283,7 +283,7 @@ class _Ids:
                 return
 
     def main_cgroup(self, group: Group) -> str:
-        """Give the cgroup path that people know a container by; "" if it has none of its own."""
+        """Return the cgroup path that people know a container by; "" if it has none of its own."""
         paths = self.cgroups[group]
         for controller in ("name=systemd", ""):
             if controller in paths:
@@ -296,7 +296,7 @@ def _name_of(container: Container | None) -> str:
 
 
 def _shifted(container: Container, seconds: float) -> Container:
-    """Give it as of a clock that was set; of what is there its sources tell the times anew."""
+    """Return it as of a clock that was set; of what is there its sources tell the times anew."""
     started, last_seen = container.started, container.last_seen
     return replace(
         container,

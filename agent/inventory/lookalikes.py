@@ -21,12 +21,12 @@ _UNITS = (".service", ".scope", ".slice")
 
 
 def name_of(process: Process) -> str:
-    """Give a name for a process that a person would recognise."""
+    """Return a name for a process that a person would recognise."""
     return posixpath.basename(process.exe or process.comm or "?").removesuffix(" (deleted)")
 
 
 def cgroup_of(process: Process) -> str:
-    """Give the cgroup by which systemd or the engine knows a process."""
+    """Return the cgroup by which systemd or the engine knows a process."""
     return process.cgroups.get("name=systemd") or process.cgroups.get("", "")
 
 
@@ -95,7 +95,7 @@ def empty_root_reason(
 
 
 def mount_of(path: str, mounts: Sequence[Mount]) -> Mount | None:
-    """Give the mount that a path is on: the longest target above it, the last one mounted there."""
+    """Return the mount that a path is on: the longest target above it, mounted last."""
     best: Mount | None = None
     for mount in mounts:
         target = mount.target
@@ -118,7 +118,7 @@ _PROGRAMS = re.compile(r"/(usr/)?(local/)?(s?bin|libexec|games)/")
 
 
 def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -> bool:
-    """Say whether the binary of a process comes out of the root that the process has."""
+    """Return whether the binary of a process comes out of the root that the process has."""
     if process.exe is None:
         return True  # not readable: no reason to doubt
     if process.exe_outside or process.exe.startswith("/memfd:"):

@@ -21,12 +21,12 @@ Key = tuple[str, str, str]
 
 
 def key_of(claim: Sighting) -> Key:
-    """Give the key by which a sighting names its container."""
+    """Return the key by which a sighting names its container."""
     return (claim.engine, claim.instance, claim.engine_id)
 
 
 def assign(groups: Iterable[Group], sightings: Iterable[Sighting]) -> list[list[Sighting]]:
-    """Give each group the sightings that speak of it; return the others, joined by container.
+    """Return each group the sightings that speak of it; return the others, joined by container.
 
     A group's claims so far name its init. A sighting without one belongs to it when it names the
     group's cgroup or has the engine id of another claim: the containerd below a Docker says
@@ -73,7 +73,7 @@ def _by_container(claims: Iterable[Sighting]) -> list[list[Sighting]]:
 
 
 def _is_unique(engine_id: str) -> bool:
-    """Say whether an id is random enough to mean the same container in every engine."""
+    """Return whether an id is random enough to mean the same container in every engine."""
     return len(engine_id) >= 32
 
 
@@ -82,7 +82,7 @@ def _order(claim: Sighting) -> tuple[int, bool, str]:
 
 
 def _first(claims: Sequence[Sighting], name: str, empty: T) -> T:
-    """Give a field of the first claim that has it, so that the best informed engine wins."""
+    """Return a field of the first claim that has it, so that the best informed engine wins."""
     for claim in claims:
         value = getattr(claim, name)
         if value not in (None, "", ()) and value != {}:
@@ -155,7 +155,7 @@ def _engine_by_cgroup(cgroup: str) -> str:
 
 
 def _state(claims: Sequence[Sighting], group: Group | None, host: HostFacts) -> State:
-    """Say how it is. The kernel decides whether it runs; the engine knows the finer shades."""
+    """Return how it is. The kernel decides whether it runs; the engine knows the finer shades."""
     said = next((c.state for c in claims if c.state is not State.UNKNOWN), State.UNKNOWN)
     if group is not None:
         # Created: the runtime's own init waits in it for the start.

@@ -51,7 +51,7 @@ class Group:
     """Found by its cgroup and pid namespace alone, as the rest could not be read."""
 
     def within(self, other: Group | None) -> bool:
-        """Say whether this is ``other`` or nested in it."""
+        """Return whether this is ``other`` or nested in it."""
         group: Group | None = self
         while group is not None:
             if group is other:
@@ -216,7 +216,7 @@ class _Splitter:
         return group
 
     def outside(self, process: Process, group: Group | None) -> Group | None:
-        """Give the home of one process of a set.
+        """Return the home of one process of a set.
 
         Who made the mount namespace may still be in it, on the root of those around, as
         ``unshare --root`` is while its child runs.
@@ -231,7 +231,7 @@ class _Splitter:
         return around.leader if around is not None else self.table.get(1)
 
     def others_beside(self, leader: Process, around_pid: int | None) -> list[Process]:
-        """Give who went on from a process to other mounts: on its root, in its pid namespace."""
+        """Return who went on from a process to other mounts: on its root, in its pid namespace."""
         if leader.namespaces.pid == around_pid:
             return []
         if not self.places:
@@ -293,7 +293,7 @@ class _Splitter:
         return list(found.values())
 
     def by_cgroup(self) -> dict[str, Group]:
-        """Give the containers by the cgroup that an engine made; of nested ones the outer."""
+        """Return the containers by the cgroup that an engine made; of nested ones the outer."""
         groups = [g for g in self.groups.values() if g is not None]
         groups.sort(key=lambda g: (g.parent is not None, g.leader.id.start_ticks))
         found: dict[str, Group] = {}
@@ -369,7 +369,7 @@ def _visitors(group: Group, table: ProcessTable) -> frozenset[int]:
 
 
 def _is_orphan(process: Process, leader: Process, table: ProcessTable) -> bool:
-    """Say whether a process may be a daemon of a container without a pid namespace of its own."""
+    """Return whether a process may be a daemon of a container that shares the pid namespace."""
     if process.tty:
         return False
     parent = table.get(process.ppid)

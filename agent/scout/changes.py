@@ -36,7 +36,7 @@ class Known:
         )
 
     def is_news(self, process: Process, host: HostFacts) -> bool:
-        """Say whether a container may have come, or become another, by a process that appeared."""
+        """Return whether a new process may mean a new container, or one that became another."""
         if process.id in self.first:
             return True
         if process.envid in (None, "", "0") and process.namespaces.mnt == host.namespaces.mnt:
@@ -53,7 +53,7 @@ def _place(process: Process) -> object:
 def lag(
     known: Known, before: Mapping[str, Container], judged: Mapping[str, Container]
 ) -> float | None:
-    """Say how many seconds ago the containers started and ended that are news; None: none is.
+    """Return how many seconds ago the containers started and ended that are news; None: none is.
 
     A process that was there before, and became a container by what it did, tells nothing.
     """

@@ -121,11 +121,11 @@ class Judge:
 
     @property
     def pending(self) -> bool:
-        """Say whether a verdict is about to turn, and wants to be looked at again."""
+        """Return whether a verdict is about to turn, and wants to be looked at again."""
         return any(s.candidate is not None for s in self._settled.values())
 
     def due(self, now: float) -> bool:
-        """Say whether there is one that ``again`` would look at."""
+        """Return whether there is one that ``again`` would look at."""
         return self.pending or self._due <= now
 
     def shift(self, seconds: float) -> None:
@@ -260,7 +260,7 @@ class Judge:
     def _facts(
         self, container: Container, group: Group, facts: HostFacts, now: float
     ) -> tuple[_Known, bool]:
-        """Give what is known of a running container, read again if it is time; says if it was."""
+        """Return what is known of a running container, read again if it is time; says if it was."""
         leader = group.leader
         signature = _signature(container, group)
         known = self._known.get(container.id)
@@ -297,7 +297,7 @@ class Judge:
         return found, True
 
     def _filesystem(self, known: _Known, facts: HostFacts, now: float) -> FilesystemUsage | None:
-        """Say how full its filesystem is: that moves while nothing else of a container does."""
+        """Return how full its filesystem is: that moves while nothing else of a container does."""
         if now - known.filesystem_at >= _FILESYSTEM_REFRESH and known.mounts is not None:
             known.filesystem_at = now
             try:

@@ -43,7 +43,7 @@ class Progress:
         _HEAD.pack_into(self._page, 0, 0.0, 0)
 
     def read(self) -> tuple[float, str] | None:
-        """Give for how many seconds which subject has been worked on; None when idle."""
+        """Return for how many seconds which subject has been worked on; None when idle."""
         since, length = _HEAD.unpack_from(self._page, 0)
         if since == 0.0:
             return None

@@ -74,12 +74,12 @@ class Runner:
                     self._failed(slot, f"did not answer within {timeout:g} s")
 
     def sightings(self) -> list[Sighting]:
-        """Give what all collectors saw last."""
+        """Return what all collectors saw last."""
         with self._done:
             return [s for slot in self._slots for s in slot.sightings]
 
     def health(self) -> tuple[CollectorHealth, ...]:
-        """Say how each collector did."""
+        """Return how each collector did."""
         with self._done:
             return tuple(
                 CollectorHealth(

@@ -345,7 +345,7 @@ class Scout:
         return table
 
     def _empty_cgroups(self, table: ProcessTable) -> list[str]:
-        """Give the cgroups that hold no process, neither themselves nor below."""
+        """Return the cgroups that hold no process, neither themselves nor below."""
         used = set()
         for process in table:
             path = process.cgroups.get("name=systemd") or process.cgroups.get("", "/")
@@ -398,7 +398,7 @@ class Scout:
 
 
 def _give_back() -> None:
-    """Give the kernel back what a whole look took and nobody needs, malloc_trim(3); glibc's."""
+    """Return the kernel back what a whole look took and nobody needs, malloc_trim(3); glibc's."""
     gc.collect()
     with suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

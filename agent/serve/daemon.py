@@ -86,7 +86,7 @@ class State:
         self._options = options
 
     def snapshot(self) -> Snapshot:
-        """Give the newest picture."""
+        """Return the newest picture."""
         return self._snapshot
 
     @property
@@ -95,7 +95,7 @@ class State:
         return self._snapshot.complete
 
     def metrics(self, openmetrics: bool) -> Iterator[bytes]:
-        """Give the page for Prometheus in pieces."""
+        """Return the page for Prometheus in pieces."""
         return self._exposition.render(openmetrics=openmetrics)
 
 
@@ -207,7 +207,7 @@ def _on(number: signal.Signals, action: Callable[[], object], name: str) -> None
 
 
 def _trouble(server: WebServer, supervisor: Supervisor, config: Config) -> str:
-    """Say which of the two loops does not advance any more; empty while both do."""
+    """Return which of the two loops does not advance any more; empty while both do."""
     longest = config.inventory.poll_interval + 2 * config.inventory.deadline + _SILENCE_SECONDS
     if supervisor.silence > longest:
         return f"nothing has been heard from the scout for {supervisor.silence:.0f} s"

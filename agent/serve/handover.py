@@ -28,7 +28,7 @@ class Handover:
         self._carried: dict[str, Container] = {}
 
     def edit(self, before: Snapshot, update: Update) -> Update:
-        """Give the update to apply to the snapshot ``before``."""
+        """Return the update to apply to the snapshot ``before``."""
         if update.fresh:
             self._begin(before, update)
         if self._turned:

@@ -179,7 +179,7 @@ class Starter:
 
 
 def _keep_fixed(old: Config, new: Config) -> Config:
-    """Give the new configuration with what only a start can change as it is, and say so."""
+    """Return the new configuration with what only a start can change as it is, and say so."""
     for section in FIXED:
         was, wished = getattr(old, section), getattr(new, section)
         for field in fields(was):
@@ -276,7 +276,7 @@ class _DistantScout:
 
 
 def split(config: Config) -> tuple[Starting, WebFiles]:
-    """Give who starts scouts: a process of its own, where serve is to have no privileges.
+    """Return who starts scouts: a process of its own, where serve is to have no privileges.
 
     Also gives the web configuration, read with them; raises ConfigError.
     """
@@ -320,7 +320,7 @@ class _Office:
     def answer(
         self, request: dict[str, Any], descriptors: Sequence[int]
     ) -> tuple[dict[str, Any], list[int]]:
-        """Give the answer, and the descriptors that go with it; they are the caller's to close."""
+        """Return the answer, and the descriptors that come with it, which the caller closes."""
         match request["do"]:
             case "start":
                 return self._start(request, *descriptors)
@@ -359,7 +359,7 @@ class _Office:
 
 
 def _said(read: Any) -> tuple[dict[str, Any], list[int]]:
-    """Give what was read in a file without a name, or what is wrong with it."""
+    """Return what was read in a file without a name, or what is wrong with it."""
     found: object = None
     problems: tuple[str, ...] = ()
     try:

@@ -70,7 +70,7 @@ class Notifier:
         self._send("STOPPING=1\nSTATUS=stopping")
 
     def status(self, text: str) -> None:
-        """Give the line that ``systemctl status`` shows."""
+        """Return the line that ``systemctl status`` shows."""
         self._send("STATUS=" + text.replace("\n", " "))
 
     def alive(self) -> None:
@@ -138,7 +138,7 @@ class Reporter:
 
 
 def summary(snapshot: Snapshot) -> str:
-    """Give the status in a line."""
+    """Return the status in a line."""
     if not snapshot.complete:
         return "looking at this host for the first time"
     styles: dict[str, int] = {}
@@ -153,7 +153,7 @@ def summary(snapshot: Snapshot) -> str:
 
 
 def answers(address: tuple[str, int], seconds: float = _ANSWER_SECONDS) -> bool:
-    """Say whether the web server at this address says anything at all to a request.
+    """Return whether the web server at this address says anything at all to a request.
 
     Whether it refuses (no TLS spoken, no password given, too many connections) does not matter:
     its loop and one of its threads are at work.
@@ -168,7 +168,7 @@ def answers(address: tuple[str, int], seconds: float = _ANSWER_SECONDS) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """Give the loopback address in place of the one that stands for all."""
+    """Return the loopback address in place of the one that stands for all."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -55,7 +55,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def permitted() -> int:
-    """Give the capabilities that this thread may use, a bit each, capget(2); 0 if unknown."""
+    """Return the capabilities that this thread may use, a bit each, capget(2); 0 if unknown."""
     data = ctypes.create_string_buffer(_DATA.size)
     header = ctypes.create_string_buffer(_HEADER.pack(_CAPABILITY_VERSION_3, 0))
     if _libc.capget(header, data):
@@ -65,7 +65,7 @@ def permitted() -> int:
 
 
 def needed(config: Config, host: HostFS) -> Mapping[str, str]:
-    """Give the capabilities that serve itself cannot do without, each with the reason."""
+    """Return the capabilities that serve itself cannot do without, each with the reason."""
     found = {}
     if config.enabled("descriptors"):
         reason = "collector.descriptors looks into /proc/<pid>/fd of every process"
@@ -77,7 +77,7 @@ def needed(config: Config, host: HostFS) -> Mapping[str, str]:
 
 
 def hidden_processes(host: HostFS) -> int | None:
-    """Give the group that sees other users' processes, 0 if none does; None: they are not hidden.
+    """Return the group that sees other users' processes, 0 if none does; None: they are not hidden.
 
     That is proc(5)'s hidepid= and gid= of the mount that the processes are read from.
     """
@@ -99,7 +99,7 @@ def hidden_processes(host: HostFS) -> int | None:
 
 
 def readable_by_all(*paths: str) -> bool:
-    """Say whether whoever a process becomes can still read these files."""
+    """Return whether whoever a process becomes can still read these files."""
     for path in paths:
         for place in (PurePath(path), *PurePath(path).parents):
             wanted = stat.S_IROTH if place == PurePath(path) else stat.S_IXOTH
@@ -152,7 +152,7 @@ def _become(user: str, group: int | None, *, keep: bool) -> None:
 
 
 def account(user: str) -> tuple[str, int, int]:
-    """Give name, uid and gid of a user, or of the first of ``USERS``; raises KeyError."""
+    """Return name, uid and gid of a user, or of the first of ``USERS``; raises KeyError."""
     if user:
         found = pwd.getpwnam(user)
         return user, found.pw_uid, found.pw_gid

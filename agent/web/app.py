@@ -46,10 +46,10 @@ class State(Protocol):
         """The first full picture has been made."""
 
     def snapshot(self) -> Snapshot:
-        """Give the newest picture."""
+        """Return the newest picture."""
 
     def metrics(self, openmetrics: bool) -> Iterator[bytes]:
-        """Give the page for Prometheus in pieces."""
+        """Return the page for Prometheus in pieces."""
 
 
 class App:
@@ -170,7 +170,7 @@ _FORMATS = frozenset({"application/openmetrics-text", "text/plain", "text/*", "*
 
 
 def accepts_openmetrics(accept: str) -> bool:
-    """Say whether a client would rather have OpenMetrics 1.0.0 than the text format 0.0.4.
+    """Return whether a client would rather have OpenMetrics 1.0.0 than the text format 0.0.4.
 
     prometheus_client says it, of what the client likes best: it knows no preferences (``q=``).
     Later versions, which it would write, are answered in the text format.
@@ -189,7 +189,7 @@ def accepts_openmetrics(accept: str) -> bool:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Say whether a client takes gzip, RFC 9110 section 12.5.3."""
+    """Return whether a client takes gzip, RFC 9110 section 12.5.3."""
     found = {part.partition(";")[0]: quality for part, quality in _preferences(accept_encoding)}
     return found.get("gzip", found.get("*", 0.0)) > 0
 

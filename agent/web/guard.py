@@ -109,7 +109,7 @@ class Guard:
         return install
 
     def protect(self, application: Application) -> Application:
-        """Give the application behind this guard."""
+        """Return the application behind this guard."""
 
         def guarded(environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
             self._refresh()
@@ -173,7 +173,7 @@ class Passwords:
     def refuse(
         self, authorization: str, users: Mapping[str, str]
     ) -> tuple[str, tuple[tuple[str, str], ...]] | None:
-        """Give status and headers of the refusal; None for whoever may come in."""
+        """Return status and headers of the refusal; None for whoever may come in."""
         given = _credentials(authorization)
         if given is not None:
             name, password = given
@@ -216,7 +216,7 @@ class Passwords:
                 marks.popitem(last=False)
 
     def _mark(self, name: bytes, hashed: str | None, password: bytes) -> bytes:
-        """Give what stands for them in memory; with another hash it is another."""
+        """Return what stands for them in memory; with another hash it is another."""
         digest = hashlib.blake2b(key=self._key, digest_size=32)
         for part in (name, (hashed or "").encode(), password):
             digest.update(len(part).to_bytes(4, "big") + part)

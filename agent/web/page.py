@@ -59,7 +59,7 @@ _HEADS = (
 
 
 def front(snapshot: Snapshot, telemetry_path: str, *, ready: bool) -> str:
-    """Give the first page: every container with its verdict."""
+    """Return the first page: every container with its verdict."""
     host = _text(snapshot.host.nodename)
     return _document(
         f"Tallyman on {host}" if host else "Tallyman", _front(snapshot, telemetry_path, ready=ready)
@@ -67,12 +67,12 @@ def front(snapshot: Snapshot, telemetry_path: str, *, ready: bool) -> str:
 
 
 def detail(container: Container, snapshot: Snapshot) -> str:
-    """Give the page of one container: its verdict and everything that led to it."""
+    """Return the page of one container: its verdict and everything that led to it."""
     return _document(_text(phrases.title(container)), _detail(container, snapshot))
 
 
 def link(container_id: str) -> str:
-    """Give the path of a container's page."""
+    """Return the path of a container's page."""
     raw = container_id.encode("utf-8", "surrogatepass")
     return "/containers" + quote(raw, safe="/")
 

@@ -95,7 +95,7 @@ class WebServer:
 
 
 def _every_address() -> str:
-    """Give the address that stands for all: IPv6's takes IPv4 as well, where there is IPv6."""
+    """Return the address that stands for all: IPv6's takes IPv4 as well, where there is IPv6."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             probe.bind(("::", 0))

@@ -62,7 +62,7 @@ class Gate:
             raise ConfigError([f"{path}: tls_server_config: {part}: {why}"]) from error
 
     def wrap(self, sock: socket.socket) -> ssl.SSLSocket:
-        """Give the socket of who has connected as one of TLS; its first byte should be there.
+        """Return the socket of who has connected as one of TLS; its first byte should be there.
 
         Raises ``RefusedError``, and the socket stays as it is, for who speaks no TLS.
         """

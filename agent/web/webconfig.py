@@ -116,7 +116,7 @@ class _WebReader(Reader):
         self.read = [path]
 
     def known(self, value: object, where: str, known: tuple[str, ...]) -> dict[str, Any]:
-        """Give the entries of a mapping; what is empty is left out, as it says nothing."""
+        """Return the entries of a mapping; what is empty is left out, as it says nothing."""
         if isinstance(value, Mapping):
             lacking = _LACKING.get(where, ())
             for name in lacking:
@@ -126,7 +126,7 @@ class _WebReader(Reader):
         return self.table(value, where, known)
 
     def take(self, table: Mapping[str, Any], where: str, name: str, kind: type[Value]) -> Any:
-        """Give a value of that type; None where there is none, or it is wrong."""
+        """Return a value of that type; None where there is none, or it is wrong."""
         value = table.get(name)
         if value is None or (isinstance(value, kind) and type(value) is kind):
             return value
@@ -135,7 +135,7 @@ class _WebReader(Reader):
         return None
 
     def content(self, table: Mapping[str, Any], where: str, name: str) -> bytes:
-        """Give what stands in ``name`` itself, or in the file that ``name``_file names."""
+        """Return what stands in ``name`` itself, or in the file that ``name``_file names."""
         inline = self.take(table, where, name, str)
         path = self.take(table, where, f"{name}_file", str)
         if inline:

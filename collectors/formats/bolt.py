@@ -49,7 +49,7 @@ class _File:
     its entries can overlap."""
 
     def place(self, page: int) -> int:
-        """Give where a page begins. Raises BoltError where there is none of that number."""
+        """Return where a page begins. Raises BoltError where there is none of that number."""
         if page * self.page_size >= len(self.data):
             raise BoltError("a page is not there")
         return page * self.page_size
@@ -68,7 +68,7 @@ class Bucket:
         return self._walk(self._data, self._at, 0)
 
     def bucket(self, *path: str) -> Bucket:
-        """Give a bucket below this one; an empty one where there is none."""
+        """Return a bucket below this one; an empty one where there is none."""
         current = self
         for name in path:
             found = next((value for key, value in current if key == name), None)
@@ -82,7 +82,7 @@ class Bucket:
         return ((name, value) for name, value in self if isinstance(value, Bucket))
 
     def values(self) -> dict[str, bytes]:
-        """Give the values directly in this bucket by name."""
+        """Return the values directly in this bucket by name."""
         return {name: value for name, value in self if isinstance(value, bytes)}
 
     def _walk(self, data: bytes, at: int, depth: int) -> Iterator[tuple[str, bytes | Bucket]]:
@@ -122,7 +122,7 @@ class Bucket:
 
 
 def parse_bolt(data: bytes) -> Bucket:
-    """Give the topmost bucket of a database that is in memory. Raises BoltError."""
+    """Return the topmost bucket of a database that is in memory. Raises BoltError."""
     _, root, page_size = _newest_meta(data)
     file = _File(data, page_size, (1 << 20) + len(data) * 16)
     return Bucket(file, data, file.place(root))
@@ -140,7 +140,7 @@ def read_bolt(directory: Dir, name: str) -> Bucket:
 
 
 def _newest_meta(data: bytes) -> tuple[int, int, int]:
-    """Give transaction, root page and page size out of the newer of the two meta pages."""
+    """Return transaction, root page and page size out of the newer of the two meta pages."""
     first = _meta(data, 0)
     # The second one begins with the second page, whose size the first one tells if it is whole.
     sizes = [first[2]] if first is not None else [1 << shift for shift in range(10, 17)]

@@ -28,48 +28,48 @@ class JsonObject:
         return bool(self.raw)
 
     def text(self, key: str) -> str:
-        """Give a string, clipped and free of lone surrogates; empty where there is none."""
+        """Return a string, clipped and free of lone surrogates; empty where there is none."""
         return clean_text(self.raw.get(key))
 
     def integer(self, key: str) -> int | None:
-        """Give a whole number that fits 64 bits; JSON's true and false are none."""
+        """Return a whole number that fits 64 bits; JSON's true and false are none."""
         value = self.raw.get(key)
         if isinstance(value, bool) or not isinstance(value, int):
             return None
         return value if -(1 << 63) <= value < 1 << 64 else None
 
     def flag(self, key: str) -> bool | None:
-        """Give a truth value."""
+        """Return a truth value."""
         value = self.raw.get(key)
         return value if isinstance(value, bool) else None
 
     def time(self, key: str) -> float | None:
-        """Give an RFC 3339 time in seconds since the epoch, see ``parse_time``."""
+        """Return an RFC 3339 time in seconds since the epoch, see ``parse_time``."""
         return parse_time(self.text(key))
 
     def object(self, key: str) -> JsonObject:
-        """Give an object; an empty one where there is none."""
+        """Return an object; an empty one where there is none."""
         return as_object(self.raw.get(key))
 
     def objects(self, key: str) -> list[JsonObject]:
-        """Give those entries of a list that are objects."""
+        """Return those entries of a list that are objects."""
         return as_objects(self.raw.get(key))
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Give those entries of a list that are strings."""
+        """Return those entries of a list that are strings."""
         value = self.raw.get(key)
         entries = value[:ITEM_LIMIT] if isinstance(value, list) else []
         return tuple(clean_text(entry) for entry in entries if isinstance(entry, str))
 
     def text_map(self, key: str) -> dict[str, str]:
-        """Give those entries of an object that are strings: labels, annotations."""
+        """Return those entries of an object that are strings: labels, annotations."""
         value = self.raw.get(key)
         entries = list(value.items())[:ITEM_LIMIT] if isinstance(value, dict) else []
         return {clean_text(k): clean_text(v) for k, v in entries if isinstance(v, str)}
 
 
 def clean_text(value: object) -> str:
-    """Give a string that can be encoded, of at most ``TEXT_LIMIT`` characters; "" for no string."""
+    """Return a string that can be encoded, at most ``TEXT_LIMIT`` long; "" for no string."""
     if not isinstance(value, str):
         return ""
     value = value[:TEXT_LIMIT]

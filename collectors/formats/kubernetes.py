@@ -44,12 +44,12 @@ class PodFacts:
 
     @property
     def role(self) -> str:
-        """Give ``infra`` for the sandbox, which only holds the pod's namespaces."""
+        """Return ``infra`` for the sandbox, which only holds the pod's namespaces."""
         return "infra" if self.is_sandbox else ""
 
     @property
     def name(self) -> str:
-        """Give a name that is unique on the node: ``<namespace>/<pod>/<container>``."""
+        """Return a name that is unique on the node: ``<namespace>/<pod>/<container>``."""
         return "/".join(filter(None, (self.namespace, self.pod, self.container_name)))
 
 

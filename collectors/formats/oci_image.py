@@ -35,6 +35,6 @@ def image_facts(
 
 
 def repository(reference: str) -> str:
-    """Give an image's name without tag and digest: ``docker.io/library/nginx``."""
+    """Return an image's name without tag and digest: ``docker.io/library/nginx``."""
     head, slash, last = reference.partition("@")[0].rpartition("/")
     return head + slash + last.partition(":")[0]

@@ -75,7 +75,7 @@ def _bind_sources(document: JsonObject) -> list[str]:
 
 
 def expand_slice(name: str) -> str:
-    """Give the path of a systemd slice: ``a-b.slice`` lies in ``a.slice``, systemd.slice(5)."""
+    """Return the path of a systemd slice: ``a-b.slice`` lies in ``a.slice``, systemd.slice(5)."""
     if not name.endswith(".slice") or "/" in name or name == "-.slice":
         return "" if name == "-.slice" else name
     parts = name.removesuffix(".slice").split("-")
@@ -83,7 +83,7 @@ def expand_slice(name: str) -> str:
 
 
 def cgroup_of_spec(path: str) -> str | None:
-    """Give the cgroup that ``linux.cgroupsPath`` stands for; None where that cannot be told.
+    """Return the cgroup that ``linux.cgroupsPath`` stands for; None where that cannot be told.
 
     ``slice:prefix:name`` is systemd's ``prefix-name.scope`` (or a slice, if the name is one), in
     ``system.slice`` where it names none; else it is a path. Relative ones depend on the runtime,

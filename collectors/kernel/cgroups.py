@@ -69,12 +69,12 @@ def parse_cgroup(data: bytes, *, only_unified: bool = False) -> Mapping[str, str
 
 
 def contains(ancestor: str, path: str) -> bool:
-    """Say whether ``path`` is the cgroup ``ancestor`` or one below it."""
+    """Return whether ``path`` is the cgroup ``ancestor`` or one below it."""
     return path == ancestor or path.startswith(ancestor.rstrip("/") + "/")
 
 
 def is_frozen(ctx: Context, process: Process) -> bool:
-    """Say whether a container is paused: its first process is in a frozen cgroup, cgroups(7)."""
+    """Return whether a container is paused: its first process is in a frozen cgroup, cgroups(7)."""
     for controller, name, sign in (
         ("freezer", "freezer.state", "FROZEN"),
         (UNIFIED, "cgroup.events", "frozen 1"),

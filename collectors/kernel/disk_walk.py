@@ -65,7 +65,7 @@ class DiskWalk:
         self._thread: threading.Thread | None = None
 
     def want(self, directories: Mapping[str, str]) -> None:
-        """Say which directories of the host are to be walked, by key; starts the thread once."""
+        """Return which directories of the host are to be walked, by key; starts the thread once."""
         self._wanted = dict(directories)
         self._sizes = {key: size for key, size in self._sizes.items() if key in self._wanted}
         if self._thread is None and self._wanted:
@@ -73,7 +73,7 @@ class DiskWalk:
             self._thread.start()
 
     def sizes(self) -> Mapping[str, int]:
-        """Give what is known: bytes on disk, a file with several names counted once."""
+        """Return what is known: bytes on disk, a file with several names counted once."""
         return dict(self._sizes)
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ def _status(top: Dir, path: str) -> os.stat_result | None:
 
 
 def _be_idle() -> None:
-    """Give this thread, and it alone, the disk's and the CPU's leftovers."""
+    """Return this thread, and it alone, the disk's and the CPU's leftovers."""
     thread = threading.get_native_id()
     number = _IOPRIO_SET.get(platform.machine())
     if number is not None:

@@ -29,7 +29,7 @@ _IN_HOST_MOUNTS = ("1", "self")
 
 
 def read_host_filesystems(host: HostFS) -> tuple[FilesystemUsage, ...]:
-    """Give the host's local filesystems that are mounted, each once, by device."""
+    """Return the host's local filesystems that are mounted, each once, by device."""
     found: dict[str, FilesystemUsage] = {}
     for mount in read_host_mounts(host).values():
         # OpenVZ's ploop is a container's disk, and a file on one of the others.
@@ -48,7 +48,7 @@ def read_container_filesystem(
     mounts: Sequence[Mount],
     of_host: Callable[[], Mapping[str, Mount]],
 ) -> FilesystemUsage | None:
-    """Say how full the filesystem is in which a container's own files are.
+    """Return how full the filesystem is in which a container's own files are.
 
     ``used_bytes`` is known where that filesystem, dataset or project quota is the container's
     alone; in a part of the host's filesystem only its size is known. ``mounts`` are those that
@@ -87,7 +87,7 @@ def _of_overlay(
 
 
 def upper_directory(root: Mount) -> str:
-    """Give the directory of an overlay that is written to, in the host's view; else nothing."""
+    """Return the directory of an overlay that is written to, in the host's view; else nothing."""
     if root.fstype != "overlay":
         return ""
     for option in root.options.split(","):
@@ -98,7 +98,7 @@ def upper_directory(root: Mount) -> str:
 
 
 def read_host_mounts(host: HostFS) -> dict[str, Mount]:
-    """Give what is mounted on the host, by where; none where that cannot be read."""
+    """Return what is mounted on the host, by where; none where that cannot be read."""
     for process in _IN_HOST_MOUNTS:
         try:
             mounts = parse_mountinfo(host.proc.read(f"{process}/mountinfo", 8 << 20))

@@ -65,7 +65,7 @@ def parse_cpu_list(text: str) -> int:
 
 
 def _nodename(host: HostFS) -> str:
-    """Give the host's own name, not that of a container that the agent may run in."""
+    """Return the host's own name, not that of a container that the agent may run in."""
     own, theirs = _uts(host.proc, "self"), _uts(host.proc, "1")
     if own is not None and theirs is not None and own != theirs:
         name = _line(host.root, "etc/hostname")
@@ -82,7 +82,7 @@ def _uts(proc: Dir, process: str) -> str | None:
 
 
 def _sees_all_processes(host: HostFS, cgroups: CgroupLayout) -> bool:
-    """Say whether /proc shows what is in the cgroups.
+    """Return whether /proc shows what is in the cgroups.
 
     A process that is in no pid namespace of the reader's has the number 0 in cgroup.procs.
     """
@@ -124,7 +124,7 @@ def _root(host: HostFS) -> FileId | None:
 
 
 def _is_kernel_thread(proc: Dir) -> bool:
-    """Say whether pid 2 is kthreadd: in a container's own pid namespace it can be anything."""
+    """Return whether pid 2 is kthreadd: in a container's own pid namespace it can be anything."""
     fields = parse_stat(_read(proc, f"{_KTHREADD}/stat"))
     return fields is not None and bool(fields.flags & _PF_KTHREAD)
 

@@ -97,7 +97,7 @@ def root_outside(data: bytes) -> int | None:
 
 
 def _privileged(init: Process, mapped: bool | None) -> bool | None:
-    """Say whether it has every capability and no filter; the bounding set is what it can get."""
+    """Return whether it has every capability and no filter; the bounding set is what it can get."""
     if init.bounding is None or init.seccomp is None:
         return None
     return init.bounding & _ALL == _ALL and init.seccomp == 0 and mapped is not True

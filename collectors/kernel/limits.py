@@ -88,7 +88,7 @@ class _Files:
 
 
 def _cpu_quota(files: _Files) -> tuple[int | None, int | None]:
-    """Give quota and period in microseconds; no quota is None, as is a period without one."""
+    """Return quota and period in microseconds; no quota is None, as is a period without one."""
     quota = files.text("cpu", "cpu.cfs_quota_us")
     period = files.text("cpu", "cpu.cfs_period_us")
     if quota is None or period is None:

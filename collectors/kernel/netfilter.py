@@ -63,7 +63,7 @@ def count_rules(host: HostFS, pid: int) -> int | None:
 
 
 def _has_nftables(host: HostFS) -> bool:
-    """Say whether the kernel can be asked without loading a module for the question."""
+    """Return whether the kernel can be asked without loading a module for the question."""
     if host.sys.exists("module/nf_tables"):
         return True
     if not host.proc.exists("sys/kernel/modprobe"):
@@ -90,7 +90,7 @@ def _count_nftables(host: HostFS, pid: int) -> int:
 
 
 def message_kinds(data: bytes) -> list[int]:
-    """Give the types of the netlink messages in an answer, netlink(7)."""
+    """Return the types of the netlink messages in an answer, netlink(7)."""
     kinds = []
     while len(data) >= _HEADER.size:
         length, kind, *_ = _HEADER.unpack_from(data)

@@ -44,7 +44,7 @@ class ProcessMoves:
         self._looked_at = 0.0
 
     def look(self, table: ProcessTable, facts: HostFacts, now: float) -> list[int]:
-        """Give those, by number, that are elsewhere than the table says; ``now`` is monotonic."""
+        """Return those, by number, that are elsewhere than the table says; ``now`` is monotonic."""
         end = self._spent() + min(_LONGEST, (now - self._looked_at) * SHARE)
         self._looked_at = now
         if not self._left:

@@ -38,7 +38,7 @@ class ProcessTable:
         return iter(self.by_pid.values())
 
     def get(self, pid: int) -> Process | None:
-        """Give the process of that number, if there is one."""
+        """Return the process of that number, if there is one."""
         return self.by_pid.get(pid)
 
     def children(self) -> dict[int, list[int]]:
@@ -186,7 +186,7 @@ _alike_in = attrgetter(
 
 
 def _alike(one: Process, other: Process) -> bool:
-    """Say whether two readings of a process differ in nothing but its use of the machine."""
+    """Return whether two readings of a process differ in nothing but its use of the machine."""
     return bool(_alike_in(one) == _alike_in(other))
 
 
@@ -344,7 +344,7 @@ def _file_id(directory: Dir, name: str) -> FileId | None:
 
 
 def _is_at(directory: Dir, exe: str | None, exe_id: FileId) -> bool:
-    """Say whether a process's binary is where its path leads to in the root of the process."""
+    """Return whether a process's binary is where its path leads to in the root of the process."""
     if exe is None or exe.endswith(" (deleted)"):
         return True  # not to be told
     try:

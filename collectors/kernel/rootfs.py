@@ -105,7 +105,7 @@ class _Reader:
         return names
 
     def changed(self, path: str) -> float | None:
-        """Give when a file or directory was last written; None where there is none."""
+        """Return when a file or directory was last written; None where there is none."""
         try:
             when = self.root.stat(path).st_mtime
         except HostReadError as error:
@@ -119,12 +119,12 @@ class _Reader:
 
 
 def root_mount(mounts: Sequence[Mount]) -> Mount | None:
-    """Give the mount that is the root: the last one that was put there."""
+    """Return the mount that is the root: the last one that was put there."""
     return next((m for m in reversed(mounts) if m.target == "/"), None)
 
 
 def is_layered(mount: Mount) -> bool:
-    """Say whether a root lies over the layers of an image, or is an image.
+    """Return whether a root lies over the layers of an image, or is an image.
 
     Overlay and aufs show it; of a plain directory or subvolume only the store that it lies in
     does (Docker's vfs and btrfs drivers, containerd's native snapshots).
@@ -177,7 +177,7 @@ def _pairs(data: bytes) -> list[tuple[str, str]]:
 
 
 def _is_hash(password: str) -> bool:
-    """Say whether a password field holds a hash, crypt(5): ``$id$…``, or DES's 13 characters."""
+    """Return whether a password field holds a hash, crypt(5): ``$id$…``, or DES's 13 characters."""
     return password.startswith("$") or (len(password) == 13 and password[0] not in "!*")
 
 
@@ -213,7 +213,7 @@ def _packages(reader: _Reader) -> _Packages:
 
 
 def _init_present(reader: _Reader) -> bool:
-    """Say whether there is an init system that could boot.
+    """Return whether there is an init system that could boot.
 
     Every busybox has /sbin/init; it is an init system only with an inittab(5) to read.
     """

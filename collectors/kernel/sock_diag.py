@@ -39,7 +39,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def read_tcp_listeners(host: HostFS, pid: int) -> list[Listener]:
-    """Give who listens on TCP in the network namespace of a process.
+    """Return who listens on TCP in the network namespace of a process.
 
     Raises ``HostReadError`` when the process is gone, OSError where the namespace must not be
     entered or the kernel has no sock_diag.

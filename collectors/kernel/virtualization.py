@@ -62,7 +62,7 @@ def detect(host: HostFS) -> str:
 
 
 def is_inside(host: HostFacts) -> bool:
-    """Say whether the host is the inside of a container, so that what is outside is not seen.
+    """Return whether the host is the inside of a container, so that what is outside is not seen.
 
     An agent in a container of its own that was given the host's processes is not.
     """
@@ -89,7 +89,7 @@ def detect_container(host: HostFS) -> str:
 
 
 def inside_openvz(host: HostFS) -> bool:
-    """Say whether the host is an OpenVZ container.
+    """Return whether the host is an OpenVZ container.
 
     There /proc/vz exists and /proc/bc, which shows all containers of the node, does not. A process
     knows, too: ``envID`` is 0 for the node alone.
@@ -116,7 +116,7 @@ def detect_machine(host: HostFS) -> str:
 
 
 def _known(said: str, host: HostFS) -> str:
-    """Give a container manager's name as it is known; ``oci`` says that it was any of them."""
+    """Return a container manager's name as it is known; ``oci`` says that it was any of them."""
     if said in _CONTAINERS:
         return said
     return (_by_marks(host) if said == "oci" else "") or "container-other"

@@ -248,7 +248,7 @@ _REFUSED = "tallyman_openvz_beancounter_failures_total"
 
 
 def _of(bound: str) -> str:
-    """Give what is held against a bound; absent where there is none."""
+    """Return what is held against a bound; absent where there is none."""
     shown = f"{_HELD} / ({host(f'tallyman_openvz_beancounter_{bound}')} > 0)"
     return total(_BY_RESOURCE, who(shown, _SYSTEM, "name"))
 

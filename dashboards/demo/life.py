@@ -31,11 +31,11 @@ class Life:
     wants: float = 0.0
 
     def alive(self, at: float) -> bool:
-        """Say whether it runs; ``at`` is in seconds from the end of the history."""
+        """Return whether it runs; ``at`` is in seconds from the end of the history."""
         return self.actor.state == "running" and self._there(at)
 
     def shown(self, at: float) -> bool:
-        """Say whether the agent knows of it: stopped ones, and for a while removed ones."""
+        """Return whether the agent knows of it: stopped ones, and for a while removed ones."""
         actor = self.actor
         if actor.state != "running":
             return True
@@ -45,12 +45,12 @@ class Life:
         return self.actor.created <= at and (self.actor.gone is None or at < self.actor.gone)
 
     def style(self, at: float) -> str:
-        """Give its style at that time."""
+        """Return its style at that time."""
         turns = self.actor.turns_system
         return "app" if turns is not None and at < turns else self.actor.style
 
     def turning(self, at: float, step: float) -> bool:
-        """Say whether the style turned within the last step.
+        """Return whether the style turned within the last step.
 
         The info series is left out once then: history that is written as blocks knows no
         staleness, and for a while Prometheus would see two info series of one container.
@@ -134,5 +134,5 @@ class Life:
 
 
 def hash_of(text: str) -> float:
-    """Give a number from 0 to 1 that is the same in every run."""
+    """Return a number from 0 to 1 that is the same in every run."""
     return random.Random(text).random()  # noqa: S311 - nothing here is secret

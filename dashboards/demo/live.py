@@ -40,7 +40,7 @@ class Live:
             server.server_close()
 
     def page(self, instance: str) -> bytes | None:
-        """Give a host's page as it is now; None where it does not answer."""
+        """Return a host's page as it is now; None where it does not answer."""
         with self._lock:
             at = time.time() - self._world.end
             step = at - self._at

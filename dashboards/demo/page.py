@@ -22,7 +22,7 @@ class Page:
             self.samples.append((name, _label_text(name, tuple(labels.items())), value))
 
     def text(self) -> str:
-        """Give it in Prometheus's text format, untyped."""
+        """Return it in Prometheus's text format, untyped."""
         return "".join(f"{name}{{{labels}}} {value:.15g}\n" for name, labels, value in self.samples)
 
 

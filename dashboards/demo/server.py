@@ -24,7 +24,7 @@ _START_SECONDS = 60
 
 
 def _groups(rules: str) -> list[str]:
-    """Give each group of a rule file as a file of its own."""
+    """Return each group of a rule file as a file of its own."""
     _, *groups = re.split(r"^  - (?=name: )", rules, flags=re.MULTILINE)
     return [f"groups:\n  - {group}" for group in groups]
 

@@ -42,7 +42,7 @@ class World:
             host.advance(at, step)
 
     def pages(self, at: float, step: float) -> Iterator[tuple[str, Page | None]]:
-        """Give each host's page; None of one that does not answer."""
+        """Return each host's page; None of one that does not answer."""
         for instance, host in self._hosts.items():
             down = host.machine.down
             silent = down is not None and down[0] <= at < down[1]
@@ -83,7 +83,7 @@ class Host:
         self._cpu += step * (0.001 + 0.00004 * len(self._lives))
 
     def page(self, at: float, end: float, step: float) -> Page:
-        """Give what its agent would serve."""
+        """Return what its agent would serve."""
         page = Page()
         shown = [life for life in self._lives if life.shown(at)]
         for life in shown:

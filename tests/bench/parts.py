@@ -170,14 +170,14 @@ class Floor:
 
 
 def cpu_of(work: Callable[[], object]) -> float:
-    """Give the CPU seconds, user and system, that this thread spends on something."""
+    """Return the CPU seconds, user and system, that this thread spends on something."""
     before = time.thread_time()
     work()
     return time.thread_time() - before
 
 
 def measure(host: HostFS, containers: Sequence[Container], facts: HostFacts) -> dict[str, float]:
-    """Give microseconds of CPU per container and scrape by part, and what a page is like."""
+    """Return microseconds of CPU per container and scrape by part, and what a page is like."""
     options = Options()
     targets = [target for c in containers if (target := Row(c, options).target) is not None]
     recorder = recorded(host, facts, targets)

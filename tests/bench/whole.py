@@ -50,12 +50,12 @@ class Cpu(NamedTuple):
 
 
 def processes_of(pid: int) -> list[int]:
-    """Give a process and all below it: the launcher, serve and the scout."""
+    """Return a process and all below it: the launcher, serve and the scout."""
     return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 def cpu_of(pids: Sequence[int]) -> Cpu:
-    """Give the CPU time that processes have spent so far."""
+    """Return the CPU time that processes have spent so far."""
     user = system = 0.0
     for pid in pids:
         with suppress(OSError):
@@ -66,7 +66,7 @@ def cpu_of(pids: Sequence[int]) -> Cpu:
 
 
 def memory_of(pids: Sequence[int]) -> int:
-    """Give the proportional set size of processes together, in bytes."""
+    """Return the proportional set size of processes together, in bytes."""
     total = 0
     for pid in pids:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -138,7 +138,7 @@ class Containers:
 
     @classmethod
     def of(cls, loader: Loader) -> Containers:
-        """Give those of a load."""
+        """Return those of a load."""
         return cls(ids=[one.id for one in loader.containers], more=lambda: loader.more(1)[0].id)
 
 

@@ -36,22 +36,22 @@ _WAIT = "exec tail -f /dev/null"
 
 
 def serve(*names: str, then: str = _WAIT) -> tuple[str, ...]:
-    """Give the command of a script that starts services as Debian does, and waits."""
+    """Return the command of a script that starts services as Debian does, and waits."""
     return sh(_SSH + "".join(f"service {name} start; " for name in names) + then)
 
 
 def only(*units: str, mask: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Give the command that boots systemd without what has a script of System V."""
+    """Return the command that boots systemd without what has a script of System V."""
     return sh("rm -f /etc/rc?.d/*; " + booted(*units, mask=mask)[2])
 
 
 def app(name: str, about: str, *command: str, **more: Any) -> Scenario:
-    """Give a container that is one application."""
+    """Return a container that is one application."""
     return Scenario(name=name, style="app", about=about, command=command, **{"image": _BIG, **more})
 
 
 def system(name: str, about: str, *command: str, **more: Any) -> Scenario:
-    """Give a container that is a small server."""
+    """Return a container that is a small server."""
     return Scenario(
         name=name, style="system", about=about, command=command, **{"image": _BIG, **more}
     )

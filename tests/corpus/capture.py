@@ -30,7 +30,7 @@ _NEEDED = ("docker", "podman", "lxc", "nspawn", "runc", "sandboxes")
 
 
 def subjects(wanted: Callable[[Container], bool]) -> list[Subject]:
-    """Give the subjects of the containers that are wanted. Raises ``HostReadError``."""
+    """Return the subjects of the containers that are wanted. Raises ``HostReadError``."""
     host = HostFS()
     facts = read_host_facts(host)
     now = time.time()

@@ -16,14 +16,14 @@ _CROND = "ln -s /bin/busybox /usr/local/sbin/crond; "
 
 
 def app(name: str, about: str, *command: str, **more: Any) -> Scenario:
-    """Give a container that is one application."""
+    """Return a container that is one application."""
     return Scenario(
         name=name, style="app", about=about, command=command, **{"image": _MAIN, "wait": 5, **more}
     )
 
 
 def system(name: str, about: str, *command: str, **more: Any) -> Scenario:
-    """Give a container that is a small server."""
+    """Return a container that is a small server."""
     return Scenario(
         name=name,
         style="system",

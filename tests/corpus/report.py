@@ -22,13 +22,13 @@ _BUCKETS = (0.0, 0.25, 0.5, 0.75, 1.01)
 
 
 def right(judged: Judged) -> bool:
-    """Say whether the verdict is what the label says."""
+    """Return whether the verdict is what the label says."""
     case, verdict = judged
     return verdict.style.value == case.style
 
 
 def lines(judged: Sequence[Judged]) -> Iterator[str]:
-    """Give the report."""
+    """Return the report."""
     sure = [j for j in judged if j[0].sure]
     yield (
         f"{len(judged)} containers, {_share(judged)} right; "

@@ -40,17 +40,17 @@ class Scenario:
 
 
 def sh(script: str) -> tuple[str, ...]:
-    """Give the command of a shell that runs a script and stays the first process."""
+    """Return the command of a shell that runs a script and stays the first process."""
     return ("sh", "-c", script)
 
 
 def bash(script: str) -> tuple[str, ...]:
-    """Give the same for bash."""
+    """Return the same for bash."""
     return ("bash", "-c", script)
 
 
 def booted(*units: str, mask: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Give the command that boots systemd with just these units enabled."""
+    """Return the command that boots systemd with just these units enabled."""
     masked = f"systemctl -q mask {' '.join(mask)};" if mask else ""
     enabled = f"systemctl -q enable {' '.join(units)};" if units else ""
     return sh(f"rm -rf /etc/systemd/system/*.wants; {enabled} {masked} exec /lib/systemd/systemd")
@@ -60,7 +60,7 @@ _SSH_TO = "ssh -tt -i /root/.ssh/id -o StrictHostKeyChecking=no "
 
 
 def _people(*names: str) -> tuple[str, ...]:
-    """Give the commands that make accounts which can be logged into with a key."""
+    """Return the commands that make accounts which can be logged into with a key."""
     key = 'mkdir -p /root/.ssh; ssh-keygen -qN "" -t ed25519 -f /root/.ssh/id'
     accounts = (
         f"useradd -m -s /bin/bash {name}; mkdir -p /home/{name}/.ssh; "
@@ -79,7 +79,7 @@ _NO_LOGIN = ("getty.target",)
 
 
 def supervised(*programs: str) -> tuple[str, ...]:
-    """Give the command that runs supervisord over programs, each ``name=command``."""
+    """Return the command that runs supervisord over programs, each ``name=command``."""
     sections = "".join(
         f"[program:{p.partition('=')[0]}]\\ncommand={p.partition('=')[2]}\\n" for p in programs
     )
@@ -90,7 +90,7 @@ def supervised(*programs: str) -> tuple[str, ...]:
 
 
 def runit(*programs: str, boot: str = "exec runsvdir /etc/sv2") -> tuple[str, ...]:
-    """Give the command that runs runit over programs, each ``name=command``."""
+    """Return the command that runs runit over programs, each ``name=command``."""
     made = "".join(
         f"mkdir -p /etc/sv2/{name}; printf '#!/bin/sh\\nexec {command}\\n' > /etc/sv2/{name}/run; "
         f"chmod +x /etc/sv2/{name}/run; "
@@ -100,7 +100,7 @@ def runit(*programs: str, boot: str = "exec runsvdir /etc/sv2") -> tuple[str, ..
 
 
 def s6(*programs: str) -> tuple[str, ...]:
-    """Give the command that runs s6 over programs, each ``name=command``."""
+    """Return the command that runs s6 over programs, each ``name=command``."""
     return runit(*programs, boot="exec s6-svscan /etc/sv2")
 
 

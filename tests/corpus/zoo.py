@@ -46,24 +46,24 @@ _ONE = ("single_app_in_system_container",)
 
 
 def app(name: str, about: str, *command: str, **more: Any) -> Scenario:
-    """Give a container that is one application."""
+    """Return a container that is one application."""
     return Scenario(name=name, style="app", about=about, command=command, **{"image": _ZOO, **more})
 
 
 def system(name: str, about: str, *command: str, **more: Any) -> Scenario:
-    """Give a container that is a small server."""
+    """Return a container that is a small server."""
     return Scenario(
         name=name, style="system", about=about, command=command, **{"image": _ZOO, **more}
     )
 
 
 def only(*units: str, mask: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Give the command that boots systemd without what has a script of System V."""
+    """Return the command that boots systemd without what has a script of System V."""
     return sh("rm -f /etc/rc?.d/*; " + booted(*units, mask=mask)[2])
 
 
 def openrc(*services: str, getty: bool) -> tuple[str, ...]:
-    """Give the command that boots OpenRC with just these services."""
+    """Return the command that boots OpenRC with just these services."""
     tab = "id:2:initdefault:\\nsi::sysinit:/sbin/openrc sysinit\\nl2:2:wait:/sbin/openrc default\\n"
     tab += "1:2:respawn:/sbin/getty 38400 console\\n" if getty else ""
     added = "".join(f"rc-update add {name} default; " for name in services)

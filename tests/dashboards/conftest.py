@@ -25,7 +25,7 @@ END = 1_790_000_000.0
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Give the demo at the end of its history: nothing is scraped, so it never changes."""
+    """Return the demo at the end of its history: nothing is scraped, so it never changes."""
     if shutil.which("prometheus") is None or shutil.which("promtool") is None:
         lacking("prometheus is not installed")
     place = tmp_path_factory.mktemp("demo")

@@ -46,12 +46,12 @@ _VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)(?::\w+)?\}")
 
 @cache
 def dashboards() -> dict[str, dict[str, Any]]:
-    """Give each dashboard's JSON by uid, as it is built now."""
+    """Return each dashboard's JSON by uid, as it is built now."""
     return {board.uid: json.loads(board.json()) for board in BOARDS}
 
 
 def panels(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give all panels that draw, those in collapsed rows too."""
+    """Return all panels that draw, those in collapsed rows too."""
     for panel in board["panels"]:
         if panel["type"] == "row":
             yield from panel["panels"]
@@ -60,12 +60,12 @@ def panels(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def rows(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the rows."""
+    """Return the rows."""
     return (panel for panel in board["panels"] if panel["type"] == "row")
 
 
 def variables_in(text: str) -> set[str]:
-    """Give the names of the variables in a text."""
+    """Return the names of the variables in a text."""
     return {plain or braced for plain, braced in _VARIABLE.findall(text)}
 
 
@@ -84,34 +84,34 @@ class Asked:
 
 
 def panel_queries(board: dict[str, Any]) -> Iterator[Asked]:
-    """Give the expressions of panels."""
+    """Return the expressions of panels."""
     for panel in panels(board):
         for target in panel["targets"]:
             yield Asked(f"{board['uid']}: {panel['title']}: {target['refId']}", target["expr"])
 
 
 def annotation_queries(board: dict[str, Any]) -> Iterator[Asked]:
-    """Give the expressions of annotations."""
+    """Return the expressions of annotations."""
     for annotation in board["annotations"]["list"]:
         yield Asked(f"{board['uid']}: annotation {annotation['name']}", annotation["expr"])
 
 
 @cache
 def rule_groups(name: str) -> list[dict[str, Any]]:
-    """Give the groups of a rule file."""
+    """Return the groups of a rule file."""
     loaded = yaml.safe_load((PROMETHEUS / name).read_text())
     groups: list[dict[str, Any]] = loaded["groups"]
     return groups
 
 
 def recordings() -> dict[str, str]:
-    """Give the recording rules: expression by name."""
+    """Return the recording rules: expression by name."""
     groups = rule_groups("rules.yml")
     return {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
 
 
 def alerts() -> dict[str, dict[str, Any]]:
-    """Give the alerts by name."""
+    """Return the alerts by name."""
     groups = rule_groups("alerts.yml")
     return {rule["alert"]: rule for group in groups for rule in group["rules"]}
 
@@ -162,7 +162,7 @@ def _visit(node: Any, found: Parts) -> None:
 
 @cache
 def labels_of(metric: str) -> frozenset[str]:
-    """Give the labels that a metric or a recorded series may carry; KeyError for an unknown one."""
+    """Return the labels that a metric or recorded series may carry; KeyError if unknown."""
     if metric in PROMETHEUS_OWN:
         return TARGET
     if metric in PROMETHEUS_ALERTS:
@@ -176,7 +176,7 @@ def labels_of(metric: str) -> frozenset[str]:
 
 
 def cadvisor_queries() -> list[tuple[str, str]]:
-    """Give the queries of the page on cAdvisor, with what it says of each."""
+    """Return the queries of the page on cAdvisor, with what it says of each."""
     table = (ROOT / "docs/cadvisor.md").read_text().partition("## Queries")[2]
     found = re.findall(r"^\| `(.+)` \| (.+) \|$", table, re.MULTILINE)
     assert len(found) > 10

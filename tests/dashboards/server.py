@@ -44,7 +44,7 @@ class Api:
         return found
 
     def options(self, variable: dict[str, Any], chosen: dict[str, str]) -> list[str]:
-        """Give the values that Grafana would offer for a query variable."""
+        """Return the values that Grafana would offer for a query variable."""
         match = re.fullmatch(r"label_values\((.+), (\w+)\)", fill(variable["query"], **chosen))
         assert match
         span = {"start": str(self.now - RANGE), "end": str(self.now)}

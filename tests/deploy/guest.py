@@ -99,7 +99,7 @@ def _last_reload() -> float:
 
 
 def _capabilities() -> dict[str, int]:
-    """Give what each process of the service may use, by what it is."""
+    """Return what each process of the service may use, by what it is."""
     cgroup = _show("ControlGroup")
     pids = Path(f"/sys/fs/cgroup{cgroup}/cgroup.procs").read_text().split()
     found = {}

@@ -60,7 +60,7 @@ class Deployed:
             return text
 
     def ls(self) -> list[Row]:
-        """Give what the agent lists, asked inside its container."""
+        """Return what the agent lists, asked inside its container."""
         host = ("--path.procfs=/host/proc", "--path.sysfs=/host/sys", "--path.rootfs=/host")
         command = (
             "/opt/tallyman/bin/tallyman",

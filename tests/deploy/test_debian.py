@@ -41,7 +41,7 @@ class Debian:
         return run("chroot", self.root, *QUIET, *words, timeout=300)
 
     def left(self) -> list[str]:
-        """Give what there is of the package."""
+        """Return what there is of the package."""
         script = "find / -xdev -path '*tallyman*' -not -path '/var/log/*' -not -path '/root/*'"
         return self.run("sh", "-c", script).split()
 

@@ -47,7 +47,7 @@ def test_every_exception_has_its_reason() -> None:
 
 @pytest.fixture(scope="module")
 def report(deb: Path) -> dict[str, Any]:
-    """Give what happened to the package in a Debian with systemd."""
+    """Return what happened to the package in a Debian with systemd."""
     need_guest()
     with workplace("guest") as place:
         shutil.copy(deb, place / "tallyman.deb")

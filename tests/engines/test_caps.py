@@ -61,6 +61,6 @@ def _names(made: list[Made]) -> list[str]:
 
 
 def _counted(page: Page) -> set[str]:
-    """Give the containers of which the page has counters."""
+    """Return the containers of which the page has counters."""
     samples = page.samples["container_memory_usage_bytes"]
     return {s.labels["id"] for s in samples} - {"/"}

@@ -36,7 +36,7 @@ FIREWALL = "firewall"
 
 
 def without(*capabilities: str) -> tuple[str, ...]:
-    """Give the words that run a command as root without these."""
+    """Return the words that run a command as root without these."""
     names = ",".join(f"-{name}" for name in capabilities)
     return ("setpriv", f"--bounding-set={names}", f"--inh-caps={names}") if names else ()
 
@@ -67,7 +67,7 @@ class Scene:
         self.flag = f"--collector.docker.host={docker.endpoint}"
 
     def known(self, drop: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-        """Give what ``explain`` says of each, but for how full its disk is just now."""
+        """Return what ``explain`` says of each, but for how full its disk is just now."""
         found = {}
         for name, made in self.made.items():
             said = ask(drop, "explain", str(made.pid), self.flag)
@@ -84,7 +84,7 @@ class Scene:
         return found
 
     def lost(self, drop: tuple[str, ...]) -> set[str]:
-        """Give the names of the capabilities that ``check`` says are missing."""
+        """Return the names of the capabilities that ``check`` says are missing."""
         checks = ask(drop, "check", self.flag)
         return {one["name"] for one in checks if not one["ok"] and one["name"].startswith("CAP_")}
 
@@ -210,7 +210,7 @@ def test_what_is_known_without_dockers_socket(dockerd: Docker) -> None:
 
 
 def about(page: Page, made: Made) -> dict[str, list[dict[str, str]]]:
-    """Give the labels of what our own metrics say of a container, by metric."""
+    """Return the labels of what our own metrics say of a container, by metric."""
     row = page.row(made.name)
     assert row is not None
     found: dict[str, list[dict[str, str]]] = {}
@@ -232,7 +232,7 @@ def _health(docker: Docker, made: Made) -> str:
 
 @contextmanager
 def unreadable(path: str) -> Iterator[None]:
-    """Give a file to another user for a while, who lets nobody use it."""
+    """Return a file to another user for a while, who lets nobody use it."""
     before = os.stat(path)
     os.chown(path, 4711, 4711)
     os.chmod(path, 0o600)

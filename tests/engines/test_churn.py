@@ -49,7 +49,7 @@ class Scrapes:
 
 
 def inconsistencies(page: Page) -> list[str]:
-    """Give what no page may show, whatever happens on the host."""
+    """Return what no page may show, whatever happens on the host."""
     wrong = []
     infos = [s.labels for s in page.samples.get("tallyman_container_info", [])]
     ids = {labels["id"] for labels in infos}
@@ -134,7 +134,7 @@ def _shown(page: Page, prefix: str) -> list[str]:
 
 
 def _resources(agent: Agent, prefix: str) -> dict[str, int]:
-    """Give descriptors, threads and memory of serve and scout together.
+    """Return descriptors, threads and memory of serve and scout together.
 
     And how many containers of others there are on this machine, which take some of each.
     """

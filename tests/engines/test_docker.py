@@ -34,7 +34,7 @@ class Fleet:
     stopped: Made
 
     def styles(self) -> dict[str, str]:
-        """Give the right style by name."""
+        """Return the right style by name."""
         return {
             self.single.name: "app",
             self.workers.name: "app",

@@ -43,7 +43,7 @@ def test_the_machine_is_as_large_as_node_tools_say(agent: Agent) -> None:
 
 
 def busy() -> tuple[float, float]:
-    """Give the seconds of CPU time that the host has spent for programs and in the kernel."""
+    """Return the seconds of CPU time that the host has spent for programs and in the kernel."""
     times = psutil.cpu_times()
     # What guests took is in user and nice already.
     return times.user + times.nice, times.system + times.irq + times.softirq
@@ -97,7 +97,7 @@ def test_disks_of_the_host_are_as_large_as_df_says(agent: Agent) -> None:
 
 @pytest.fixture
 def disk() -> Iterator[Path]:
-    """Give a filesystem of 64 MiB that is mounted."""
+    """Return a filesystem of 64 MiB that is mounted."""
     need("mkfs.ext4", "mount", "unshare")
     with workplace("disk") as place:
         image, target = place / "image", place / "mounted"
@@ -128,7 +128,7 @@ def test_a_disk_of_its_own_is_as_full_as_df_says(disk: Path) -> None:
             assert used >= written * MIB
 
             def agrees(page: Page, used: int = used, size: int = size) -> bool:
-                """Say whether one container, and it is this one, shows these numbers."""
+                """Return whether one container, and it is this one, shows these numbers."""
                 full = page.samples.get("container_fs_usage_bytes", [])
                 found = [s.labels["id"] for s in full if s.value == used and s.labels["id"] != "/"]
                 return len(found) == 1 and (
@@ -150,7 +150,7 @@ def test_few_descriptors_change_no_number(agent: Agent) -> None:
         ids = {f"/docker/{made.id}" for made in loader.containers}
 
         def agree() -> bool:
-            """Say whether both show all of them, and the same of each."""
+            """Return whether both show all of them, and the same of each."""
             ours, theirs = poor.scrape(), agent.scrape()
             return all(
                 counted(ours, ids, still=still) == counted(theirs, ids, still=still)
@@ -172,7 +172,7 @@ _MOVES = ("container_cpu_", "container_pressure_", "container_network_", "contai
 
 
 def counted(page: Page, ids: set[str], *, still: bool) -> dict[tuple[str, ...], float]:
-    """Give what was counted of these containers: values of what is ``still``, else that it is."""
+    """Return what was counted of these containers: values of what is ``still``, else that it is."""
     return {
         (name, *(f"{k}={v}" for k, v in sorted(sample.labels.items()))): sample.value * still
         for name, samples in page.samples.items()

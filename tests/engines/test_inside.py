@@ -41,7 +41,7 @@ finally:
 
 @contextmanager
 def container_over_the_hosts_root() -> Iterator[list[str]]:
-    """Give what runs a command in an LXC container that has the agent, as the host has it."""
+    """Return what runs a command in an LXC container that has the agent, as the host has it."""
     need("lxc-start")
     name = unique("inside")
     with workplace("inside") as place:

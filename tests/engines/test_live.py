@@ -29,7 +29,7 @@ NEVER = ("--inventory.full-interval=1d", "--inventory.poll-interval=1d")
 
 @pytest.fixture
 def sleepy() -> Iterator[Agent]:
-    """Give an agent that only looks when it is told of news."""
+    """Return an agent that only looks when it is told of news."""
     with running_agent(*NEVER) as agent:
         agent.wait_ready()
         yield agent

@@ -32,7 +32,7 @@ _OF_THE_CPU = (("cpuacct", "cpuacct.usage"), ("cpu", "cpu.stat"))
 
 
 def value(page: Page, metric: str, made: Made, **labels: str) -> float:
-    """Give a value that must be there."""
+    """Return a value that must be there."""
     found = page.value(metric, name=made.name, **labels)
     assert found is not None, f"{metric} of {made.name} is not on the page"
     return found
@@ -85,7 +85,7 @@ def test_cpu_under_a_quota(agent: Agent, docker: Docker) -> None:
     wait_until(lambda: comm_of(made) == "sleep", "the end of the work", 300)
 
     def told() -> tuple[Page, str, str] | None:
-        """Give a page and the kernel's files, while it stands still: a sleep has to start, too."""
+        """Return a page and the kernel's files, once at rest: a sleep has to start, too."""
         before = [file_of(made, *where) for where in _OF_THE_CPU]
         page = agent.scrape()
         usage, stat = (file_of(made, *where) for where in _OF_THE_CPU)
@@ -177,7 +177,7 @@ def test_a_container_with_a_network_and_a_disk_has_at_most_70_series(
     made = start(agent, docker, *shell(script))
 
     def whole(page: Page) -> list[str]:
-        """Give the names of its series once they are all there."""
+        """Return the names of its series once they are all there."""
         found = [
             sample.name
             for samples in page.samples.values()
@@ -340,7 +340,7 @@ def test_agrees_with_docker_stats(agent: Agent, docker: Docker) -> None:
     wait_until(rests, "the end of the work", 60)
 
     def told() -> tuple[Page, dict[str, Any], Page] | None:
-        """Give pages from before and after Docker's own numbers, with the same memory on both.
+        """Return pages from before and after Docker's own numbers, with the same memory on both.
 
         The kernel gives back what it had set aside for a container when it likes.
         """

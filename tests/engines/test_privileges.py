@@ -72,7 +72,7 @@ class Status:
 
 
 def processes(agent: Agent) -> dict[str, int]:
-    """Give the agent's processes by what they are: serve starts the launcher, that the scout."""
+    """Return the agent's processes by what they are: serve starts the launcher, that the scout."""
 
     def below(pid: int) -> int:
         def child() -> int | None:
@@ -95,7 +95,7 @@ def web(docker: Docker) -> Made:
 
 
 def of(page: Page, made: Made) -> set[str]:
-    """Give the series of a container, and those of the host: names and labels."""
+    """Return the series of a container, and those of the host: names and labels."""
     row = page.row(made.name)
     assert row is not None
     lines = (line.rpartition(" ")[0] for line in page.text.splitlines() if line[0] != "#")
@@ -111,7 +111,7 @@ def of(page: Page, made: Made) -> set[str]:
 
 @contextmanager
 def two_agents(*flags: str) -> Iterator[tuple[Agent, Agent]]:
-    """Give an agent, and one whose serve keeps everything."""
+    """Return an agent, and one whose serve keeps everything."""
     whole = (sys.executable, "-P", "-c", KEEPS_ALL)
     with running_agent(*flags) as agent, running_agent(*flags, command=whole) as other:
         for one in (agent, other):
@@ -120,7 +120,7 @@ def two_agents(*flags: str) -> Iterator[tuple[Agent, Agent]]:
 
 
 def both_shown(agent: Agent, other: Agent, made: Made) -> tuple[set[str], set[str]]:
-    """Give the series of two agents once they are the same, or else as they are after a while.
+    """Return the series of two agents once they are the same, or else as they are after a while.
 
     Each of them may have got further than the other: some come a moment after the container.
     """

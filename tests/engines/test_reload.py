@@ -65,7 +65,7 @@ class Scraper(threading.Thread):
 
 
 def shown(page: Page, group: str) -> tuple[object, ...]:
-    """Give all that the change changes."""
+    """Return all that the change changes."""
     rows = {row.name: row for row in page.rows() if row.name.startswith(group)}
     kept = rows.get(f"{group}-kept")
     if kept is None:

@@ -42,7 +42,7 @@ _SECONDS = 240
 
 @pytest.fixture(scope="module")
 def containers(dockerd: Docker) -> Iterator[dict[str, Scenario]]:
-    """Give the scenarios that run, by the name of their container."""
+    """Return the scenarios that run, by the name of their container."""
     started = {}
     for scenario in (*SCENARIOS, *zoo.SCENARIOS):
         if scenario.name not in _LIVE:
@@ -119,7 +119,7 @@ def _old_image(docker: Docker, place: Path) -> str:
 def practices(
     dockerd: Docker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, set[str]]]:
-    """Give what is to be found in each of some containers, by name; nothing in the first."""
+    """Return what is to be found in each of some containers, by name; nothing in the first."""
     tiny = dockerd.busybox()
     old = _old_image(dockerd, tmp_path_factory.mktemp("old"))
     found: dict[str, set[str]] = {}

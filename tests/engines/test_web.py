@@ -57,7 +57,7 @@ class Place:
         self.file.write_text(CONFIGURATION.format(auth=auth, hash=hashed))
 
     def curl(self, port: int, *words: str, path: str = "/-/healthy") -> tuple[int, str]:
-        """Give curl's exit status, and the status that the server answered with."""
+        """Return curl's exit status, and the status that the server answered with."""
         done = subprocess.run(
             [
                 *("curl", "--silent", "--max-time", "30", "--output", "/dev/null"),
@@ -84,7 +84,7 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture
 def port(place: Place) -> Iterator[int]:
-    """Give the port of an agent that has this configuration."""
+    """Return the port of an agent that has this configuration."""
     number = free_port()
     address = f"--web.listen-address=127.0.0.1:{number}"
     daemon = Daemon(

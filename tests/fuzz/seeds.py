@@ -70,7 +70,7 @@ _ACCEPT = (
 
 
 def seeds(name: str) -> list[bytes]:
-    """Give what the target of this name begins with."""
+    """Return what the target of this name begins with."""
     return _WRITTEN_HERE[name] if name in _WRITTEN_HERE else _found(name)
 
 

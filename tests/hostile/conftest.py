@@ -48,7 +48,7 @@ class Neighbour:
 
 @pytest.fixture(scope="module")
 def neighbour() -> Iterator[Neighbour]:
-    """Give a neighbour, and an agent that has seen it."""
+    """Return a neighbour, and an agent that has seen it."""
     need("runc", "busybox")
     with (
         stranger() as made,
@@ -59,14 +59,14 @@ def neighbour() -> Iterator[Neighbour]:
 
 
 def only(made: Made) -> Row:
-    """Give the one row of ``tallyman ls --all`` that is about a container."""
+    """Return the one row of ``tallyman ls --all`` that is about a container."""
     about = [row for row in rows_about(ls(), made) if not row.reason]
     assert len(about) == 1, about
     return about[0]
 
 
 def scout_of(agent: Agent) -> psutil.Process:
-    """Give the agent's scout, waiting for one where it is being replaced."""
+    """Return the agent's scout, waiting for one where it is being replaced."""
 
     def look() -> psutil.Process | None:
         for process in psutil.Process(agent.pid).children(recursive=True):

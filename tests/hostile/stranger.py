@@ -46,7 +46,7 @@ def stranger(
     change: Callable[[dict[str, Any]], None] = lambda _: None,
     cgroup: str = "",
 ) -> Iterator[Made]:
-    """Give a container of bare runc.
+    """Return a container of bare runc.
 
     ``prepare`` writes in its root once it runs, ``change`` in its configuration before.
     """

@@ -153,7 +153,7 @@ def holds(agent: Agent) -> dict[str, int]:
 
 
 def cpu_seconds(agent: Agent) -> float:
-    """Give the CPU time of all of the agent's processes."""
+    """Return the CPU time of all of the agent's processes."""
     return sum(sum(process.cpu_times()[:2]) for process in _processes(agent))
 
 
@@ -168,7 +168,7 @@ def _uptime() -> float:
 
 @contextmanager
 def memory_cgroup() -> Iterator[Path]:
-    """Give a cgroup whose memory can be limited."""
+    """Return a cgroup whose memory can be limited."""
     name = unique("memory")
     for top in hierarchies():
         group = top / name
@@ -208,7 +208,7 @@ def limit_memory(group: Path, limit: int | None) -> bool:
 
 
 def needed_memory(group: Path) -> int:
-    """Give the bytes that the processes hold and no file does: the kernel cannot take them back."""
+    """Return the bytes that processes hold and no file backs: the kernel cannot reclaim them."""
     words = (line.split() for line in (group / "memory.stat").read_text().splitlines())
     return int(dict(words)["anon" if _v2(group) else "total_rss"])
 

@@ -296,7 +296,7 @@ def test_a_user_namespace_of_its_own_making(neighbour: Neighbour) -> None:
 
 
 def _python(program: str, change: Callable[[dict[str, Any]], None] = lambda _: None) -> Any:
-    """Give a container over the host's programs, bound read-only, that runs Python."""
+    """Return a container over the host's programs, bound read-only, that runs Python."""
 
     def bind(config: dict[str, Any]) -> None:
         for folder in ("/usr", "/lib", "/lib64", *_outside_usr()):
@@ -313,7 +313,7 @@ def _python(program: str, change: Callable[[dict[str, Any]], None] = lambda _: N
 
 
 def _outside_usr() -> tuple[str, ...]:
-    """Give where Python lies when it is not the system's."""
+    """Return where Python lies when it is not the system's."""
     return tuple({sys.prefix, sys.base_prefix} - {"/usr"})
 
 

@@ -44,7 +44,7 @@ class Archive:
         self.files[path] = (content, int(written))
 
     def dump(self) -> str:
-        """Give the text, in the order of the paths."""
+        """Return the text, in the order of the paths."""
         first: dict[bytes, str] = {}
         blocks = [_HEAD]
         for path in sorted({*self.directories, *self.links, *self.files}):

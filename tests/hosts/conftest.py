@@ -14,7 +14,7 @@ NAMES = sorted(path.stem for path in HERE.glob("*.txt"))
 
 @pytest.fixture(params=NAMES)
 def host_name(request: pytest.FixtureRequest) -> str:
-    """Give the name of each captured host in turn."""
+    """Return the name of each captured host in turn."""
     name: str = request.param
     return name
 

@@ -29,7 +29,7 @@ OF_THE_TREE = re.compile(
 
 @pytest.fixture
 def page(tree: Path) -> str:
-    """Give what the agent shows of the tree once its picture is complete."""
+    """Return what the agent shows of the tree once its picture is complete."""
     with running_agent(
         f"--path.procfs={tree}/proc",
         f"--path.sysfs={tree}/sys",
@@ -73,7 +73,7 @@ def test_containers(host_name: str, page: str) -> None:
 
 
 def normalised(page: str) -> str:
-    """Give the page without what differs from run to run."""
+    """Return the page without what differs from run to run."""
     lines = []
     for line in page.splitlines():
         varies = OF_THIS_RUN.match(line) or OF_THE_TREE.match(line)

@@ -77,7 +77,7 @@ class MadeHost:
             (directory / what).write_text(text)
 
     def ls(self) -> list[dict[str, Any]]:
-        """Give what is shown as containers of those that were added."""
+        """Return what is shown as containers of those that were added."""
         paths = ("procfs=proc", "sysfs=sys", "rootfs=root")
         flags = [f"--path.{p.replace('=', f'={self.place}/')}" for p in paths]
         rows: list[dict[str, Any]] = json.loads(run(TALLYMAN, "ls", "--all", "--json", *flags))

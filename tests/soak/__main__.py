@@ -110,7 +110,7 @@ class Soak:
         return len(self._lost(page)), len(inconsistencies(page))
 
     def holds(self) -> dict[str, int]:
-        """Give what serve, its launcher and the scout hold together."""
+        """Return what serve, its launcher and the scout hold together."""
         found = dict.fromkeys(_ALLOWED, 0)
         agent = psutil.Process(self.agent.pid)
         for process in (agent, *agent.children(recursive=True)):

@@ -36,7 +36,7 @@ patient = settings(deadline=None, max_examples=60, suppress_health_check=[Health
 
 
 def fixture(name: str) -> bytes:
-    """Give what was captured of a real engine."""
+    """Return what was captured of a real engine."""
     path = FIXTURES / name
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
@@ -78,7 +78,7 @@ class EngineHost:
         link.symlink_to(os.path.relpath(directory, link.parent))
 
     def at(self, where: str) -> Path:
-        """Give the real path of something."""
+        """Return the real path of something."""
         top, colon, rest = where.partition(":")
         if colon:
             return self.path / top / rest
@@ -91,7 +91,7 @@ class EngineHost:
         options: Options | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> Context:
-        """Give what a collector is given when these processes run."""
+        """Return what a collector is given when these processes run."""
         host = HostFS(str(self.path / "proc"), str(self.path / "sys"), str(self.path / "root"))
         return Context(
             host=host,

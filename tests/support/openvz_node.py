@@ -149,7 +149,7 @@ class FakeVzlist:
 
 
 def ends(pid: int) -> bool:
-    """Say whether a process comes to its end, whoever has to collect it."""
+    """Return whether a process comes to its end, whoever has to collect it."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -129,7 +129,7 @@ BROKEN = CollectorHealth(
 
 
 def picture(*containers: Container, complete: bool = True) -> Snapshot:
-    """Give a snapshot of these containers, or of all kinds of them."""
+    """Return a snapshot of these containers, or of all kinds of them."""
     chosen = containers or (WEB, LEGACY, INNER, BAD, GONE)
     return Snapshot(
         host=HostFacts(nodename="host<1>"),

@@ -61,7 +61,7 @@ class Node:
 
 
 def run(what: str, *children: Node, args: str = "", **more: Any) -> Node:
-    """Give a process by a short name (or ``exe`` and, after a blank, ``argv``), over its children.
+    """Return a process by a short name (or ``exe`` and, after a blank, ``argv``), with children.
 
     ``own=True`` gives it a session of its own, as a daemon has.
     """
@@ -71,7 +71,7 @@ def run(what: str, *children: Node, args: str = "", **more: Any) -> Node:
 
 
 def claims(exe: str, *argv: str, **more: Any) -> Node:
-    """Give a process whose arguments are no better than what it says of itself."""
+    """Return a process whose arguments are no better than what it says of itself."""
     return Node(exe, argv, (), more)
 
 
@@ -82,7 +82,7 @@ def subject(
     engine: str = "docker",
     **container: Any,
 ) -> Subject:
-    """Give the subject of a container whose first process is ``tree``.
+    """Return the subject of a container whose first process is ``tree``.
 
     ``beside`` are daemons that it has adopted; ``visitors`` came in from outside.
     """
@@ -140,7 +140,7 @@ def _processes(node: Node, parent: int, session: int, numbers: Iterator[int]) ->
 
 
 def booted(*units: Node, **more: Any) -> Node:
-    """Give a systemd that keeps each of ``units`` in a cgroup of its own."""
+    """Return a systemd that keeps each of ``units`` in a cgroup of its own."""
     held = tuple(
         replace(u, more={"own": True, "unit": f"/system.slice/u{i}.service", **u.more})
         for i, u in enumerate(units)

@@ -35,7 +35,7 @@ def _firewall(scene: Scene) -> Hit | None:
 
 
 def _own_ports(scene: Scene) -> frozenset[int]:
-    """Give the TCP ports on which others can reach it, where its network is its own."""
+    """Return the TCP ports on which others can reach it, where its network is its own."""
     network = scene.subject.network
     if network is None or scene.subject.container.network != "own":
         return frozenset()

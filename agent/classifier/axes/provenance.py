@@ -53,7 +53,7 @@ def _registry(scene: Scene) -> Hit | None:
 
 
 def _boots(command: tuple[str, ...]) -> bool:
-    """Say whether an engine was told to start an init."""
+    """Return whether an engine was told to start an init."""
     return bool(command) and command[0].rpartition("/")[2] in _BOOTS
 
 

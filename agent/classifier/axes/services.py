@@ -102,7 +102,7 @@ def _nothing(scene: Scene) -> Hit | None:
 
 
 def _counted(scene: Scene) -> int | None:
-    """Give how many processes OpenVZ counts in a container that could not be looked into."""
+    """Return how many processes OpenVZ counts in a container that could not be looked into."""
     facts = scene.subject.container.openvz
     return None if scene.seen or facts is None else facts.processes
 

@@ -65,7 +65,7 @@ def _utmp(scene: Scene) -> Hit | None:
 
 
 def _can_log_in(shell: str) -> bool:
-    """Say whether a login shell lets somebody in."""
+    """Return whether a login shell lets somebody in."""
     return shell.rpartition("/")[2] not in ("nologin", "false", "sync", "halt", "shutdown", "")
 
 

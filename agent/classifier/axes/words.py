@@ -29,7 +29,7 @@ def listed(names: Iterable[str], limit: int = 6) -> str:
 
 
 def application_names(scene: Scene) -> list[str]:
-    """Give one name for each application."""
+    """Return one name for each application."""
     return ["+".join(p.name for p in group[:4]) for group in scene.applications]
 
 

@@ -228,7 +228,7 @@ def _image(view: _View, spec: Spec, reference: str) -> ImageFacts | None:
 
 
 def _labels(spec: Spec) -> dict[str, str]:
-    """Give the labels that Kubernetes set, which stand as JSON in one annotation."""
+    """Return the labels that Kubernetes set, which stand as JSON in one annotation."""
     return JsonObject({"": parse_json(spec.annotations.get(_LABELS, "{}"))}).text_map("")
 
 

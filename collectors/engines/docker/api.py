@@ -67,7 +67,7 @@ class Budget:
         self.bytes_left = size
 
     def time_left(self) -> float | None:
-        """Give the seconds that the next read may wait. Raises TimeoutError when none are left."""
+        """Return the seconds that the next read may wait; raise TimeoutError when none are left."""
         if self.deadline is None:
             return self.wait
         left = self.deadline - time.monotonic()
@@ -303,7 +303,7 @@ class Client:
 
 
 def _reason(error: BaseException) -> BaseException:
-    """Give what really went wrong, not how the libraries wrapped it."""
+    """Return what really went wrong, not how the libraries wrapped it."""
     while isinstance(error, _WRAPPERS) and error.__context__ is not None:
         error = error.__context__
     return error

@@ -80,7 +80,7 @@ class DockerCollector:
         return answer
 
     def _silent(self, ctx: Context, running: list[Daemon]) -> Iterator[Daemon]:
-        """Give the daemons that do not run: of shims, of the usual place, and those that ran."""
+        """Return the daemons that do not run: of shims, of the usual place, and those that ran."""
         seen = set()
         for daemon in running:
             key = (daemon.place, self._engines[daemon.instance].data_root or daemon.data_root)

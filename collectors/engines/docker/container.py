@@ -33,7 +33,7 @@ class CgroupRule:
     """``--cgroup-parent`` of the daemon; empty for the driver's own default."""
 
     def path(self, engine_id: str, parent: str) -> str | None:
-        """Give the cgroup of a container, which may have been given a parent of its own."""
+        """Return the cgroup of a container, which may have been given a parent of its own."""
         parent = parent or self.parent
         if self.systemd:
             return cgroup_of_spec(f"{parent}:docker:{engine_id}")
@@ -127,7 +127,7 @@ def describe_listed(listed: JsonObject) -> Sighting | None:
 
 
 def fingerprint(listed: JsonObject) -> tuple[object, ...]:
-    """Give what changes in ContainerList when something changed that inspecting would show.
+    """Return what changes in ContainerList when something changed that inspecting would show.
 
     ``Status`` is prose for people, "Up 3 minutes (healthy)": only what is in parentheses counts.
     """

@@ -111,7 +111,7 @@ class Engine:
         return self._sightings(ctx, daemon)
 
     def fallback(self, ctx: Context, daemon: Daemon) -> list[Sighting]:
-        """Give what was last known, brought up to date from the daemon's files."""
+        """Return what was last known, brought up to date from the daemon's files."""
         self.daemon = daemon
         rule = self._rule or daemon.rule
         try:
@@ -306,7 +306,7 @@ def _first_process(
 
 
 def _has_lost_its_process(ctx: Context, known: _Known | None) -> bool:
-    """Say whether a container's first process has ended: it may be running again by now."""
+    """Return whether a container's first process has ended: it may be running again by now."""
     init = known.sighting.init if known is not None and known.sighting is not None else None
     if init is None:
         return False
@@ -315,13 +315,13 @@ def _has_lost_its_process(ctx: Context, known: _Known | None) -> bool:
 
 
 def _life(described: Described) -> tuple[object, ...]:
-    """Give what is different when a container was started or ended since."""
+    """Return what is different when a container was started or ended since."""
     sighting = described.sighting
     return (sighting.state, sighting.started, sighting.finished, sighting.name)
 
 
 def _cgroup_prefix(ctx: Context, daemon: Daemon, rule: CgroupRule) -> str | None:
-    """Give what comes before the cgroups that a daemon names; None: they get none."""
+    """Return what comes before the cgroups that a daemon names; None: they get none."""
     view = daemon.view
     if view is None:
         return ""
@@ -340,7 +340,7 @@ def _size(root: Dir, path: str) -> int | None:
 
 
 def _connector(ctx: Context, daemon: Daemon) -> Callable[[], Client]:
-    """Give a way to connect again later, which keeps nothing of this moment but what it needs."""
+    """Return a way to connect again later, which keeps nothing of this moment but what it needs."""
     from collectors.engines.docker.api import Client  # noqa: PLC0415 - loads the SDK
 
     options = ctx.options

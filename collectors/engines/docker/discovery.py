@@ -75,7 +75,7 @@ class DaemonFinder:
         self._roots: dict[tuple[str, str], str] = {}
 
     def find(self, ctx: Context) -> list[Daemon]:
-        """Give every daemon that runs, each once."""
+        """Return every daemon that runs, each once."""
         known, self._known = self._known, {}
         strangers = 0
         for process in ctx.processes:
@@ -93,7 +93,7 @@ class DaemonFinder:
         return list({d.instance: d for d in self._known.values()}.values())
 
     def find_silent(self, ctx: Context) -> Iterator[Daemon]:
-        """Give the data roots of daemons that may have left containers, running or not.
+        """Return the data roots of daemons that may have left containers, running or not.
 
         A shim outlives its daemon, and its bundle names files of the data root. All shims of one
         containerd work for one daemon, so one of them is asked.
@@ -184,7 +184,7 @@ def _rule(ctx: Context, process: Process, said: JsonObject) -> CgroupRule:
 
 
 def _is_systemd(ctx: Context, process: Process, said: JsonObject) -> bool:
-    """Say which cgroup driver a daemon uses: what it is told, else systemd's on a v2 host."""
+    """Return which cgroup driver a daemon uses: what it is told, else systemd's on a v2 host."""
     for given in (*options(process.argv, "--exec-opt"), *said.texts("exec-opts")):
         name, _, value = given.partition("=")
         if name == "native.cgroupdriver":
@@ -193,12 +193,12 @@ def _is_systemd(ctx: Context, process: Process, said: JsonObject) -> bool:
 
 
 def is_systemd_default(ctx: Context) -> bool:
-    """Say whether a daemon that is told nothing leaves its cgroups to systemd."""
+    """Return whether a daemon that is told nothing leaves its cgroups to systemd."""
     return ctx.facts.cgroups.mode is CgroupMode.V2 and ctx.host.root.exists("/run/systemd/system")
 
 
 def _sockets(ctx: Context, process: Process, hosts: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Give the unix sockets on which a daemon listens, those for its API first.
+    """Return the unix sockets on which a daemon listens, those for its API first.
 
     Another user's descriptors cannot be read. Then it is what the daemon is told to listen on, or
     what everybody listens on, if that is there; None: it may well be in a container.
@@ -220,7 +220,7 @@ def _given(hosts: tuple[str, ...]) -> list[str]:
 
 
 def _address(ctx: Context, process: Process, hosts: tuple[str, ...]) -> str:
-    """Give the address of a daemon that listens on the host's loopback only, and without TLS."""
+    """Return the address of a daemon that listens on the host's loopback only, and without TLS."""
     if process.namespaces.net != ctx.facts.namespaces.net or any("tls" in a for a in process.argv):
         return ""
     for host in hosts:
@@ -236,7 +236,7 @@ def _may_be_api(path: str) -> bool:
 
 
 def operators_daemons(ctx: Context, running: list[Daemon]) -> list[Daemon]:
-    """Give the daemons that options or DOCKER_HOST name and that are not among the others."""
+    """Return the daemons that options or DOCKER_HOST name and that are not among the others."""
     known = {path for daemon in running if not daemon.place for path in daemon.sockets}
     found: dict[str, Daemon] = {}
     usual = ctx.options.environment.get("DOCKER_HOST", "")

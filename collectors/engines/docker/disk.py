@@ -33,7 +33,7 @@ class DiskReader:
         self._containers = FileCache(self._load)
 
     def read(self, root: Dir, rule: CgroupRule) -> list[Described]:
-        """Give the containers of a data root. Raises HostReadError where there is none."""
+        """Return the containers of a data root. Raises HostReadError where there is none."""
         self._rule = rule
         found = []
         with root.open_dir(_containers_of(root)) as containers:
@@ -65,7 +65,7 @@ def _containers_of(root: Dir) -> str:
 
 
 def read_image(root: Dir, image_id: str) -> ImageFacts | None:
-    """Give what is on disk of an image; None where there is nothing."""
+    """Return what is on disk of an image; None where there is nothing."""
     match = _IMAGE_ID.fullmatch(image_id)
     if match is None:
         return None

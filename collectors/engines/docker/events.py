@@ -87,7 +87,7 @@ class Follower:
             client.abort()
 
     def take(self) -> tuple[bool, set[str]]:
-        """Give what changed since it was last taken, and whether more may have than is known.
+        """Return what changed since it was last taken, and whether more may have than is known.
 
         While there is no connection, anything may have changed.
         """
@@ -98,7 +98,7 @@ class Follower:
         return missed, changed
 
     def end_of(self, engine_id: str) -> End | None:
-        """Say how a container ended that is not there any more; None where nobody told."""
+        """Return how a container ended that is not there any more; None where nobody told."""
         with self._lock:
             return self._ends.pop(engine_id, None)
 

@@ -23,7 +23,7 @@ _ACTIVATORS = frozenset({"systemd", "init", "inetd", "xinetd"})
 
 
 def listening_paths(ctx: Context, process: Process) -> list[str]:
-    """Give the unix sockets on which a process listens. Raises HostReadError."""
+    """Return the unix sockets on which a process listens. Raises HostReadError."""
     with ctx.host.process(process.pid) as own:
         held = set(_held_sockets(ctx, process))
         table = own.read("net/unix", _TABLE_LIMIT)
@@ -52,7 +52,7 @@ def server_of(ctx: Context, path: str) -> Process | None:
 
 
 def parse_listening(table: bytes) -> Iterator[tuple[str, str]]:
-    """Give inode and path of the listening sockets in /proc/<pid>/net/unix, proc_net(5)."""
+    """Return inode and path of the listening sockets in /proc/<pid>/net/unix, proc_net(5)."""
     for line in table.decode("utf-8", "replace").split("\n")[1:]:
         # Num RefCount Protocol Flags Type St Inode Path
         fields = line.split(None, 7)

@@ -72,7 +72,7 @@ class IncusCollector:
         self._said: dict[str, dict[str, Instance]] = {}
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Say which containers there are; the API adds what the disk does not show."""
+        """Return which containers there are; the API adds what the disk does not show."""
         found: list[Sighting] = []
         for home in self._homes(ctx):
             home.names = _names_on_disk(ctx, home)
@@ -134,7 +134,7 @@ def _of_host(ctx: Context, process: Process) -> bool:
 
 
 def _is_daemon(ctx: Context, process: Process) -> bool:
-    """Say whether this is the daemon itself, and not a helper (``incusd forkproxy``) or monitor."""
+    """Return whether this is the daemon itself, not a helper (``incusd forkproxy``) or monitor."""
     words = process.argv[1:2]
     is_helper = bool(words) and not words[0].startswith("-")
     titled = process.argv[:1] and process.argv[0].startswith("[")
@@ -142,7 +142,7 @@ def _is_daemon(ctx: Context, process: Process) -> bool:
 
 
 def _folder_of(ctx: Context, daemon: Process, engine: str) -> str:
-    """Give the folder that a daemon works in: its variable's, else the default."""
+    """Return the folder that a daemon works in: its variable's, else the default."""
     with suppress(HostReadError):
         for entry in ctx.host.proc.read(f"{daemon.pid}/environ").split(b"\0"):
             name, _, value = entry.partition(b"=")
@@ -152,7 +152,7 @@ def _folder_of(ctx: Context, daemon: Process, engine: str) -> str:
 
 
 def _views(ctx: Context, home: _Home) -> Iterable[Dir]:
-    """Give the root filesystems in which to look: the host's, then the daemon's own view."""
+    """Return the root filesystems in which to look: the host's, then the daemon's own view."""
     if home.namespace is None:
         yield ctx.host.root
         if home.through is not None:

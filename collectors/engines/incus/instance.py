@@ -45,17 +45,17 @@ class Instance:
 
     @property
     def fingerprint(self) -> str:
-        """Give the image's SHA-256, by which the daemon knows it."""
+        """Return the image's SHA-256, by which the daemon knows it."""
         return self.config.get("volatile.base_image", "")
 
     @property
     def boots(self) -> bool:
-        """Say whether a whole system is started, and not the program of an OCI image."""
+        """Return whether a whole system is started, and not the program of an OCI image."""
         return self.config.get("volatile.container.oci") != "true"
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Give the keys that users may set as they like."""
+        """Return the keys that users may set as they like."""
         return {k: v for k, v in self.config.items() if k.startswith("user.") and len(v) <= 256}
 
 

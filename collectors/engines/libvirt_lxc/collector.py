@@ -69,7 +69,7 @@ class LibvirtLxcCollector:
     name = "libvirt-lxc"
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Say which domains there are."""
+        """Return which domains there are."""
         children = ctx.processes.children()
         found = []
         for process in ctx.processes:
@@ -177,7 +177,7 @@ def parse_domain(data: bytes) -> Domain | None:
 
 
 def _directories(domain: Element) -> Iterable[tuple[str, str]]:
-    """Give what is mounted where, of the directories of the host that are."""
+    """Return what is mounted where, of the directories of the host that are."""
     for filesystem in domain.findall("devices/filesystem"):
         source, target = filesystem.find("source"), filesystem.find("target")
         directory = source.get("dir", "") if source is not None else ""

@@ -72,7 +72,7 @@ class LxcCollector:
         self._seen_paths: dict[str, None] = {}
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Say which containers there are, running or not."""
+        """Return which containers there are, running or not."""
         places = self._places(ctx)
         for place in places:
             _read_place(ctx, place)

@@ -110,7 +110,7 @@ def parse_config(text: str) -> LxcConfig | None:
 
 
 def boots(config: LxcConfig | None) -> bool | None:
-    """Say whether lxc-start would start a whole system with this configuration."""
+    """Return whether lxc-start would start a whole system with this configuration."""
     if config is None:
         return None
     if config.init_command:

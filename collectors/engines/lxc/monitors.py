@@ -154,7 +154,7 @@ def _path_by_socket(ctx: Context, process: Process, name: str) -> str:
 def payload_cgroup(
     init: Process, outside: Process | None, name: str, config: LxcConfig | None
 ) -> str | None:
-    """Give the cgroup of a running container, None where it shares one with its monitor.
+    """Return the cgroup of a running container, None where it shares one with its monitor.
 
     Limits are set on ``lxc.cgroup.dir.container``, and an inner directory below it holds the
     processes: ``/lxc/101`` and not ``/lxc/101/ns``. An inner init moves on to its own init.scope.
@@ -168,7 +168,7 @@ def payload_cgroup(
 
 
 def expected_cgroup(name: str, config: LxcConfig) -> str:
-    """Give the cgroup that a container of root's will have when it runs (LXC 4 and newer)."""
+    """Return the cgroup that a container of root's will have when it runs (LXC 4 and newer)."""
     if config.container_cgroup:
         return f"/{config.container_cgroup}"
     parent = f"/{config.cgroup_dir}" if config.cgroup_dir else ""

@@ -78,7 +78,7 @@ class NspawnCollector:
     name = "nspawn"
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Say which machines there are, running or not."""
+        """Return which machines there are, running or not."""
         ctx.watch(f"/{_MACHINES}", files=True)
         registered = _registrations(ctx.host.root)
         found = {s.init: s for s in _kept(ctx, registered)}
@@ -146,7 +146,7 @@ def _running(
 
 
 def _full_name(ctx: Context, told: Invocation, init: Process) -> str:
-    """Give a machine's name; that of an ephemeral one ends in a number that argv does not show.
+    """Return a machine's name; that of an ephemeral one ends in a number that argv does not show.
 
     nspawn mounts a directory of that name into it, which is believed where it fits the argv.
     """
@@ -229,7 +229,7 @@ def _unescape(text: str) -> str:
 
 
 def machine_cgroup(init: Process, outside: Process | None, name: str, unit: str) -> str | None:
-    """Give the cgroup of a machine: its scope or service, not the payload in it.
+    """Return the cgroup of a machine: its scope or service, not the payload in it.
 
     None where it has none of its own, as without machined on a host without systemd.
     """
@@ -255,7 +255,7 @@ def escape_unit(name: str) -> str:
 
 
 def _stopped(root: Dir, running: set[str]) -> Iterable[Sighting]:
-    """Say which machines are set up to run and do not."""
+    """Return which machines are set up to run and do not."""
     for name in sorted(_set_up(root) - running):
         for images in IMAGE_PATHS:
             path = f"{images}/{name}"

@@ -114,7 +114,7 @@ def _boot(line: CommandLine) -> bool | None:
 
 
 def machine_name(path: str) -> str:
-    """Give the name of a machine that was given none: that of its tree, hostname_cleanup()."""
+    """Return the name of a machine that was given none: that of its tree, hostname_cleanup()."""
     name = posixpath.basename(path.rstrip("/")).removesuffix(".raw")
     name = re.sub(r"[^A-Za-z0-9._-]", "", name)[:64]
     return re.sub(r"\.+", ".", name).strip(".-")
@@ -157,7 +157,7 @@ def parse_settings(text: str) -> Settings:
 
 
 def boots(invocation: Invocation, settings: Settings | None) -> bool:
-    """Say whether a whole system is started: without any word of it nspawn runs a shell."""
+    """Return whether a whole system is started: without any word of it nspawn runs a shell."""
     told = [invocation.boot, settings.boot if settings else None]
     if invocation.settings in _FALSE:
         told.pop()

@@ -47,7 +47,7 @@ class ContainerCgroups:
         self._hierarchies = hierarchies
 
     def known(self) -> list[str]:
-        """Give the CTIDs that have a cgroup in OpenVZ's own hierarchy."""
+        """Return the CTIDs that have a cgroup in OpenVZ's own hierarchy."""
         try:
             names = self._sys.subdirectories(self._directory("ve"))
         except HostReadError:
@@ -88,7 +88,7 @@ class ContainerCgroups:
         return ""
 
     def _directory(self, controller: str, *names: str) -> str:
-        """Give where a hierarchy is, below sysfs: where it is mounted, else where it usually is."""
+        """Return where a hierarchy is mounted, below sysfs; else where it usually is."""
         found = self._hierarchies.get(controller)
         if found is not None:
             return found
@@ -108,7 +108,7 @@ class ContainerCgroups:
 
 
 def parent_cgroup(processes: Iterable[Process], version: int) -> str | None:
-    """Give the cgroup in which this node puts its containers, "" for the root; None: not known.
+    """Return the cgroup in which this node puts its containers, "" for the root; None: not known.
 
     It is where a running container is; with none running, 7 and later use machine.slice.
     """

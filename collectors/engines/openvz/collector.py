@@ -93,7 +93,7 @@ class OpenvzCollector:
         return self._source.problem if self._source is not None else ""
 
     def collect(self, ctx: Context) -> list[Sighting]:
-        """Say which containers there are, with all that is known of them.
+        """Return which containers there are, with all that is known of them.
 
         Raises ``CollectorError`` when there is a node, or an answer of vzlist was promised, and
         nothing at all is known; ``PartlySeen`` when vzlist's last run has failed.
@@ -152,7 +152,7 @@ class OpenvzCollector:
         return self._source
 
     def _is_quiet(self, ctx: Context, source: Source | None) -> bool:
-        """Say whether all that has changed since the last look is what moves all the time.
+        """Return whether all that has changed since the last look is what moves all the time.
 
         Then its numbers stand for a while: a pass that finds nothing new costs nobody anything.
         """
@@ -209,7 +209,7 @@ class OpenvzCollector:
         )
 
     def _ctids(self, look: _Pass) -> set[str]:
-        """Give every container that anybody knows.
+        """Return every container that anybody knows.
 
         The configuration alone counts only on a node and while vzlist has not spoken since: files
         of containers that are long gone lie about on many hosts.
@@ -307,14 +307,14 @@ class OpenvzCollector:
 
 
 def _is_gone(views: Views) -> bool:
-    """Say whether a container is no more that neither the kernel nor the disk knows."""
+    """Return whether a container is no more that neither the kernel nor the disk knows."""
     if views.listed is None or views.listed.facts.status == "unknown":
         return True
     return views.alive is False and views.listed.facts.status in RUNNING and not views.fresh
 
 
 def _is_alive(look: _Pass, ctid: str) -> bool | None:
-    """Say whether the kernel has the container now; None where the agent may not know."""
+    """Return whether the kernel has the container now; None where the agent may not know."""
     if ctid in look.inhabited or ctid in (look.kernel.running or ()):
         return True
     if look.kernel.running is not None:
@@ -324,7 +324,7 @@ def _is_alive(look: _Pass, ctid: str) -> bool | None:
 
 
 def _kernel_facts(look: _Pass, ctid: str, started: float | None) -> OpenvzFacts:
-    """Give what the kernel's files say of a container that runs."""
+    """Return what the kernel's files say of a container that runs."""
     kernel, view = look.kernel, look.cgroups.get(ctid)
     info = (kernel.running or {}).get(ctid, VeInfo(0, ()))
     share = kernel.shares.get(ctid, Share(None, None))
@@ -366,7 +366,7 @@ def _kernel_facts(look: _Pass, ctid: str, started: float | None) -> OpenvzFacts:
 
 
 def _cgroup(look: _Pass, ctid: str) -> str | None:
-    """Give the cgroup of a container, or the one that it will get when it is started."""
+    """Return the cgroup of a container, or the one that it will get when it is started."""
     view = look.cgroups.get(ctid)
     if view is not None and view.path:
         return view.path

@@ -105,11 +105,11 @@ class Configuration:
     """When a file was last added or removed; None where the directory cannot be read."""
 
     def lacks(self, ctid: str) -> bool:
-        """Say whether it is known that there is no configuration for a container."""
+        """Return whether it is known that there is no configuration for a container."""
         return self.changed is not None and ctid not in self.containers
 
     def name_of(self, ctid: str) -> str:
-        """Give a container's name: NAME= counts only when it is linked, as for vzctl itself."""
+        """Return a container's name: NAME= counts only when it is linked, as for vzctl itself."""
         if self.names is not None:
             return self.names.get(ctid, "")
         configured = self.containers.get(ctid)
@@ -272,7 +272,7 @@ def _counters(found: Mapping[str, str]) -> list[Beancounter]:
 
 
 def _veth_addresses(found: Mapping[str, str]) -> list[str]:
-    """Give the addresses of virtual Ethernet devices: NETIF="ifname=eth0,...,ip=ADDRESS/MASK"."""
+    """Return the addresses of virtual Ethernet devices: NETIF="ifname=eth0,...,ip=ADDRESS/MASK"."""
     words = found.get("NETIF", "").replace(";", ",").split(",")
     return [word.removeprefix("ip=") for word in words if word.startswith("ip=")]
 
@@ -287,7 +287,7 @@ def _flag(text: str | None) -> bool | None:
 
 
 def _number(text: str | None) -> int | None:
-    """Give a setting of which 0 means that it is not set."""
+    """Return a setting of which 0 means that it is not set."""
     return amount(parse_decimal(text or "", digits=19)) or None
 
 
@@ -305,7 +305,7 @@ def _read_names(host: HostFS) -> dict[str, str] | None:
 
 
 def ctid_of_link(target: str) -> str:
-    """Give whose configuration a link in /etc/vz/names leads to, "" for nobody's.
+    """Return whose configuration a link in /etc/vz/names leads to, "" for nobody's.
 
     It is ``/etc/vz/conf/101.conf``, or on 7 ``/vz/private/<UUID>/ve.conf``.
     """
@@ -322,7 +322,7 @@ def _link(host: HostFS, path: str) -> str:
 
 
 def _link_text(text: str) -> str:
-    """Give the path that a file holds instead of being a link to it, "" if it does not.
+    """Return the path that a file holds instead of being a link to it, "" if it does not.
 
     So does a tree that went through a checkout or an archive without symbolic links.
     """

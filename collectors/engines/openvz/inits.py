@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def container_of(process: Process) -> str | None:
-    """Give the CTID of the container that a process is in; None for the host's own."""
+    """Return the CTID of the container that a process is in; None for the host's own."""
     envid = process.envid
     return envid if envid is not None and envid != HOST and is_ctid(envid) else None
 
@@ -39,6 +39,6 @@ def find_inits(table: ProcessTable) -> dict[str, Process]:
 
 
 def starts_a_system(init: Process) -> bool:
-    """Say whether this is the init that vzctl starts: it runs ``init -z``."""
+    """Return whether this is the init that vzctl starts: it runs ``init -z``."""
     name = init.argv[0].rpartition("/")[2] if init.argv else ""
     return name == "init" and "-z" in init.argv[1:]

@@ -104,7 +104,7 @@ class Kernel:
 
 
 def is_node(host: HostFS) -> bool:
-    """Say whether this is the kernel of an OpenVZ node, seen from the host.
+    """Return whether this is the kernel of an OpenVZ node, seen from the host.
 
     Inside a container /proc/vz exists, too, but shows that container alone.
     """
@@ -195,7 +195,7 @@ def parse_vestat(data: bytes) -> dict[str, VeStat]:
 
 
 def cpu_times(stat: VeStat, version: int, uptime_seconds: float | None) -> CpuTimes:
-    """Give the CPU time of a container in seconds.
+    """Return the CPU time of a container in seconds.
 
     The jiffies are the kernel's own and not the 1/100 s of other files. How long one is shows in
     the uptime, which is there in jiffies and, since 7, in nanoseconds; before, it is known from

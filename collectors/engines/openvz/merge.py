@@ -64,7 +64,7 @@ class Views:
 
 
 def status_of(views: Views, at_rest: str | None) -> str:
-    """Give the status in vzlist's words.
+    """Return the status in vzlist's words.
 
     ``at_rest`` is what the disk says of a container that does not run. The kernel decides whether
     it runs: vzlist's answer may be older.
@@ -83,7 +83,7 @@ def status_of(views: Views, at_rest: str | None) -> str:
 def counters_of(
     views: Views, status: str, remembered: tuple[float, tuple[Beancounter, ...]] | None
 ) -> tuple[tuple[Beancounter, ...], float | None]:
-    """Give the beancounters, and when they were counted; None: only limits are known.
+    """Return the beancounters, and when they were counted; None: only limits are known.
 
     What was counted last is kept while the container is paused, as a counter that fell to 0 and
     came back would look like a reset; of what does not run there are no counts at all. Of several
@@ -140,7 +140,7 @@ def merge(views: Views, status: str, beancounters: Sequence[Beancounter]) -> Ope
 
 
 def _from_counters(beancounters: Sequence[Beancounter]) -> dict[str, object]:
-    """Give the facts that are beancounters themselves, so that they agree with them."""
+    """Return the facts that are beancounters themselves, so that they agree with them."""
     by_name = {b.resource: b for b in beancounters}
     swap, processes = by_name.get("swappages"), by_name.get("numproc")
     found: dict[str, object] = {}

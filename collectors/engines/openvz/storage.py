@@ -24,7 +24,7 @@ class Storage:
         self._mounted: frozenset[str] | None = None
 
     def status(self, configured: Configured) -> str | None:
-        """Give the status of a container that does not run, in vzlist's words.
+        """Return the status of a container that does not run, in vzlist's words.
 
         None: there is no private area, so there is nothing to start, and vzlist leaves it out.
         """
@@ -39,7 +39,7 @@ class Storage:
         return "suspended" if any(self._root.exists(dump) for dump in dumps) else "stopped"
 
     def layout(self, private: str) -> str:
-        """Give the layout of a private area, "" where it cannot be seen.
+        """Return the layout of a private area, "" where it cannot be seen.
 
         7 has it as a number in the link .ve.layout, 6 is told by the disk image.
         """
@@ -85,7 +85,7 @@ class Storage:
             return ""
 
     def _mounts(self) -> frozenset[str]:
-        """Give the mount points of the host, proc_pid_mountinfo(5)."""
+        """Return the mount points of the host, proc_pid_mountinfo(5)."""
         if self._mounted is None:
             self._mounted = frozenset(self._read_mounts("1/mountinfo", 4)) or frozenset(
                 self._read_mounts("mounts", 1)

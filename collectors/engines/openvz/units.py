@@ -44,23 +44,23 @@ LAYOUTS: Mapping[str, str] = {"simfs": "simfs", "ploop": "ploop", "5": "ploop", 
 
 
 def is_ctid(text: str) -> bool:
-    """Say whether this names a container: a number (0 is the host) or a UUID."""
+    """Return whether this names a container: a number (0 is the host) or a UUID."""
     return _CTID.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=256)
 def is_resource(name: str) -> bool:
-    """Say whether this can be the name of a beancounter; ``dummy`` holds the place of none."""
+    """Return whether this can be the name of a beancounter; ``dummy`` holds the place of none."""
     return name != "dummy" and _RESOURCE.fullmatch(name) is not None
 
 
 def unit_of(resource: str) -> int:
-    """Give what one of a beancounter is in its base unit: bytes, or 1."""
+    """Return what one of a beancounter is in its base unit: bytes, or 1."""
     return PAGE if resource.endswith("pages") else 1
 
 
 def amount(raw: object, unit: int = 1) -> int | None:
-    """Give a number in base units; None is unlimited, or no number."""
+    """Return a number in base units; None is unlimited, or no number."""
     if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
         return None
     if raw == _UNLIMITED_32 or raw >= _UNLIMITED // unit:
@@ -69,7 +69,7 @@ def amount(raw: object, unit: int = 1) -> int | None:
 
 
 def addresses(words: Iterable[object]) -> tuple[str, ...]:
-    """Give the addresses among these words in their usual form, each once, without the mask."""
+    """Return the addresses among these words in their usual form, each once, without the mask."""
     found: dict[str, None] = {}
     for word in words:
         address = address_of(word)
@@ -79,7 +79,7 @@ def addresses(words: Iterable[object]) -> tuple[str, ...]:
 
 
 def address_of(word: object) -> str:
-    """Give an address in its usual form, without the mask; "" for what is none."""
+    """Return an address in its usual form, without the mask; "" for what is none."""
     if not isinstance(word, str) or len(word) > 64:
         return ""
     try:
@@ -89,5 +89,5 @@ def address_of(word: object) -> str:
 
 
 def template(name: str) -> str:
-    """Give an OS template's name: 7 writes ``.debian-12-x86_64``, and ``-`` for none."""
+    """Return an OS template's name: 7 writes ``.debian-12-x86_64``, and ``-`` for none."""
     return "" if name == "-" else name.removeprefix(".")

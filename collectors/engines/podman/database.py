@@ -107,7 +107,7 @@ class DatabaseReader:
 
 
 def newest_database(directory: Dir) -> str:
-    """Say which of the two databases a libpod uses: the one that it wrote to last; "" for none."""
+    """Return which of two databases a libpod uses: the one written to last; "" for none."""
     times = {}
     for name in (BOLT, SQLITE):
         try:

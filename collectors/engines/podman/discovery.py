@@ -62,12 +62,12 @@ def find_stores(ctx: Context) -> list[Store]:
 
 
 def monitor_arguments(process: Process) -> tuple[str, ...]:
-    """Give podman's own arguments, which conmon passes back to it when the container ends."""
+    """Return podman's own arguments, which conmon passes back to it when the container ends."""
     return ("podman", *options(process.argv, "--exit-command-arg"))
 
 
 def is_podmans(process: Process) -> bool:
-    """Say whether a conmon works for podman and not for CRI-O."""
+    """Return whether a conmon works for podman and not for CRI-O."""
     command = posixpath.basename(option(process.argv, "--exit-command"))
     return command == "podman" or "/libpod" in option(process.argv, "--exit-dir")
 
@@ -91,7 +91,7 @@ def _store_of_monitor(ctx: Context, process: Process) -> Store | None:
 
 
 def root_store(ctx: Context) -> Store:
-    """Give root's store, which CRI-O and buildah use as well, storage.conf(5)."""
+    """Return root's store, which CRI-O and buildah use as well, storage.conf(5)."""
     storage: dict[str, object] = {}
     for path in _CONFIGURATIONS:
         storage = _storage_conf(ctx, path)

@@ -60,7 +60,7 @@ class StoreReader:
         self._specs = FileCache(parsed(parse_spec))
 
     def read(self, ctx: Context, store: Store) -> list[Sighting]:
-        """Give the store's containers; none where there is no such store."""
+        """Return the store's containers; none where there is no such store."""
         with _opened(ctx, store) as view:
             if view is None:
                 return []
@@ -249,7 +249,7 @@ def _exit_file(view: _View, engine_id: str) -> int | None:
 
 
 def _size_of(view: _View, path: str) -> int | None:
-    """Give the size of a file, if it lies in the store."""
+    """Return the size of a file, if it lies in the store."""
     inside = view.store.graphroot.rstrip("/") + "/"
     if not path.startswith(inside):
         return None

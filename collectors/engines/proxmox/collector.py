@@ -38,7 +38,7 @@ class ProxmoxCollector:
     name = "proxmox"
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Say which containers this node has, running or not."""
+        """Return which containers this node has, running or not."""
         for path in ("etc/pve/lxc", f"etc/pve/nodes/{ctx.facts.nodename}/lxc"):
             with suppress(HostReadError), ctx.host.root.open_dir(path) as directory:
                 return list(_read(ctx, directory))

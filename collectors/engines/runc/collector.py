@@ -247,7 +247,7 @@ class OciCollector:
 
 
 def _runs_on(ctx: Context, known: Sighting) -> Process | None:
-    """Give the first process of a container that was seen running, if it is the same still."""
+    """Return the first process of a container that was seen running, if it is the same still."""
     process = alive(ctx, known.init.pid) if known.init is not None else None
     same = process is not None and process.id == known.init
     return process if same and known.state is not State.CREATED else None

@@ -50,7 +50,7 @@ class StateSearch:
         self._done: frozenset[ProcessId] = frozenset()
 
     def find(self, ctx: Context, known: AbstractSet[ProcessId]) -> dict[str, int]:
-        """Give the state directories of orphans that are not ``known``, with their owner."""
+        """Return the state directories of orphans that are not ``known``, with their owner."""
         orphans = [p for p in ctx.processes if p.id not in known and _is_orphan(ctx, p)]
         new = [p for p in orphans if p.id not in self._done]
         settled = ctx.now - _SETTLED_SECONDS
@@ -67,7 +67,7 @@ class StateSearch:
 
 
 def _is_orphan(ctx: Context, process: Process) -> bool:
-    """Say whether the first process of a container was adopted by the host's init, or a user's."""
+    """Return whether a container's first process was adopted by the host's or a user's init."""
     host = ctx.facts
     mine = process.namespaces.mnt
     if mine in (None, host.namespaces.mnt) or process.root in (None, host.root):
@@ -147,7 +147,7 @@ def _walk(ctx: Context, orphans: list[Process]) -> dict[str, int]:
 
 
 def _around_root(ctx: Context, process: Process) -> Iterator[str]:
-    """Give the directories above a root filesystem that is a directory of the host's own disk."""
+    """Return the directories above a root filesystem that is a directory of the host's own disk."""
     try:
         mounts = read_mounts(ctx.host, process.pid)
     except HostReadError:

@@ -99,13 +99,13 @@ class SandboxCollector:
 
 
 def _is_settled(ctx: Context, process: Process) -> bool:
-    """Say whether a process is old enough to have all its mounts."""
+    """Return whether a process is old enough to have all its mounts."""
     started = started_at(ctx.facts, process.id)
     return started is not None and ctx.now - started > _SETTLED_SECONDS
 
 
 def _has_own_root(ctx: Context, process: Process) -> bool:
-    """Say whether a process has another root than the host's, in other mounts than the host's."""
+    """Return whether a process has neither the host's root nor the host's mounts."""
     host = ctx.facts
     return (
         process.root not in (None, host.root)
@@ -115,7 +115,7 @@ def _has_own_root(ctx: Context, process: Process) -> bool:
 
 
 def _chain(ctx: Context, process: Process) -> list[Process]:
-    """Give the ancestors up to the first that is in other mounts: the maker is one of them.
+    """Return the ancestors up to the first that is in other mounts: the maker is one of them.
 
     Between it and the process may be a shell that it started.
     """
@@ -181,7 +181,7 @@ def _marks(ctx: Context, process: Process, chain: Sequence[Process]) -> Marks | 
 
 
 def _payload(ctx: Context, process: Process) -> Process:
-    """Give the process that the sandbox is for: the maker's own reaper may be the first."""
+    """Return the process that the sandbox is for: the maker's own reaper may be the first."""
     if not engine_of(process):
         return process
     children = (p for p in ctx.processes if p.ppid == process.pid)

@@ -101,7 +101,7 @@ def engine_of_build(runtime: Process, builder: Process | None) -> str:
 
 
 def is_kept(process: Process) -> bool:
-    """Say whether an engine that other collectors know keeps containers with this process."""
+    """Return whether an engine that other collectors know keeps containers with this process."""
     return _KEEPERS.fullmatch(program(process)) is not None
 
 
@@ -124,7 +124,7 @@ def engine_by_mounts(mounts: Sequence[Mount]) -> str:
 
 
 def is_flatpak(mounts: Sequence[Mount]) -> bool:
-    """Say whether flatpak told bubblewrap what to do: it mounts what it knows into the sandbox."""
+    """Return whether flatpak ran bubblewrap: it mounts its own description into the sandbox."""
     return any(mount.target == "/.flatpak-info" for mount in mounts)
 
 

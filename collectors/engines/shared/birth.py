@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def made_at(parent: Dir, path: str) -> float | None:
-    """Give when the directory ``path`` was made, in seconds since the epoch.
+    """Return when the directory ``path`` was made, in seconds since the epoch.
 
     Its birth time, which nothing changes; on a filesystem that keeps none the time of its last
     change, which is never before that. None when it cannot be looked at.

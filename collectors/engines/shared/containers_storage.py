@@ -25,7 +25,7 @@ _LAYERS_LIMIT = 200  # of one image
 
 
 def folders(graph: Dir, suffix: str) -> list[str]:
-    """Give the folders of a kind, one for each storage driver that was ever used."""
+    """Return the folders of a kind, one for each storage driver that was ever used."""
     try:
         return [name for name in graph.subdirectories() if name.endswith(suffix)]
     except HostReadError:

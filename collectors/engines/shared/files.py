@@ -32,7 +32,7 @@ class FileCache(Generic[T]):
         self._used: set[tuple[int, int]] = set()
 
     def get(self, directory: Dir, name: str) -> T | None:
-        """Give what a file holds; None when it does not parse, which is counted once.
+        """Return what a file holds; None when it does not parse, which is counted once.
 
         Raises HostReadError as ``Dir.read`` does.
         """

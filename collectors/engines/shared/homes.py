@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def homes(ctx: Context) -> dict[int, str]:
-    """Give the home directory of every user whom /etc/passwd lists, passwd(5)."""
+    """Return the home directory of every user whom /etc/passwd lists, passwd(5)."""
     try:
         lines = ctx.host.root.read_text("/etc/passwd").splitlines()
     except HostReadError:

@@ -27,7 +27,7 @@ _HIERARCHIES = (SYSTEMD, UNIFIED, "memory", "pids", "cpu")
 
 
 def exe_name(process: Process) -> str:
-    """Give the name of the binary that runs, which the process cannot choose freely.
+    """Return the name of the binary that runs, which the process cannot choose freely.
 
     Where exe may not be read it is the comm, which it can, but then it is another user's process
     and nothing of it can be opened either.
@@ -38,7 +38,7 @@ def exe_name(process: Process) -> str:
 
 
 def options(argv: tuple[str, ...], *names: str) -> list[str]:
-    """Give all values of an option: ``-H x``, ``-H=x``, ``--host x``, ``--host=x``."""
+    """Return all values of an option: ``-H x``, ``-H=x``, ``--host x``, ``--host=x``."""
     found = []
     for index, word in enumerate(argv[1:], 1):
         name, equals, value = word.partition("=")
@@ -52,18 +52,18 @@ def options(argv: tuple[str, ...], *names: str) -> list[str]:
 
 
 def option(argv: tuple[str, ...], *names: str) -> str:
-    """Give the first value of an option; empty where it is not given."""
+    """Return the first value of an option; empty where it is not given."""
     return next(iter(options(argv, *names)), "")
 
 
 def shortest(path: str) -> str:
-    """Give the one name of a path that has two: /var/run is a link to /run."""
+    """Return the one name of a path that has two: /var/run is a link to /run."""
     path = posixpath.normpath(path)
     return path.removeprefix("/var") if path.startswith("/var/run/") else path
 
 
 def in_host_mounts(ctx: Context, process: Process) -> bool:
-    """Say whether a process sees the very mounts of the host, so that all paths mean the same.
+    """Return whether a process sees the very mounts of the host, so that all paths mean the same.
 
     An agent without privileges cannot read the namespaces of root's daemons: those it sees are
     taken to be the host's, as nothing inside a container could be opened anyway.
@@ -73,7 +73,7 @@ def in_host_mounts(ctx: Context, process: Process) -> bool:
 
 
 def on_host(ctx: Context, process: Process) -> bool:
-    """Say whether an engine runs on the host itself and not in a container.
+    """Return whether an engine runs on the host itself and not in a container.
 
     Rootless engines have mounts of their own above the host's root, which makes no container.
     """
@@ -107,20 +107,20 @@ def root_of(ctx: Context, process: Process | None) -> Iterator[Dir]:
 
 
 def alive(ctx: Context, pid: int | None) -> Process | None:
-    """Give the running process of a number in the host's numbering; zombies do not run."""
+    """Return the running process of a number in the host's numbering; zombies do not run."""
     process = ctx.processes.get(pid) if pid is not None else None
     return process if process is not None and process.state not in ("Z", "X") else None
 
 
 def started_at(ctx: Context, process: Process) -> float:
-    """Give when a process started, in seconds since the epoch."""
+    """Return when a process started, in seconds since the epoch."""
     return ctx.facts.boot_time + process.id.start_ticks / os.sysconf("SC_CLK_TCK")
 
 
 def is_first_of(
     ctx: Context, process: Process, engine_id: str, recorded: float | None = None
 ) -> bool:
-    """Say whether a process is the first one of a container, as a file claims.
+    """Return whether a process is the first one of a container, as a file claims.
 
     A number from a file may be somebody else's by now. It is right when the container's id stands
     in the process's cgroup or in the command line of its parent (shim or conmon), or when the
@@ -136,7 +136,7 @@ def is_first_of(
 
 
 def may_own(ctx: Context, uid: int | None, process: Process) -> bool:
-    """Say whether an engine of a user can have started a process, whatever its files claim.
+    """Return whether an engine of a user can have started a process, whatever its files claim.
 
     Root's can have started any; a user's only his own, and those in a user namespace.
     """
@@ -146,7 +146,7 @@ def may_own(ctx: Context, uid: int | None, process: Process) -> bool:
 
 
 def is_named_after(part: str, engine_id: str) -> bool:
-    """Say whether a cgroup directory bears a container's id: itself, or ``<engine>-<id>.scope``."""
+    """Return whether a cgroup is named after a container: its id, or ``<engine>-<id>.scope``."""
     stem = part.removesuffix(".scope")
     return stem == engine_id or stem.endswith("-" + engine_id)
 
@@ -170,7 +170,7 @@ def host_numbers(ctx: Context, observer: Process) -> Mapping[int, Process]:
 
 
 def _within(ctx: Context, process: Process, observer: Process, known: dict[int, bool]) -> bool:
-    """Say whether a process or one of its ancestors is in the observer's pid namespace."""
+    """Return whether a process or one of its ancestors is in the observer's pid namespace."""
     chain = []
     current: Process | None = process
     answer = False
@@ -188,7 +188,7 @@ def _within(ctx: Context, process: Process, observer: Process, known: dict[int, 
 
 
 def cgroup_of(process: Process, wanted: str | None, engine_id: str) -> str | None:
-    """Give a running container's cgroup in the host's view; None where it has none of its own.
+    """Return a running container's cgroup in the host's view; None where it has none of its own.
 
     ``wanted`` is the path that its engine asked for, which for an engine inside a container lies
     below that one's own. Without it the shallowest directory that is named after the id counts.
@@ -208,7 +208,7 @@ def cgroup_of(process: Process, wanted: str | None, engine_id: str) -> str | Non
 
 
 def cgroup_prefix(ctx: Context, engine: Process) -> str:
-    """Give the host's path of what an engine sees as the top of the cgroup tree; "" for the top.
+    """Return the host's path of what an engine sees as the top of the cgroup tree; "" for the top.
 
     An engine inside a container has that one's cgroup mounted as the whole, or it is in a cgroup
     namespace of its own: mountinfo shows which, as the reader sees it.
@@ -226,5 +226,5 @@ def cgroup_prefix(ctx: Context, engine: Process) -> str:
 
 
 def user_manager(uid: int) -> str:
-    """Give the cgroup below which a user's own systemd puts what his engines start."""
+    """Return the cgroup below which a user's own systemd puts what his engines start."""
     return f"/user.slice/user-{uid}.slice/user@{uid}.service"

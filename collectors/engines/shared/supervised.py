@@ -37,7 +37,7 @@ def program(process: Process) -> str:
 
 
 def is_inside(process: Process, outside: Process) -> bool:
-    """Say whether a process has a mount or pid namespace that ``outside`` is not in."""
+    """Return whether a process has a mount or pid namespace that ``outside`` is not in."""
     mine, theirs = process.namespaces.mnt, outside.namespaces.mnt
     if mine is not None and theirs is not None:
         return mine != theirs
@@ -46,7 +46,7 @@ def is_inside(process: Process, outside: Process) -> bool:
 
 
 def has_own_pids(process: Process, outside: Process) -> bool:
-    """Say whether a process is in a pid namespace below that of ``outside``."""
+    """Return whether a process is in a pid namespace below that of ``outside``."""
     return len(process.ns_pids) > len(outside.ns_pids)
 
 
@@ -83,14 +83,14 @@ def first_inside(
 
 
 def started_at(facts: HostFacts, process: ProcessId) -> float | None:
-    """Give when a process started, in seconds since the epoch."""
+    """Return when a process started, in seconds since the epoch."""
     if not facts.boot_time:
         return None
     return facts.boot_time + process.start_ticks / os.sysconf("SC_CLK_TCK")
 
 
 def sees_host_files(process: Process, facts: HostFacts) -> bool:
-    """Say whether the paths in a process's arguments and exe are paths of the host."""
+    """Return whether the paths in a process's arguments and exe are paths of the host."""
     return (
         process.root is None
         or process.root == facts.root
@@ -127,7 +127,7 @@ def files_of(ctx: Context, process: Process | None) -> Iterator[Dir]:
 
 
 def hierarchies(process: Process) -> Iterator[str]:
-    """Give the cgroup paths of a process, systemd's hierarchy first: that one names things."""
+    """Return the cgroup paths of a process, systemd's hierarchy first: that one names things."""
     for controller in (SYSTEMD, UNIFIED):
         if controller in process.cgroups:
             yield process.cgroups[controller]
@@ -137,14 +137,14 @@ def hierarchies(process: Process) -> Iterator[str]:
 
 
 def prefixes(path: str) -> Iterator[tuple[str, str]]:
-    """Give each cgroup on the way to ``path``, the shallowest first, with its last component."""
+    """Return each cgroup on the way to ``path``, the shallowest first, with its last component."""
     parts = path.split("/")
     for index in range(1, len(parts)):
         yield "/".join(parts[: index + 1]), parts[index]
 
 
 def boots_system(command: Sequence[str]) -> bool | None:
-    """Say whether a command starts a whole system; None for an ``/init`` that may be anything."""
+    """Return whether a command boots a system; None for an ``/init`` that may be anything."""
     head = command[0]
     if head == "/init":
         return None
@@ -160,11 +160,11 @@ class CommandLine(NamedTuple):
     rest: list[str]
 
     def get(self, *names: str) -> str | None:
-        """Give the last value of an option under any of its names; "" for one without a value."""
+        """Return the last value of an option under any of its names; "" for one without a value."""
         return next((v for k, v in reversed(self.options) if k in names), None)
 
     def has(self, *names: str) -> bool:
-        """Say whether an option is there under any of its names."""
+        """Return whether an option is there under any of its names."""
         return self.get(*names) is not None
 
 

@@ -84,7 +84,7 @@ _local = threading.local()
 
 
 def _buffer() -> tuple[int, memoryview]:
-    """Give the thread's own buffer, and its address."""
+    """Return the thread's own buffer, and its address."""
     known: tuple[int, memoryview] | None = getattr(_local, "buffer", None)
     if known is None:
         array = (ctypes.c_char * BUFFER)()

@@ -55,7 +55,7 @@ class ContainerCounters:
         self._last = self._draft.finish()
 
     def serves(self, target: Target, chosen: tuple[Source, ...]) -> bool:
-        """Say whether this is the right reader for a target as it is now."""
+        """Return whether this is the right reader for a target as it is now."""
         return (
             target.init == self._init
             and target.own_network == self._own_network
@@ -124,7 +124,7 @@ class ContainerCounters:
             self._process = None
 
     def _runs(self) -> bool:
-        """Say whether its first process is there; a container need not have a cgroup."""
+        """Return whether its first process is there; a container need not have a cgroup."""
         return self._process is not None and self._process.exists("stat")
 
     def _read_network(self, calls: Calls) -> bool:

@@ -20,7 +20,7 @@ class Devices:
         self._names: dict[str, str] = {}
 
     def name(self, number: str) -> str:
-        """Give ``/dev/vda`` for ``254:0``; the number itself where sysfs does not know it."""
+        """Return ``/dev/vda`` for ``254:0``; the number itself where sysfs does not know it."""
         known = self._names.get(number)
         if known is None:
             if len(self._names) >= _KEPT:

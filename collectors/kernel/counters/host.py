@@ -69,7 +69,7 @@ class HostCounters:
         return draft.finish()
 
     def _disk(self, name: str) -> bool:
-        """Say whether a block device is hardware: partitions, loops and mappings lie upon others.
+        """Return whether a block device is hardware: partitions, loops, mappings lie upon others.
 
         What is written through them would be counted twice.
         """

@@ -100,7 +100,7 @@ class Draft:
         self.tables: dict[Table, Rows] = {}
 
     def finish(self) -> Counters:
-        """Give the values as they are now, once and for all."""
+        """Return the values as they are now, once and for all."""
         return Counters(tuple(self.scalars), dict(self.tables))
 
 

@@ -22,7 +22,7 @@ _SOCKETS_FILE = 8 << 20
 
 
 def inner_processes(sys: Dir, path: str) -> list[int] | None:
-    """Give the processes of all cgroups below one; None where there are too many to count.
+    """Return the processes of all cgroups below one; None where there are too many to count.
 
     The number of links tells a directory without any below it: 2, on every cgroup filesystem.
     """

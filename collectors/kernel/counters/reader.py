@@ -86,7 +86,7 @@ class CounterReader:
         return sum(container.kept for container in self._containers.values())
 
     def update(self, targets: Iterable[Target]) -> None:
-        """Say which containers there are; ``read`` answers in this order.
+        """Return which containers there are; ``read`` answers in this order.
 
         A target that is the same object as before costs nothing.
         """
@@ -107,7 +107,7 @@ class CounterReader:
         self._unread = [c for c in self._containers.values() if not c.was_read]
 
     def _made_for(self, target: Target, known: ContainerCounters | None) -> ContainerCounters:
-        """Give the reader of one container: the known one if it serves, else a new one."""
+        """Return the reader of one container: the known one if it serves, else a new one."""
         mounted = frozenset(target.cgroups.keys() & self._layout.hierarchies.keys())
         chosen = self._sources.get((mounted, target.quota))
         if chosen is None:
@@ -171,7 +171,7 @@ class CounterReader:
         self.update(())
 
     def _has_bfq(self) -> bool:
-        """Say whether a block device is scheduled by BFQ, which keeps v1's counts of its own."""
+        """Return whether a block device is scheduled by BFQ, which keeps v1's counts of its own."""
         if "blkio" not in self._layout.hierarchies:
             return False
         try:
@@ -181,7 +181,7 @@ class CounterReader:
         return any("[bfq]" in self._text(f"block/{name}/queue/scheduler") for name in names)
 
     def _used_hugepages(self) -> tuple[str, ...]:
-        """Give the sizes of huge pages of which the host has any, as cgroup files write them."""
+        """Return the sizes of huge pages of which the host has any, as cgroup files write them."""
         try:
             names = self._host.sys.listdir("kernel/mm/hugepages")
         except HostReadError:

@@ -16,7 +16,7 @@ _FILES = (
 
 
 def page() -> Iterator[str]:
-    """Give the lines of the page, man(7)."""
+    """Return the lines of the page, man(7)."""
     parser, commands = parsers()
     yield f'.TH TALLYMAN 1 "" "tallyman {__version__}" "User Commands"'
     yield from (".SH NAME", r"tallyman \- finds every container on a host and says what it is")

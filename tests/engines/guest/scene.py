@@ -248,7 +248,7 @@ class Scene:
 
 
 def cases(of: type) -> list[str]:
-    """Give the names of what a scene can make."""
+    """Return the names of what a scene can make."""
     return [name for name in vars(of) if not name.startswith("_")]
 
 
@@ -259,7 +259,7 @@ def make(of: object, name: str) -> Made:
 
 
 def _second_debian(root: Path) -> Path:
-    """Give a writable view of the guest's own root, with what only a host needs left out."""
+    """Return a writable view of the guest's own root, with what only a host needs left out."""
     changes = Path("/run") / root.name
     changes.mkdir()
     run("mount", "-t", "tmpfs", "changes", changes)

@@ -34,7 +34,7 @@ def as_user(*words: str | Path) -> str:
 
 @functools.cache
 def home() -> Path:
-    """Give his home; the first time he is made, and his manager started."""
+    """Return his home; the first time he is made, and his manager started."""
     place = Path("/home") / USER
     run("useradd", "--create-home", "--shell=/bin/sh", USER)
     place.chmod(0o711)

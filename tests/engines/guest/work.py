@@ -49,7 +49,7 @@ def main(file: Path) -> None:
 
 
 def _works(port: int) -> dict[str, tuple[str, ...]]:
-    """Give options and script of each container; a shell becomes ``sleep`` when it is done."""
+    """Return options and script of each container; a shell becomes ``sleep`` when it is done."""
     gateway = "$(ip route | awk '/default/ {print $3}')"
     return {
         # The limit ends the loop after ten seconds of CPU time, however long they take.

@@ -49,7 +49,7 @@ class Row:
 
 
 def rows_about(rows: list[Row], made: Made) -> list[Row]:
-    """Give the rows that show what the test made, or anything in or around it."""
+    """Return the rows that show what the test made, or anything in or around it."""
     pids = set(made.pids())
     return [
         row
@@ -87,7 +87,7 @@ class Page:
                 self.samples.setdefault(sample.name, []).append(sample)
 
     def value(self, metric: str, /, **labels: str) -> float | None:
-        """Give the value of the one sample with these labels; None where there is none."""
+        """Return the value of the one sample with these labels; None where there is none."""
         found = [
             sample.value
             for sample in self.samples.get(metric, [])
@@ -97,7 +97,7 @@ class Page:
         return found[0] if found else None
 
     def rows(self) -> list[Row]:
-        """Give the containers of the page."""
+        """Return the containers of the page."""
         states = {
             s.labels["id"]: s.labels["state"]
             for s in self.samples.get("tallyman_container_state", [])
@@ -115,7 +115,7 @@ class Page:
         ]
 
     def row(self, name: str) -> Row | None:
-        """Give the container of that name; None where there is none yet."""
+        """Return the container of that name; None where there is none yet."""
         found = [row for row in self.rows() if row.name == name]
         assert len(found) <= 1, f"{name} stands {len(found)} times on the page: {found}"
         return found[0] if found else None
@@ -163,14 +163,14 @@ class Agent:
         return Page(answer.text, openmetrics=openmetrics)
 
     def listens(self) -> bool:
-        """Say whether it answers at all."""
+        """Return whether it answers at all."""
         try:
             return self.get("/-/healthy").status == 200
         except OSError:
             return False
 
     def is_ready(self) -> bool:
-        """Say whether it has made its first full picture."""
+        """Return whether it has made its first full picture."""
         try:
             return self.get("/-/ready").status == 200
         except OSError:
@@ -211,7 +211,7 @@ def tallyman(*words: str, timeout: float = 120, env: Mapping[str, str] | None = 
 
 
 def ls(*flags: str) -> list[Row]:
-    """Give what ``tallyman ls --all --json`` shows."""
+    """Return what ``tallyman ls --all --json`` shows."""
     return [row_of(found) for found in json.loads(tallyman("ls", "--all", "--json", *flags))]
 
 
@@ -254,7 +254,7 @@ def running_agent(
     env: Mapping[str, str] | None = None,
     start_seconds: float = 60,
 ) -> Iterator[Agent]:
-    """Give an agent that listens; it is ended afterwards."""
+    """Return an agent that listens; it is ended afterwards."""
     with workplace("agent") as place:
         agent = Agent(place, *flags, command=command, env=env)
         try:
@@ -265,7 +265,7 @@ def running_agent(
 
 
 def watchful_agent(endpoint: str) -> AbstractContextManager[Agent]:
-    """Give an agent that looks often at one Docker daemon."""
+    """Return an agent that looks often at one Docker daemon."""
     return running_agent(
         f"--collector.docker.host={endpoint}",
         "--inventory.full-interval=2s",
@@ -274,7 +274,7 @@ def watchful_agent(endpoint: str) -> AbstractContextManager[Agent]:
 
 
 def free_port() -> int:
-    """Give a TCP port of the loopback address that nobody uses just now.
+    """Return a TCP port of the loopback address that nobody uses just now.
 
     It is below those that the kernel gives to whoever connects: nobody gets it in between.
     """

@@ -59,12 +59,12 @@ def program_in(
 
 
 def sleep() -> tuple[str, str]:
-    """Give a command that sleeps for a time that is nobody else's."""
+    """Return a command that sleeps for a time that is nobody else's."""
     return "/bin/sleep", f"{os.getpid()}{next(_numbers):04}"
 
 
 def running(*command: str) -> int | None:
-    """Give the process that has exactly these arguments, if there is one."""
+    """Return the process that has exactly these arguments, if there is one."""
     for entry in os.listdir("/proc"):
         if entry.isdigit() and argv(int(entry)) == list(command):
             return int(entry)
@@ -72,7 +72,7 @@ def running(*command: str) -> int | None:
 
 
 def outermost(pid: int) -> int:
-    """Give the first of the ancestors of ``pid`` with its mounts and root, if they are not ours."""
+    """Return the first ancestor of ``pid`` with its mounts and root, if they are not ours."""
     parent = parent_of(pid)
     while parent > 1 and _world(parent) == _world(pid) != _world(os.getpid()):
         pid, parent = parent, parent_of(parent)

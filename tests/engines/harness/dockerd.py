@@ -105,7 +105,7 @@ class Docker:
         ]
 
     def answers(self) -> bool:
-        """Say whether the daemon answers now."""
+        """Return whether the daemon answers now."""
         return self.succeeds("version")
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class Docker:
         return run("docker", "--host", self.endpoint, *words, timeout=timeout).strip()
 
     def succeeds(self, *words: str) -> bool:
-        """Say whether a docker command ends well, and soon."""
+        """Return whether a docker command ends well, and soon."""
         try:
             self.cli(*words, timeout=5)
         except (CommandError, subprocess.TimeoutExpired):
@@ -144,14 +144,14 @@ class Docker:
         return name
 
     def busybox(self) -> str:
-        """Give the small image."""
+        """Return the small image."""
         root = self.place / "busybox"
         if not root.exists():
             roots.make_busybox(root)
         return self.image("tallyman/busybox:1", root)
 
     def debian(self) -> str:
-        """Give the image with systemd, sshd, cron, rsyslog and services."""
+        """Return the image with systemd, sshd, cron, rsyslog and services."""
         return self.image("tallyman/debian:12", roots.debian())
 
     def run(self, image: str, *command: str, name: str = "", options: tuple[str, ...] = ()) -> Made:
@@ -167,7 +167,7 @@ class Docker:
         return Made(name=name, engine="docker", handle=handle or facts["Id"], pid=pid)
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """Give what the daemon knows of a container."""
+        """Return what the daemon knows of a container."""
         found: dict[str, Any] = json.loads(self.cli("inspect", "--type=container", name))[0]
         return found
 
@@ -181,7 +181,7 @@ class Docker:
 def docker_daemon(
     *flags: str, own_network: bool = False, shared_mounts: bool = False
 ) -> Iterator[Docker]:
-    """Give a daemon that runs; in the end it is gone with all that it made."""
+    """Return a daemon that runs; in the end it is gone with all that it made."""
     with workplace("docker") as place:
         docker = Docker(place, *flags, own_network=own_network, shared_mounts=shared_mounts)
         try:

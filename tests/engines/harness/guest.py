@@ -80,7 +80,7 @@ def _code_only(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def dependencies() -> Path:
-    """Give a folder with what the agent and this harness import; the guest has no network."""
+    """Return a folder with what the agent and this harness import; the guest has no network."""
     wanted = sorted(_declared())
     key = hashlib.sha256(" ".join(wanted).encode()).hexdigest()[:10]
     folder = CACHE / f"dependencies-{key}"

@@ -14,7 +14,7 @@ _numbers = itertools.count(1)
 
 
 def unique(word: str) -> str:
-    """Give a name that no other container on this machine has."""
+    """Return a name that no other container on this machine has."""
     return f"{MARK}{word}{next(_numbers)}"
 
 
@@ -35,7 +35,7 @@ class Made:
     """Its processes as they were when they were noted, for who judges on another machine."""
 
     def pids(self) -> list[int]:
-        """Give its processes, its first one first."""
+        """Return its processes, its first one first."""
         if self.noted is not None:
             return list(self.noted)
         return [self.pid, *descendants(self.pid)] if self.pid else []
@@ -51,14 +51,14 @@ class Made:
 
 
 def comm(pid: int) -> str:
-    """Give the name of a process, empty when it is gone."""
+    """Return the name of a process, empty when it is gone."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/comm").read_text().strip()
     return ""
 
 
 def argv(pid: int) -> list[str]:
-    """Give the arguments of a process, none when it is gone."""
+    """Return the arguments of a process, none when it is gone."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
     return []
@@ -74,5 +74,5 @@ def child_running(parent: int, *words: str, seconds: float = 20) -> int:
 
 
 def namespace(pid: int, kind: str) -> str:
-    """Give what tells one namespace from another, for instance ``mnt:[4026531841]``."""
+    """Return what tells one namespace from another, for instance ``mnt:[4026531841]``."""
     return os.readlink(f"/proc/{pid}/ns/{kind}")

@@ -29,7 +29,7 @@ _ARCH = platform.machine()
 
 @contextmanager
 def flatpak() -> Iterator[Made]:
-    """Give an application that ``flatpak run`` has started, over a runtime made of busybox."""
+    """Return an application that ``flatpak run`` has started, over a runtime made of busybox."""
     runtime, app = f"org.tallyman.Platform/{_ARCH}/1", "org.tallyman.Sleeper"
     with workplace("flatpak") as place:
         home = {"HOME": str(place), "FLATPAK_USER_DIR": f"{place}/flatpak"}
@@ -67,7 +67,7 @@ def flatpak() -> Iterator[Made]:
 
 @contextmanager
 def lxd() -> Iterator[tuple[Made, Made]]:
-    """Give a container of an LXD of its own that runs, and one that was never started."""
+    """Return a container of an LXD of its own that runs, and one that was never started."""
     name, idle = unique("lxd"), unique("idle")
     with workplace("lxd") as place:
         folder = place / "lxd"
@@ -119,7 +119,7 @@ def _image(place: Path) -> Path:
 
 @contextmanager
 def libvirt() -> Iterator[tuple[Made, Made]]:
-    """Give a container of a libvirtd of its own that runs, and one that is only defined.
+    """Return a container of a libvirtd of its own that runs, and one that is only defined.
 
     Its controller refuses a hybrid tree as crun does, so libvirtd sees none. The driver of QEMU,
     where it is installed, wants more of a machine than there is.

@@ -25,7 +25,7 @@ _UNIFIED = Path("/sys/fs/cgroup/unified")
 
 @contextmanager
 def containerd(*command: str) -> Iterator[Made]:
-    """Give a container of a containerd of its own, without Docker and without Kubernetes."""
+    """Return a container of a containerd of its own, without Docker and without Kubernetes."""
     name, slice_name = unique("ctr"), unique("slice")
     with workplace("containerd") as place:
         socket = place / "containerd.sock"
@@ -65,7 +65,7 @@ def runc(
     own_root: bool = False,
     action: str = "run",
 ) -> Iterator[Made]:
-    """Give a container of bare runc, with its state where runc keeps it, or beside the bundle.
+    """Return a container of bare runc, with its state where runc keeps it, or beside the bundle.
 
     With a slice it has systemd make a scope in that. The action may also be create: then the
     container waits to be started.
@@ -91,7 +91,7 @@ def runc(
 
 @contextmanager
 def crun(*command: str) -> Iterator[Made]:
-    """Give a container of bare crun, which refuses a hybrid tree and is shown a pure v1 one."""
+    """Return a container of bare crun, which refuses a hybrid tree and is shown a pure v1 one."""
     name = unique("crun")
     # A systemd that booted in a container may have left the tree's tmpfs read-only.
     writable = "mount -o remount,rw /sys/fs/cgroup;"

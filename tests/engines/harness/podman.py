@@ -85,7 +85,7 @@ _WITHOUT_UNIFIED = 'umount -l /sys/fs/cgroup/unified; exec "$@"'
 
 @contextmanager
 def podman() -> Iterator[Podman]:
-    """Give root's podman."""
+    """Return root's podman."""
     with workplace("podman") as place:
         engine = Podman(place)
         try:
@@ -96,7 +96,7 @@ def podman() -> Iterator[Podman]:
 
 @contextmanager
 def podman_of_a_user() -> Iterator[Podman]:
-    """Give the podman of a user who exists only here."""
+    """Return the podman of a user who exists only here."""
     with workplace("rootless") as place, _user(place) as user:
         engine = Podman(place, user)
         try:

@@ -116,7 +116,7 @@ class Daemon:
 
 @contextmanager
 def workplace(name: str) -> Iterator[Path]:
-    """Give a short directory for sockets and state; in the end nothing is left in or of it.
+    """Return a short directory for sockets and state; in the end nothing is left in or of it.
 
     The path is short because a unix socket's may have 107 bytes, which pytest's tmp_path exceeds.
     """
@@ -144,7 +144,7 @@ def sweep(path: Path) -> None:
 
 
 def mounts_below(path: Path) -> list[str]:
-    """Give the mount points of this mount namespace at or below ``path``, outermost first."""
+    """Return the mount points of this mount namespace at or below ``path``, outermost first."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     targets = [line.split(" ")[4].replace("\\040", " ") for line in lines]
     return [t for t in targets if t == str(path) or t.startswith(f"{path}/")]
@@ -159,7 +159,7 @@ def remove_cgroups(*names: str) -> None:
 
 
 def disk_of(path: Path) -> str | None:
-    """Give the block device that a path is on; None where it is on none."""
+    """Return the block device that a path is on; None where it is on none."""
     number = path.stat().st_dev
     uevent = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/uevent")
     if not uevent.exists():
@@ -169,7 +169,7 @@ def disk_of(path: Path) -> str | None:
 
 
 def hierarchies() -> list[Path]:
-    """Give where cgroup hierarchies are mounted: several on v1, one on v2."""
+    """Return where cgroup hierarchies are mounted: several on v1, one on v2."""
     top = Path("/sys/fs/cgroup")
     if (top / "cgroup.procs").exists():
         return [top]
@@ -179,12 +179,12 @@ def hierarchies() -> list[Path]:
 
 
 def parent_of(pid: int) -> int:
-    """Give the parent of a process."""
+    """Return the parent of a process."""
     return int(_after_name(Path(f"/proc/{pid}/stat").read_text())[1])
 
 
 def descendants(pid: int) -> list[int]:
-    """Give the processes below ``pid``, nearest first."""
+    """Return the processes below ``pid``, nearest first."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

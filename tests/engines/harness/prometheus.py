@@ -65,7 +65,7 @@ class Prometheus:
         return [(series["metric"], float(series["value"][1])) for series in result]
 
     def ready(self) -> bool:
-        """Say whether it answers queries."""
+        """Return whether it answers queries."""
         try:
             with urllib.request.urlopen(f"http://{self._address}/-/ready", timeout=5):
                 return True
@@ -85,7 +85,7 @@ class Prometheus:
 
 
 def promtool_objections(page: str) -> list[str]:
-    """Give what ``promtool check metrics`` says of names that the catalogue does not excuse."""
+    """Return what ``promtool check metrics`` says of names that the catalogue does not excuse."""
     need("promtool")
     excused = {metric.name for metric in CATALOGUE if metric.lint}
     done = subprocess.run(
@@ -99,7 +99,7 @@ def promtool_objections(page: str) -> list[str]:
 def prometheus(
     target: str, *rules: Path, scrape: Mapping[str, Any] | None = None
 ) -> Iterator[Prometheus]:
-    """Give a Prometheus that scrapes ``target`` each second; ``scrape`` is more of how."""
+    """Return a Prometheus that scrapes ``target`` each second; ``scrape`` is more of how."""
     with workplace("prometheus") as place:
         server = Prometheus(place, target, rules, scrape)
         try:

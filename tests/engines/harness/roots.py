@@ -51,7 +51,7 @@ def make_busybox(root: Path) -> Path:
 
 
 def debian() -> Path:
-    """Give the cached Debian root with systemd, sshd, cron, rsyslog and services; do not write it.
+    """Return the cached Debian root with systemd, sshd, cron, rsyslog; do not write to it.
 
     It is made once, in about a minute, and again when the list of packages changes.
     """
@@ -59,7 +59,7 @@ def debian() -> Path:
 
 
 def debian_with(packages: list[str]) -> Path:
-    """Give a cached Debian root with these packages; do not write it."""
+    """Return a cached Debian root with these packages; do not write it."""
     key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:10]
     place = CACHE / "roots"
     place.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ _INIT = "/usr/lib/systemd/systemd"
 
 @contextmanager
 def lxc(*command: str, unprivileged: bool = False, more: str = "") -> Iterator[Made]:
-    """Give an LXC container in an lxcpath of its own; without a command it boots Debian."""
+    """Return an LXC container in an lxcpath of its own; without a command it boots Debian."""
     name = unique("lxc")
     with workplace("lxc") as place:
         lines = _lxc_config(name, place, *command, unprivileged=unprivileged)
@@ -49,7 +49,7 @@ def lxc(*command: str, unprivileged: bool = False, more: str = "") -> Iterator[M
 
 @contextmanager
 def lxc_execute(*command: str) -> Iterator[Made]:
-    """Give an application container of LXC: lxc-execute stays in the foreground."""
+    """Return an application container of LXC: lxc-execute stays in the foreground."""
     name = unique("lxcexec")
     with workplace("lxcexec") as place:
         lines = _lxc_config(name, place, "/bin/true")
@@ -97,7 +97,7 @@ def _lxc_config(name: str, place: Path, *command: str, unprivileged: bool = Fals
 
 
 def subordinate_ids(user: str) -> int:
-    """Give the first of the ids that /etc/subuid lets a user map."""
+    """Return the first of the ids that /etc/subuid lets a user map."""
     lines = Path("/etc/subuid").read_text().splitlines()
     return next(int(line.split(":")[1]) for line in lines if line.startswith(f"{user}:"))
 
@@ -113,7 +113,7 @@ def _delegate_ids() -> None:
 
 @contextmanager
 def nspawn(*command: str) -> Iterator[Made]:
-    """Give a container of systemd-nspawn without machined; without a command it boots Debian."""
+    """Return a container of systemd-nspawn without machined; without a command it boots Debian."""
     name = unique("nspawn")
     with workplace("nspawn") as place:
         small = bool(command)

@@ -52,7 +52,7 @@ def test_targets_example() -> None:
 
 
 def _kept(name: str, job: str, labels: Mapping[str, str]) -> bool:
-    """Say whether a job of an example keeps a series: Prometheus's rule for drop, spelled out."""
+    """Return whether a job of an example keeps a series, as Prometheus applies drop rules."""
     jobs = {j["job_name"]: j for j in _config(PROMETHEUS / name)["scrape_configs"]}
     for rule in jobs[job].get("metric_relabel_configs", ()):
         assert rule["action"] == "drop"

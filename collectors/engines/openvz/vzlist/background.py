@@ -50,7 +50,7 @@ class Schedule:
         self._next_in_a_hurry = float("-inf")
 
     def due(self, now: float, *, hurry: bool) -> bool:
-        """Say whether it may be run; in a hurry when it is known that its answer is out of date."""
+        """Return whether it may run now; sooner when its answer is known to be out of date."""
         return now >= (self._next_in_a_hurry if hurry else self._next)
 
     def succeeded(self, now: float, duration: float) -> None:

@@ -122,7 +122,7 @@ def parse_fields(fields: Fields) -> Listed | None:
 
 
 def ctid_of(fields: Fields) -> str | None:
-    """Give the CTID, a number in 4.x and text in 7; the oldest versions call it veid or vpsid."""
+    """Return the CTID, a number in 4.x and text in 7; the oldest versions call it veid or vpsid."""
     for name in ("ctid", "veid", "vpsid"):
         value = fields.get(name)
         if isinstance(value, (str, int)) and is_ctid(str(value)):
@@ -157,7 +157,7 @@ def _number(fields: Fields, name: str) -> int | None:
 
 
 def _positive(fields: Fields, name: str) -> int | None:
-    """Give a setting of which 0 means that it is not set."""
+    """Return a setting of which 0 means that it is not set."""
     return amount(fields.get(name)) or None
 
 
@@ -197,7 +197,7 @@ def _beancounter(name: str, fields: Fields, *, counted: bool) -> Beancounter:
 
 
 def _quota(fields: Fields, name: str, unit: int = 1) -> int | None:
-    """Give a quota or what is used of it; 0 is not measured, as no root directory is empty."""
+    """Return a quota or what is used of it; 0 is not measured, as no root directory is empty."""
     return amount(_number(fields, name), unit) or None
 
 
@@ -215,7 +215,7 @@ def _seconds(value: Value) -> float | None:
 
 
 def _percent(value: Value) -> float | None:
-    """Give a limit in percent of one CPU as CPUs; 0 is no limit."""
+    """Return a limit in percent of one CPU as CPUs; 0 is no limit."""
     percent = _real(value)
     return percent / 100 if percent else None
 

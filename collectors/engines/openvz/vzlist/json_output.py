@@ -70,7 +70,7 @@ class _Lines:
         return line if line is not None else next(self._file).removesuffix("\n")
 
     def again(self, line: str) -> None:
-        """Give a line once more: it belongs to what stands around this."""
+        """Return a line once more: it belongs to what stands around this."""
         self._again = line
 
 
@@ -136,7 +136,7 @@ def _parse_list(lines: _Lines) -> list[Value]:
 
 
 def _is_around(line: str) -> bool:
-    """Say whether a line belongs to the container already: the end before it was forgotten."""
+    """Return whether a line belongs to the container already: the end before it was forgotten."""
     return line in _CONTAINER_ENDS or line.startswith('    "')
 
 
@@ -149,7 +149,7 @@ def _field(line: str, start: str) -> tuple[str, str]:
 
 
 def _value(text: str) -> Any:
-    """Give the value that stands on a line, ``_MISSING`` for what makes no sense.
+    """Return the value that stands on a line, ``_MISSING`` for what makes no sense.
 
     7 prints nothing at all for some fields (``"slmmode": ,``).
     """

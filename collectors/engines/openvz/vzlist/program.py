@@ -69,7 +69,7 @@ class Program:
         self._undead: subprocess.Popen[bytes] | None = None
 
     def path(self) -> str | None:
-        """Give the path of the program as it would be run now; None when there is none."""
+        """Return the path of the program as it would be run now; None when there is none."""
         return shutil.which(self._command[0], path=self._environment["PATH"])
 
     def identity(self) -> tuple[int, ...] | None:
@@ -177,5 +177,5 @@ def _take_some(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> 
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Say whether it has ended, and leave it a zombie, so that its group can still be killed."""
+    """Return whether it has ended, and leave it a zombie, so that its group can still be killed."""
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -109,7 +109,7 @@ def parse_table(data: bytes) -> list[Fields]:
 
 
 def _parse_header(line: bytes) -> list[_Column]:
-    """Give the columns that a header names, nothing when it is no header."""
+    """Return the columns that a header names, nothing when it is no header."""
     columns: list[_Column] = []
     for match in _WORD.finditer(line):
         if _HEADER_WORD.fullmatch(match[0]) is None or len(columns) >= _MOST_COLUMNS:
@@ -164,7 +164,7 @@ def _parse_row(row: bytes, columns: Sequence[_Column]) -> Fields:
 
 
 def _is_word(column: _Column) -> bool:
-    """Say whether every version writes exactly one word in it, or addresses."""
+    """Return whether every version writes exactly one word in it, or addresses."""
     base = column.header.partition(".")[0]
     known = base in _BEANCOUNTERS or base in _QUOTAS
     known = known or column.header in _COLUMNS or column.header in _UNUSED
@@ -252,7 +252,7 @@ def _parse_places(
 
 
 def _end_of_text(row: bytes, column: _Column, after: _Column | None, shift: int) -> int:
-    """Give where a column ends that is no longer than its width."""
+    """Return where a column ends that is no longer than its width."""
     if after is None:
         return len(row)
     if column.header == "ROOT" or _stands_right(after.header) or not _is_known(after):
@@ -265,7 +265,7 @@ def _is_known(column: _Column) -> bool:
 
 
 def _stands_right(header: str) -> bool:
-    """Say whether a column's words end where its header does."""
+    """Return whether a column's words end where its header does."""
     base = header.partition(".")[0]
     return base in _BEANCOUNTERS or base in _QUOTAS or header in _RIGHT
 
@@ -279,7 +279,7 @@ def _decode(text: bytes) -> str:
 
 
 def _after_addresses(row: bytes, position: int) -> int:
-    """Give where the addresses end that follow each other from here on (vzlist --no-trim)."""
+    """Return where the addresses end that follow each other from here on (vzlist --no-trim)."""
     for match in _WORD.finditer(row, position):
         if not _is_address(match[0]):
             break

@@ -40,7 +40,7 @@ _TEXTS = ("", "web", "web01.example.org", "{x}", "%s", "\0", "a" * 300, "\ufffd"
 
 
 def make_subject(seed: int) -> Subject:
-    """Give a container as nobody would think of one: any tree, any names, anything missing."""
+    """Return a container as nobody would think of one: any tree, any names, anything missing."""
     chance = random.Random(seed)
     pick = chance.choice
     pids = chance.sample(range(1, 40), chance.randrange(12))

@@ -22,7 +22,7 @@ Look = Callable[[Snapshot | None], list[Config]]
 
 @pytest.fixture
 def look(monkeypatch: pytest.MonkeyPatch) -> Look:
-    """Give what the scout would see, and collect the configurations that it is given."""
+    """Return what the scout would see, and collect the configurations that it is given."""
     asked: list[Config] = []
 
     def use(snapshot: Snapshot | None) -> list[Config]:

@@ -22,12 +22,12 @@ def counters(cpu: float | None) -> Counters:
 
 
 def docker() -> Row:
-    """Give a container whose CPU time its cgroup says."""
+    """Return a container whose CPU time its cgroup says."""
     return Row(Container(id="/a", engine="docker", state=State.RUNNING, verdict=APP), Options())
 
 
 def openvz_6(seconds: float, as_of: float) -> Row:
-    """Give one whose CPU time the scout has read at ``as_of``."""
+    """Return one whose CPU time the scout has read at ``as_of``."""
     facts = OpenvzFacts(ctid="101", without_cgroup=True, cpu_seconds=seconds, cpu_as_of=as_of)
     return Row(
         Container(id="/101", engine="openvz", state=State.RUNNING, verdict=APP, openvz=facts),
@@ -38,7 +38,7 @@ def openvz_6(seconds: float, as_of: float) -> Row:
 def cores(
     usage: Usage, now: float, *counted: tuple[Row, Counters], host: float = 0.0
 ) -> dict[str, float]:
-    """Give the CPUs that are busy, by engine; "" is what runs in no container."""
+    """Return the CPUs that are busy, by engine; "" is what runs in no container."""
     return {
         dict(sample.labels)["engine"]: sample.value
         for sample in usage.samples(counted, counters(host), now)

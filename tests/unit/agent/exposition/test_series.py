@@ -116,7 +116,7 @@ def test_a_container_of_openvz_has_its_own_on_top() -> None:
 
 
 def series_of(container: Container, controllers: tuple[str, ...]) -> list[str]:
-    """Give the names of all series of a container with a cgroup in these hierarchies."""
+    """Return the names of all series of a container with a cgroup in these hierarchies."""
     options = Options()
     chosen = sources(controllers, options.groups, quota=True)
     offered = {scalar for source in chosen for scalar in source.scalars}

@@ -50,7 +50,7 @@ class Watched:
         self.scout._reader.read = counting  # type: ignore[method-assign,assignment]
 
     def sent(self) -> list[wire.Update]:
-        """Give what has been sent since the last call."""
+        """Return what has been sent since the last call."""
         data = self._out.getvalue()
         self._out.seek(0)
         self._out.truncate()
@@ -82,7 +82,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
 
 
 def a_container(watched: Watched) -> tuple[str, int]:
-    """Give the id of a container that runs, and the number of its only process."""
+    """Return the id of a container that runs, and the number of its only process."""
     assert watched.snapshot is not None
     return next(
         (c.id, c.init.pid)

@@ -29,7 +29,7 @@ def watcher(top: Path) -> CgroupWatcher:
 
 
 def has_news(watcher: CgroupWatcher) -> bool:
-    """Say whether there is news: the kernel has queued it when the call that made it returns."""
+    """Return whether there is news: the kernel has queued it when the call that made it returns."""
     assert watcher.fd is not None
     return bool(select.select([watcher.fd], [], [], 0)[0]) and watcher.drain()
 

@@ -39,7 +39,7 @@ def starter(tmp_path: Path) -> Starter:
 
 
 def told(child: Child) -> wire.Orders:
-    """Give what a scout was told, and end it."""
+    """Return what a scout was told, and end it."""
     assert child.stdout is not None
     assert child.stdin is not None
     orders = wire.Orders.from_line(child.stdout.readline())

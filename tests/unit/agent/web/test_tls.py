@@ -28,7 +28,7 @@ STAY = ASK.replace(b"close", b"keep-alive")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with certificates; making them is slow."""
+    """Return a folder with certificates; making them is slow."""
     folder = tmp_path_factory.mktemp("certificates")
     authority = Authority(folder)
     authority.sign("server", "DNS:localhost", "IP:127.0.0.1")
@@ -89,7 +89,7 @@ class Place:
             raise
 
     def asks(self, address: tuple[str, int], client: str = "") -> bool:
-        """Say whether it gets an answer, over TLS."""
+        """Return whether it gets an answer, over TLS."""
         try:
             with self.connect(address, client) as sock:
                 sock.sendall(ASK)

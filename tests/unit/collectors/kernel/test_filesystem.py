@@ -58,7 +58,7 @@ FACTS = HostFacts(root=FileId(os.makedev(254, 0), 2))
 
 
 def usage_in(tree: Path, mounts: list[Mount], pid: int = 7) -> FilesystemUsage | None:
-    """Give what is known of the filesystem of a process that sees these mounts."""
+    """Return what is known of the filesystem of a process that sees these mounts."""
     host = door(tree)
     return read_container_filesystem(host, FACTS, pid, mounts, lambda: read_host_mounts(host))
 

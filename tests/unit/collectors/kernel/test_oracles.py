@@ -53,7 +53,7 @@ def test_a_process_is_psutils() -> None:
 
 
 def netlinks() -> tuple[set[int], set[str], set[str]]:
-    """Give the ports that are listened on, the addresses and the interfaces."""
+    """Return the ports that are listened on, the addresses and the interfaces."""
     with DiagSocket() as diag:
         diag.bind()
         found = diag.get_sock_stats(family=socket.AF_INET, states=1 << 10)

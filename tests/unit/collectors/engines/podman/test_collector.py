@@ -147,7 +147,7 @@ def test_a_conmon_proves_a_container_without_a_cgroup(host: EngineHost) -> None:
 
 
 def user_of(host: EngineHost) -> tuple[int, str]:
-    """Give a user a podman of his own."""
+    """Return a user a podman of his own."""
     uid = os.getuid() or 4201
     store = "/home/u/.local/share/containers/storage"
     host.write("/etc/passwd", f"root:x:0:0::/root:/bin/sh\nu:x:{uid}:{uid}::/home/u:/bin/sh\n")
