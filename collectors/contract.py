@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from collectors.facts import HostFacts, Sighting
+    from collectors.facts import HostFacts, ProcessTable, Sighting
     from collectors.hostfs import HostFS
-    from collectors.kernel.processes import ProcessTable
 
 
 class CollectorError(Exception):

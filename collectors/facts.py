@@ -8,7 +8,7 @@ make these, the agent reads them; nothing here does I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -112,6 +112,29 @@ class Process:
     def inner_pid(self) -> int:
         """Its number in its own pid namespace."""
         return self.ns_pids[-1] if self.ns_pids else self.id.pid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessTable:
+    """All processes of one moment that are not kernel threads or zombies."""
+
+    by_pid: Mapping[int, Process]
+    zombies: frozenset[int] = frozenset()
+
+    def __iter__(self) -> Iterator[Process]:
+        """Return the processes, in no order."""
+        return iter(self.by_pid.values())
+
+    def get(self, pid: int) -> Process | None:
+        """Return the process of that number, if there is one."""
+        return self.by_pid.get(pid)
+
+    def children(self) -> dict[int, list[int]]:
+        """Map each parent's number to the numbers of its children."""
+        children: dict[int, list[int]] = {}
+        for process in self:
+            children.setdefault(process.ppid, []).append(process.pid)
+        return children
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

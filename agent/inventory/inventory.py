@@ -26,8 +26,7 @@ from collectors.facts import ALIVE, State
 
 if TYPE_CHECKING:
     from agent.model import Container, LookAlike
-    from collectors.facts import HostFacts, ProcessId, Sighting
-    from collectors.kernel.processes import ProcessTable
+    from collectors.facts import HostFacts, ProcessId, ProcessTable, Sighting
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,7 @@ from collectors.kernel.cgroups import contains
 
 if TYPE_CHECKING:
     from agent.inventory.partition import Group, Partition
-    from collectors.facts import HostFacts, Mount, Process
-    from collectors.kernel.processes import ProcessTable
+    from collectors.facts import HostFacts, Mount, Process, ProcessTable
 
 _MANAGERS = frozenset({"systemd", "init"})
 _UNITS = (".service", ".scope", ".slice")

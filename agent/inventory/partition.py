@@ -26,8 +26,7 @@ from agent.inventory.lookalikes import (
 from agent.model import LookAlike
 
 if TYPE_CHECKING:
-    from collectors.facts import HostFacts, Mount, Process, Sighting
-    from collectors.kernel.processes import ProcessTable
+    from collectors.facts import HostFacts, Mount, Process, ProcessTable, Sighting
 
 Mounts = Callable[[int], "tuple[Mount, ...] | None"]
 """Gives the mounts that a process sees, None when they cannot be read."""

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from agent.inventory.inventory import Picture
     from agent.model import Container
-    from collectors.facts import HostFacts, Process, ProcessId
-    from collectors.kernel.processes import ProcessTable
+    from collectors.facts import HostFacts, Process, ProcessId, ProcessTable
 
 
 @dataclass(frozen=True, slots=True)

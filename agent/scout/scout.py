@@ -34,13 +34,13 @@ from agent.scout.runner import Runner
 from agent.scout.watcher import CgroupWatcher
 from collectors.contract import Context
 from collectors.engines.openvz.kernel import read_own_beancounters
-from collectors.facts import ALIVE, HostFacts, ProcessId, Sighting
+from collectors.facts import ALIVE, HostFacts, ProcessId, ProcessTable, Sighting
 from collectors.hostfs import HostFS
 from collectors.kernel.filesystem import read_host_filesystems
 from collectors.kernel.host import read_host_facts
 from collectors.kernel.process_events import ProcessEvents
 from collectors.kernel.process_moves import ProcessMoves
-from collectors.kernel.processes import ProcessReader, ProcessTable, read_pulse
+from collectors.kernel.processes import ProcessReader, read_pulse
 from collectors.registry import COLLECTORS
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from collectors.hostfs import HostReadError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.contract import Context
     from collectors.facts import Process
     from collectors.hostfs import HostFS
 
@@ -73,18 +72,18 @@ def contains(ancestor: str, path: str) -> bool:
     return path == ancestor or path.startswith(ancestor.rstrip("/") + "/")
 
 
-def is_frozen(ctx: Context, process: Process) -> bool:
+def is_frozen(host: HostFS, layout: CgroupLayout, process: Process) -> bool:
     """Return whether a container is paused: its first process is in a frozen cgroup, cgroups(7)."""
     for controller, name, sign in (
         ("freezer", "freezer.state", "FROZEN"),
         (UNIFIED, "cgroup.events", "frozen 1"),
     ):
-        hierarchy = ctx.facts.cgroups.hierarchies.get(controller)
+        hierarchy = layout.hierarchies.get(controller)
         path = process.cgroups.get(controller)
         if hierarchy is None or path is None:
             continue
         try:
-            text = ctx.host.sys.read_text(f"{hierarchy}{path}/{name}", 4096)
+            text = host.sys.read_text(f"{hierarchy}{path}/{name}", 4096)
         except HostReadError:
             continue
         if sign in text.splitlines():

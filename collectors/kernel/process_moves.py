@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
-    from collectors.facts import HostFacts, Process, ProcessId
+    from collectors.facts import HostFacts, Process, ProcessId, ProcessTable
     from collectors.hostfs import HostFS
-    from collectors.kernel.processes import ProcessTable
 
 SHARE = 0.0003
 """Part of one CPU that this may take."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from collectors.facts import CgroupMode, FileId, Mount, Namespaces, Process, ProcessId
+from collectors.facts import CgroupMode, FileId, Mount, Namespaces, Process, ProcessId, ProcessTable
 from collectors.formats.numbers import parse_decimal
 from collectors.hostfs import Denied, Gone, HostReadError
 from collectors.kernel.cgroups import parse_cgroup, read_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from collectors.hostfs import Dir, HostFS
 
@@ -24,29 +24,6 @@ _ARGV_LIMIT = 16 << 10
 _ARGV_KEPT = 64
 """Arguments kept of a process: enough to judge it, whatever it was started with."""
 _DEVICE_DIGITS = 7  # of 20 bits, MINORBITS in include/linux/kdev_t.h
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessTable:
-    """All processes of one moment that are not kernel threads or zombies."""
-
-    by_pid: Mapping[int, Process]
-    zombies: frozenset[int] = frozenset()
-
-    def __iter__(self) -> Iterator[Process]:
-        """Go through the processes in no order."""
-        return iter(self.by_pid.values())
-
-    def get(self, pid: int) -> Process | None:
-        """Return the process of that number, if there is one."""
-        return self.by_pid.get(pid)
-
-    def children(self) -> dict[int, list[int]]:
-        """Map each parent's number to the numbers of its children."""
-        found: dict[int, list[int]] = {}
-        for process in self:
-            found.setdefault(process.ppid, []).append(process.pid)
-        return found
 
 
 class ProcessReader:

@@ -14,9 +14,9 @@ from collectors.facts import (
     Namespaces,
     Process,
     ProcessId,
+    ProcessTable,
     Sighting,
 )
-from collectors.kernel.processes import ProcessTable
 
 HOST_NS = {"cgroup": 1, "ipc": 2, "mnt": 3, "net": 4, "pid": 5, "time": 6, "user": 7, "uts": 8}
 HOST_ROOT = FileId(1, 2)

@@ -17,10 +17,10 @@ from collectors.facts import (
     Namespaces,
     Process,
     ProcessId,
+    ProcessTable,
     Sighting,
 )
 from collectors.hostfs import HostFS
-from collectors.kernel.processes import ProcessTable
 from tests import support
 
 FIXTURES = support.FIXTURES / "system"

@@ -31,6 +31,7 @@ from collectors.engines.shared.processes import (
     may_own,
     on_host,
     root_of,
+    running_state,
 )
 from collectors.facts import ImageFacts, Sighting, State
 from collectors.formats.documents import JsonObject
@@ -38,7 +39,6 @@ from collectors.formats.kubernetes import pod_facts
 from collectors.formats.numbers import parse_decimal
 from collectors.formats.oci_spec import Spec, cgroup_of_spec, parse_spec
 from collectors.hostfs import HostReadError
-from collectors.kernel.cgroups import is_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -137,15 +137,11 @@ class ContainerdCollector:
         """Describe a container that has a task: it runs, or its end has not been collected yet."""
         spec = self._specs.get(bundle, "config.json") or record.spec
         process = _first_process(view, record, bundle)
-        if process is None:
-            state = State.EXITED
-        else:
-            state = State.PAUSED if is_frozen(view.ctx, process) else State.RUNNING
         options = self._optional(bundle, "options.json")
         binary = options.text("binary_name") or options.text("BinaryName")
         return replace(
             self._sighting(view, record, spec, process),
-            state=state,
+            state=running_state(view.ctx, process) if process is not None else State.EXITED,
             runtime=posixpath.basename(binary) or record.runtime,
             rootfs=bundle.path("rootfs"),
         )

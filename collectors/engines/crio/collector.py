@@ -26,6 +26,7 @@ from collectors.engines.shared.processes import (
     option,
     place_of,
     root_of,
+    running_state,
 )
 from collectors.facts import Sighting, State
 from collectors.formats.documents import (
@@ -39,7 +40,6 @@ from collectors.formats.kubernetes import PodFacts, pod_facts
 from collectors.formats.numbers import parse_decimal
 from collectors.formats.oci_spec import Spec, cgroup_of_spec, parse_spec
 from collectors.hostfs import HostReadError
-from collectors.kernel.cgroups import is_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -196,7 +196,7 @@ class CrioCollector:
 
 def _state(view: _View, state: JsonObject, process: Process | None) -> State:
     if process is not None:
-        return State.PAUSED if is_frozen(view.ctx, process) else State.RUNNING
+        return running_state(view.ctx, process)
     return State.EXITED if state.time("started") is not None else State.CREATED
 
 

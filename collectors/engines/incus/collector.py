@@ -17,10 +17,10 @@ from collectors.engines.incus.api import list_instances
 from collectors.engines.incus.instance import BACKUP_LIMIT, Instance, from_api, parse_backup
 from collectors.engines.lxc.monitors import DAEMONS, Monitor, find_monitors, payload_cgroup
 from collectors.engines.shared.birth import made_at
+from collectors.engines.shared.processes import running_state
 from collectors.engines.shared.supervised import files_of, program, started_at
 from collectors.facts import ImageFacts, Sighting, State
 from collectors.hostfs import HostReadError
-from collectors.kernel.cgroups import is_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -197,7 +197,7 @@ def _sighting(ctx: Context, home: _Home, name: str, said: Instance | None) -> Si
     init = monitor.init if monitor else None
     state, cgroup = State.EXITED, f"/lxc.payload.{name}"
     if monitor is not None and init is not None:
-        state = State.PAUSED if is_frozen(ctx, init) else State.RUNNING
+        state = running_state(ctx, init)
         cgroup = payload_cgroup(init, monitor.process, name, None) or cgroup
     boots = said.boots if said else None
     said = said or Instance()

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from collectors.engines.shared.processes import running_state
 from collectors.engines.shared.supervised import (
     boots_system,
     files_of,
@@ -29,7 +30,6 @@ from collectors.engines.shared.supervised import (
 )
 from collectors.facts import Sighting, State
 from collectors.hostfs import HostReadError
-from collectors.kernel.cgroups import is_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,7 +95,7 @@ def _running(ctx: Context, controller: Process, name: str, init: Process) -> Sig
     return replace(
         known,
         instance=instance_of("", controller, ctx.facts),
-        state=State.PAUSED if is_frozen(ctx, init) else State.RUNNING,
+        state=running_state(ctx, init),
         init=init.id,
         cgroup=_cgroup_of(init),
         started=started_at(ctx.facts, init.id),

@@ -22,6 +22,7 @@ from collectors.engines.lxc.monitors import (
     payload_cgroup,
 )
 from collectors.engines.shared.birth import made_at
+from collectors.engines.shared.processes import running_state
 from collectors.engines.shared.supervised import (
     boots_system,
     files_of,
@@ -30,7 +31,6 @@ from collectors.engines.shared.supervised import (
 )
 from collectors.facts import Sighting, State
 from collectors.hostfs import LIST_LIMIT, HostReadError
-from collectors.kernel.cgroups import is_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -151,7 +151,7 @@ def _running(ctx: Context, place: _Place, monitor: Monitor) -> Sighting:
     known = _known(place, monitor.name, config)
     return replace(
         known,
-        state=State.PAUSED if is_frozen(ctx, init) else State.RUNNING,
+        state=running_state(ctx, init),
         init=init.id,
         started=started_at(ctx.facts, init.id),
         cgroup=payload_cgroup(init, monitor.process, monitor.name, config),

@@ -28,6 +28,7 @@ from collectors.engines.nspawn.settings import (
     parse_invocation,
 )
 from collectors.engines.shared.birth import made_at
+from collectors.engines.shared.processes import running_state
 from collectors.engines.shared.supervised import (
     files_of,
     first_inside,
@@ -41,7 +42,7 @@ from collectors.engines.shared.supervised import (
 from collectors.facts import Sighting, State
 from collectors.formats.numbers import parse_decimal
 from collectors.hostfs import HostReadError
-from collectors.kernel.cgroups import contains, is_frozen
+from collectors.kernel.cgroups import contains
 from collectors.kernel.processes import read_mounts
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _running(
         instance=instance_of(place, outside, ctx.facts),
         engine_id=name,
         name=name,
-        state=State.PAUSED if is_frozen(ctx, init) else State.RUNNING,
+        state=running_state(ctx, init),
         image=told.source,
         init=init.id,
         cgroup=machine_cgroup(init, outside, name, registration.unit if registration else ""),

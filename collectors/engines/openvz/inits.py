@@ -8,8 +8,7 @@ from collectors.engines.openvz.kernel import HOST
 from collectors.engines.openvz.units import is_ctid
 
 if TYPE_CHECKING:
-    from collectors.facts import Process
-    from collectors.kernel.processes import ProcessTable
+    from collectors.facts import Process, ProcessTable
 
 
 def container_of(process: Process) -> str | None:

@@ -25,13 +25,13 @@ from collectors.engines.shared.processes import (
     on_host,
     option,
     options,
+    running_state,
     shortest,
 )
 from collectors.facts import Sighting, State
 from collectors.formats.documents import JsonObject
 from collectors.formats.oci_spec import Spec, parse_spec
 from collectors.hostfs import Gone, HostReadError
-from collectors.kernel.cgroups import is_frozen
 
 if TYPE_CHECKING:
     from collectors.contract import Context
@@ -175,7 +175,7 @@ class OciCollector:
             known = self._last.get((root.path, engine_id))
             runs = _runs_on(ctx, known) if known is not None and not ctx.full else None
             if known is not None and runs is not None:
-                state = State.PAUSED if is_frozen(ctx, runs) else State.RUNNING
+                state = running_state(ctx, runs)
                 yield known if known.state is state else replace(known, state=state)
                 continue
             try:
@@ -258,7 +258,7 @@ def _state(ctx: Context, process: Process | None, own: Dir) -> State:
         return State.EXITED
     if own.exists("exec.fifo"):
         return State.CREATED  # "runc init" waits at it for "runc start"
-    return State.PAUSED if is_frozen(ctx, process) else State.RUNNING
+    return running_state(ctx, process)
 
 
 def _first_process(ctx: Context, root: StateRoot, state: RuntimeState) -> Process | None:

@@ -7,9 +7,10 @@ import posixpath
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from collectors.facts import State
 from collectors.formats.documents import clean_text
 from collectors.hostfs import HostReadError
-from collectors.kernel.cgroups import SYSTEMD, UNIFIED, contains
+from collectors.kernel.cgroups import SYSTEMD, UNIFIED, contains, is_frozen
 from collectors.kernel.processes import read_mounts
 
 if TYPE_CHECKING:
@@ -110,6 +111,11 @@ def alive(ctx: Context, pid: int | None) -> Process | None:
     """Return the running process of a number in the host's numbering; zombies do not run."""
     process = ctx.processes.get(pid) if pid is not None else None
     return process if process is not None and process.state not in ("Z", "X") else None
+
+
+def running_state(ctx: Context, process: Process) -> State:
+    """Return the state of a container that has a first process: the kernel knows of a pause."""
+    return State.PAUSED if is_frozen(ctx.host, ctx.facts.cgroups, process) else State.RUNNING
 
 
 def started_at(ctx: Context, process: Process) -> float:

@@ -7,9 +7,8 @@ import pytest
 
 from agent.scout.runner import Runner
 from collectors.contract import CollectorError, Context, Options, PartlySeen
-from collectors.facts import HostFacts, Sighting
+from collectors.facts import HostFacts, ProcessTable, Sighting
 from collectors.hostfs import HostFS
-from collectors.kernel.processes import ProcessTable
 from tests.support.processes import sighting
 
 PATIENCE = 60.0

@@ -1,14 +1,16 @@
-"""Which hierarchies of /proc/<pid>/cgroup count."""
+"""Which hierarchies of /proc/<pid>/cgroup count, and which cgroups are frozen."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from collectors.hostfs import HostFS
-from collectors.kernel.cgroups import parse_cgroup
+from collectors.kernel.cgroups import is_frozen, parse_cgroup
 from collectors.kernel.processes import ProcessReader
+from tests.support.engine_host import V1, EngineHost, contained
 
 BOTH = b"1:name=systemd:/\n0::/system.slice/web.service\n"
 
@@ -46,3 +48,25 @@ def test_on_a_pure_v2_host_only_the_unified_hierarchy_counts(
     (process,) = ProcessReader(host).read()
 
     assert process.cgroups == paths
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> EngineHost:
+    return EngineHost(tmp_path)
+
+
+def test_a_frozen_cgroup_of_v1_is_seen(host: EngineHost) -> None:
+    running = contained(7, "/docker/x")
+    files = host.context(running).host
+    assert not is_frozen(files, V1, running)
+    host.write("sys:fs/cgroup/freezer/docker/x/freezer.state", "FROZEN\n")
+    assert is_frozen(files, V1, running)
+
+
+def test_frozen_in_the_unified_hierarchy(host: EngineHost) -> None:
+    running = contained(7, "/docker/x")
+    host.write("sys:fs/cgroup/unified/docker/x/cgroup.events", "populated 1\nfrozen 1\n")
+    files = host.context(running).host
+    assert is_frozen(files, V1, running)
+    later = dataclasses.replace(running, cgroups={"": "/docker/y"})
+    assert not is_frozen(files, V1, later)

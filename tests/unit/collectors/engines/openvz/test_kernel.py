@@ -23,9 +23,9 @@ from collectors.engines.openvz.kernel import (
     parse_vzquota,
     read_kernel,
 )
-from collectors.facts import Beancounter
+from collectors.facts import Beancounter, ProcessTable
 from collectors.hostfs import HostFS
-from collectors.kernel.processes import ProcessReader, ProcessTable
+from collectors.kernel.processes import ProcessReader
 from tests.support.openvz_node import context, make_node
 from tests.support.processes import process, table
 

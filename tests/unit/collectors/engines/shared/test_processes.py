@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ from collectors.engines.shared.processes import (
     root_of,
     shortest,
 )
-from collectors.kernel.cgroups import is_frozen
 from tests.support.engine_host import FACTS, EngineHost, contained
 from tests.support.processes import process
 
@@ -184,19 +182,3 @@ def test_what_a_nested_engine_sees_as_the_top_of_the_cgroups(host: EngineHost) -
     context = host.context(nested, process(9))
     assert cgroup_prefix(context, nested) == "/docker/outer"
     assert cgroup_prefix(context, process(9)) == ""
-
-
-def test_a_frozen_cgroup_is_a_paused_container(host: EngineHost) -> None:
-    running = contained(7, "/docker/x")
-    context = host.context(running)
-    assert not is_frozen(context, running)
-    host.write("sys:fs/cgroup/freezer/docker/x/freezer.state", "FROZEN\n")
-    assert is_frozen(context, running)
-
-
-def test_frozen_in_the_unified_hierarchy(host: EngineHost) -> None:
-    running = contained(7, "/docker/x")
-    host.write("sys:fs/cgroup/unified/docker/x/cgroup.events", "populated 1\nfrozen 1\n")
-    assert is_frozen(host.context(running), running)
-    later = dataclasses.replace(running, cgroups={"": "/docker/y"})
-    assert not is_frozen(host.context(later), later)
