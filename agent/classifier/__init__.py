@@ -5,6 +5,7 @@ from agent.classifier.findings import CATALOGUE, FindingKind, findings
 from agent.classifier.hysteresis import Hysteresis, Settled, settle
 from agent.classifier.judge import SURE, classify, is_mismatch
 from agent.classifier.override import Override
+from agent.classifier.process_tree import read_scene
 from agent.classifier.table import RULES
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "expected_style",
     "findings",
     "is_mismatch",
+    "read_scene",
     "settle",
 ]

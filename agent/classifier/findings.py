@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.axes.words import application_names, listed
 from agent.classifier.convention import expected_style
-from agent.classifier.process_tree import look
 from agent.model import Finding, Style
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.classifier.scene import Scene
-    from agent.model import Subject, Verdict
+    from agent.model import Verdict
 
 _DAY = 86400.0
 _BLOATED_BYTES = 1 << 30
@@ -36,9 +35,8 @@ class FindingKind:
     """Gives the sentence with a container's particulars, or None where it does not apply."""
 
 
-def findings(subject: Subject, verdict: Verdict) -> tuple[Finding, ...]:
+def findings(scene: Scene, verdict: Verdict) -> tuple[Finding, ...]:
     """Return the findings that stand for a container, in the order of the catalogue."""
-    scene = look(subject)
     return tuple(
         Finding(name=kind.name, sentence=sentence)
         for kind in CATALOGUE

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.combine import combine
 from agent.classifier.convention import expected_style
-from agent.classifier.process_tree import look
 from agent.classifier.rules import apply
 from agent.classifier.scene import InitKind
 from agent.classifier.table import CHEAP, RULES
@@ -18,15 +17,13 @@ if TYPE_CHECKING:
 
     from agent.classifier.override import Override
     from agent.classifier.scene import Scene
-    from agent.model import Subject
 
 SURE = 0.5
 """Confidence from which a verdict that differs from the convention is called a mismatch."""
 
 
-def classify(subject: Subject, overrides: Iterable[Override] = ()) -> Verdict:
-    """Judge one container. Pure, total, and independent of the order of what it is given."""
-    scene = look(subject)
+def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
+    """Judge one container. Pure, total, and independent of the order of its processes."""
     evidence = [piece for rule in RULES if (piece := apply(rule, scene)) is not None]
     unseen, visible = _visibility(scene)
     # An init that has started nothing says no more than its engine does.
@@ -50,7 +47,7 @@ def classify(subject: Subject, overrides: Iterable[Override] = ()) -> Verdict:
     elif scene.init_kind is InitKind.BARE and not _is_booted_by_its_engine(scene):
         verdict = Verdict(unseen=unseen)
     for override in overrides:
-        if override.matches(subject.container):
+        if override.matches(scene.subject.container):
             return _overridden(verdict, override)
     return verdict
 

@@ -33,7 +33,7 @@ _RUNTIMES = frozenset({"runc", "crun", "youki", "kata-agent", "runsc"})
 _SERVERS = frozenset({Part.FRONT, Part.STORE})
 
 
-def look(subject: Subject) -> Scene:
+def read_scene(subject: Subject) -> Scene:
     """Read the process tree of a container. Total: whatever is there, it gives a scene."""
     return _Look(subject).scene()
 

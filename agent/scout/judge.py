@@ -18,6 +18,7 @@ from agent.classifier import (
     expected_style,
     findings,
     is_mismatch,
+    read_scene,
     settle,
 )
 from agent.model import Container, Subject, Verdict
@@ -234,9 +235,10 @@ class Judge:
         return self._settle(container, Subject(container=container, host=facts, now=now))
 
     def _settle(self, container: Container, subject: Subject) -> Container:
+        scene = read_scene(subject)
         settled = settle(
             self._settled.get(container.id),
-            classify(subject, self._overrides),
+            classify(scene, self._overrides),
             now=subject.now,
             started=container.started,
         )
@@ -254,7 +256,7 @@ class Judge:
             verdict=settled.verdict,
             style_changes=settled.changes,
             mismatch=is_mismatch(settled.verdict, container.expected_style),
-            findings=findings(subject, settled.verdict),
+            findings=findings(scene, settled.verdict),
         )
 
     def _facts(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.classifier import classify, findings
 from tests.corpus import blind, fresh, report, zoo
 from tests.corpus.codec import Case, dumps, loads
 from tests.corpus.scenarios import SCENARIOS
+from tests.support.subjects import findings_of, verdict_of
 
 CASES = {
     path.stem: loads(path.read_text())
@@ -19,11 +19,11 @@ CASES = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _report() -> None:
-    report.JUDGED[:] = [(case, classify(case.subject)) for case in CASES.values()]
+    report.JUDGED[:] = [(case, verdict_of(case.subject)) for case in CASES.values()]
 
 
 def _told(case: Case) -> str:
-    verdict = classify(case.subject)
+    verdict = verdict_of(case.subject)
     evidence = "\n".join(f"{e.weight:+.2f} {e.rule}: {e.sentence}" for e in verdict.evidence)
     return f"{case.about}: {verdict.style} {verdict.score:+.2f}\n{evidence}"
 
@@ -31,7 +31,7 @@ def _told(case: Case) -> str:
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.sure])
 def test_every_sure_case_is_right(name: str) -> None:
     case = CASES[name]
-    assert classify(case.subject).style == case.style, _told(case)
+    assert verdict_of(case.subject).style == case.style, _told(case)
 
 
 def test_most_of_the_others_are_right_too() -> None:
@@ -42,8 +42,7 @@ def test_most_of_the_others_are_right_too() -> None:
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.findings])
 def test_findings_are_named(name: str) -> None:
     case = CASES[name]
-    found = {f.name for f in findings(case.subject, classify(case.subject))}
-    assert set(case.findings) <= found
+    assert set(case.findings) <= findings_of(case.subject)
 
 
 def test_the_corpus_is_large_and_of_both_kinds() -> None:

@@ -6,11 +6,14 @@ import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from agent.model import Container, Subject
+from agent.classifier import classify, findings, read_scene
+from agent.model import Container, Subject, Verdict
 from collectors.facts import FileId, HostFacts, Namespaces, Process, ProcessId, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from agent.classifier import Override
 
 NOW = 1_700_000_000.0
 HOST = HostFacts(
@@ -113,6 +116,17 @@ def subject(
         processes=tuple(processes),
         visitors=frozenset(p.pid for p in processes[inside:]),
     )
+
+
+def verdict_of(subject: Subject, overrides: Iterable[Override] = ()) -> Verdict:
+    """Return the verdict of a subject."""
+    return classify(read_scene(subject), overrides)
+
+
+def findings_of(subject: Subject) -> set[str]:
+    """Return the names of a subject's findings."""
+    scene = read_scene(subject)
+    return {f.name for f in findings(scene, classify(scene))}
 
 
 def _processes(node: Node, parent: int, session: int, numbers: Iterator[int]) -> list[Process]:

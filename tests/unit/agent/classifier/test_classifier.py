@@ -11,9 +11,7 @@ from agent.classifier import (
     CATALOGUE,
     RULES,
     Override,
-    classify,
     expected_style,
-    findings,
     is_mismatch,
 )
 from agent.classifier.manual import render
@@ -34,8 +32,10 @@ from tests.support.subjects import (
     Node,
     booted,
     claims,
+    findings_of,
     run,
     subject,
+    verdict_of,
 )
 
 if TYPE_CHECKING:
@@ -190,13 +190,13 @@ SYSTEMS = {
 
 @pytest.mark.parametrize("name", APPS)
 def test_an_application_is_one(name: str) -> None:
-    verdict = classify(APPS[name])
+    verdict = verdict_of(APPS[name])
     assert verdict.style is Style.APP, _told(verdict)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_small_server_is_one(name: str) -> None:
-    verdict = classify(SYSTEMS[name])
+    verdict = verdict_of(SYSTEMS[name])
     assert verdict.style is Style.SYSTEM, _told(verdict)
 
 
@@ -207,14 +207,10 @@ def _told(verdict: Verdict) -> str:
 @pytest.mark.parametrize("engine", ["docker", "lxc", "none"])
 def test_systemd_over_one_application_is_app_and_not_sure(engine: str) -> None:
     found = subject(booted(JOURNALD, NGINX), engine=engine)
-    verdict = classify(found)
+    verdict = verdict_of(found)
     assert verdict.style is Style.APP, _told(verdict)
     assert verdict.confidence < 0.5
-    assert "single_app_in_system_container" in names(found)
-
-
-def names(found: Subject) -> set[str]:
-    return {f.name for f in findings(found, classify(found))}
+    assert "single_app_in_system_container" in findings_of(found)
 
 
 @pytest.mark.parametrize(
@@ -224,12 +220,12 @@ def names(found: Subject) -> set[str]:
 def test_a_name_in_argv_moves_nothing(exe: str, argv0: str) -> None:
     honest = subject(run("sh", run(exe), run(exe), args="-c x"))
     forged = subject(run("sh", claims(exe, argv0), claims(exe, argv0, "x"), args="-c x"))
-    assert classify(forged).score <= max(classify(honest).score, -0.5)
+    assert verdict_of(forged).score <= max(verdict_of(honest).score, -0.5)
 
 
 def test_half_a_name_wants_company() -> None:
-    one = classify(subject(run("sh", NGINX, applet("crond"), args="-c x")))
-    two = classify(subject(run("sh", NGINX, applet("crond"), applet("syslogd"), args="-c x")))
+    one = verdict_of(subject(run("sh", NGINX, applet("crond"), args="-c x")))
+    two = verdict_of(subject(run("sh", NGINX, applet("crond"), applet("syslogd"), args="-c x")))
     assert one.style is Style.APP
     assert two.style is Style.SYSTEM
 
@@ -241,16 +237,16 @@ HEARD = NetworkFacts(listeners=(Listener(protocol="tcp", address="0.0.0.0", port
 @pytest.mark.parametrize("engine", ["docker", "runc", "none"])
 def test_an_init_that_started_nothing_says_nothing(exe: str, engine: str) -> None:
     for tree in (run(exe), run(exe, run(exe))):  # a generator is not yet what it forks for
-        verdict = classify(subject(tree, engine=engine))
+        verdict = verdict_of(subject(tree, engine=engine))
         assert verdict.style is Style.UNKNOWN
         assert any("started nothing" in sentence for sentence in verdict.unseen)
-    assert classify(subject(run(exe), engine="lxc")).style is Style.SYSTEM  # a prior
+    assert verdict_of(subject(run(exe), engine="lxc")).style is Style.SYSTEM  # a prior
 
 
 def test_a_booting_systemd_is_one_by_its_generators() -> None:
     generator = run("/usr/lib/systemd/system-generators/systemd-fstab-generator")
     executor = run("/usr/lib/systemd/systemd (sd-executor)", generator)
-    assert classify(subject(run("systemd", executor))).style is Style.SYSTEM
+    assert verdict_of(subject(run("systemd", executor))).style is Style.SYSTEM
 
 
 def test_an_init_by_name_alone_is_a_program() -> None:
@@ -259,27 +255,27 @@ def test_an_init_by_name_alone_is_a_program() -> None:
         (run("/app/server /sbin/init"), None),
         (run("/sbin/init"), HEARD),  # whoever serves the network is no init that waits
     ):
-        verdict = classify(replace(subject(alone), network=network))
+        verdict = verdict_of(replace(subject(alone), network=network))
         assert verdict.style is Style.APP, alone
         assert verdict.confidence > 0.5
-    assert classify(replace(subject(run("/sbin/init"), network="host"), network=HEARD)).style is (
+    assert verdict_of(replace(subject(run("/sbin/init"), network="host"), network=HEARD)).style is (
         Style.UNKNOWN
     )
 
 
 def test_a_zombie_hides_nothing() -> None:
     dead = Node(None, (), (), {"state": "Z"})
-    verdict = classify(subject(run("redis", dead)))
-    assert verdict.confidence == classify(subject(REDIS)).confidence
+    verdict = verdict_of(subject(run("redis", dead)))
+    assert verdict.confidence == verdict_of(subject(REDIS)).confidence
     assert not any("binaries" in sentence for sentence in verdict.unseen)
 
 
 def test_the_evidence_names_what_runs() -> None:
     postfix = run("/usr/lib/postfix/sbin/master", run("/usr/lib/postfix/sbin/qmgr qmgr", uid=105))
-    mail = classify(subject(run("supervisord", postfix, run("/usr/sbin/dovecot"))))
+    mail = verdict_of(subject(run("supervisord", postfix, run("/usr/sbin/dovecot"))))
     assert mail.style is Style.APP
     assert any("dovecot+postfix/master" in e.sentence for e in mail.evidence)
-    renamed = classify(subject(run("/opt/a/remote"), run("/opt/b/timer"), run("nginx")))
+    renamed = verdict_of(subject(run("/opt/a/remote"), run("/opt/b/timer"), run("nginx")))
     names = next(e.sentence for e in renamed.evidence if e.rule.startswith("services."))
     assert all(name in names for name in ("nginx", "remote", "timer")), names
 
@@ -293,19 +289,19 @@ def test_the_evidence_names_what_runs() -> None:
     ],
 )
 def test_what_tends_a_machine_is_a_systems_and_decides_nothing_alone(exe: str) -> None:
-    beside = classify(subject(run("sh", NGINX, run(exe), args="-c x")))
+    beside = verdict_of(subject(run("sh", NGINX, run(exe), args="-c x")))
     assert beside.style is Style.APP
     assert "services.operating_system" in {e.rule for e in beside.evidence}
-    assert classify(subject(run(exe))).style is Style.APP
-    idle = classify(subject(booted(JOURNALD, run(exe)), engine="lxc"))
+    assert verdict_of(subject(run(exe))).style is Style.APP
+    idle = verdict_of(subject(booted(JOURNALD, run(exe)), engine="lxc"))
     assert idle.style is Style.SYSTEM
 
 
 def test_an_sshd_that_nobody_can_reach_counts_half() -> None:
     tree = subject(run("sh", SSHD, NGINX, args="-c x"))
     reachable = NetworkFacts(listeners=(Listener(protocol="tcp", address="0.0.0.0", port=22),))
-    heard = classify(replace(tree, network=reachable))
-    unheard = classify(replace(tree, network=NetworkFacts()))
+    heard = verdict_of(replace(tree, network=reachable))
+    unheard = verdict_of(replace(tree, network=NetworkFacts()))
     assert unheard.score < heard.score
     assert unheard.style is Style.APP
 
@@ -314,55 +310,55 @@ def test_people_who_live_in_it_turn_it_and_a_visitor_does_not() -> None:
     stays = run("tmux", run("bash", tty=34817, uid=1001), uid=1001, own=True)
     other = run("tmux", run("bash", tty=34818, uid=1002), uid=1002, own=True)
     lived_in = subject(run("sshd", session(), session(user=1002), args="-D"), stays, other)
-    assert classify(lived_in).style is Style.SYSTEM
-    assert classify(subject(run("sshd", session(), args="-D"))).style is Style.APP
+    assert verdict_of(lived_in).style is Style.SYSTEM
+    assert verdict_of(subject(run("sshd", session(), args="-D"))).style is Style.APP
 
 
 def test_what_a_first_process_adopted_is_told_from_what_people_left() -> None:
     supervisor = run("supervisord", NGINX)
-    assert classify(subject(SSHD, supervisor)).style is Style.SYSTEM
+    assert verdict_of(subject(SSHD, supervisor)).style is Style.SYSTEM
     bot = run("python", uid=1001, args="bot.py")
     left = subject(run("sshd", replace(bot, more={"uid": 1001, "session": 77}), args="-D"))
-    assert "users.residents" in {e.rule for e in classify(left).evidence}
-    assert classify(left).style is Style.APP
+    assert "users.residents" in {e.rule for e in verdict_of(left).evidence}
+    assert verdict_of(left).style is Style.APP
     started_before = subject(run("sshd", run("/app/server"), args="-D"))
-    assert classify(started_before).style is Style.SYSTEM
-    assert classify(subject(CRON, SSHD, NGINX)).services == 3
+    assert verdict_of(started_before).style is Style.SYSTEM
+    assert verdict_of(subject(CRON, SSHD, NGINX)).services == 3
 
 
 def test_servers_that_were_started_before_the_first_process_count() -> None:
     before = run("nginx", REDIS, run("nginx", uid=33))
-    assert classify(subject(before)).services == 2
+    assert verdict_of(subject(before)).services == 2
 
 
 def test_a_wrapper_called_init_is_none() -> None:
     for argv in ("/init", "/dev/init -- sshd -D", "/sbin/init -- sshd"):
-        verdict = classify(subject(run(f"{argv.split(' ', maxsplit=1)[0]} {argv}", SSHD)))
+        verdict = verdict_of(subject(run(f"{argv.split(' ', maxsplit=1)[0]} {argv}", SSHD)))
         assert verdict.style is Style.APP, argv
 
 
 def test_what_runs_in_the_windows_of_a_script_s_tmux_is_services() -> None:
     windows = run("tmux", SSHD, CRON, NGINX, own=True)
-    verdict = classify(subject(run("sleep", args="infinity"), windows))
+    verdict = verdict_of(subject(run("sleep", args="infinity"), windows))
     assert (verdict.style, verdict.services) == (Style.SYSTEM, 3)
 
 
 def test_a_program_in_screen_is_a_program() -> None:
     game = run("/usr/bin/screen", run("/usr/bin/java", args="-jar server.jar"))
     for tree in (game, run("sh", game, args="-c x")):
-        verdict = classify(subject(tree))
+        verdict = verdict_of(subject(tree))
         assert verdict.style is Style.APP
         assert verdict.services == 1
 
 
 def test_what_only_starts_has_no_verdict() -> None:
-    verdict = classify(subject(run("/usr/bin/runc", args="init")))
+    verdict = verdict_of(subject(run("/usr/bin/runc", args="init")))
     assert verdict.style is Style.UNKNOWN
     assert verdict.unseen
 
 
 def test_what_nobody_knows_anything_of_has_no_verdict() -> None:
-    verdict = classify(subject(None, engine="none"))
+    verdict = verdict_of(subject(None, engine="none"))
     assert verdict.style is Style.UNKNOWN
     assert verdict.confidence == 0
     assert verdict.services is None
@@ -383,7 +379,7 @@ def test_what_nobody_knows_anything_of_has_no_verdict() -> None:
 def test_what_never_ran_is_judged_by_what_its_engine_knows(
     engine: str, command: tuple[str, ...], style: Style
 ) -> None:
-    verdict = classify(subject(None, engine=engine, command=command))
+    verdict = verdict_of(subject(None, engine=engine, command=command))
     assert verdict.style is style
     assert verdict.confidence <= 0.35
 
@@ -393,7 +389,7 @@ def test_seeing_no_binaries_is_being_less_sure() -> None:
         return replace(found, processes=tuple(replace(p, exe=None) for p in found.processes))
 
     for found in (APPS["master and workers"], SYSTEMS["systemd over everything"]):
-        sighted, unsighted = classify(found), classify(blind(found))
+        sighted, unsighted = verdict_of(found), verdict_of(blind(found))
         assert unsighted.style is sighted.style
         assert unsighted.confidence < sighted.confidence
         assert any("binaries" in sentence for sentence in unsighted.unseen)
@@ -401,27 +397,27 @@ def test_seeing_no_binaries_is_being_less_sure() -> None:
 
 def test_two_applications_without_a_supervisor_are_app_with_a_finding() -> None:
     found = subject(run("sh", NGINX, REDIS, args="-c x"))
-    assert classify(found).style is Style.APP
-    assert "several_applications" in names(found)
+    assert verdict_of(found).style is Style.APP
+    assert "several_applications" in findings_of(found)
 
 
 def test_many_unrelated_services_under_a_supervisor_are_a_server() -> None:
     mail = run("/usr/lib/postfix/sbin/master")
-    assert classify(subject(run("supervisord", NGINX, POSTGRES, mail))).style is Style.SYSTEM
+    assert verdict_of(subject(run("supervisord", NGINX, POSTGRES, mail))).style is Style.SYSTEM
 
 
 def test_the_numbers_that_the_axes_were_judged_from() -> None:
     found = subject(run("sh", SSHD, CRON, NGINX, REDIS, args="-c x"))
-    verdict = classify(found)
+    verdict = verdict_of(found)
     assert verdict.services == 4
     assert verdict.users == 2
     assert verdict.sessions == 0
-    assert classify(subject(run("sshd", session(), args="-D"))).sessions == 1
-    assert classify(subject(run("sleep"))).services == 0
+    assert verdict_of(subject(run("sshd", session(), args="-D"))).sessions == 1
+    assert verdict_of(subject(run("sleep"))).services == 0
 
 
 def test_the_evidence_says_what_it_is_and_where_it_was_read() -> None:
-    verdict = classify(SYSTEMS["systemd over everything"])
+    verdict = verdict_of(SYSTEMS["systemd over everything"])
     told = {e.rule: e for e in verdict.evidence}
     assert "systemd" in told["init.service_manager"].sentence
     assert told["init.service_manager"].source == "/proc/1000/exe"
@@ -450,18 +446,18 @@ def test_conventions(engine: str, boots: bool | None, style: Style) -> None:
 
 
 def test_a_mismatch_is_sure_and_differs() -> None:
-    server = classify(SYSTEMS["systemd over everything"])
+    server = verdict_of(SYSTEMS["systemd over everything"])
     assert is_mismatch(server, Style.APP)
     assert not is_mismatch(server, Style.SYSTEM)
     assert not is_mismatch(server, Style.UNKNOWN)
-    unsure = classify(subject(booted(JOURNALD, NGINX), engine="lxc"))
+    unsure = verdict_of(subject(booted(JOURNALD, NGINX), engine="lxc"))
     assert not is_mismatch(unsure, Style.SYSTEM)
 
 
 class TestOverride:
     def test_sets_the_style_and_says_so(self) -> None:
         rule = Override(style=Style.SYSTEM, engine="docker", name="web*")
-        verdict = classify(replaced(NGINX, name="web01"), (rule,))
+        verdict = verdict_of(replaced(NGINX, name="web01"), (rule,))
         assert (verdict.style, verdict.score, verdict.confidence) == (Style.SYSTEM, 1.0, 1.0)
         assert verdict.override == "engine=docker name=web*"
         assert verdict.evidence[0].rule == "override"
@@ -480,7 +476,7 @@ class TestOverride:
     )
     def test_one_that_does_not_match_changes_nothing(self, rule: Override) -> None:
         found = replaced(NGINX, name="web01", image="nginx:1", labels={"role": "web"})
-        assert classify(found, (rule,)) == classify(found)
+        assert verdict_of(found, (rule,)) == verdict_of(found)
 
     def test_the_first_that_matches_counts(self) -> None:
         rules = (
@@ -488,8 +484,8 @@ class TestOverride:
             Override(style=Style.SYSTEM, labels={"role": "w?b"}),
             Override(style=Style.APP),
         )
-        assert classify(replaced(NGINX, labels={"role": "web"}), rules).style is Style.SYSTEM
-        assert classify(replaced(NGINX), rules).override == "every container"
+        assert verdict_of(replaced(NGINX, labels={"role": "web"}), rules).style is Style.SYSTEM
+        assert verdict_of(replaced(NGINX), rules).override == "every container"
 
 
 def replaced(tree: Node, **container: Any) -> Subject:
@@ -503,28 +499,28 @@ CALM: dict[str, Any] = {
 
 class TestFindings:
     def test_an_ordinary_application_has_none(self) -> None:
-        assert names(subject(NGINX, **CALM)) == set()
+        assert findings_of(subject(NGINX, **CALM)) == set()
 
     def test_a_server_in_an_application_engine(self) -> None:
-        assert "docker_as_vm" in names(SYSTEMS["systemd over everything"])
-        assert "docker_as_vm" not in names(SYSTEMS["an idle system in lxc"])
+        assert "docker_as_vm" in findings_of(SYSTEMS["systemd over everything"])
+        assert "docker_as_vm" not in findings_of(SYSTEMS["an idle system in lxc"])
 
     def test_a_single_application_in_a_system_container(self) -> None:
-        assert "single_app_in_system_container" in names(APPS["one program in lxc"])
-        assert "single_app_in_system_container" not in names(APPS["one program"])
-        assert "single_app_in_system_container" not in names(subject(NGINX, engine="nspawn"))
+        assert "single_app_in_system_container" in findings_of(APPS["one program in lxc"])
+        assert "single_app_in_system_container" not in findings_of(APPS["one program"])
+        assert "single_app_in_system_container" not in findings_of(subject(NGINX, engine="nspawn"))
 
     def test_people_in_an_application(self) -> None:
-        assert "logged_into" in names(APPS["an engine's exec"])
-        assert "logged_into" in names(APPS["one visitor of an sftp image"])
-        assert "logged_into" not in names(APPS["a shell"])
+        assert "logged_into" in findings_of(APPS["an engine's exec"])
+        assert "logged_into" in findings_of(APPS["one visitor of an sftp image"])
+        assert "logged_into" not in findings_of(APPS["a shell"])
 
     def test_limits_that_are_known_to_be_missing(self) -> None:
         everything = frozenset({"memory", "cpu", "pids"})
-        assert "no_limits" in names(subject(NGINX, limits=Limits(seen=everything)))
-        assert "no_limits" not in names(subject(NGINX, **CALM))
-        assert "no_limits" not in names(subject(NGINX, limits=Limits()))
-        assert "no_limits" not in names(
+        assert "no_limits" in findings_of(subject(NGINX, limits=Limits(seen=everything)))
+        assert "no_limits" not in findings_of(subject(NGINX, **CALM))
+        assert "no_limits" not in findings_of(subject(NGINX, limits=Limits()))
+        assert "no_limits" not in findings_of(
             subject(run("/pause"), role="infra", limits=Limits(seen=everything))
         )
 
@@ -537,31 +533,31 @@ class TestFindings:
         ],
     )
     def test_what_is_not_isolated(self, isolation: Isolation, name: str) -> None:
-        assert names(subject(NGINX, isolation=isolation, **CALM)) == {name}
+        assert findings_of(subject(NGINX, isolation=isolation, **CALM)) == {name}
 
     def test_a_server_whose_root_is_the_hosts(self) -> None:
         found = subject(booted(JOURNALD, SSHD), isolation=Isolation(user_mapped=False), **CALM)
-        assert "no_user_namespace" in names(found)
-        assert "no_user_namespace" not in names(
+        assert "no_user_namespace" in findings_of(found)
+        assert "no_user_namespace" not in findings_of(
             subject(NGINX, isolation=Isolation(user_mapped=False), **CALM)
         )
 
     def test_namespaces_that_everybody_shares_are_no_finding(self) -> None:
         shared = Isolation(shared_namespaces=frozenset({"user", "cgroup", "time"}))
-        assert names(subject(NGINX, isolation=shared, **CALM)) == set()
+        assert findings_of(subject(NGINX, isolation=shared, **CALM)) == set()
 
     def test_what_was_changed_since_it_was_made(self) -> None:
         changed = RootFacts(packages_changed=NOW - 100, package_manager="dpkg")
-        assert "drifted" in names(replace(subject(NGINX, **CALM), root=changed))
+        assert "drifted" in findings_of(replace(subject(NGINX, **CALM), root=changed))
         as_made = RootFacts(packages_changed=NOW - 9000, package_manager="dpkg")
-        assert names(replace(subject(NGINX, **CALM), root=as_made)) == set()
-        assert "drifted" in names(subject(NGINX, writable_layer_bytes=1 << 30, **CALM))
+        assert findings_of(replace(subject(NGINX, **CALM), root=as_made)) == set()
+        assert "drifted" in findings_of(subject(NGINX, writable_layer_bytes=1 << 30, **CALM))
 
     def test_what_its_image_is(self) -> None:
         large = ImageFacts(size_bytes=3 << 30, created=NOW - 86400)
         old = ImageFacts(size_bytes=1 << 20, created=NOW - 400 * 86400)
-        assert names(subject(NGINX, image_facts=large, **CALM)) == {"bloated_image"}
-        assert names(subject(NGINX, image_facts=old, **CALM)) == {"stale_image"}
+        assert findings_of(subject(NGINX, image_facts=large, **CALM)) == {"bloated_image"}
+        assert findings_of(subject(NGINX, image_facts=old, **CALM)) == {"stale_image"}
 
     def test_every_kind_is_explained(self) -> None:
         assert len({kind.name for kind in CATALOGUE}) == len(CATALOGUE)

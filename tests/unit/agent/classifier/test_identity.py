@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.classifier.identity import claimed_name, identify, package_place
-from agent.classifier.process_tree import look
+from agent.classifier.process_tree import read_scene
 from agent.classifier.programs import Role, lookup, unversioned
 from collectors.facts import FileId, Process, ProcessId
 from tests.support.subjects import claims, run, subject
@@ -139,7 +139,7 @@ def test_a_sessions_bus_casts_no_doubt_on_the_systems() -> None:
         claims("/usr/bin/dbus-daemon", "dbus-daemon", kind, exe_id=one)
         for kind in ("--system", "--session")
     )
-    (bus,) = look(subject(run("sh", system, own, args="-c x"))).os_services
+    (bus,) = read_scene(subject(run("sh", system, own, args="-c x"))).os_services
     assert (bus.lead.argv[1], bus.doubt) == ("--system", "")
 
 
@@ -153,7 +153,7 @@ def test_one_binary_under_many_names_is_believed_by_half() -> None:
             args="-c x",
         )
     )
-    assert look(linked).os_weight == 1.0
+    assert read_scene(linked).os_weight == 1.0
     separate = subject(
         run(
             "sh",
@@ -162,7 +162,7 @@ def test_one_binary_under_many_names_is_believed_by_half() -> None:
             args="-c x",
         )
     )
-    assert look(separate).os_weight == 2.0
+    assert read_scene(separate).os_weight == 2.0
 
 
 @given(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.classifier import classify, findings
+from agent.classifier import classify, findings, read_scene
 from agent.classifier.combine import combine
 from agent.model import Axis, Container, Evidence, Style, Subject
 from collectors.facts import (
@@ -22,7 +22,7 @@ from collectors.facts import (
     RootFacts,
     State,
 )
-from tests.support.subjects import HOST, NOW
+from tests.support.subjects import HOST, NOW, verdict_of
 
 _EXES = (
     "/usr/sbin/sshd", "/usr/sbin/cron", "/usr/sbin/nginx", "/usr/lib/systemd/systemd",
@@ -117,14 +117,15 @@ def subjects() -> st.SearchStrategy[Subject]:
 
 @given(subjects())
 def test_every_subject_gets_a_verdict_within_bounds(subject: Subject) -> None:
-    verdict = classify(subject)
+    scene = read_scene(subject)
+    verdict = classify(scene)
     assert -1 <= verdict.score <= 1
     assert 0 <= verdict.confidence <= 1
     assert all(-1 <= score <= 1 for score in verdict.axes.values())
     assert set(verdict.axes) == {e.axis for e in verdict.evidence}
     assert (verdict.style is Style.SYSTEM) <= (verdict.score > 0)
     assert (verdict.style is Style.APP) <= (verdict.score < 0)
-    for finding in findings(subject, verdict):
+    for finding in findings(scene, verdict):
         assert finding.sentence
 
 
@@ -133,9 +134,10 @@ def test_the_order_of_processes_does_not_matter(subject: Subject, chance: random
     shuffled = list(subject.processes)
     chance.shuffle(shuffled)
     other = replace(subject, processes=tuple(shuffled))
-    assert classify(other) == classify(subject)
-    verdict = classify(subject)
-    assert findings(other, verdict) == findings(subject, verdict)
+    one, two = read_scene(subject), read_scene(other)
+    verdict = classify(one)
+    assert classify(two) == verdict
+    assert findings(two, verdict) == findings(one, verdict)
 
 
 @given(
@@ -151,8 +153,8 @@ def test_a_new_name_or_label_never_turns_it(
     subject: Subject, name: str, hostname: str, labels: dict[str, str]
 ) -> None:
     renamed = replace(subject.container, name=name, hostname=hostname, labels=labels, image=name)
-    other = classify(replace(subject, container=renamed))
-    verdict = classify(subject)
+    other = verdict_of(replace(subject, container=renamed))
+    verdict = verdict_of(subject)
     assert {other.style, verdict.style} != {Style.APP, Style.SYSTEM}
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agent.classifier import classify, findings
 from agent.exposition.samples import container_samples
 from agent.model import Style
 from agent.scout.openvz import with_openvz_limits
 from collectors.facts import Beancounter, FilesystemUsage, Limits, OpenvzFacts, State
-from tests.support.subjects import run, subject
+from tests.support.subjects import findings_of, run, subject, verdict_of
 
 if TYPE_CHECKING:
     from agent.model import Subject
@@ -74,7 +73,7 @@ class TestFinding:
     def names(self, known: OpenvzFacts) -> set[str]:
         limits = with_openvz_limits(Limits(), known)
         judged = subject(run("redis"), engine="openvz", openvz=known, limits=limits)
-        return {f.name for f in findings(judged, classify(judged))}
+        return findings_of(judged)
 
     def test_without_a_limit_of_any_kind(self) -> None:
         assert "no_limits" in self.names(UNLIMITED)
@@ -99,7 +98,7 @@ class TestVerdict:
     def test_an_init_that_has_started_nothing_is_no_program(self) -> None:
         init = run("/sbin/init", args="")
         lone = replace(init, argv=("init", "-z"))
-        verdict = classify(self.openvz(lone, boots=True))
+        verdict = verdict_of(self.openvz(lone, boots=True))
         assert verdict.style is Style.SYSTEM
         assert verdict.confidence <= 0.35
         assert "its init has started nothing yet" in verdict.unseen
@@ -107,27 +106,27 @@ class TestVerdict:
 
     def test_the_same_init_in_an_engine_of_applications_says_nothing(self) -> None:
         lone = replace(run("/sbin/init"), argv=("init", "-z"))
-        assert classify(subject(lone, engine="docker")).style is Style.UNKNOWN
+        assert verdict_of(subject(lone, engine="docker")).style is Style.UNKNOWN
 
     def test_a_name_in_argv_alone_is_no_init(self) -> None:
         forged = replace(run("/usr/bin/redis-server"), argv=("init", "-z"))
-        assert classify(self.openvz(forged, boots=True)).style is Style.APP
+        assert verdict_of(self.openvz(forged, boots=True)).style is Style.APP
 
     def test_one_program_is_app_style_in_a_system_engine(self) -> None:
-        verdict = classify(self.openvz(run("redis")))
+        verdict = verdict_of(self.openvz(run("redis")))
         assert (verdict.style, verdict.confidence > 0.5) == (Style.APP, True)
 
     def test_what_was_not_looked_into_is_judged_by_what_vzlist_knows(self) -> None:
-        many = classify(self.openvz(state=State.RUNNING, openvz=facts(processes=40)))
-        few = classify(self.openvz(state=State.RUNNING, openvz=facts(processes=2)))
-        none = classify(self.openvz(state=State.RUNNING))
+        many = verdict_of(self.openvz(state=State.RUNNING, openvz=facts(processes=40)))
+        few = verdict_of(self.openvz(state=State.RUNNING, openvz=facts(processes=2)))
+        none = verdict_of(self.openvz(state=State.RUNNING))
         assert many.style is none.style is Style.SYSTEM
         assert few.style is Style.UNKNOWN
         assert max(many.confidence, none.confidence, few.confidence) <= 0.35
         assert any("OpenVZ counts 40 processes" in e.sentence for e in many.evidence)
 
     def test_what_was_looked_into_is_not_judged_by_a_count(self) -> None:
-        verdict = classify(self.openvz(run("redis"), openvz=facts(processes=40)))
+        verdict = verdict_of(self.openvz(run("redis"), openvz=facts(processes=40)))
         assert not [e for e in verdict.evidence if e.rule.startswith("services.counted")]
 
 
