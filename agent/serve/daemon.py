@@ -23,7 +23,7 @@ from agent.exposition import Exposition
 from agent.model import Container, Snapshot
 from agent.serve import privileges
 from agent.serve.handover import Handover
-from agent.serve.launcher import GoneError, Starting
+from agent.serve.launcher import LauncherGone, ScoutStarter
 from agent.serve.notify import Notifier, Reporter, answers, summary
 from agent.serve.reload import Reloader
 from agent.serve.supervisor import Supervisor
@@ -99,7 +99,7 @@ class State:
         return self._exposition.render(openmetrics=openmetrics)
 
 
-def run(config: Config, starter: Starting, files: WebFiles) -> int:
+def run(config: Config, starter: ScoutStarter, files: WebFiles) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit code.
 
     ``starter`` and ``files`` are what ``launcher.split`` gave.
@@ -192,7 +192,7 @@ class Listener(threading.Thread):
         """Run the supervisor until it is stopped."""
         try:
             self._supervisor.run()
-        except GoneError as error:
+        except LauncherGone as error:
             log.critical("%s: nobody else may look at this host; the agent ends", error)
             self.exit_code = _FAILED
             self._server.stop()

@@ -1,8 +1,8 @@
 """Who starts scouts, and reads for serve what serve itself may not read any more.
 
-Without privileges to lose, serve does both itself (``Starter``). With some, it is split before it
-listens: a small process of one thread keeps them and does what a ``Starter`` does, serve drops
-them and asks it through a socket (``Launcher``). It takes four requests, none of which says what
+Without privileges to lose, serve does both itself (``LocalStarter``). With some, it is split before it
+listens: a small process of one thread keeps them and does what a ``LocalStarter`` does, serve drops
+them and asks it through a socket (``RemoteStarter``). It takes four requests, none of which says what
 is executed or which file is read: the command line and the files were fixed when it was started.
 """
 
@@ -43,11 +43,11 @@ _REQUEST_LIMIT = 64 << 10
 _PR_SET_NAME = 15
 
 
-class GoneError(Exception):
+class LauncherGone(Exception):
     """The launcher has ended: there will be no more scouts."""
 
 
-class Child(Protocol):
+class ScoutProcess(Protocol):
     """A scout that runs; what ``subprocess.Popen`` is, as far as it is needed."""
 
     pid: int
@@ -64,7 +64,7 @@ class Child(Protocol):
         """
 
 
-class Starting(Protocol):
+class ScoutStarter(Protocol):
     """What serve needs of whoever has the privileges."""
 
     @property
@@ -75,8 +75,8 @@ class Starting(Protocol):
     def pid(self) -> int | None:
         """The process that has the privileges, where that is another one."""
 
-    def start(self, progress: int, quarantine: Iterable[str], *, once: bool) -> Child:
-        """Start a scout; ``progress`` is the descriptor of its page. Raises OSError, GoneError."""
+    def start(self, progress: int, quarantine: Iterable[str], *, once: bool) -> ScoutProcess:
+        """Start a scout; ``progress`` is the descriptor of its page. Raises OSError, LauncherGone."""
 
     def reload(self) -> Config:
         """Read the configuration again; raises ConfigError, and then the old one holds."""
@@ -88,7 +88,7 @@ class Starting(Protocol):
         """End it, and the scout that it may have."""
 
 
-class _Scout:
+class LocalScout:
     """A scout as a child of this process."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -123,7 +123,7 @@ def _relay(stream: IO[bytes]) -> None:
         sys.stderr.buffer.flush()
 
 
-class Starter:
+class LocalStarter:
     """Starts scouts as children of this process, and reads files with its privileges."""
 
     pid = None
@@ -134,7 +134,7 @@ class Starter:
         # What serve has opened stays, so the scout must look at the same.
         self._places = {f"path.{name}": value for name, value in asdict(config.path).items()}
 
-    def start(self, progress: int, quarantine: Iterable[str], *, once: bool) -> Child:
+    def start(self, progress: int, quarantine: Iterable[str], *, once: bool) -> ScoutProcess:
         """Start a scout, and give it its orders."""
         process = subprocess.Popen(  # noqa: S603 - ourselves, by exec: no fork state comes along
             [*self._command, str(progress)],
@@ -151,7 +151,7 @@ class Starter:
             quarantine=frozenset(quarantine),
             once=once,
         )
-        scout = _Scout(process)
+        scout = LocalScout(process)
         try:
             if process.stdin is not None:
                 # It stays open: its end tells the scout that nobody listens any more.
@@ -188,12 +188,12 @@ def _keep_fixed(old: Config, new: Config) -> Config:
     return replace(new, **{section: getattr(old, section) for section in FIXED})
 
 
-class Launcher:
+class RemoteStarter:
     """The other side of the socket: asks the process that has kept its privileges."""
 
     pid: int | None
 
-    def __init__(self, starter: Starter) -> None:
+    def __init__(self, starter: LocalStarter) -> None:
         """Split: from here on there are two processes. Must be called before there are threads."""
         self.config = starter.config
         self._turn = threading.Lock()
@@ -206,13 +206,13 @@ class Launcher:
         gc.unfreeze()
         theirs.close()
 
-    def start(self, progress: int, quarantine: Iterable[str], *, once: bool) -> Child:
+    def start(self, progress: int, quarantine: Iterable[str], *, once: bool) -> ScoutProcess:
         """Have a scout started."""
         request = {"do": "start", "quarantine": sorted(quarantine), "once": once}
         answer, descriptors = self._ask(request, progress)
         if "error" in answer:
             raise OSError(*answer["error"])
-        return _DistantScout(self, answer["pid"], *descriptors)
+        return RemoteScout(self, answer["pid"], *descriptors)
 
     def end(self, *, kill: bool) -> int | None:
         """Have the scout ended; gives its exit code."""
@@ -253,16 +253,16 @@ class Launcher:
                 socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
                 data, received, _, _ = socket.recv_fds(self._socket, _REQUEST_LIMIT, 2)
             except OSError as error:
-                raise GoneError("the launcher cannot be asked") from error
+                raise LauncherGone("the launcher cannot be asked") from error
         if not data:
-            raise GoneError("the launcher has ended")
+            raise LauncherGone("the launcher has ended")
         return json.loads(data), list(received)
 
 
-class _DistantScout:
+class RemoteScout:
     """A scout as a child of the launcher."""
 
-    def __init__(self, launcher: Launcher, pid: int, stdin: int, stdout: int) -> None:
+    def __init__(self, launcher: RemoteStarter, pid: int, stdin: int, stdout: int) -> None:
         self._launcher = launcher
         self.pid = pid
         self.stdin: IO[bytes] | None = os.fdopen(stdin, "wb")
@@ -275,23 +275,23 @@ class _DistantScout:
         return self._launcher.end(kill=kill)
 
 
-def split(config: Config) -> tuple[Starting, WebFiles]:
+def split(config: Config) -> tuple[ScoutStarter, WebFiles]:
     """Return who starts scouts: a process of its own, where serve is to have no privileges.
 
     Also gives the web configuration, read with them; raises ConfigError.
     """
-    starter = Starter(config)
+    starter = LocalStarter(config)
     files = starter.web_files()
-    return (Launcher(starter) if permitted() else starter), files
+    return (RemoteStarter(starter) if permitted() else starter), files
 
 
-def _launch(link: socket.socket, starter: Starter) -> NoReturn:
+def _launch(link: socket.socket, starter: LocalStarter) -> NoReturn:
     """Be the launcher: answer requests until the other side ends, then end with the scout."""
     # Whoever ends the agent ends serve, and this one with it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_NAME, b"tallyman-launch")
-    office = _Office(starter)
+    office = _RequestHandler(starter)
     try:
         while True:
             data, descriptors, _, _ = socket.recv_fds(link, _REQUEST_LIMIT, 1)
@@ -310,12 +310,12 @@ def _launch(link: socket.socket, starter: Starter) -> NoReturn:
         os._exit(0)
 
 
-class _Office:
+class _RequestHandler:
     """What the launcher does when it is asked."""
 
-    def __init__(self, starter: Starter) -> None:
+    def __init__(self, starter: LocalStarter) -> None:
         self._starter = starter
-        self._scout: Child | None = None
+        self._scout: ScoutProcess | None = None
 
     def answer(
         self, request: dict[str, Any], descriptors: Sequence[int]

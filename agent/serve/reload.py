@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from agent.config import ConfigError
 from agent.exposition.samples import Sample
-from agent.serve.launcher import GoneError
+from agent.serve.launcher import LauncherGone
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.serve.launcher import Starting
+    from agent.serve.launcher import ScoutStarter
     from agent.serve.notify import Notifier
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Reloader:
 
     def __init__(
         self,
-        starter: Starting,
+        starter: ScoutStarter,
         prepare_web: Callable[[], Callable[[], None]],
         take: Callable[[Config], None],
         notifier: Notifier,
@@ -58,7 +58,7 @@ class Reloader:
         try:
             install_web = self._prepare_web()
             new = self._starter.reload()
-        except (ConfigError, GoneError) as error:
+        except (ConfigError, LauncherGone) as error:
             self._successful = False
             problems = error.problems if isinstance(error, ConfigError) else (str(error),)
             for problem in problems:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from agent import wire
 from agent.scout.progress import Progress
-from agent.serve.launcher import END_SECONDS, GoneError, Starter
+from agent.serve.launcher import END_SECONDS, LauncherGone, LocalStarter
 
 if TYPE_CHECKING:
     from agent.config import Config
     from agent.model import Snapshot
-    from agent.serve.launcher import Child, Starting
+    from agent.serve.launcher import ScoutProcess, ScoutStarter
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Supervisor:
 
     def __init__(
         self,
-        starter: Starting,
+        starter: ScoutStarter,
         receive: Receiver,
         *,
         once: bool = False,
@@ -56,7 +56,7 @@ class Supervisor:
         self._once = once
         self._hang = hang
         self._quarantine: dict[str, float] = {}
-        self._child: Child | None = None
+        self._child: ScoutProcess | None = None
         self._given_up = -1
         self._stopping = threading.Event()
         self._at_once = threading.Event()
@@ -114,7 +114,7 @@ class Supervisor:
     def _give_up(self) -> None:
         """Kill the scout, and do not wait for it any longer than it takes to die."""
         if self._child is not None:
-            with suppress(GoneError):
+            with suppress(LauncherGone):
                 self._child.kill()
             os.eventfd_write(self._given_up, 1)
 
@@ -122,7 +122,7 @@ class Supervisor:
         """Start a scout and listen until it ends, by itself or because it hung.
 
         ``exit_code`` is what it ended with: negative is the signal that killed it. Raises
-        ``GoneError`` when none can be started any more.
+        ``LauncherGone`` when none can be started any more.
         """
         progress = Progress.create()
         try:
@@ -136,7 +136,7 @@ class Supervisor:
             log.exception("the scout cannot be started")
             progress.close()
             return
-        except GoneError:
+        except LauncherGone:
             progress.close()
             raise
         ended = threading.Event()
@@ -161,14 +161,14 @@ class Supervisor:
                 # Killed, but stuck in the kernel: it ends when what it waits for does.
                 log.warning("the scout (pid %d) cannot be ended: it hangs in the kernel", child.pid)
 
-    def _start(self, progress: Progress) -> Child:
+    def _start(self, progress: Progress) -> ScoutProcess:
         now = time.monotonic()
         self._quarantine = {
             k: since for k, since in self._quarantine.items() if now - since < _QUARANTINE_SECONDS
         }
         return self._starter.start(progress.fd, self._quarantine, once=self._once)
 
-    def _listen(self, child: Child, given_up: int) -> None:
+    def _listen(self, child: ScoutProcess, given_up: int) -> None:
         """Take in what a scout says until it ends, or was given up and says nothing more.
 
         One that hangs in the kernel (in a read that a hung FUSE has taken on) does not die of
@@ -223,7 +223,7 @@ def take_once(config: Config, *, deadline: float = 30.0) -> Snapshot | None:
     def receive(update: wire.Update) -> None:
         found[:] = [wire.apply(found[0] if found else None, update)]
 
-    supervisor = Supervisor(Starter(config), receive, once=True, hang=deadline / _ATTEMPTS)
+    supervisor = Supervisor(LocalStarter(config), receive, once=True, hang=deadline / _ATTEMPTS)
     timer = threading.Timer(deadline, supervisor.stop)
     timer.daemon = True
     timer.start()

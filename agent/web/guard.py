@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent.config.keys import ConfigError
-from agent.serve.launcher import GoneError, Starter
+from agent.serve.launcher import LauncherGone, LocalStarter
 from agent.web.app import plain
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.serve.launcher import Starting
+    from agent.serve.launcher import ScoutStarter
     from agent.web.app import Headers, StartResponse
     from agent.web.tls import Gate
     from agent.web.webconfig import WebFiles
@@ -63,13 +63,13 @@ class _Rules:
 
 def check(config: Config) -> None:
     """Read the web configuration and try its certificates. Raises ``ConfigError``."""
-    _Rules(Starter(config).web_files())
+    _Rules(LocalStarter(config).web_files())
 
 
 class Guard:
     """Stands before the application, and looks whether its files have changed."""
 
-    def __init__(self, starter: Starting, files: WebFiles) -> None:
+    def __init__(self, starter: ScoutStarter, files: WebFiles) -> None:
         """Begin with what was read at the start. Raises ``ConfigError``."""
         self._starter = starter
         self._rules = _Rules(files)
@@ -144,7 +144,7 @@ class Guard:
         except ConfigError as error:
             for problem in error.problems:
                 log.error("the web configuration stays as it was: %s", problem)  # noqa: TRY400
-        except GoneError as error:
+        except LauncherGone as error:
             log.error("the web configuration stays as it was: %s", error)  # noqa: TRY400
         finally:
             self._turn.release()

@@ -13,7 +13,7 @@ import pytest
 from agent import wire
 from agent.config import ConfigError, load
 from agent.scout.progress import Progress
-from agent.serve.launcher import Child, Starter, _Office
+from agent.serve.launcher import LocalStarter, ScoutProcess, _RequestHandler
 from tests.engines.harness.programs import wait_until
 
 ECHO = """
@@ -32,13 +32,13 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def starter(tmp_path: Path) -> Starter:
+def starter(tmp_path: Path) -> LocalStarter:
     file = tmp_path / "tallyman.toml"
     file.write_text('[log]\nlevel = "error"\n')
-    return Starter(load(str(file), {"web.max_requests": 3}), (sys.executable, "-c", ECHO))
+    return LocalStarter(load(str(file), {"web.max_requests": 3}), (sys.executable, "-c", ECHO))
 
 
-def told(child: Child) -> wire.Orders:
+def told(child: ScoutProcess) -> wire.Orders:
     """Return what a scout was told, and end it."""
     assert child.stdout is not None
     assert child.stdin is not None
@@ -49,7 +49,7 @@ def told(child: Child) -> wire.Orders:
     return orders
 
 
-def start(starter: Starter, *quarantine: str) -> Child:
+def start(starter: LocalStarter, *quarantine: str) -> ScoutProcess:
     progress = Progress.create()
     try:
         return starter.start(progress.fd, quarantine, once=True)
@@ -57,14 +57,16 @@ def start(starter: Starter, *quarantine: str) -> Child:
         progress.close()
 
 
-def test_a_scout_gets_what_was_found_right_and_not_what_stands_there_now(starter: Starter) -> None:
+def test_a_scout_gets_what_was_found_right_and_not_what_stands_there_now(
+    starter: LocalStarter,
+) -> None:
     Path(starter.config.file).write_text("this is not TOML")
     orders = told(start(starter, "container x"))
     assert load(orders.file, orders.flags, orders.text).log.level == "error"
     assert (orders.quarantine, orders.once) == (frozenset({"container x"}), True)
 
 
-def test_what_is_wrong_leaves_the_old_configuration(starter: Starter) -> None:
+def test_what_is_wrong_leaves_the_old_configuration(starter: LocalStarter) -> None:
     Path(starter.config.file).write_text("[log]\nlevel = 'loud'\n[foo]\n")
     with pytest.raises(ConfigError) as caught:
         starter.reload()
@@ -73,7 +75,7 @@ def test_what_is_wrong_leaves_the_old_configuration(starter: Starter) -> None:
 
 
 def test_what_only_a_start_can_change_stays_and_is_said(
-    starter: Starter, caplog: pytest.LogCaptureFixture
+    starter: LocalStarter, caplog: pytest.LogCaptureFixture
 ) -> None:
     Path(starter.config.file).write_text(
         '[web]\nlisten_address = ":1"\n[path]\nprocfs = "/x"\n[containers]\nmax = 7\n'
@@ -92,13 +94,13 @@ def test_what_only_a_start_can_change_stays_and_is_said(
 def test_one_that_does_not_read_its_orders_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "long.toml"
     file.write_text("# long\n" * 100_000)
-    starter = Starter(load(str(file)), (sys.executable, "-c", "pass"))
+    starter = LocalStarter(load(str(file)), (sys.executable, "-c", "pass"))
     with pytest.raises(BrokenPipeError):
         start(starter)
 
 
-def test_the_office_starts_kills_and_ends(starter: Starter) -> None:
-    office = _Office(starter)
+def test_the_office_starts_kills_and_ends(starter: LocalStarter) -> None:
+    office = _RequestHandler(starter)
     progress = Progress.create()
     request = {"do": "start", "quarantine": ["a"], "once": False}
     answer, ends = office.answer(request, [progress.fd])
@@ -115,19 +117,19 @@ def test_the_office_starts_kills_and_ends(starter: Starter) -> None:
     "request_",
     [{"do": "run", "command": "sh"}, {"do": "start", "once": False}, {}, {"do": "end"}],
 )
-def test_the_office_does_nothing_else(starter: Starter, request_: dict[str, object]) -> None:
+def test_the_office_does_nothing_else(starter: LocalStarter, request_: dict[str, object]) -> None:
     with pytest.raises((ValueError, KeyError)):
-        _Office(starter).answer(request_, [0])
+        _RequestHandler(starter).answer(request_, [0])
 
 
 SPLIT = """
 import os, sys
 from agent import wire
 from agent.config import ConfigError, load
-from agent.serve.launcher import Launcher, Starter
+from agent.serve.launcher import LocalStarter, RemoteStarter
 from agent.scout.progress import Progress
 
-launcher = Launcher(Starter(load(sys.argv[1]), (sys.executable, "-c", sys.argv[2])))
+launcher = RemoteStarter(LocalStarter(load(sys.argv[1]), (sys.executable, "-c", sys.argv[2])))
 progress = Progress.create()
 for number in range(2):
     child = launcher.start(progress.fd, [str(number)], once=False)
@@ -170,10 +172,10 @@ def test_the_split_process_does_the_same(tmp_path: Path) -> None:
 WHEN_SERVE_DIES = """
 import os, sys
 from agent.config import load
-from agent.serve.launcher import Launcher, Starter
+from agent.serve.launcher import LocalStarter, RemoteStarter
 from agent.scout.progress import Progress
 
-launcher = Launcher(Starter(load(""), (sys.executable, "-c", sys.argv[1])))
+launcher = RemoteStarter(LocalStarter(load(""), (sys.executable, "-c", sys.argv[1])))
 child = launcher.start(Progress.create().fd, [], once=False)
 print(launcher.pid, child.pid, flush=True)
 os.kill(os.getpid(), 9)

@@ -10,7 +10,7 @@ from agent import wire
 from agent.config import Config, ConfigError, load
 from agent.exposition import Exposition, Options
 from agent.serve.daemon import State
-from agent.serve.launcher import GoneError, Starter
+from agent.serve.launcher import LauncherGone, LocalStarter
 from agent.serve.notify import Notifier
 from agent.serve.reload import Reloader
 from collectors.facts import HostFacts
@@ -46,7 +46,7 @@ class Parts:
 
     def __post_init__(self) -> None:
         self.file.write_text("")
-        self.starter = Starter(load(str(self.file)))
+        self.starter = LocalStarter(load(str(self.file)))
         self.reloader = Reloader(
             self.starter, self.web.prepare, self.taken.append, Notifier({}), lambda: self.now
         )
@@ -95,7 +95,7 @@ def test_a_launcher_that_is_gone_is_a_failure(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone() -> None:
-        raise GoneError("the launcher has ended")
+        raise LauncherGone("the launcher has ended")
 
     monkeypatch.setattr(parts.starter, "reload", gone)
     assert parts.reloader.reload() == ("the launcher has ended",)

@@ -9,7 +9,7 @@ from agent import wire
 from agent.config import load
 from agent.model import Container, Snapshot
 from agent.scout.progress import Progress
-from agent.serve.launcher import Starter
+from agent.serve.launcher import LocalStarter
 from agent.serve.supervisor import Supervisor
 from collectors.facts import HostFacts
 
@@ -38,7 +38,7 @@ def supervise(tmp_path: Path, body: str, *, updates: int, hang: float = 0.4) -> 
         if len(got) >= updates:
             enough.set()
 
-    starter = Starter(load(""), (sys.executable, str(script)))
+    starter = LocalStarter(load(""), (sys.executable, str(script)))
     supervisor = Supervisor(starter, receive, hang=hang)
     thread = threading.Thread(target=supervisor.run)
     thread.start()
@@ -99,7 +99,7 @@ class FiveLooks(threading.Event):
 
 
 def test_waiting_is_no_reason_to_be_killed() -> None:
-    supervisor = Supervisor(Starter(load("")), lambda _: None, hang=-1.0)
+    supervisor = Supervisor(LocalStarter(load("")), lambda _: None, hang=-1.0)
     progress, ended = Progress.create(), FiveLooks()
     progress.begin("x")
     progress.idle()
@@ -111,7 +111,7 @@ def test_waiting_is_no_reason_to_be_killed() -> None:
     progress.close()
 
 
-class NoMore(Starter):
+class NoMore(LocalStarter):
     """Starts nothing, and says so."""
 
     def start(self, *_: object, **__: object) -> NoReturn:

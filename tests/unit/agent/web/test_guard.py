@@ -11,7 +11,7 @@ import bcrypt
 import pytest
 
 from agent.config import ConfigError, load
-from agent.serve.launcher import Starter
+from agent.serve.launcher import LocalStarter
 from agent.web import guard
 from agent.web.guard import Guard, Passwords
 
@@ -148,7 +148,7 @@ class Web:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.write("")
-        starter = Starter(load("", {"web.config_file": str(path)}))
+        starter = LocalStarter(load("", {"web.config_file": str(path)}))
         self.guard = Guard(starter, starter.web_files())
 
     def write(self, text: str) -> None:
@@ -217,7 +217,7 @@ def test_it_is_not_read_again_while_it_stays_the_same(
         raise AssertionError
 
     web.ask()
-    monkeypatch.setattr(Starter, "web_files", never)
+    monkeypatch.setattr(LocalStarter, "web_files", never)
     assert web.ask()[0] == "200"
     os.utime(web.path, (1, 1))
     with pytest.raises(AssertionError):

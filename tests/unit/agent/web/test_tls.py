@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import ConfigError, load
-from agent.serve.launcher import Starter
+from agent.serve.launcher import LocalStarter
 from agent.web import app, httpd
 from agent.web.guard import Guard
 from agent.web.server import WebServer, make_app
@@ -59,7 +59,7 @@ class Place:
     def serving(self, state: FakeState | None = None, most: int = 8) -> Iterator[tuple[str, int]]:
         flags = {"web.listen_address": "127.0.0.1:0", "web.max_requests": most}
         config = load("", {**flags, "web.config_file": str(self.folder / "web.yml")})
-        starter = Starter(config)
+        starter = LocalStarter(config)
         guard = Guard(starter, starter.web_files())
         server = WebServer(config, make_app(state or FakeState(), config), guard)
         server.bind()
@@ -257,7 +257,7 @@ def test_a_certificate_that_is_required_is_as_good_as_a_password(
 ) -> None:
     place.verify("RequireAndVerifyClientCert")
     path = str(place.folder / "web.yml")
-    starter = Starter(load("", {"web.config_file": path, "web.listen_address": ":0"}))
+    starter = LocalStarter(load("", {"web.config_file": path, "web.listen_address": ":0"}))
     guard = Guard(starter, starter.web_files())
     assert guard.asks
     server = WebServer(starter.config, make_app(FakeState(), starter.config), guard)
