@@ -23,9 +23,9 @@ from agent.exposition import Exposition
 from agent.model import Container, Snapshot
 from agent.serve import privileges
 from agent.serve.handover import Handover
-from agent.serve.launcher import LauncherGone, ScoutStarter
 from agent.serve.notify import Notifier, Reporter, answers, summary
 from agent.serve.reload import Reloader
+from agent.serve.starter import LauncherGone, ScoutStarter
 from agent.serve.supervisor import Supervisor
 from agent.web.guard import Guard
 from agent.web.server import WebServer, make_app

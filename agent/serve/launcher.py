@@ -1,9 +1,9 @@
-"""Who starts scouts, and reads for serve what serve itself may not read any more.
+"""Keeps the privileges that serve drops, in a small process that serve asks through a socket.
 
-Without privileges to lose, serve does both itself (``LocalStarter``). With some, it is split before it
-listens: a small process of one thread keeps them and does what a ``LocalStarter`` does, serve drops
-them and asks it through a socket (``RemoteStarter``). It takes four requests, none of which says what
-is executed or which file is read: the command line and the files were fixed when it was started.
+The launcher is forked before serve opens its port and starts threads. It starts and ends scouts
+and reads the configuration as ``LocalStarter`` does; in serve, ``RemoteStarter`` asks for it. No
+request can choose what is executed or which file is read: the command and the files were fixed
+when the launcher was forked.
 """
 
 from __future__ import annotations
@@ -16,197 +16,53 @@ import os
 import pickle
 import signal
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import asdict, fields, replace
-from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from agent import wire
-from agent.config import FIXED, Config, ConfigError, load
+from agent.config import Config, ConfigError
 from agent.serve.privileges import permitted
+from agent.serve.starter import LauncherGone, LocalStarter
 
 if TYPE_CHECKING:
+    from agent.serve.starter import LocalScout, ScoutStarter
     from agent.web.webconfig import WebFiles
 
 log = logging.getLogger(__name__)
-
-SCOUT = (sys.executable, "-P", "-m", "agent.scout")
-"""How a scout is started; the number of the progress page's descriptor follows."""
-
-END_SECONDS = 2.0
-"""What a scout that was killed gets to end; one that hangs in the kernel takes longer."""
 
 _REQUEST_LIMIT = 64 << 10
 _PR_SET_NAME = 15
 
 
-class LauncherGone(Exception):
-    """The launcher has ended: there will be no more scouts."""
+def split(config: Config) -> tuple[ScoutStarter, WebFiles]:
+    """Fork the launcher if this process has privileges to drop; return the starter for serve.
 
-
-class ScoutProcess(Protocol):
-    """A scout that runs; what ``subprocess.Popen`` is, as far as it is needed."""
-
-    pid: int
-    stdin: IO[bytes] | None
-    stdout: IO[bytes] | None
-
-    def kill(self) -> None:
-        """Kill it."""
-
-    def end(self, *, kill: bool) -> int | None:
-        """Wait for its end, and give its exit code; None if it hangs in the kernel.
-
-        Without ``kill`` it gets a moment to end by itself.
-        """
-
-
-class ScoutStarter(Protocol):
-    """What serve needs of whoever has the privileges."""
-
-    @property
-    def config(self) -> Config:
-        """The configuration that holds."""
-
-    @property
-    def pid(self) -> int | None:
-        """The process that has the privileges, where that is another one."""
-
-    def start(self, progress: int, quarantine: Iterable[str], *, once: bool) -> ScoutProcess:
-        """Start a scout; ``progress`` is the descriptor of its page. Raises OSError, LauncherGone."""
-
-    def reload(self) -> Config:
-        """Read the configuration again; raises ConfigError, and then the old one holds."""
-
-    def web_files(self) -> WebFiles:
-        """Read --web.config.file and what it names; raises ConfigError."""
-
-    def close(self) -> None:
-        """End it, and the scout that it may have."""
-
-
-class LocalScout:
-    """A scout as a child of this process."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self._relay: threading.Thread | None = None
-        if process.stderr is not None:
-            self._relay = threading.Thread(target=_relay, args=(process.stderr,), daemon=True)
-            self._relay.start()
-        self.pid = process.pid
-        self.stdin = process.stdin
-        self.stdout = process.stdout
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def end(self, *, kill: bool) -> int | None:
-        for last in (kill, True):
-            if last:
-                self._process.kill()
-            with suppress(subprocess.TimeoutExpired):
-                code = self._process.wait(END_SECONDS)
-                if self._relay is not None:
-                    self._relay.join(END_SECONDS)
-                return code
-        return None
-
-
-def _relay(stream: IO[bytes]) -> None:
-    """Hand on what a scout has to say, line by line."""
-    for line in stream:
-        sys.stderr.buffer.write(line)
-        sys.stderr.buffer.flush()
-
-
-class LocalStarter:
-    """Starts scouts as children of this process, and reads files with its privileges."""
-
-    pid = None
-
-    def __init__(self, config: Config, command: Sequence[str] = SCOUT) -> None:
-        self.config = config
-        self._command = tuple(command)
-        # What serve has opened stays, so the scout must look at the same.
-        self._places = {f"path.{name}": value for name, value in asdict(config.path).items()}
-
-    def start(self, progress: int, quarantine: Iterable[str], *, once: bool) -> ScoutProcess:
-        """Start a scout, and give it its orders."""
-        process = subprocess.Popen(  # noqa: S603 - ourselves, by exec: no fork state comes along
-            [*self._command, str(progress)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # A scout that hangs in the kernel would keep open what whoever runs `ls` reads from us.
-            stderr=subprocess.PIPE if once else None,
-            pass_fds=(progress,),
-        )
-        orders = wire.Orders(
-            file=self.config.file,
-            text=self.config.text,
-            flags={**self.config.flags, **self._places},
-            quarantine=frozenset(quarantine),
-            once=once,
-        )
-        scout = LocalScout(process)
-        try:
-            if process.stdin is not None:
-                # It stays open: its end tells the scout that nobody listens any more.
-                process.stdin.write(orders.to_line())
-                process.stdin.flush()
-        except OSError:
-            scout.end(kill=True)
-            raise
-        return scout
-
-    def reload(self) -> Config:
-        """Read the configuration again."""
-        old = self.config
-        self.config = _keep_fixed(old, load(old.file, old.flags))
-        return self.config
-
-    def web_files(self) -> WebFiles:
-        """Read --web.config.file, and the files that it names."""
-        from agent.web.webconfig import read_files  # noqa: PLC0415 - brings YAML
-
-        return read_files(self.config.web.config_file)
-
-    def close(self) -> None:
-        """Do nothing: the scout ends with whoever started it."""
-
-
-def _keep_fixed(old: Config, new: Config) -> Config:
-    """Return the new configuration with what only a start can change as it is, and say so."""
-    for section in FIXED:
-        was, wished = getattr(old, section), getattr(new, section)
-        for field in fields(was):
-            if getattr(was, field.name) != getattr(wished, field.name):
-                log.warning("%s.%s: the change holds from the next start on", section, field.name)
-    return replace(new, **{section: getattr(old, section) for section in FIXED})
+    Also returns the web configuration, read before they are dropped. Raises ConfigError.
+    """
+    starter = LocalStarter(config)
+    files = starter.web_files()
+    return (RemoteStarter(starter) if permitted() else starter), files
 
 
 class RemoteStarter:
-    """The other side of the socket: asks the process that has kept its privileges."""
+    """Asks the launcher process to start scouts and to read the configuration."""
 
     pid: int | None
 
     def __init__(self, starter: LocalStarter) -> None:
-        """Split: from here on there are two processes. Must be called before there are threads."""
+        """Fork the launcher. Must be called before there are threads."""
         self.config = starter.config
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        gc.freeze()  # its pages stay shared: no collection touches what was there before
+        gc.freeze()  # no collection touches the objects of now, so their pages stay shared
         self.pid = os.fork()
         if self.pid == 0:
             self._socket.close()
-            _launch(theirs, starter)
+            _run_launcher(theirs, starter)
         gc.unfreeze()
         theirs.close()
 
-    def start(self, progress: int, quarantine: Iterable[str], *, once: bool) -> ScoutProcess:
+    def start(self, progress: int, quarantine: Iterable[str], *, once: bool) -> RemoteScout:
         """Have a scout started."""
         request = {"do": "start", "quarantine": sorted(quarantine), "once": once}
         answer, descriptors = self._ask(request, progress)
@@ -215,7 +71,7 @@ class RemoteStarter:
         return RemoteScout(self, answer["pid"], *descriptors)
 
     def end(self, *, kill: bool) -> int | None:
-        """Have the scout ended; gives its exit code."""
+        """Have the scout ended and return its exit code; None if it hangs in the kernel."""
         code: int | None = self._ask({"do": "end", "kill": kill})[0]["code"]
         return code
 
@@ -234,7 +90,7 @@ class RemoteStarter:
         return files
 
     def close(self) -> None:
-        """Let it end, with the scout that it may have."""
+        """Have the launcher end, with its scout, and wait for that."""
         self._socket.close()
         if self.pid is not None:
             os.waitpid(self.pid, 0)
@@ -242,13 +98,13 @@ class RemoteStarter:
     def _read(self, what: str) -> Any:
         _, descriptors = self._ask({"do": what})
         with os.fdopen(descriptors[0], "rb") as stream:
-            found, problems = pickle.load(stream)  # noqa: S301 - written by the more trusted side
+            value, problems = pickle.load(stream)  # noqa: S301 - written by the more trusted side
         if problems:
             raise ConfigError(problems)
-        return found
+        return value
 
     def _ask(self, request: object, *descriptors: int) -> tuple[dict[str, Any], list[int]]:
-        with self._turn:
+        with self._lock:
             try:
                 socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
                 data, received, _, _ = socket.recv_fds(self._socket, _REQUEST_LIMIT, 2)
@@ -260,67 +116,62 @@ class RemoteStarter:
 
 
 class RemoteScout:
-    """A scout as a child of the launcher."""
+    """A scout that is a child of the launcher."""
 
-    def __init__(self, launcher: RemoteStarter, pid: int, stdin: int, stdout: int) -> None:
-        self._launcher = launcher
+    def __init__(self, starter: RemoteStarter, pid: int, stdin: int, stdout: int) -> None:
+        self._starter = starter
         self.pid = pid
         self.stdin: IO[bytes] | None = os.fdopen(stdin, "wb")
         self.stdout: IO[bytes] | None = os.fdopen(stdout, "rb")
 
     def kill(self) -> None:
-        self._launcher.kill()
+        """Have it killed."""
+        self._starter.kill()
 
     def end(self, *, kill: bool) -> int | None:
-        return self._launcher.end(kill=kill)
+        """Have it ended and return its exit code; None if it hangs in the kernel."""
+        return self._starter.end(kill=kill)
 
 
-def split(config: Config) -> tuple[ScoutStarter, WebFiles]:
-    """Return who starts scouts: a process of its own, where serve is to have no privileges.
-
-    Also gives the web configuration, read with them; raises ConfigError.
-    """
-    starter = LocalStarter(config)
-    files = starter.web_files()
-    return (RemoteStarter(starter) if permitted() else starter), files
-
-
-def _launch(link: socket.socket, starter: LocalStarter) -> NoReturn:
-    """Be the launcher: answer requests until the other side ends, then end with the scout."""
-    # Whoever ends the agent ends serve, and this one with it.
+def _run_launcher(link: socket.socket, starter: LocalStarter) -> NoReturn:
+    """Answer requests until serve ends, then kill the scout and exit."""
+    # Signals that end the agent are for serve; the launcher ends with it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_NAME, b"tallyman-launch")
-    office = _RequestHandler(starter)
+    handler = _RequestHandler(starter)
     try:
         while True:
             data, descriptors, _, _ = socket.recv_fds(link, _REQUEST_LIMIT, 1)
             if not data:
                 break
-            answer, back = office.answer(json.loads(data), descriptors)
-            socket.send_fds(link, [json.dumps(answer).encode()], back)
-            for descriptor in (*descriptors, *back):
+            answer, attached = handler.answer(json.loads(data), descriptors)
+            socket.send_fds(link, [json.dumps(answer).encode()], attached)
+            for descriptor in (*descriptors, *attached):
                 os.close(descriptor)
     except Exception:
-        # What it was asked makes no sense: it does nothing more for whoever asks so.
+        # An invalid request: serve may have been taken over, so nothing more is done for it.
         log.exception("the launcher ends")
     finally:
-        office.close()
+        handler.close()
         logging.shutdown()
         os._exit(0)
 
 
 class _RequestHandler:
-    """What the launcher does when it is asked."""
+    """What the launcher does for each request."""
 
     def __init__(self, starter: LocalStarter) -> None:
         self._starter = starter
-        self._scout: ScoutProcess | None = None
+        self._scout: LocalScout | None = None
 
     def answer(
         self, request: dict[str, Any], descriptors: Sequence[int]
     ) -> tuple[dict[str, Any], list[int]]:
-        """Return the answer, and the descriptors that come with it, which the caller closes."""
+        """Return the answer, and the descriptors to send with it, which the caller closes.
+
+        Raises ValueError, KeyError or TypeError for a request that is not one of the five.
+        """
         match request["do"]:
             case "start":
                 return self._start(request, *descriptors)
@@ -333,9 +184,9 @@ class _RequestHandler:
                 code = scout.end(kill=kill) if scout is not None else None
                 return {"code": code}, []
             case "reload":
-                return _said(self._starter.reload)
+                return {}, [_to_memory_file(self._starter.reload)]
             case "web":
-                return _said(self._starter.web_files)
+                return {}, [_to_memory_file(self._starter.web_files)]
         raise ValueError(request)
 
     def close(self) -> None:
@@ -345,11 +196,12 @@ class _RequestHandler:
 
     def _start(self, request: dict[str, Any], progress: int) -> tuple[dict[str, Any], list[int]]:
         self.close()
-        words = [str(word) for word in request["quarantine"]]
+        quarantine = [str(subject) for subject in request["quarantine"]]
         try:
-            self._scout = scout = self._starter.start(progress, words, once=bool(request["once"]))
+            scout = self._starter.start(progress, quarantine, once=bool(request["once"]))
         except OSError as error:
             return {"error": [error.errno, error.strerror]}, []
+        self._scout = scout
         ends = []
         for stream in (scout.stdin, scout.stdout):
             if stream is not None:
@@ -358,16 +210,19 @@ class _RequestHandler:
         return {"pid": scout.pid}, ends
 
 
-def _said(read: Any) -> tuple[dict[str, Any], list[int]]:
-    """Return what was read in a file without a name, or what is wrong with it."""
-    found: object = None
+def _to_memory_file(read: Callable[[], object]) -> int:
+    """Return a descriptor of what ``read`` returns, or of the problems that it found, pickled.
+
+    It is in an anonymous file, memfd_create(2), as it may be too long for one message.
+    """
+    value: object = None
     problems: tuple[str, ...] = ()
     try:
-        found = read()
+        value = read()
     except ConfigError as error:
         problems = error.problems
     descriptor = os.memfd_create("tallyman-answer")
     with os.fdopen(os.dup(descriptor), "wb") as stream:
-        pickle.dump((found, problems), stream)
+        pickle.dump((value, problems), stream)
     os.lseek(descriptor, 0, os.SEEK_SET)
-    return {}, [descriptor]
+    return descriptor

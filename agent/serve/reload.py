@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from agent.config import ConfigError
 from agent.exposition.samples import Sample
-from agent.serve.launcher import LauncherGone
+from agent.serve.starter import LauncherGone
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.serve.launcher import ScoutStarter
     from agent.serve.notify import Notifier
+    from agent.serve.starter import ScoutStarter
 
 log = logging.getLogger(__name__)
 

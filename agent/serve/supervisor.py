@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from agent import wire
 from agent.scout.progress import Progress
-from agent.serve.launcher import END_SECONDS, LauncherGone, LocalStarter
+from agent.serve.starter import END_SECONDS, LauncherGone, LocalStarter
 
 if TYPE_CHECKING:
     from agent.config import Config
     from agent.model import Snapshot
-    from agent.serve.launcher import ScoutProcess, ScoutStarter
+    from agent.serve.starter import ScoutProcess, ScoutStarter
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent.config.keys import ConfigError
-from agent.serve.launcher import LauncherGone, LocalStarter
+from agent.serve.starter import LauncherGone, LocalStarter
 from agent.web.app import plain
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.serve.launcher import ScoutStarter
+    from agent.serve.starter import ScoutStarter
     from agent.web.app import Headers, StartResponse
     from agent.web.tls import Gate
     from agent.web.webconfig import WebFiles

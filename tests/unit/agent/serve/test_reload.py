@@ -10,9 +10,9 @@ from agent import wire
 from agent.config import Config, ConfigError, load
 from agent.exposition import Exposition, Options
 from agent.serve.daemon import State
-from agent.serve.launcher import LauncherGone, LocalStarter
 from agent.serve.notify import Notifier
 from agent.serve.reload import Reloader
+from agent.serve.starter import LauncherGone, LocalStarter
 from collectors.facts import HostFacts
 from collectors.facts import State as State_
 from collectors.hostfs import HostFS

@@ -9,7 +9,7 @@ from agent import wire
 from agent.config import load
 from agent.model import Container, Snapshot
 from agent.scout.progress import Progress
-from agent.serve.launcher import LocalStarter
+from agent.serve.starter import LocalStarter
 from agent.serve.supervisor import Supervisor
 from collectors.facts import HostFacts
 

@@ -11,7 +11,7 @@ import bcrypt
 import pytest
 
 from agent.config import ConfigError, load
-from agent.serve.launcher import LocalStarter
+from agent.serve.starter import LocalStarter
 from agent.web import guard
 from agent.web.guard import Guard, Passwords
 

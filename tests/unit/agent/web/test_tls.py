@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import ConfigError, load
-from agent.serve.launcher import LocalStarter
+from agent.serve.starter import LocalStarter
 from agent.web import app, httpd
 from agent.web.guard import Guard
 from agent.web.server import WebServer, make_app
