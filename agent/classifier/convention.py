@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from agent.model import Style
+from collectors.catalogue import ENGINES, MadeFor
 
-_APPLICATION = frozenset(
-    {
-        "docker", "podman", "containerd", "cri-o", "kubernetes", "buildkit", "runc", "crun",
-        "youki", "kata", "runsc", "apptainer", "singularity", "bubblewrap", "flatpak", "snap",
-        "firejail", "charliecloud", "enroot", "rkt",
-    }
-)  # fmt: skip
-_SYSTEM = frozenset({"lxc", "incus", "lxd", "openvz", "libvirt-lxc", "proxmox"})
+_MADE_FOR = {engine.name: engine.made_for for engine in ENGINES}
 
 
 def expected_style(engine: str, boots: bool | None = None) -> Style:
     """Return the style that an engine is made for.
 
-    systemd-nspawn is made for either: ``boots`` says whether it was told ``--boot``.
+    Where it is made for either, ``boots`` decides: for systemd-nspawn, the option ``--boot``.
     """
-    if engine == "nspawn":
-        return Style.UNKNOWN if boots is None else Style.SYSTEM if boots else Style.APP
-    if engine in _SYSTEM:
-        return Style.SYSTEM
-    return Style.APP if engine in _APPLICATION else Style.UNKNOWN
+    match _MADE_FOR.get(engine, MadeFor.UNKNOWN):
+        case MadeFor.APP:
+            return Style.APP
+        case MadeFor.SYSTEM:
+            return Style.SYSTEM
+        case MadeFor.EITHER if boots is not None:
+            return Style.SYSTEM if boots else Style.APP
+    return Style.UNKNOWN

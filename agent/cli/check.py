@@ -12,6 +12,7 @@ from agent import phrases
 from agent.cli.terminal import Cell, Column, Screen, table
 from agent.sanitize import escape_bytes, line
 from agent.serve.privileges import CAPABILITIES, hidden_processes
+from collectors.catalogue import ENGINES
 from collectors.facts import CgroupMode
 from collectors.hostfs import Denied, Gone, HostReadError
 from collectors.kernel.processes import parse_status
@@ -59,18 +60,11 @@ _DESCRIPTORS_EACH = 14
 _SAMPLE = 50
 """Processes that are tried, besides the first one of each container."""
 
-_STATE_FOLDERS = (
-    ("var/lib/docker/containers", "Docker"),
-    ("var/lib/containers/storage", "podman and CRI-O"),
-    ("run/containerd", "containerd"),
-    ("run/runc", "runc"),
-    ("var/lib/lxc", "LXC"),
-    ("var/lib/incus", "Incus"),
-    ("var/lib/machines", "systemd-nspawn"),
-    ("etc/pve", "Proxmox"),
-    ("etc/vz/conf", "OpenVZ"),
-)
-
+_STATE_FOLDERS = {
+    folder: " and ".join(engine.title for engine in ENGINES if folder in engine.folders)
+    for folder in (folder for engine in ENGINES for folder in engine.folders)
+}
+"""Engines by the folder that they keep their state in."""
 
 _REMEDIES = {
     "docker": "look whether the daemon is well, and run as root or in the group of its socket "
@@ -293,7 +287,7 @@ def _confinement(host: HostFS) -> Check:
 
 
 def _folders(host: HostFS) -> Iterator[Check]:
-    for path, engine in _STATE_FOLDERS:
+    for path, engines in _STATE_FOLDERS.items():
         try:
             host.root.listdir(path, limit=1)
         except Gone:
@@ -303,7 +297,7 @@ def _folders(host: HostFS) -> Iterator[Check]:
                 name=f"/{path}",
                 good=False,
                 found=error.why,
-                lost=f"names, images and stopped containers of {engine}",
+                lost=f"names, images and stopped containers of {engines}",
                 remedy="run as root, or give CAP_DAC_READ_SEARCH",
             )
         else:

@@ -28,6 +28,7 @@ from agent.config.sections import (
 )
 from agent.metrics.model import GROUPS
 from agent.model import Style
+from collectors.catalogue import COLLECTORS
 from collectors.contract import Options
 
 if TYPE_CHECKING:
@@ -58,28 +59,13 @@ class Switch:
     default: bool = True
 
 
-_READERS = (
-    Switch("docker", "Docker daemons, through their API"),
-    Switch("podman", "podman, of root and of every user"),
-    Switch("containerd", "containerd and Kubernetes"),
-    Switch("cri-o", "CRI-O and Kubernetes"),
-    Switch("runc", "bundles of runc, crun and youki without an engine above them"),
-    Switch("lxc", "LXC"),
-    Switch("proxmox", "Proxmox"),
-    Switch("incus", "Incus and LXD"),
-    Switch("nspawn", "systemd-nspawn and machined"),
-    Switch("libvirt-lxc", "libvirt's LXC"),
-    Switch("openvz", "OpenVZ and Virtuozzo, through vzlist; and their metrics"),
-    Switch("sandboxes", "apptainer, bubblewrap, flatpak and their like"),
-)
-
-READERS = frozenset(switch.name for switch in _READERS)
-"""Names of the collectors of engines, as in ``collectors.registry``."""
+READERS = frozenset(collector.name for collector in COLLECTORS)
+"""Names of the collectors of engines."""
 
 SWITCHES = {
     switch.name: switch
     for switch in (
-        *_READERS,
+        *(Switch(collector.name, collector.about) for collector in COLLECTORS),
         *(
             Switch(group.name, f"metrics: {group.about}", group.default)
             for group in GROUPS.values()

@@ -10,55 +10,13 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from agent.inventory.engines import INNER, SANDBOXES, component_engine
-from collectors.kernel.cgroups import SYSTEMD, UNIFIED, contains
+from agent.inventory.cgroup_names import HIERARCHIES, INNER, cut, strip_inner
+from collectors.catalogue import WRAPPERS
+from collectors.kernel.cgroups import UNIFIED
 
 if TYPE_CHECKING:
-    from agent.inventory.partition import Group, Partition
+    from agent.inventory.groups import Group, Partition
     from collectors.facts import Sighting
-
-_ID_ORDER = (SYSTEMD, UNIFIED, "cpu", "memory", "pids", "freezer", "devices", "blkio", "cpuset")
-"""Hierarchies in which the id is looked for: systemd's on v1 and hybrid, the unified one on v2."""
-
-_LONG_ID = 12
-"""An engine's id of at least this many characters is told from a name inside a path component."""
-
-
-def engine_cgroup(cgroups: Mapping[str, str], claims: Sequence[Sighting]) -> str:
-    """Return the cgroup of an engine's making that a process is in, "" for none."""
-    for controller in _ID_ORDER:
-        path = cgroups.get(controller, "")
-        cut = _cut(path, claims)
-        if cut:
-            return cut
-    return ""
-
-
-def _cut(path: str, claims: Sequence[Sighting]) -> str:
-    """Cut a path after the component that an engine made for a container; "" if there is none.
-
-    The deepest component that names the claimed container counts, as a container nested in
-    another has both in its path; without a claim it is the deepest that looks like an engine's.
-    """
-    for claim in claims:
-        if claim.cgroup and claim.cgroup != "/" and contains(claim.cgroup, path):
-            return claim.cgroup
-    parts = path.split("/")
-    for index in range(len(parts) - 1, 0, -1):
-        part = parts[index]
-        for claim in claims:
-            if len(claim.engine_id) >= _LONG_ID and claim.engine_id in part:
-                return "/".join(parts[: index + 1])
-        engine = component_engine(part)
-        if engine is not None and (not claims or any(_fits(c, engine, part) for c in claims)):
-            return "/".join(parts[: index + 1])
-    return ""
-
-
-def _fits(claim: Sighting, engine: str, component: str) -> bool:
-    if engine == "":
-        return claim.engine_id[:_LONG_ID] in component
-    return engine == claim.engine or (engine == "lxc" and claim.engine in ("incus", "lxd"))
 
 
 class Ownership:
@@ -75,7 +33,7 @@ class Ownership:
         keepers = {
             g.leader.ppid: g
             for g in parts.groups
-            if g.parent is None and g.claims and g.claims[0].engine not in SANDBOXES
+            if g.parent is None and g.sightings and g.sightings[0].engine not in WRAPPERS
         }
         for pid, paths in cgroups.items():
             home = parts.home.get(pid) or keepers.get(pid)
@@ -109,19 +67,19 @@ class Ownership:
         by_path: dict[tuple[str, str], Group | None] = {}
         for group in groups:
             controller, path = _main_path(group)
-            path = _cut(path, group.claims) or strip_inner(path)
+            path = cut(path, group.sightings) or strip_inner(path)
             hosts = self._homes.get(path, {}).get(None, 0) & self._bits.get(controller, 0)
             if path == "/" or posixpath.basename(path) in INNER or hosts:
                 continue
             mark = (controller, path)
             other = by_path.get(mark)
-            if mark not in by_path or (other and not other.claims and group.claims):
+            if mark not in by_path or (other and not other.sightings and group.sightings):
                 by_path[mark] = group
-            elif not (other and other.claims and not group.claims):
+            elif not (other and other.sightings and not group.sightings):
                 by_path[mark] = None  # two alike in one cgroup: neither is around the other
         for group in groups:
             controller, path = _main_path(group)
-            if group.claims:
+            if group.sightings:
                 path = posixpath.dirname(path)
             # What no engine knows is nested also where it has no cgroup below: an engine's exec
             # into a container starts in the container's own.
@@ -143,7 +101,7 @@ class Ownership:
 
 
 def _main_path(group: Group) -> tuple[str, str]:
-    for controller in _ID_ORDER:
+    for controller in HIERARCHIES:
         path = group.leader.cgroups.get(controller, "/")
         if path != "/":
             return controller, path
@@ -169,9 +127,9 @@ def own_cgroups(group: Group, ownership: Ownership) -> dict[str, str]:
 
 def _candidates(group: Group, controllers: Sequence[str], path: str) -> Iterable[str]:
     """Return the paths that may be the container's, the likeliest first."""
-    cut = _cut(path, group.claims) if group.claims else ""
-    if cut:
-        yield cut
+    own = cut(path, group.sightings) if group.sightings else ""
+    if own:
+        yield own
     for controller in controllers:
         staying = {
             p.cgroups[controller]
@@ -180,53 +138,42 @@ def _candidates(group: Group, controllers: Sequence[str], path: str) -> Iterable
         }
         if len(staying) > 1:
             yield strip_inner(posixpath.commonpath(staying))
-    if not cut:
-        by_name = _cut(path, ())
+    if not own:
+        by_name = cut(path, ())
         if by_name:
             yield by_name
     yield strip_inner(path)
     yield path
 
 
-def strip_inner(path: str) -> str:
-    """Leave out the cgroups that an init or an engine makes below the container's own.
-
-    ``/machine.slice/machine-x.scope/payload/init.scope`` is machine-x.scope. What stands alone at
-    the top stays: ``/payload`` has nothing above it that could be the container.
-    """
-    while posixpath.basename(path) in INNER and posixpath.dirname(path) != "/":
-        path = posixpath.dirname(path)
-    return path
-
-
 def id_of_group(group: Group, cgroups: Mapping[str, str]) -> str:
     """Return the id of a running container, which it then keeps."""
-    for controller in _ID_ORDER:
+    for controller in HIERARCHIES:
         if controller in cgroups:
-            return without_suffix(cgroups[controller], group.claims)
-    if group.claims:
-        return id_of_sighting(group.claims[0], with_cgroup=False)
+            return without_suffix(cgroups[controller], group.sightings)
+    if group.sightings:
+        return id_of_sighting(group.sightings[0], with_cgroup=False)
     pid, start_ticks = group.leader.id
     return f"/none/{pid}-{start_ticks}"
 
 
-def without_suffix(path: str, claims: Sequence[Sighting]) -> str:
+def without_suffix(path: str, sightings: Sequence[Sighting]) -> str:
     """Leave out the ``-1`` that LXC adds to a cgroup whose name was still taken."""
     head, dash, number = path.rpartition("-")
     if dash and number.isdigit():
         last = posixpath.basename(head)
-        for claim in claims:
-            if claim.name and last in (claim.name, f"lxc.payload.{claim.name}"):
+        for sighting in sightings:
+            if sighting.name and last in (sighting.name, f"lxc.payload.{sighting.name}"):
                 return head
     return path
 
 
-def id_of_sighting(claim: Sighting, *, with_cgroup: bool = True) -> str:
+def id_of_sighting(sighting: Sighting, *, with_cgroup: bool = True) -> str:
     """Return the id of a container that only its engine knows.
 
     The cgroup path that its engine will give it, else ``/<engine>[/<instance>]/<engine's id>``.
     """
-    if with_cgroup and claim.cgroup:
-        return claim.cgroup
-    middle = f"/{claim.instance.strip('/').replace('/', ':')}" if claim.instance else ""
-    return f"/{claim.engine}{middle}/{claim.engine_id}"
+    if with_cgroup and sighting.cgroup:
+        return sighting.cgroup
+    middle = f"/{sighting.instance.strip('/').replace('/', ':')}" if sighting.instance else ""
+    return f"/{sighting.engine}{middle}/{sighting.engine_id}"

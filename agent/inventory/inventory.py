@@ -20,11 +20,12 @@ from agent.inventory.lookalikes import (
     session_look_alikes,
 )
 from agent.inventory.merge import Key, assign, container_of, key_of, owners
-from agent.inventory.partition import Group, Mounts, Partition, partition
+from agent.inventory.partition import partition
 from agent.model import as_gone
 from collectors.facts import ALIVE, State
 
 if TYPE_CHECKING:
+    from agent.inventory.groups import Group, Mounts, Partition
     from agent.model import Container, LookAlike
     from collectors.facts import HostFacts, ProcessId, ProcessTable, Sighting
 
@@ -87,10 +88,10 @@ class Inventory:
         groups: dict[str, Group] = {}
         nets, pids = owners(parts.groups, "net"), owners(parts.groups, "pid")
         for group in parts.groups:
-            found = ids.of_group[group]
-            seen[found] = container_of(
-                found,
-                group.claims,
+            container_id = ids.of_group[group]
+            seen[container_id] = container_of(
+                container_id,
+                group.sightings,
                 group,
                 host,
                 cgroups=ids.cgroups[group],
@@ -99,10 +100,10 @@ class Inventory:
                 network=_whose(group, "net", nets, host, ids),
                 pid_namespace=_whose(group, "pid", pids, host, ids),
             )
-            groups[found] = group
-        for claims, found in ids.of_silent:
-            if found not in seen:
-                seen[found] = container_of(found, claims, None, host)
+            groups[container_id] = group
+        for of_one, container_id in ids.of_silent:
+            if container_id not in seen:
+                seen[container_id] = container_of(container_id, of_one, None, host)
         seen = {k: self._settle(c) for k, c in seen.items() if self._wanted(c)}
         here = seen
         dropped = max(0, len(seen) - self._cap)
@@ -161,13 +162,13 @@ class Inventory:
             known = self._known(group)
             if known is None or not ids.take(group, known):
                 new.append(group)
-        for claims in silent:
-            known = next((self._ids[k] for k in map(key_of, claims) if k in self._ids), None)
-            wishes = [known] if known else [id_of_sighting(claims[0]), _own_words(claims[0])]
-            ids.take_silent(claims, wishes)
+        for sightings in silent:
+            known = next((self._ids[k] for k in map(key_of, sightings) if k in self._ids), None)
+            wishes = [known] if known else [id_of_sighting(sightings[0]), _own_words(sightings[0])]
+            ids.take_silent(sightings, wishes)
         for group in new:
             pid, start_ticks = group.leader.id
-            engine = group.claims[0].engine if group.claims else "none"
+            engine = group.sightings[0].engine if group.sightings else "none"
             for wished in (
                 id_of_group(group, ids.cgroups[group]),
                 # A namesake has the cgroup's name without the suffix, or two share what they have.
@@ -179,9 +180,9 @@ class Inventory:
         return ids
 
     def _known(self, group: Group) -> str | None:
-        for claim in group.claims:
-            if key_of(claim) in self._ids:
-                return self._ids[key_of(claim)]
+        for sighting in group.sightings:
+            if key_of(sighting) in self._ids:
+                return self._ids[key_of(sighting)]
         return self._id_of_init.get(group.leader.id)
 
     def _settle(self, container: Container) -> Container:
@@ -251,11 +252,11 @@ class Inventory:
         self._id_of_init = {}
         for group, found in ids.of_group.items():
             self._id_of_init[group.leader.id] = found
-            for claim in group.claims:
-                self._ids[key_of(claim)] = found
-        for claims, found in ids.of_silent:
-            for claim in claims:
-                self._ids[key_of(claim)] = found
+            for sighting in group.sightings:
+                self._ids[key_of(sighting)] = found
+        for sightings, found in ids.of_silent:
+            for sighting in sightings:
+                self._ids[key_of(sighting)] = found
 
 
 class _Ids:
@@ -274,11 +275,11 @@ class _Ids:
         self.of_group[group] = wished
         return True
 
-    def take_silent(self, claims: list[Sighting], wishes: Iterable[str]) -> None:
+    def take_silent(self, sightings: list[Sighting], wishes: Iterable[str]) -> None:
         for wished in wishes:
             if wished not in self.taken:
                 self.taken.add(wished)
-                self.of_silent.append((claims, wished))
+                self.of_silent.append((sightings, wished))
                 return
 
     def main_cgroup(self, group: Group) -> str:
@@ -304,8 +305,8 @@ def _shifted(container: Container, seconds: float) -> Container:
     )
 
 
-def _own_words(claim: Sighting) -> str:
-    return id_of_sighting(claim, with_cgroup=False)
+def _own_words(sighting: Sighting) -> str:
+    return id_of_sighting(sighting, with_cgroup=False)
 
 
 def _whose(group: Group, kind: str, owner: Mapping[int, Group], host: HostFacts, ids: _Ids) -> str:

@@ -7,26 +7,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from agent.inventory.engines import ENGINES_OWN, path_engine
+from agent.inventory.cgroup_names import is_helper, path_engine
+from agent.inventory.groups import cgroup_of, name_of, own_kinds
 from agent.model import LookAlike
 from collectors.kernel.cgroups import contains
 
 if TYPE_CHECKING:
-    from agent.inventory.partition import Group, Partition
+    from agent.inventory.groups import Group, Partition
     from collectors.facts import HostFacts, Mount, Process, ProcessTable
 
 _MANAGERS = frozenset({"systemd", "init"})
 _UNITS = (".service", ".scope", ".slice")
-
-
-def name_of(process: Process) -> str:
-    """Return a name for a process that a person would recognise."""
-    return posixpath.basename(process.exe or process.comm or "?").removesuffix(" (deleted)")
-
-
-def cgroup_of(process: Process) -> str:
-    """Return the cgroup by which systemd or the engine knows a process."""
-    return process.cgroups.get("name=systemd") or process.cgroups.get("", "")
 
 
 def _unit_of(path: str) -> str:
@@ -135,18 +126,6 @@ def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -
     return not (on_host and not process.exe.endswith(" (deleted)"))
 
 
-_KINDS = ("pid", "net", "ipc", "uts", "user", "cgroup", "time")
-
-
-def own_kinds(host: HostFacts, process: Process) -> tuple[str, ...]:
-    """Name the namespaces of a process that are not the host's."""
-    return tuple(
-        kind
-        for kind in _KINDS
-        if getattr(process.namespaces, kind) not in (None, getattr(host.namespaces, kind))
-    )
-
-
 def namespace_look_alikes(
     host: HostFacts, table: ProcessTable, parts: Partition
 ) -> list[LookAlike]:
@@ -236,7 +215,7 @@ def cgroup_look_alikes(
             continue
         path = cgroup_of(process)
         base = posixpath.basename(path)
-        if ENGINES_OWN.fullmatch(base):
+        if is_helper(base):
             found[path] = LookAlike(
                 kind="engine",
                 name=base,

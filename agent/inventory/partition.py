@@ -10,84 +10,39 @@ asked only where a root of its own has to be told from a sandbox over somebody e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from agent.inventory.engines import SANDBOXES
-from agent.inventory.identity import engine_cgroup
-from agent.inventory.lookalikes import (
-    cgroup_of,
-    empty_root_reason,
-    name_of,
-    own_kinds,
-    service_reason,
-)
+from agent.inventory.cgroup_names import engine_cgroup
+from agent.inventory.groups import Group, Partition, cgroup_of, name_of, own_kinds
+from agent.inventory.lookalikes import empty_root_reason, service_reason
 from agent.model import LookAlike
+from collectors.catalogue import WRAPPERS
 
 if TYPE_CHECKING:
-    from collectors.facts import HostFacts, Mount, Process, ProcessTable, Sighting
-
-Mounts = Callable[[int], "tuple[Mount, ...] | None"]
-"""Gives the mounts that a process sees, None when they cannot be read."""
-
-SetKey = tuple[str | None, int | None]
-"""Processes that belong together: OpenVZ container (None elsewhere) and mount namespace."""
-
-
-@dataclass(slots=True, eq=False)
-class Group:
-    """The processes of one container, without those of containers nested in it."""
-
-    leader: Process
-    """Its init: the first process of it."""
-    members: list[Process] = field(default_factory=list)
-    parent: Group | None = None
-    claims: list[Sighting] = field(default_factory=list)
-    """What the collectors say of it, the most telling first once merged."""
-    visitors: frozenset[int] = frozenset()
-    by_cgroup: bool = False
-    """Found by its cgroup and pid namespace alone, as the rest could not be read."""
-
-    def within(self, other: Group | None) -> bool:
-        """Return whether this is ``other`` or nested in it."""
-        group: Group | None = self
-        while group is not None:
-            if group is other:
-                return True
-            group = group.parent
-        return other is None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Partition:
-    """What there is: containers, what only looks like one, and whose each process is."""
-
-    groups: tuple[Group, ...]
-    look_alikes: tuple[LookAlike, ...]
-    home: Mapping[int, Group | None]
-    """Group by pid; None is the host itself."""
+    from agent.inventory.groups import Mounts, SetKey
+    from collectors.facts import HostFacts, Process, ProcessTable, Sighting
 
 
 def partition(
-    host: HostFacts, table: ProcessTable, claims: Iterable[Sighting], mounts: Mounts
+    host: HostFacts, table: ProcessTable, sightings: Iterable[Sighting], mounts: Mounts
 ) -> Partition:
-    """Split the processes. ``claims`` are the sightings that name an init process."""
-    return _Splitter(host, table, claims, mounts).split()
+    """Split the processes. ``sightings`` are the sightings that name an init process."""
+    return _Splitter(host, table, sightings, mounts).split()
 
 
 class _Splitter:
     def __init__(
-        self, host: HostFacts, table: ProcessTable, claims: Iterable[Sighting], mounts: Mounts
+        self, host: HostFacts, table: ProcessTable, sightings: Iterable[Sighting], mounts: Mounts
     ) -> None:
         self.host = host
         self.table = table
         self.mounts = mounts
-        self.claims: dict[int, list[Sighting]] = {}
-        for claim in claims:
-            process = table.get(claim.init.pid) if claim.init else None
-            if process is not None and process.id == claim.init:
-                self.claims.setdefault(process.pid, []).append(claim)
+        self.sightings: dict[int, list[Sighting]] = {}
+        for sighting in sightings:
+            process = table.get(sighting.init.pid) if sighting.init else None
+            if process is not None and process.id == sighting.init:
+                self.sightings.setdefault(process.pid, []).append(sighting)
         self.sets: dict[SetKey, list[Process]] = {}
         self.groups: dict[SetKey, Group | None] = {}
         self.look_alikes: list[LookAlike] = []
@@ -146,11 +101,11 @@ class _Splitter:
         return group
 
     def leader(self, processes: list[Process]) -> Process:
-        """Pick the first process of a set: the claimed one, else pid 1, else the oldest."""
+        """Return the first process of a set: one that a collector names, pid 1, or the oldest."""
         alive = [p for p in processes if p.state not in "ZX"] or processes
         return min(
             alive,
-            key=lambda p: (p.pid not in self.claims, p.inner_pid != 1, p.id.start_ticks, p.pid),
+            key=lambda p: (p.pid not in self.sightings, p.inner_pid != 1, p.id.start_ticks, p.pid),
         )
 
     def nest(self) -> None:
@@ -166,7 +121,7 @@ class _Splitter:
         by_root = {g.leader.root: g for g in groups}
         by_pid.pop(self.host.namespaces.pid, None)
         for group in groups:
-            if group.parent is not None or any(c.engine not in SANDBOXES for c in group.claims):
+            if group.parent is not None or any(c.engine not in WRAPPERS for c in group.sightings):
                 continue
             maker: Process | None = group.leader
             while maker is not None and self.key(maker) == self.key(group.leader):
@@ -181,8 +136,8 @@ class _Splitter:
     def judge(
         self, key: SetKey, leader: Process, parent: Process | None, around: Group | None
     ) -> Group | None:
-        claims = [c for p in self.sets[key] for c in self.claims.get(p.pid, ())]
-        managed = [c for c in claims if c.engine not in SANDBOXES]
+        sightings = [c for p in self.sets[key] for c in self.sightings.get(p.pid, ())]
+        managed = [c for c in sightings if c.engine not in WRAPPERS]
         around_root = around.leader.root if around is not None else self.host.root
         if key[0] is not None and around is None:
             for other, group in self.groups.items():
@@ -204,13 +159,13 @@ class _Splitter:
             inside = [p for p in self.sets[key] if p.root != around_root]
             inside += self.others_beside(leader, around_pid)
             reason = service_reason(leader, parent, manager, around_pid) or self.sandbox_reason(
-                leader, inside, claims
+                leader, inside, sightings
             )
             if reason is not None:
                 if around is None:
                     self.look_alikes.append(reason)
                 return around
-        group = Group(leader=leader, parent=around, claims=claims)
+        group = Group(leader=leader, parent=around, sightings=sightings)
         self.by_root[(leader.root, leader.namespaces.pid)] = group
         return group
 
@@ -241,12 +196,12 @@ class _Splitter:
         return [p for p in beside if p.namespaces.mnt != leader.namespaces.mnt]
 
     def sandbox_reason(
-        self, leader: Process, processes: list[Process], claims: list[Sighting]
+        self, leader: Process, processes: list[Process], sightings: list[Sighting]
     ) -> LookAlike | None:
         mounts = self.mounts(leader.pid)
         if mounts is None:
             return None
-        engine = claims[0].engine if claims else "none"
+        engine = sightings[0].engine if sightings else "none"
         return empty_root_reason(self.host, leader, processes, mounts, engine)
 
     def note_private_mounts(
@@ -255,11 +210,11 @@ class _Splitter:
         """Say of a set over the host's own root what it is; inside a container nobody asks."""
         if around is not None or leader.argv[1:2] == ("init",):
             return
-        claims = self.claims.get(leader.pid, ())
-        engine = claims[0].engine if claims else "none"
+        sightings = self.sightings.get(leader.pid, ())
+        engine = sightings[0].engine if sightings else "none"
         unit = service_reason(leader, parent, self.table.get(1), leader.namespaces.pid)
         kinds = own_kinds(self.host, leader)
-        kind = "service" if unit else "sandbox" if kinds or claims else "mounts"
+        kind = "service" if unit else "sandbox" if kinds or sightings else "mounts"
         own = ", ".join(("mounts", *kinds))
         self.look_alikes.append(
             LookAlike(
@@ -297,7 +252,7 @@ class _Splitter:
         groups.sort(key=lambda g: (g.parent is not None, g.leader.id.start_ticks))
         found: dict[str, Group] = {}
         for group in groups:
-            path = engine_cgroup(group.leader.cgroups, group.claims)
+            path = engine_cgroup(group.leader.cgroups, group.sightings)
             if path:
                 found.setdefault(path, group)
         return found
@@ -307,15 +262,15 @@ class _Splitter:
 
         A zombie or a quarantined process goes with its parent. One that is about to end has no
         namespaces any more: it is in the container whose cgroup it is in. Without permission a
-        container is known by its claimed init, or by a pid namespace of its own together with a
-        cgroup that only engines make; its other processes by their cgroup.
+        container is known by an init that a collector names, or by a pid namespace of its own
+        together with a cgroup that only engines make; its other processes by their cgroup.
         """
         by_path = self.by_cgroup()
         for process in sorted(processes, key=lambda p: p.id.start_ticks):
-            if process.pid in self.claims:
-                group = Group(leader=process, claims=self.claims[process.pid], by_cgroup=True)
+            if process.pid in self.sightings:
+                group = Group(leader=process, sightings=self.sightings[process.pid], by_cgroup=True)
                 home[process.pid] = group
-                path = engine_cgroup(process.cgroups, group.claims)
+                path = engine_cgroup(process.cgroups, group.sightings)
                 if path:
                     by_path[path] = group
         for process in sorted(processes, key=lambda p: p.id.start_ticks):

@@ -42,8 +42,8 @@ from collectors.kernel.processes import read_mounts
 from collectors.kernel.rootfs import read_root
 
 if TYPE_CHECKING:
+    from agent.inventory.groups import Group
     from agent.inventory.inventory import Picture
-    from agent.inventory.partition import Group
     from collectors.facts import HostFacts, ProcessId
     from collectors.hostfs import HostFS
 

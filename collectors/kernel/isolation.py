@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING
 
+from collectors.catalogue import ENGINES
 from collectors.facts import Isolation
 from collectors.hostfs import HostReadError
 
@@ -38,17 +38,7 @@ _ALL = sum(
 )
 """Who holds all of these has what ``--privileged`` gives, less what the host itself may lack."""
 
-_ENGINE_SOCKETS = frozenset(
-    {
-        "docker.sock",
-        "podman.sock",
-        "containerd.sock",
-        "crio.sock",
-        "buildkitd.sock",
-        "dockershim.sock",
-    }
-)
-_ENGINE_PATHS = ("/incus/unix.socket", "/lxd/unix.socket")
+_ENGINE_SOCKETS = tuple(path for engine in ENGINES for path in engine.sockets)
 
 
 def read_isolation(
@@ -105,4 +95,4 @@ def _privileged(init: Process, mapped: bool | None) -> bool | None:
 
 def _is_engine_socket(mount: Mount) -> bool:
     # What is mounted is named by the host's side (root): inside it may be called anything.
-    return posixpath.basename(mount.root) in _ENGINE_SOCKETS or mount.root.endswith(_ENGINE_PATHS)
+    return mount.root.endswith(_ENGINE_SOCKETS)

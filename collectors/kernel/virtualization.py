@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from collectors.catalogue import ENGINES
 from collectors.hostfs import HostReadError
 from collectors.kernel.processes import parse_status
 
@@ -24,12 +25,9 @@ _CONTAINERS = frozenset(
     {"lxc", "lxc-libvirt", "systemd-nspawn", "docker", "podman", "rkt", "wsl", "proot", "pouch"}
 )
 _MARKS = (("run/.containerenv", "podman"), (".dockerenv", "docker"))
-_CGROUPS = (
-    (re.compile(rb":/(?:.*/)?docker[/-][0-9a-f]{64}"), "docker"),
-    (re.compile(rb":/(?:.*/)?libpod[/-]"), "podman"),
-    (re.compile(rb":/(?:.*/)?kubepods[./-]"), "container-other"),
-    (re.compile(rb":/(?:.*/)?lxc(?:\.payload)?[./]"), "lxc"),
-    (re.compile(rb":/machine\.slice/machine-[^/]*\.scope"), "systemd-nspawn"),
+_CGROUPS = tuple(
+    (re.compile(f":/{pattern}".encode()), name)
+    for name, pattern in (engine.detect_virt for engine in ENGINES if engine.detect_virt)
 )
 """Cgroup of pid 1 where nothing hides it: cgroup namespaces do since Linux 4.6."""
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from collectors.catalogue import ENGINES
 from collectors.engines.shared.supervised import hierarchies, program
 
 if TYPE_CHECKING:
@@ -20,26 +21,12 @@ if TYPE_CHECKING:
 
     from collectors.facts import Mount, Process
 
-_PROGRAMS = {
-    "bwrap": "bubblewrap",
-    "flatpak-bwrap": "bubblewrap",
-    "srt-bwrap": "bubblewrap",  # Steam's runtime
-    "pv-bwrap": "bubblewrap",
-    "firejail": "firejail",
-    "unshare": "unshare",
-    "ch-run": "charliecloud",
-    "nsjail": "nsjail",
-    "minijail0": "minijail",
-    "schroot": "schroot",
-    "snap-confine": "snap",
-    "lxc-unshare": "lxc-unshare",
-    "linux-sandbox": "bazel",
-    "nix": "nix",
-    "nix-daemon": "nix",
-    "nomad": "nomad",
-    "vagga": "vagga",
-}
+_MAKERS = {binary: engine.name for engine in ENGINES for binary in engine.makers}
 """Engine by the binary of the process that keeps or prepares a container."""
+_SCRIPTS = {script: engine.name for engine in ENGINES for script in engine.scripts}
+_BUILDERS = {binary: engine.name for engine in ENGINES for binary in engine.builders}
+_RUNTIMES = frozenset(binary for engine in ENGINES for binary in engine.runtimes)
+_KEEPERS = re.compile("|".join(pattern for engine in ENGINES for pattern in engine.keepers))
 
 _BUILDAH = frozenset({"podman", "buildah"})
 _BUILDAH_TITLE = "buildah-"
@@ -47,17 +34,7 @@ _BUILDAH_TITLE = "buildah-"
 their other children with a root of their own (slirp4netns) are no containers."""
 
 _STARTERS = frozenset({"starter", "starter-suid"})
-_SCRIPTS = frozenset({"mmdebstrap", "sbuild", "pbuilder", "mock"})
 _INTERPRETER = re.compile(r"(perl|python|bash|dash|sh)[\d.]*")
-WRAPPERS = frozenset({*_PROGRAMS.values(), *_SCRIPTS, "apptainer", "singularity", "flatpak"})
-"""Engines that are told here and only wrap a program, often over the host's own files: what they
-made is a container where its mounts show a root filesystem of its own."""
-
-_BUILDERS = {"dockerd": "docker", "buildkitd": "buildkit"}
-_RUNTIMES = frozenset({"runc", "crun", "youki", "buildkit-runc", "docker-runc"})
-_KEEPERS = re.compile(
-    r"containerd-shim.*|conmon.*|lxc-start|lxc-execute|incusd|lxd|systemd-nspawn|libvirt_lxc"
-)
 _CHARLIECLOUD = re.compile(r"/ch-run_(passwd|group)\.\w{6}//deleted$")
 _SNAP_UNIT = re.compile(r"snap\.([a-z0-9_-]+)\.([A-Za-z0-9-]+?)(\.hook)?(-[0-9a-f-]+)?\.\w+")
 _INSTANCE = re.compile(r"(?:Apptainer|Singularity) instance: \S+ \[([^]]+)\]")
@@ -84,10 +61,10 @@ def engine_of(process: Process) -> str:
         return "unshare" if applet == "unshare" or process.argv[1:2] == ("unshare",) else ""
     if _INTERPRETER.fullmatch(binary):
         script = posixpath.basename(process.argv[1]) if len(process.argv) > 1 else ""
-        return script if script in _SCRIPTS else ""
+        return _SCRIPTS.get(script, "")
     if binary in _BUILDAH:
         return binary if process.argv and process.argv[0].startswith(_BUILDAH_TITLE) else ""
-    return _PROGRAMS.get(binary, "")
+    return _MAKERS.get(binary, "")
 
 
 def engine_of_build(runtime: Process, builder: Process | None) -> str:

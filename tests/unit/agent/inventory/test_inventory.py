@@ -140,8 +140,8 @@ def test_running_by_its_engine_and_without_a_process_is_exited() -> None:
 
 def test_lxcs_suffix_is_no_part_of_the_id() -> None:
     init = process(10, ns=NS, root=1, cgroup="/lxc.payload.db-1")
-    claim = sighting(init, engine="lxc", engine_id="db", name="db")
-    seen = only(look(Inventory(), init, sightings=[claim]))
+    known = sighting(init, engine="lxc", engine_id="db", name="db")
+    seen = only(look(Inventory(), init, sightings=[known]))
     assert seen.id == "/lxc.payload.db"
     assert seen.cgroups == {"": "/lxc.payload.db-1"}
 
@@ -149,11 +149,11 @@ def test_lxcs_suffix_is_no_part_of_the_id() -> None:
 def test_two_of_a_name_get_two_ids() -> None:
     one = process(10, ns=NS, root=1, cgroup="/lxc.payload.db")
     two = process(20, ns={**NS, "mnt": 31, "pid": 51}, root=2, cgroup="/lxc.payload.db-1")
-    claims = [
+    known = [
         sighting(p, engine="lxc", engine_id="db", name="db", instance=f"/lxc{p.pid}")
         for p in (one, two)
     ]
-    seen = look(Inventory(), one, two, sightings=claims).containers
+    seen = look(Inventory(), one, two, sightings=known).containers
     assert set(seen) == {"/lxc.payload.db", "/lxc.payload.db-1"}
 
 
@@ -224,8 +224,8 @@ def test_an_engines_controller_is_no_stranger_in_the_cgroup() -> None:
     path = "/machine.slice/machine-lxc\\x2d9\\x2dweb.scope"
     controller = process(9, cgroup=path, exe="/usr/libexec/libvirt_lxc")
     init = process(10, 9, ns=NS, root=1, cgroup=path)
-    claim = sighting(init, engine="libvirt-lxc", cgroup=path)
-    assert only(look(Inventory(), controller, init, sightings=[claim])).cgroups == {"": path}
+    known = sighting(init, engine="libvirt-lxc", cgroup=path)
+    assert only(look(Inventory(), controller, init, sightings=[known])).cgroups == {"": path}
 
 
 def test_nested_by_an_exec_that_started_in_the_containers_own_cgroup() -> None:

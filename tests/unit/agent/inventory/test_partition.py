@@ -1,22 +1,27 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent.inventory.partition import Group, Partition, partition
+from agent.inventory.partition import partition
 from collectors.facts import FileId, Mount, Namespaces, Process, Sighting
 from tests.support.processes import HOST, inner, mount, own_root, process, sighting, table
+
+if TYPE_CHECKING:
+    from agent.inventory.groups import Group, Partition
 
 CONTAINER = {"mnt": 30, "pid": 50, "net": 40}
 
 
 def split(
-    *processes: Process, claims: tuple[Sighting, ...] = (), mounts: tuple[Mount, ...] | None = None
+    *processes: Process,
+    sightings: tuple[Sighting, ...] = (),
+    mounts: tuple[Mount, ...] | None = None,
 ) -> Partition:
     give = own_root if mounts is None else lambda _: mounts
-    return partition(HOST, table(*processes), claims, give)
+    return partition(HOST, table(*processes), sightings, give)
 
 
 def only(parts: Partition) -> Group:
@@ -88,28 +93,28 @@ def test_a_daemon_in_another_containers_pid_namespace_is_adopted_by_its_first_pr
     assert [g.visitors for g in groups if g.leader is init] == [{13}]
 
 
-def test_the_claimed_process_is_the_init() -> None:
+def test_the_process_that_a_collector_names_is_the_init() -> None:
     first = process(10, ns={"mnt": 30}, root=1)
-    claimed = inner(first, 11)
-    assert only(split(first, claimed, claims=(sighting(claimed),))).leader.pid == 11
+    named = inner(first, 11)
+    assert only(split(first, named, sightings=(sighting(named),))).leader.pid == 11
 
 
-def test_a_claim_for_an_earlier_life_of_the_pid_does_not_count() -> None:
+def test_a_sighting_of_an_earlier_process_with_that_pid_does_not_count() -> None:
     init = process(10)
     stale = sighting(dataclasses.replace(init, id=init.id._replace(start_ticks=1)))
-    assert split(init, claims=(stale,)).groups == ()
+    assert split(init, sightings=(stale,)).groups == ()
 
 
 def test_what_an_engine_manages_counts_on_the_hosts_own_root() -> None:
     execute = process(10, ns={"mnt": 30, "pid": 50})
     assert split(execute).groups == ()
-    claim = sighting(execute, engine="lxc", engine_id="job")
-    assert only(split(execute, claims=(claim,))).claims == [claim]
+    seen = sighting(execute, engine="lxc", engine_id="job")
+    assert only(split(execute, sightings=(seen,))).sightings == [seen]
 
 
-def test_a_sandbox_tools_claim_does_not_make_the_hosts_root_a_container() -> None:
+def test_a_sighting_of_a_sandbox_tool_does_not_make_the_hosts_root_a_container() -> None:
     wrapped = process(10, ns={"mnt": 30, "pid": 50})
-    parts = split(wrapped, claims=(sighting(wrapped, engine="bubblewrap"),))
+    parts = split(wrapped, sightings=(sighting(wrapped, engine="bubblewrap"),))
     assert parts.groups == ()
     assert [(look.kind, look.engine) for look in parts.look_alikes] == [("sandbox", "bubblewrap")]
 
@@ -264,5 +269,5 @@ def test_two_on_one_root_directory_are_not_nested() -> None:
 def test_an_engines_container_in_the_pid_namespace_of_another_is_not_nested() -> None:
     one = process(10, ns=CONTAINER, root=1)
     other = process(20, ns={**CONTAINER, "mnt": 31}, root=2)
-    parts = split(one, other, claims=(sighting(one), sighting(other)))
+    parts = split(one, other, sightings=(sighting(one), sighting(other)))
     assert [g.parent for g in parts.groups] == [None, None]

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.catalogue import WRAPPERS
 from collectors.engines.sandboxes.collector import SandboxCollector
-from collectors.engines.sandboxes.makers import WRAPPERS, apptainer_marks, flatpak_marks
+from collectors.engines.sandboxes.makers import apptainer_marks, flatpak_marks
 from tests.support.processes import HOST, process
 from tests.support.system_host import NOW, captured, context, fixture
 
