@@ -77,7 +77,6 @@ class Process:
     session: int = 0
     tty: int = 0
     """Controlling terminal's device number, 0 for none."""
-    threads: int = 1
     argv: tuple[str, ...] = ()
     exe: str | None = None
     """Path of the running binary in the process's own view; None where it cannot be read."""
@@ -95,7 +94,6 @@ class Process:
     """Path by controller; ``""`` is the unified hierarchy, ``name=systemd`` systemd's on v1."""
     envid: str | None = None
     """OpenVZ: the container it belongs to, ``envID`` of /proc/<pid>/status; "0" is the host."""
-    rss_bytes: int | None = None
     capabilities: int | None = None
     """Effective capabilities as a bit set, capabilities(7)."""
     bounding: int | None = None
@@ -116,10 +114,9 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessTable:
-    """All processes of one moment that are not kernel threads or zombies."""
+    """All processes of one moment, zombies included, kernel threads left out."""
 
     by_pid: Mapping[int, Process]
-    zombies: frozenset[int] = frozenset()
 
     def __iter__(self) -> Iterator[Process]:
         """Return the processes, in no order."""
@@ -150,7 +147,6 @@ class Mount:
     source: str
     options: str
     """The per-superblock options: overlay's lowerdir and upperdir stand here."""
-    read_only: bool = False
 
 
 class CgroupMode(StrEnum):
@@ -194,7 +190,6 @@ class ImageFacts:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
-    layers: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,23 +317,12 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineInfo:
-    """An engine that answers, or is on disk, on this host."""
-
-    engine: str
-    instance: str
-    version: str = ""
-    reachable: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """A socket that waits for others, as /proc/<pid>/net/{tcp,tcp6,udp,udp6,unix} shows it."""
 
     protocol: str
     address: str
     port: int
-    inode: int = 0
     uid: int | None = None
 
 
@@ -346,10 +330,8 @@ class Listener:
 class NetworkFacts:
     """What a network namespace looks like from inside."""
 
-    interfaces: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     """Global addresses of its own, CIDR."""
-    routes: int | None = None
     default_route: bool | None = None
     firewall_rules: int | None = None
     listeners: tuple[Listener, ...] = ()
@@ -383,14 +365,12 @@ class RootFacts:
     """When the package database last changed."""
     init_present: bool | None = None
     """There is an init system to boot (/sbin/init and what it points to)."""
-    units_enabled: int | None = None
     machine_id: str = ""
     accounts: tuple[Account, ...] = ()
     sessions: int | None = None
     """Logins that utmp shows."""
     top_level: tuple[str, ...] = ()
     """Names in /, at most some hundred."""
-    files_seen: int = 0
     denied: int = 0
 
 
@@ -421,7 +401,6 @@ class Limits:
     cpu_period_us: int | None = None
     cpu_shares: int | None = None
     pids: int | None = None
-    cpuset: str = ""
     seen: frozenset[str] = frozenset()
     """What could be read: memory, swap, cpu, pids. Of these, None means that there is no limit."""
 
@@ -460,6 +439,6 @@ class HostFacts:
     memory_bytes: int | None = None
     swap_bytes: int | None = None
     filesystems: tuple[FilesystemUsage, ...] = ()
+    """Its block devices that are mounted, each once; as of the last full reconciliation."""
     beancounters: tuple[Beancounter, ...] = ()
     """Its own, where the host is an OpenVZ container: its node holds it to them."""
-    """Its block devices that are mounted, each once; as of the last full reconciliation."""

@@ -20,7 +20,6 @@ def image_facts(
 ) -> ImageFacts:
     """Read an image configuration, as it lies in podman's, Docker's or containerd's store."""
     config = document.object("config")
-    layers = document.object("rootfs").texts("diff_ids")
     return ImageFacts(
         reference=reference,
         id=image_id,
@@ -30,7 +29,6 @@ def image_facts(
         labels=config.text_map("Labels"),
         entrypoint=config.texts("Entrypoint"),
         command=config.texts("Cmd"),
-        layers=len(layers) or None,
     )
 
 

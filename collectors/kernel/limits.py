@@ -1,6 +1,6 @@
 """What a container may use at most, from its cgroups: for the slow clock, limits seldom change.
 
-cgroup v1: Documentation/admin-guide/cgroup-v1/{memory,cpusets,pids}.rst and
+cgroup v1: Documentation/admin-guide/cgroup-v1/{memory,pids}.rst and
 scheduler/sched-bwc.rst; v2: Documentation/admin-guide/cgroup-v2.rst.
 """
 
@@ -42,7 +42,6 @@ def read_limits(host: HostFS, layout: CgroupLayout, cgroups: Mapping[str, str]) 
         cpu_period_us=period,
         cpu_shares=_cpu_shares(files),
         pids=pids,
-        cpuset=(files.text("cpuset", "cpuset.cpus") or files.text(UNIFIED, "cpuset.cpus") or ""),
         seen=frozenset(files.seen),
     )
 

@@ -40,12 +40,10 @@ def read_network(host: HostFS, pid: int) -> NetworkFacts:
         routes = parse_routes(_optional(process, "net/route"))
         local = parse_fib_trie(_optional(process, "net/fib_trie"))
         return NetworkFacts(
-            interfaces=parse_interfaces(_optional(process, "net/dev")),
             addresses=(
                 *(_with_prefix(address, routes) for address in local),
                 *parse_if_inet6(_optional(process, "net/if_inet6")),
             ),
-            routes=len(routes),
             default_route=any(r.prefixlen == 0 for r in routes),
             firewall_rules=count_rules(host, pid),
             listeners=tuple(listeners[:_LISTENERS_KEPT]),
@@ -83,7 +81,6 @@ def parse_inet(data: bytes, protocol: str, state: int) -> Iterator[Listener]:
                 protocol=protocol,
                 address=_address(address),
                 port=int(port, 16),
-                inode=int(fields[9]),
                 uid=int(fields[7]),
             )
         except (ValueError, struct.error):
@@ -109,14 +106,7 @@ def parse_unix(data: bytes) -> Iterator[Listener]:
         except ValueError:
             continue
         if accepting:
-            yield Listener(protocol="unix", address=fields[7], port=0, inode=int(fields[6]))
-
-
-def parse_interfaces(data: bytes) -> tuple[str, ...]:
-    """Parse /proc/net/dev for the interfaces besides the loopback."""
-    lines = data.decode("utf-8", "replace").splitlines()[2:]
-    names = (line.partition(":")[0].strip() for line in lines if ":" in line)
-    return tuple(name for name in names if name != "lo")
+            yield Listener(protocol="unix", address=fields[7], port=0)
 
 
 def parse_routes(data: bytes) -> list[ipaddress.IPv4Network]:

@@ -113,8 +113,6 @@ class ProcessReader:
                 state=fields.state,
                 session=fields.session,
                 tty=fields.tty,
-                threads=fields.threads,
-                rss_bytes=fields.rss_pages * os.sysconf("SC_PAGE_SIZE"),
                 cgroups=_or_empty_cgroups(directory, only_unified=self._only_unified),
             )
             if process.id in self._skip or fields.state in "ZX":
@@ -192,9 +190,7 @@ class Stat:
     session: int
     tty: int
     flags: int
-    threads: int
     start_ticks: int
-    rss_pages: int
 
 
 def parse_stat(data: bytes) -> Stat | None:
@@ -214,9 +210,7 @@ def parse_stat(data: bytes) -> Stat | None:
             session=int(fields[3]),
             tty=int(fields[4]),
             flags=int(fields[6]),
-            threads=int(fields[17]),
             start_ticks=int(fields[19]),
-            rss_pages=int(fields[21]),
         )
     except (IndexError, ValueError):
         return None
@@ -260,7 +254,6 @@ def parse_mountinfo(data: bytes) -> tuple[Mount, ...]:
                 fstype=rest[0],
                 source=_unescape(rest[1]),
                 options=rest[2],
-                read_only="ro" in fields[5].split(","),
             )
         )
     return tuple(mounts)

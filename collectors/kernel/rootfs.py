@@ -31,12 +31,6 @@ _UTMP = struct.Struct("<hxxi32s4s32s256shhiii16s20s")
 _USER_PROCESS = 7
 
 _INITS = ("usr/lib/systemd/systemd", "lib/systemd/systemd", "sbin/openrc-init", "sbin/runit-init")
-_UNIT_DIRECTORIES = (
-    "etc/systemd/system/multi-user.target.wants",
-    "etc/runlevels/default",
-    "etc/runit/runsvdir/default",
-    "etc/rc2.d",
-)
 _IMAGE_STORES = ("/vfs/dir/", "/btrfs/subvolumes/", "io.containerd.snapshotter", "/vfs-layers/")
 _IMAGE_FILESYSTEMS = frozenset({"squashfs", "erofs"})
 
@@ -65,7 +59,6 @@ def read_root(host: HostFS, pid: int, mounts: Sequence[Mount]) -> RootFacts:
             packages=packages.count,
             packages_changed=packages.changed,
             init_present=_init_present(reader),
-            units_enabled=_units_enabled(reader),
             machine_id=_machine_id(reader.read("etc/machine-id", 64)),
             accounts=parse_accounts(
                 reader.read("etc/passwd", _ACCOUNTS_LIMIT),
@@ -73,7 +66,6 @@ def read_root(host: HostFS, pid: int, mounts: Sequence[Mount]) -> RootFacts:
             ),
             sessions=_sessions(reader),
             top_level=tuple(sorted(reader.names(".", _NAMES_KEPT))),
-            files_seen=reader.seen,
             denied=reader.denied,
         )
 
@@ -83,36 +75,29 @@ class _Reader:
     """Reads in one root; what is not there is empty, what is denied is counted."""
 
     root: Dir
-    seen: int = 0
     denied: int = 0
 
     def read(self, path: str, limit: int) -> bytes:
         try:
-            data = self.root.read_head(path, limit)
+            return self.root.read_head(path, limit)
         except HostReadError as error:
             self._note(error)
             return b""
-        self.seen += 1
-        return data
 
     def names(self, path: str, limit: int) -> list[str]:
         try:
-            names = self.root.listdir(path, limit)
+            return self.root.listdir(path, limit)
         except HostReadError as error:
             self._note(error)
             return []
-        self.seen += 1
-        return names
 
     def changed(self, path: str) -> float | None:
         """Return when a file or directory was last written; None where there is none."""
         try:
-            when = self.root.stat(path).st_mtime
+            return self.root.stat(path).st_mtime
         except HostReadError as error:
             self._note(error)
             return None
-        self.seen += 1
-        return when
 
     def _note(self, error: HostReadError) -> None:
         self.denied += isinstance(error, Denied)
@@ -220,14 +205,6 @@ def _init_present(reader: _Reader) -> bool:
     if any(reader.changed(path) is not None for path in _INITS):
         return True
     return reader.changed("etc/inittab") is not None and reader.changed("sbin/init") is not None
-
-
-def _units_enabled(reader: _Reader) -> int | None:
-    for directory in _UNIT_DIRECTORIES:
-        names = reader.names(directory, 1000)
-        if names:
-            return sum(not n.startswith("K") for n in names) if "rc2" in directory else len(names)
-    return None
 
 
 def _machine_id(data: bytes) -> str:

@@ -11,7 +11,16 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Subject  # noqa: TC001 - the decoder looks its type up
-from collectors.facts import HostFacts, Mount, Process
+from collectors.facts import (
+    HostFacts,
+    ImageFacts,
+    Limits,
+    Listener,
+    Mount,
+    NetworkFacts,
+    Process,
+    RootFacts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +28,17 @@ if TYPE_CHECKING:
 _LONG_ID = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
 _NOT_KEPT = {"instance", "rootfs", "seen_by", "verdict", "expected_style", "findings", "cgroups"}
 """Of a container: paths of the machine, and what is judged anew."""
+
+_DROPPED: Mapping[type, frozenset[str]] = {
+    ImageFacts: frozenset({"layers"}),
+    Limits: frozenset({"cpuset"}),
+    Mount: frozenset({"read_only"}),
+    Listener: frozenset({"inode"}),
+    NetworkFacts: frozenset({"interfaces", "routes"}),
+    Process: frozenset({"rss_bytes", "threads"}),
+    RootFacts: frozenset({"files_seen", "units_enabled"}),
+}
+"""Fields that the facts had when cases were captured; nothing reads them any more."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +147,8 @@ def _typed(kind: Any, value: Any) -> Any:
         return {_typed(arguments[0], k): _typed(arguments[1], v) for k, v in value.items()}
     if dataclasses.is_dataclass(kind):
         hints = _hints(kind)
-        return kind(**{k: _typed(hints[k], v) for k, v in value.items()})  # type: ignore[operator]
+        kept = {k: v for k, v in value.items() if k not in _DROPPED.get(kind, ())}  # type: ignore[arg-type]
+        return kind(**{k: _typed(hints[k], v) for k, v in kept.items()})  # type: ignore[operator]
     if isinstance(kind, type) and issubclass(kind, tuple):
         hints = _hints(kind)
         return kind(*(_typed(hints[f], v) for f, v in zip(kind._fields, value, strict=True)))  # type: ignore[attr-defined]

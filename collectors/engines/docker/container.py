@@ -146,7 +146,6 @@ def describe_image(document: JsonObject) -> ImageFacts:
         labels=config.text_map("Labels"),
         entrypoint=config.texts("Entrypoint"),
         command=config.texts("Cmd"),
-        layers=len(document.object("RootFS").texts("Layers")) or None,
     )
 
 

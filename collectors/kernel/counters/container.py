@@ -47,7 +47,6 @@ class ContainerCounters:
         self._groups = groups
         self._files = CgroupFiles(host.sys, chosen, paths)
         self._procs = next((paths[c] for c in _PROCS_HIERARCHIES if c in paths), None)
-        self._procs_raw: bytes | None = None
         self._process: Dir | None = None
         self._net_raw: bytes | None = None
         self._draft = Draft()

@@ -19,7 +19,6 @@ V1 = CgroupLayout(
         "cpu": "fs/cgroup/cpu,cpuacct",
         "memory": "fs/cgroup/memory",
         "pids": "fs/cgroup/pids",
-        "cpuset": "fs/cgroup/cpuset",
         "": "fs/cgroup/unified",
     },
 )
@@ -45,7 +44,6 @@ def v1_files(**changed: str) -> dict[str, str]:
         "fs/cgroup/cpu,cpuacct/docker/x/cpu.cfs_period_us": "100000\n",
         "fs/cgroup/cpu,cpuacct/docker/x/cpu.shares": "1024\n",
         "fs/cgroup/pids/docker/x/pids.max": "50\n",
-        "fs/cgroup/cpuset/docker/x/cpuset.cpus": "0-1\n",
     }
     for path in list(files):
         name = path.rpartition("/")[2].replace(".", "_")
@@ -54,7 +52,7 @@ def v1_files(**changed: str) -> dict[str, str]:
     return files
 
 
-V1_PATHS = dict.fromkeys(("cpu", "memory", "pids", "cpuset"), "/docker/x")
+V1_PATHS = dict.fromkeys(("cpu", "memory", "pids"), "/docker/x")
 
 
 def test_reads_the_limits_of_cgroup_v1(tmp_path: Path) -> None:
@@ -65,7 +63,6 @@ def test_reads_the_limits_of_cgroup_v1(tmp_path: Path) -> None:
         cpu_period_us=100000,
         cpu_shares=1024,
         pids=50,
-        cpuset="0-1",
         seen=frozenset({"memory", "swap", "cpu", "pids"}),
     )
 
@@ -92,7 +89,6 @@ def test_reads_the_limits_of_cgroup_v2(tmp_path: Path) -> None:
         f"{where}/cpu.max": "150000 100000\n",
         f"{where}/cpu.weight": "100\n",
         f"{where}/pids.max": "max\n",
-        f"{where}/cpuset.cpus": "\n",
     }
     limits = read_limits(host(tmp_path, files), V2, {"": "/system.slice/docker-x.scope"})
     assert limits == Limits(

@@ -43,17 +43,15 @@ def test_a_process_is_psutils() -> None:
         ours = ProcessReader(HostFS()).read().get(child.pid)
         theirs = psutil.Process(child.pid)
         assert ours is not None
-        assert ours.threads == 2
         assert ours.ppid == theirs.ppid()
         assert ours.exe == theirs.exe()
         assert list(ours.argv) == theirs.cmdline()[: len(ours.argv)]
         assert ours.uid == theirs.uids().effective
-        assert ours.threads == theirs.num_threads()
         child.kill()
 
 
-def netlinks() -> tuple[set[int], set[str], set[str]]:
-    """Return the ports that are listened on, the addresses and the interfaces."""
+def netlinks() -> tuple[set[int], set[str]]:
+    """Return the ports that are listened on, and the addresses."""
     with DiagSocket() as diag:
         diag.bind()
         found = diag.get_sock_stats(family=socket.AF_INET, states=1 << 10)
@@ -63,8 +61,7 @@ def netlinks() -> tuple[set[int], set[str], set[str]]:
             f"{dict(a['attrs'])['IFA_ADDRESS']}/{a['prefixlen']}"
             for a in route.get_addr(family=socket.AF_INET, scope=0)
         }
-        interfaces = {dict(link["attrs"])["IFLA_IFNAME"] for link in route.get_links()}
-    return ports, addresses, interfaces
+    return ports, addresses
 
 
 def test_addresses_and_listeners_are_netlinks() -> None:
@@ -76,9 +73,8 @@ def test_addresses_and_listeners_are_netlinks() -> None:
             facts = read_network(HostFS(), os.getpid())
             if netlinks() == before:
                 break
-    ports, addresses, interfaces = before
+    ports, addresses = before
     ours = {s.port for s in facts.listeners if s.protocol == "tcp"}
     assert port in ours
     assert ours == ports
-    assert set(facts.interfaces) >= interfaces - {"lo"}
     assert {a for a in facts.addresses if ":" not in a} == addresses

@@ -323,7 +323,6 @@ def test_a_daemon_that_never_answered_is_read_from_disk(
     assert states(found) == ALL
     assert found["web"].init == INIT.id
     assert found["web"].image_facts is not None
-    assert found["web"].image_facts.layers == 1
 
 
 def test_what_happened_while_a_daemon_fails_is_read_from_disk(
