@@ -26,7 +26,7 @@ from agent.config.sections import (
     Process,
     Web,
 )
-from agent.metrics.model import GROUPS
+from agent.metrics.groups import GROUPS
 from agent.model import Style
 from collectors.catalogue import COLLECTORS
 from collectors.contract import Options

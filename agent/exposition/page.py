@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from agent.exposition.fast import SCALARS, TABLES, Cell, Column
-from agent.exposition.rows import ORDER
+from agent.exposition.rows import INDEX
 from agent.exposition.text import braces, header, label_value, number, pairs
 from agent.metrics import CATALOGUE
+from agent.metrics.model import Cell, Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.exposition.options import Options
     from agent.exposition.samples import Sample
     from agent.exposition.series_limit import Shown
+    from agent.metrics import Metric
 
 _LAST_SEEN = "container_last_seen"
 
@@ -46,17 +47,16 @@ class Page:
         self._others: dict[int, list[bytes]] = {}
         for name, value, labels in others:
             line = braces(pairs(labels)) + number(value)
-            self._others.setdefault(ORDER[name], []).append(line)
+            self._others.setdefault(INDEX[name], []).append(line)
 
     def pieces(self, *, openmetrics: bool = False) -> Iterator[bytes]:
         """Return the page in pieces of one family each."""
         between = b""
-        for place, metric in enumerate(CATALOGUE):
+        for index, metric in enumerate(CATALOGUE):
             if not self._options.shows(metric.name):
                 continue
             started = time.perf_counter()
-            # A newline and the name stand before each sample, so that a piece ends without one.
-            parts = self._parts(place, metric.name, b"\n" + metric.name.encode())
+            parts = self._samples(index, metric)
             if not parts:
                 continue
             piece = b"".join([between, header(metric, openmetrics=openmetrics), *parts])
@@ -65,32 +65,36 @@ class Page:
             between = b"\n"
         yield between + b"# EOF\n" if openmetrics else between
 
-    def _parts(self, place: int, name: str, start: bytes) -> list[bytes]:
-        lines = [row.lines[place] for row in self._rows if place in row.lines]
-        if name == _LAST_SEEN:
+    def _samples(self, index: int, metric: Metric) -> list[bytes]:
+        """Return the lines of a family, in parts to be joined."""
+        # A newline and the name stand before each sample, so that a piece ends without one.
+        start = b"\n" + metric.name.encode()
+        lines = [row.lines[index] for row in self._rows if index in row.lines]
+        if metric.name == _LAST_SEEN:
             lines += [labels + number(when) for labels, when in self._seen.items()]
-        lines += self._others.get(place, ())
-        for column in TABLES.get(name, ()):
-            lines += self._columns(column)
-        parts = _woven(start, lines)
-        for cell in SCALARS.get(name, ()):
-            parts += self._scalars(cell, start)
+        lines += self._others.get(index, ())
+        parts = _interleave(start, lines)
+        for shown in metric.shows:
+            if isinstance(shown, Cell):
+                parts += self._cell(shown, start)
+            else:
+                parts += _interleave(start, self._column(shown))
         return parts
 
-    def _scalars(self, cell: Cell, start: bytes) -> list[bytes]:
+    def _cell(self, cell: Cell, start: bytes) -> list[bytes]:
         if not self._by_scalar:
             return []
         values: Sequence[bytes | None] = self._by_scalar[cell.scalar]
         heads: Sequence[bytes] = self._bases
         if cell.labels:
-            tail = cell.labels + b"} "
+            tail = _tail(cell.labels)
             heads = [row.open + tail for row, _ in self._counted]
         if None in values:
             there = [(head, v) for head, v in zip(heads, values, strict=True) if v is not None]
-            return _woven(start, [head for head, _ in there], [value for _, value in there])
-        return _woven(start, heads, values)
+            return _interleave(start, [head for head, _ in there], [value for _, value in there])
+        return _interleave(start, heads, values)
 
-    def _columns(self, column: Column) -> list[bytes]:
+    def _column(self, column: Column) -> list[bytes]:
         tails: dict[tuple[str, ...], bytes] = {}
         lines = []
         for row, counters in self._counted:
@@ -100,26 +104,25 @@ class Page:
                     continue
                 tail = tails.get(key)
                 if tail is None:
-                    tail = tails[key] = _tail(column, key)
+                    tail = tails[key] = _tail(zip(column.label_names, key, strict=True))
                 lines.append(row.open + tail + value)
         return lines
 
 
-def _woven(start: bytes, *columns: Sequence[Any]) -> list[bytes]:
-    """Put ``start`` and then one of each column, line by line, into one list to be joined.
+def _interleave(start: bytes, *columns: Sequence[Any]) -> list[bytes]:
+    """Return ``start`` and then one of each column, line by line, in one list to be joined.
 
-    Ten times as many lines go through here as through all other code of a page, so they are put
-    in their places by slices and not one by one.
+    Ten times as many lines go through here as through all other code of a page, so they are
+    placed by slices and not one by one.
     """
     step = len(columns) + 1
     parts = [start] * (len(columns[0]) * step)
-    for place, column in enumerate(columns, 1):
-        parts[place::step] = column
+    for offset, column in enumerate(columns, 1):
+        parts[offset::step] = column
     return parts
 
 
-def _tail(column: Column, key: tuple[str, ...]) -> bytes:
-    labels = "".join(
-        f',{name}="{label_value(value)}"' for name, value in zip(column.labels, key, strict=True)
-    )
-    return labels.encode() + column.extra + b"} "
+def _tail(labels: Iterable[tuple[str, str]]) -> bytes:
+    """Return the end of a sample's labels, behind those that all series of a container carry."""
+    text = "".join(f',{name}="{label_value(value)}"' for name, value in labels)
+    return text.encode() + b"} "

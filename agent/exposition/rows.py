@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from agent.exposition.options import Options
     from agent.model import Container
 
-ORDER = {metric.name: index for index, metric in enumerate(CATALOGUE)}
-"""Where a metric stands on the page."""
+INDEX = {metric.name: index for index, metric in enumerate(CATALOGUE)}
+"""Index of each metric in the catalogue, by name; the page is in that order."""
 
 _LABEL_NAME = str.maketrans({c: "_" for c in map(chr, range(128)) if not c.isalnum()})
 
@@ -48,7 +48,7 @@ class Row:
         self.target = _target(container) if self.alive else None
         """What to read of it when Prometheus scrapes; None of one that does not run."""
         self.lines: dict[int, bytes] = {}
-        """By place in the catalogue: its samples without the metric's name in front of each."""
+        """By index in the catalogue: its samples without the metric's name in front of each."""
         self.series = 0
         self._render(options)
 
@@ -67,11 +67,11 @@ class Row:
                 more = pairs(labels)
                 label_text = braces(f"{own},{more}") if more else plain
             line = label_text + number(value)
-            place = ORDER[name]
-            before = self.lines.get(place)
+            index = INDEX[name]
+            before = self.lines.get(index)
             # A second sample of the family needs the metric's name that stands between them.
             between = b"\n" + name.encode()
-            self.lines[place] = line if before is None else before + between + line
+            self.lines[index] = line if before is None else before + between + line
             self.series += 1
 
 

@@ -1,457 +1,246 @@
-"""cAdvisor's names, so that dashboards and alerts that people already have go on working."""
+"""cAdvisor's names, so that existing dashboards and alerts go on working.
+
+One row a metric: name, group, source, help, and the counter of the kernel that it shows, if any.
+"""
 
 from __future__ import annotations
 
-from agent.metrics.model import Metric, Type, counter, gauge, info
+from agent.metrics.model import Cell, Column, Metric, counter, gauge, info, unknown
+from collectors.kernel.counters import Scalar, Table
 
-BASE = ("id", "name", "image", "container", "pod", "namespace")
-"""Labels of every ``container_*`` series; the last three on Kubernetes containers only."""
-
+_NET_DEV = "/proc/<pid>/net/dev of its first process; absent where the network is shared"
 _GAUGE_TOTAL = "cAdvisor's name: a gauge that ends in _total"
 
+_DEVICE = ("device",)
+_INTERFACE = ("interface",)
+_TCP_STATE = ("tcp_state",)
+_UDP_STATE = ("udp_state",)
+_PAGESIZE = ("pagesize",)
 
-def _counter(
-    name: str, group: str, text: str, source: str, *labels: str, unit: str = "", lint: str = ""
-) -> Metric:
-    return counter(name, group, text, source, *BASE, *labels, unit=unit, lint=lint)
+# cAdvisor shows the same values again under scope="hierarchy", which doubles every sum.
+_FAULTS = (("failure_type", "pgfault"), ("scope", "container"))
+_MAJOR_FAULTS = (("failure_type", "pgmajfault"), ("scope", "container"))
 
-
-def _gauge(
-    name: str, group: str, text: str, source: str, *labels: str, unit: str = "", lint: str = ""
-) -> Metric:
-    return gauge(name, group, text, source, *BASE, *labels, unit=unit, lint=lint)
-
-
-def _machine(name: str, text: str, source: str) -> Metric:
-    return gauge(name, "machine", text, source, "boot_id", "machine_id", "system_uuid")
-
-
-def _pressure() -> tuple[Metric, ...]:
-    found = []
-    for resource in ("cpu", "memory", "io"):
-        for word, group, line, who in (
-            ("waiting", "pressure", "some", "at least one task"),
-            ("stalled", "pressure_detail", "full", "every task that was not idle"),
-        ):
-            found.append(
-                _counter(
-                    f"container_pressure_{resource}_{word}_seconds_total",
-                    group,
-                    f"Time in which {who} waited for {resource}.",
-                    f"{resource}.pressure, {line}; absent where the kernel has no PSI",
-                )
-            )
-    return tuple(found)
-
-
-def _network() -> tuple[Metric, ...]:
-    found = []
-    for direction, side in (("receive", "received"), ("transmit", "sent")):
-        for what, text in (
-            ("bytes", f"Bytes {side}."),
-            ("packets", f"Packets {side}."),
-            ("packets_dropped", f"Packets dropped that should have been {side}."),
-            ("errors", f"Errors of packets {side}."),
-        ):
-            found.append(
-                _counter(
-                    f"container_network_{direction}_{what}_total",
-                    "network",
-                    text,
-                    "/proc/<pid>/net/dev of its first process; absent where the network is shared",
-                    "interface",
-                )
-            )
-    return tuple(found)
-
-
-def _memory_detail() -> tuple[Metric, ...]:
-    return (
-        *(
-            _gauge(f"container_memory_{name}", "memory_detail", text, source)
-            for name, text, source in (
-                (
-                    "total_active_file_bytes",
-                    "Page cache in active use.",
-                    "memory.stat total_active_file; active_file",
-                ),
-                (
-                    "total_inactive_file_bytes",
-                    "Page cache that nobody has used for a while.",
-                    "memory.stat total_inactive_file; inactive_file",
-                ),
-                (
-                    "file_dirty_bytes",
-                    "Page cache that is to be written.",
-                    "memory.stat total_dirty; file_dirty",
-                ),
-                (
-                    "file_writeback_bytes",
-                    "Page cache that is being written.",
-                    "memory.stat total_writeback; file_writeback",
-                ),
-            )
-        ),
-        *(
-            _counter(f"container_memory_{name}_total", "memory_detail", text, source)
-            for name, text, source in (
-                ("pgscan", "Pages looked at by reclaim; v2 only.", "memory.stat pgscan"),
-                ("pgsteal", "Pages reclaimed; v2 only.", "memory.stat pgsteal"),
-                (
-                    "workingset_refault_file",
-                    "Pages of files read again soon after they were reclaimed.",
-                    "memory.stat workingset_refault_file",
-                ),
-                (
-                    "workingset_refault_anon",
-                    "Anonymous pages read again soon after they were reclaimed.",
-                    "memory.stat workingset_refault_anon",
-                ),
-                (
-                    "events_high",
-                    "How often memory.high was exceeded; v2 only.",
-                    "memory.events high",
-                ),
-                ("events_max", "How often memory.max was hit; v2 only.", "memory.events max"),
-            )
-        ),
-    )
-
-
-def _sockets() -> tuple[Metric, ...]:
-    return tuple(
-        _gauge(
-            f"container_network_{protocol}{version}_usage_total",
-            protocol,
-            f"{protocol.upper()} sockets over IPv{version or 4}, by state.",
-            f"/proc/<pid>/net/{protocol}{version} of its first process",
-            f"{protocol}_state",
-            lint=_GAUGE_TOTAL,
-        )
-        for protocol in ("tcp", "udp")
-        for version in ("", "6")
-    )
-
-
+# fmt: off
 CADVISOR: tuple[Metric, ...] = (
-    _gauge(
-        "container_last_seen",
-        "identity",
-        "When the container was last seen running; it stands still for one that has stopped.",
-        "the agent",
-    ),
-    _gauge(
-        "container_start_time_seconds",
-        "identity",
-        "When the container was last started, seconds since the epoch.",
-        "engine, else start time of its first process",
-    ),
-    _gauge(
-        "container_health_state",
-        "identity",
-        "Health check: 1 healthy, 0 starting or unhealthy, -1 there is none.",
-        "engine",
-    ),
-    _gauge(
-        "container_spec_cpu_period",
-        "spec",
-        "Period of the CPU quota in microseconds; only where there is a quota.",
-        "cpu.cfs_period_us; cpu.max",
-    ),
-    _gauge(
-        "container_spec_cpu_quota",
-        "spec",
-        "CPU time allowed in a period, in microseconds; absent where unlimited.",
-        "cpu.cfs_quota_us; cpu.max",
-    ),
-    _gauge(
-        "container_spec_cpu_shares",
-        "spec",
-        "Relative weight against its siblings.",
-        "cpu.shares; cpu.weight converted",
-    ),
-    _gauge(
-        "container_spec_memory_limit_bytes",
-        "spec",
-        "Memory limit; 0 is unlimited.",
-        "memory.limit_in_bytes; memory.max",
-    ),
-    _gauge(
-        "container_spec_memory_swap_limit_bytes",
-        "spec",
-        "Limit of memory and swap together on v1, of swap alone on v2; 0 is unlimited.",
-        "memory.memsw.limit_in_bytes; memory.swap.max",
-    ),
-    _gauge(
-        "container_spec_memory_reservation_limit_bytes",
-        "spec_detail",
-        "Memory reservation; only where one is set.",
-        "memory.soft_limit_in_bytes; memory.min",
-    ),
-    _counter(
-        "container_cpu_usage_seconds_total",
-        "cpu",
-        "CPU time used.",
-        "cpuacct.usage; cpu.stat usage_usec",
-        "cpu",
-    ),
-    _counter(
-        "container_cpu_user_seconds_total",
-        "cpu",
-        "CPU time in user mode.",
-        "cpuacct.stat; cpu.stat user_usec",
-    ),
-    _counter(
-        "container_cpu_system_seconds_total",
-        "cpu",
-        "CPU time in the kernel.",
-        "cpuacct.stat; cpu.stat system_usec",
-    ),
-    _counter(
-        "container_cpu_cfs_periods_total",
-        "cpu",
-        "Periods in which the quota was enforced; only where there is a quota.",
-        "cpu.stat nr_periods",
-    ),
-    _counter(
-        "container_cpu_cfs_throttled_periods_total",
-        "cpu",
-        "Periods in which it was throttled.",
-        "cpu.stat nr_throttled",
-    ),
-    _counter(
-        "container_cpu_cfs_throttled_seconds_total",
-        "cpu",
-        "Time for which it was throttled, summed over CPUs.",
-        "cpu.stat throttled_time; throttled_usec",
-    ),
-    _gauge(
-        "container_memory_usage_bytes",
-        "memory",
-        "Memory in use, with page cache.",
-        "memory.usage_in_bytes; memory.current",
-    ),
-    _gauge(
-        "container_memory_max_usage_bytes",
-        "memory",
-        "Most memory that was in use.",
-        "memory.max_usage_in_bytes; memory.peak from Linux 5.19",
-    ),
-    _gauge(
-        "container_memory_working_set_bytes",
-        "memory",
-        "Memory in use without inactive page cache.",
-        "usage less total_inactive_file; inactive_file",
-    ),
-    _gauge(
-        "container_memory_rss",
-        "memory",
-        "Anonymous memory.",
-        "memory.stat total_rss; anon",
-        unit="bytes",
-    ),
-    _gauge(
-        "container_memory_cache",
-        "memory",
-        "Page cache.",
-        "memory.stat total_cache; file",
-        unit="bytes",
-    ),
-    _gauge(
-        "container_memory_mapped_file",
-        "memory",
-        "Page cache that is mapped into processes.",
-        "memory.stat total_mapped_file; file_mapped",
-        unit="bytes",
-    ),
-    _gauge(
-        "container_memory_swap",
-        "memory",
-        "Swap in use.",
-        "memory.stat total_swap; memory.swap.current",
-        unit="bytes",
-    ),
-    _gauge(
-        "container_memory_kernel_usage",
-        "memory_detail",
-        "Kernel memory.",
-        "memory.kmem.usage_in_bytes; memory.stat kernel from Linux 5.18",
-        unit="bytes",
-    ),
-    Metric(
-        name="container_memory_failcnt",
-        type=Type.UNKNOWN,
-        help="How often the memory limit was hit; cgroup v1 only.",
-        labels=BASE,
-        source="memory.failcnt",
-        group="memory",
-    ),
-    _counter(
-        "container_memory_failures_total",
-        "memory",
-        "Page faults (pgfault) and those that needed a read (pgmajfault), of the whole container.",
-        "memory.stat total_pgfault, total_pgmajfault; pgfault, pgmajfault",
-        "failure_type",
-        "scope",
-    ),
-    _counter(
-        "container_oom_events_total",
-        "memory",
-        "Processes that the kernel killed for want of memory.",
-        "memory.oom_control oom_kill from Linux 4.13; memory.events oom_kill",
-    ),
-    *_memory_detail(),
-    *_pressure(),
-    _counter(
-        "container_fs_reads_bytes_total",
-        "io",
-        "Bytes read from block devices by this container.",
-        "blkio.throttle.io_service_bytes_recursive; io.stat rbytes",
-        "device",
-    ),
-    _counter(
-        "container_fs_writes_bytes_total",
-        "io",
-        "Bytes written to block devices by this container.",
-        "blkio.throttle.io_service_bytes_recursive; io.stat wbytes",
-        "device",
-    ),
-    _counter(
-        "container_fs_reads_total",
-        "io",
-        "Reads from block devices by this container.",
-        "blkio.throttle.io_serviced_recursive; io.stat rios",
-        "device",
-    ),
-    _counter(
-        "container_fs_writes_total",
-        "io",
-        "Writes to block devices by this container.",
-        "blkio.throttle.io_serviced_recursive; io.stat wios",
-        "device",
-    ),
-    _counter(
-        "container_fs_read_seconds_total",
-        "machine",
-        "Time that reads took, summed over requests; of the host (id=/) alone.",
-        "/proc/diskstats",
-        "device",
-    ),
-    _counter(
-        "container_fs_write_seconds_total",
-        "machine",
-        "Time that writes took, summed over requests; of the host (id=/) alone.",
-        "/proc/diskstats",
-        "device",
-    ),
-    _gauge(
-        "container_fs_io_current",
-        "machine",
-        "Requests under way; of the host (id=/) alone.",
-        "/proc/diskstats",
-        "device",
-    ),
-    _counter(
-        "container_fs_io_time_seconds_total",
-        "machine",
-        "Time in which the device was busy; of the host (id=/) alone.",
-        "/proc/diskstats",
-        "device",
-    ),
-    _counter(
-        "container_blkio_device_usage_total",
-        "blkio_device",
-        "Bytes by operation.",
-        "blkio.throttle.io_service_bytes_recursive; io.stat",
-        "device",
-        "major",
-        "minor",
-        "operation",
-        unit="bytes",
-    ),
-    *_network(),
-    *_sockets(),
-    _gauge(
-        "container_processes",
-        "process",
-        "Processes, those of inner cgroups too.",
-        "cgroup.procs",
-    ),
-    _gauge("container_threads", "process", "Threads.", "pids.current"),
-    _gauge(
-        "container_threads_max",
-        "spec_detail",
-        "Most threads allowed; absent where unlimited.",
-        "pids.max",
-    ),
-    _gauge(
-        "container_file_descriptors",
-        "descriptors",
-        "Open file descriptors of all its processes.",
-        "/proc/<pid>/fd",
-    ),
-    _gauge(
-        "container_sockets",
-        "descriptors",
-        "Open sockets of all its processes.",
-        "/proc/<pid>/fd",
-    ),
-    _gauge(
-        "container_fs_usage_bytes",
-        "filesystem",
-        "What the container's own files take: writable layer and log, or its disk.",
-        "the engine's own accounting, project quota or statfs",
-        "device",
-    ),
-    _gauge(
-        "container_fs_limit_bytes",
-        "filesystem",
-        "Size of the disk or quota that it may fill.",
-        "quota or statfs",
-        "device",
-    ),
-    _gauge(
-        "container_fs_inodes_total",
-        "filesystem",
-        "Inodes of the filesystem or quota.",
-        "quota or statfs",
-        "device",
-        lint=_GAUGE_TOTAL,
-    ),
-    _gauge(
-        "container_fs_inodes_free",
-        "filesystem",
-        "Inodes that are left.",
-        "quota or statfs",
-        "device",
-    ),
-    _gauge(
-        "container_hugetlb_usage_bytes",
-        "hugetlb",
-        "Huge pages in use.",
-        "hugetlb.<size>.usage_in_bytes; hugetlb.<size>.current",
-        "pagesize",
-    ),
-    _gauge(
-        "container_hugetlb_max_usage_bytes",
-        "hugetlb",
-        "Most huge pages that were in use; cgroup v1 only.",
-        "hugetlb.<size>.max_usage_in_bytes",
-        "pagesize",
-    ),
-    _machine("machine_cpu_cores", "CPUs of the machine.", "sysfs"),
-    _machine("machine_memory_bytes", "Memory of the machine.", "/proc/meminfo MemTotal"),
-    _machine("machine_swap_bytes", "Swap of the machine.", "/proc/meminfo SwapTotal"),
-    info(
-        "cadvisor_version_info",
-        "machine",
-        "What serves cAdvisor's names here; always 1.",
-        "the agent",
-        "kernelVersion",
-        "osVersion",
-        "dockerVersion",
-        "cadvisorVersion",
-        lint="cAdvisor's labels are written in camel case",
-    ),
+    gauge("container_last_seen", "identity", "the agent",
+          "When the container was last seen running; it stands still for one that has stopped."),
+    gauge("container_start_time_seconds", "identity",
+          "engine, else start time of its first process",
+          "When the container was last started, seconds since the epoch."),
+    gauge("container_health_state", "identity", "engine",
+          "Health check: 1 healthy, 0 starting or unhealthy, -1 there is none."),
+
+    gauge("container_spec_cpu_period", "spec", "cpu.cfs_period_us; cpu.max",
+          "Period of the CPU quota in microseconds; only where there is a quota."),
+    gauge("container_spec_cpu_quota", "spec", "cpu.cfs_quota_us; cpu.max",
+          "CPU time allowed in a period, in microseconds; absent where unlimited."),
+    gauge("container_spec_cpu_shares", "spec", "cpu.shares; cpu.weight converted",
+          "Relative weight against its siblings."),
+    gauge("container_spec_memory_limit_bytes", "spec", "memory.limit_in_bytes; memory.max",
+          "Memory limit; 0 is unlimited."),
+    gauge("container_spec_memory_swap_limit_bytes", "spec",
+          "memory.memsw.limit_in_bytes; memory.swap.max",
+          "Limit of memory and swap together on v1, of swap alone on v2; 0 is unlimited."),
+
+    gauge("container_spec_memory_reservation_limit_bytes", "spec_detail",
+          "memory.soft_limit_in_bytes; memory.min", "Memory reservation; only where one is set."),
+
+    counter("container_cpu_usage_seconds_total", "cpu", "cpuacct.usage; cpu.stat usage_usec",
+            "CPU time used.", Cell(Scalar.CPU_USAGE, (("cpu", "total"),))),
+    counter("container_cpu_user_seconds_total", "cpu", "cpuacct.stat; cpu.stat user_usec",
+            "CPU time in user mode.", Scalar.CPU_USER),
+    counter("container_cpu_system_seconds_total", "cpu", "cpuacct.stat; cpu.stat system_usec",
+            "CPU time in the kernel.", Scalar.CPU_SYSTEM),
+    counter("container_cpu_cfs_periods_total", "cpu", "cpu.stat nr_periods",
+            "Periods in which the quota was enforced; only where there is a quota.",
+            Scalar.CFS_PERIODS),
+    counter("container_cpu_cfs_throttled_periods_total", "cpu", "cpu.stat nr_throttled",
+            "Periods in which it was throttled.", Scalar.CFS_THROTTLED_PERIODS),
+    counter("container_cpu_cfs_throttled_seconds_total", "cpu",
+            "cpu.stat throttled_time; throttled_usec",
+            "Time for which it was throttled, summed over CPUs.", Scalar.CFS_THROTTLED),
+
+    gauge("container_memory_usage_bytes", "memory", "memory.usage_in_bytes; memory.current",
+          "Memory in use, with page cache.", Scalar.MEMORY_USAGE),
+    gauge("container_memory_max_usage_bytes", "memory",
+          "memory.max_usage_in_bytes; memory.peak from Linux 5.19", "Most memory that was in use.",
+          Scalar.MEMORY_MAX_USAGE),
+    gauge("container_memory_working_set_bytes", "memory",
+          "usage less total_inactive_file; inactive_file",
+          "Memory in use without inactive page cache.", Scalar.MEMORY_WORKING_SET),
+    gauge("container_memory_rss", "memory", "memory.stat total_rss; anon",
+          "Anonymous memory.", Scalar.MEMORY_RSS, unit="bytes"),
+    gauge("container_memory_cache", "memory", "memory.stat total_cache; file",
+          "Page cache.", Scalar.MEMORY_CACHE, unit="bytes"),
+    gauge("container_memory_mapped_file", "memory", "memory.stat total_mapped_file; file_mapped",
+          "Page cache that is mapped into processes.", Scalar.MEMORY_MAPPED_FILE, unit="bytes"),
+    gauge("container_memory_swap", "memory", "memory.stat total_swap; memory.swap.current",
+          "Swap in use.", Scalar.MEMORY_SWAP, unit="bytes"),
+
+    gauge("container_memory_kernel_usage", "memory_detail",
+          "memory.kmem.usage_in_bytes; memory.stat kernel from Linux 5.18", "Kernel memory.",
+          Scalar.MEMORY_KERNEL, unit="bytes"),
+
+    unknown("container_memory_failcnt", "memory", "memory.failcnt",
+            "How often the memory limit was hit; cgroup v1 only.", Scalar.MEMORY_FAILCNT),
+    counter("container_memory_failures_total", "memory",
+            "memory.stat total_pgfault, total_pgmajfault; pgfault, pgmajfault",
+            "Page faults (pgfault) and those that needed a read (pgmajfault), "
+            "of the whole container.",
+            Cell(Scalar.PAGE_FAULTS, _FAULTS),
+            Cell(Scalar.MAJOR_PAGE_FAULTS, _MAJOR_FAULTS)),
+    counter("container_oom_events_total", "memory",
+            "memory.oom_control oom_kill from Linux 4.13; memory.events oom_kill",
+            "Processes that the kernel killed for want of memory.", Scalar.OOM_KILLS),
+
+    gauge("container_memory_total_active_file_bytes", "memory_detail",
+          "memory.stat total_active_file; active_file", "Page cache in active use.",
+          Scalar.MEMORY_ACTIVE_FILE),
+    gauge("container_memory_total_inactive_file_bytes", "memory_detail",
+          "memory.stat total_inactive_file; inactive_file",
+          "Page cache that nobody has used for a while.", Scalar.MEMORY_INACTIVE_FILE),
+    gauge("container_memory_file_dirty_bytes", "memory_detail",
+          "memory.stat total_dirty; file_dirty", "Page cache that is to be written.",
+          Scalar.MEMORY_DIRTY),
+    gauge("container_memory_file_writeback_bytes", "memory_detail",
+          "memory.stat total_writeback; file_writeback", "Page cache that is being written.",
+          Scalar.MEMORY_WRITEBACK),
+    counter("container_memory_pgscan_total", "memory_detail", "memory.stat pgscan",
+            "Pages looked at by reclaim; v2 only.", Scalar.MEMORY_PGSCAN),
+    counter("container_memory_pgsteal_total", "memory_detail", "memory.stat pgsteal",
+            "Pages reclaimed; v2 only.", Scalar.MEMORY_PGSTEAL),
+    counter("container_memory_workingset_refault_file_total", "memory_detail",
+            "memory.stat workingset_refault_file",
+            "Pages of files read again soon after they were reclaimed.",
+            Scalar.MEMORY_REFAULT_FILE),
+    counter("container_memory_workingset_refault_anon_total", "memory_detail",
+            "memory.stat workingset_refault_anon",
+            "Anonymous pages read again soon after they were reclaimed.",
+            Scalar.MEMORY_REFAULT_ANON),
+    counter("container_memory_events_high_total", "memory_detail", "memory.events high",
+            "How often memory.high was exceeded; v2 only.", Scalar.MEMORY_EVENTS_HIGH),
+    counter("container_memory_events_max_total", "memory_detail", "memory.events max",
+            "How often memory.max was hit; v2 only.", Scalar.MEMORY_EVENTS_MAX),
+
+    counter("container_pressure_cpu_waiting_seconds_total", "pressure",
+            "cpu.pressure, some; absent where the kernel has no PSI",
+            "Time in which at least one task waited for cpu.", Scalar.PRESSURE_CPU_SOME),
+
+    counter("container_pressure_cpu_stalled_seconds_total", "pressure_detail",
+            "cpu.pressure, full; absent where the kernel has no PSI",
+            "Time in which every task that was not idle waited for cpu.", Scalar.PRESSURE_CPU_FULL),
+
+    counter("container_pressure_memory_waiting_seconds_total", "pressure",
+            "memory.pressure, some; absent where the kernel has no PSI",
+            "Time in which at least one task waited for memory.", Scalar.PRESSURE_MEMORY_SOME),
+
+    counter("container_pressure_memory_stalled_seconds_total", "pressure_detail",
+            "memory.pressure, full; absent where the kernel has no PSI",
+            "Time in which every task that was not idle waited for memory.",
+            Scalar.PRESSURE_MEMORY_FULL),
+
+    counter("container_pressure_io_waiting_seconds_total", "pressure",
+            "io.pressure, some; absent where the kernel has no PSI",
+            "Time in which at least one task waited for io.", Scalar.PRESSURE_IO_SOME),
+
+    counter("container_pressure_io_stalled_seconds_total", "pressure_detail",
+            "io.pressure, full; absent where the kernel has no PSI",
+            "Time in which every task that was not idle waited for io.", Scalar.PRESSURE_IO_FULL),
+
+    counter("container_fs_reads_bytes_total", "io",
+            "blkio.throttle.io_service_bytes_recursive; io.stat rbytes",
+            "Bytes read from block devices by this container.", Column(Table.IO_BYTES, 0, _DEVICE)),
+    counter("container_fs_writes_bytes_total", "io",
+            "blkio.throttle.io_service_bytes_recursive; io.stat wbytes",
+            "Bytes written to block devices by this container.",
+            Column(Table.IO_BYTES, 1, _DEVICE)),
+    counter("container_fs_reads_total", "io", "blkio.throttle.io_serviced_recursive; io.stat rios",
+            "Reads from block devices by this container.", Column(Table.IO_OPERATIONS, 0, _DEVICE)),
+    counter("container_fs_writes_total", "io", "blkio.throttle.io_serviced_recursive; io.stat wios",
+            "Writes to block devices by this container.", Column(Table.IO_OPERATIONS, 1, _DEVICE)),
+
+    counter("container_fs_read_seconds_total", "machine", "/proc/diskstats",
+            "Time that reads took, summed over requests; of the host (id=/) alone.",
+            Column(Table.DISK, 0, _DEVICE)),
+    counter("container_fs_write_seconds_total", "machine", "/proc/diskstats",
+            "Time that writes took, summed over requests; of the host (id=/) alone.",
+            Column(Table.DISK, 1, _DEVICE)),
+    gauge("container_fs_io_current", "machine", "/proc/diskstats",
+          "Requests under way; of the host (id=/) alone.", Column(Table.DISK, 2, _DEVICE)),
+    counter("container_fs_io_time_seconds_total", "machine", "/proc/diskstats",
+            "Time in which the device was busy; of the host (id=/) alone.",
+            Column(Table.DISK, 3, _DEVICE)),
+
+    counter("container_blkio_device_usage_total", "blkio_device",
+            "blkio.throttle.io_service_bytes_recursive; io.stat", "Bytes by operation.",
+            Column(Table.IO_BY_OPERATION, 0, ("device", "major", "minor", "operation")),
+            unit="bytes"),
+
+    counter("container_network_receive_bytes_total", "network", _NET_DEV,
+            "Bytes received.", Column(Table.NETWORK, 0, _INTERFACE)),
+    counter("container_network_receive_packets_total", "network", _NET_DEV,
+            "Packets received.", Column(Table.NETWORK, 1, _INTERFACE)),
+    counter("container_network_receive_packets_dropped_total", "network", _NET_DEV,
+            "Packets dropped that should have been received.",
+            Column(Table.NETWORK, 2, _INTERFACE)),
+    counter("container_network_receive_errors_total", "network", _NET_DEV,
+            "Errors of packets received.", Column(Table.NETWORK, 3, _INTERFACE)),
+    counter("container_network_transmit_bytes_total", "network", _NET_DEV,
+            "Bytes sent.", Column(Table.NETWORK, 4, _INTERFACE)),
+    counter("container_network_transmit_packets_total", "network", _NET_DEV,
+            "Packets sent.", Column(Table.NETWORK, 5, _INTERFACE)),
+    counter("container_network_transmit_packets_dropped_total", "network", _NET_DEV,
+            "Packets dropped that should have been sent.", Column(Table.NETWORK, 6, _INTERFACE)),
+    counter("container_network_transmit_errors_total", "network", _NET_DEV,
+            "Errors of packets sent.", Column(Table.NETWORK, 7, _INTERFACE)),
+
+    gauge("container_network_tcp_usage_total", "tcp", "/proc/<pid>/net/tcp of its first process",
+          "TCP sockets over IPv4, by state.", Column(Table.TCP, 0, _TCP_STATE), lint=_GAUGE_TOTAL),
+    gauge("container_network_tcp6_usage_total", "tcp", "/proc/<pid>/net/tcp6 of its first process",
+          "TCP sockets over IPv6, by state.", Column(Table.TCP6, 0, _TCP_STATE), lint=_GAUGE_TOTAL),
+
+    gauge("container_network_udp_usage_total", "udp", "/proc/<pid>/net/udp of its first process",
+          "UDP sockets over IPv4, by state.", Column(Table.UDP, 0, _UDP_STATE), lint=_GAUGE_TOTAL),
+    gauge("container_network_udp6_usage_total", "udp", "/proc/<pid>/net/udp6 of its first process",
+          "UDP sockets over IPv6, by state.", Column(Table.UDP6, 0, _UDP_STATE), lint=_GAUGE_TOTAL),
+
+    gauge("container_processes", "process", "cgroup.procs",
+          "Processes, those of inner cgroups too.", Scalar.PROCESSES),
+    gauge("container_threads", "process", "pids.current", "Threads.", Scalar.THREADS),
+
+    gauge("container_threads_max", "spec_detail", "pids.max",
+          "Most threads allowed; absent where unlimited."),
+
+    gauge("container_file_descriptors", "descriptors", "/proc/<pid>/fd",
+          "Open file descriptors of all its processes.", Scalar.DESCRIPTORS),
+    gauge("container_sockets", "descriptors", "/proc/<pid>/fd",
+          "Open sockets of all its processes.", Scalar.SOCKETS),
+
+    gauge("container_fs_usage_bytes", "filesystem",
+          "the engine's own accounting, project quota or statfs",
+          "What the container's own files take: writable layer and log, or its disk.",
+          labels="device"),
+    gauge("container_fs_limit_bytes", "filesystem", "quota or statfs",
+          "Size of the disk or quota that it may fill.", labels="device"),
+    gauge("container_fs_inodes_total", "filesystem", "quota or statfs",
+          "Inodes of the filesystem or quota.", labels="device", lint=_GAUGE_TOTAL),
+    gauge("container_fs_inodes_free", "filesystem", "quota or statfs",
+          "Inodes that are left.", labels="device"),
+
+    gauge("container_hugetlb_usage_bytes", "hugetlb",
+          "hugetlb.<size>.usage_in_bytes; hugetlb.<size>.current", "Huge pages in use.",
+          Column(Table.HUGETLB, 0, _PAGESIZE)),
+    gauge("container_hugetlb_max_usage_bytes", "hugetlb", "hugetlb.<size>.max_usage_in_bytes",
+          "Most huge pages that were in use; cgroup v1 only.", Column(Table.HUGETLB, 1, _PAGESIZE)),
+
+    gauge("machine_cpu_cores", "machine", "sysfs", "CPUs of the machine."),
+    gauge("machine_memory_bytes", "machine", "/proc/meminfo MemTotal", "Memory of the machine."),
+    gauge("machine_swap_bytes", "machine", "/proc/meminfo SwapTotal", "Swap of the machine."),
+    info("cadvisor_version_info", "machine", "the agent",
+         "What serves cAdvisor's names here; always 1.",
+         labels="kernelVersion osVersion dockerVersion cadvisorVersion",
+         lint="cAdvisor's labels are written in camel case"),
 )
+# fmt: on
 """The metrics that bear cAdvisor's names, in the order of the page."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.metrics import CATALOGUE, GROUPS
-from agent.metrics.cadvisor import BASE
+from agent.metrics.model import CONTAINER_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def _groups() -> Iterator[str]:
 
 
 def _row(metric: Metric) -> str:
-    shown = [label for label in metric.labels if label not in BASE]
+    shown = [label for label in metric.labels if label not in CONTAINER_LABELS]
     if metric.name.startswith("tallyman_"):
         shown = list(metric.labels)
     labels = " ".join(f"`{label}`" for label in shown)

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from agent.exposition.fast import SCALARS, TABLES
 from agent.exposition.options import Options
 from agent.exposition.samples import container_samples
+from agent.metrics import CATALOGUE
+from agent.metrics.model import Cell
 from agent.model import Axis, Container, Style, Verdict
 from collectors.facts import (
     Beancounter,
@@ -124,18 +125,11 @@ def series_of(container: Container, controllers: tuple[str, ...]) -> list[str]:
     offered |= {Scalar.MEMORY_WORKING_SET, Scalar.PROCESSES, Scalar.THREADS}
     tables = {Table.NETWORK} | {table for source in chosen for table in source.tables}
     counters = [
-        name
-        for name, cells in SCALARS.items()
-        if options.shows(name)
-        for cell in cells
-        if cell.scalar in offered
-    ]
-    counters += [
-        name
-        for name, columns in TABLES.items()
-        if options.shows(name)
-        for column in columns
-        if column.table in tables
+        metric.name
+        for metric in CATALOGUE
+        if options.shows(metric.name)
+        for shown in metric.shows
+        if (shown.scalar in offered if isinstance(shown, Cell) else shown.table in tables)
     ]
     shown = [sample.name for sample in container_samples(container) if options.shows(sample.name)]
 

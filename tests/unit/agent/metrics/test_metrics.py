@@ -6,13 +6,14 @@ import subprocess
 
 import pytest
 
-from agent.exposition.fast import SCALARS, TABLES
 from agent.exposition.options import Options
 from agent.exposition.page import Page
 from agent.exposition.samples import Sample
 from agent.exposition.series_limit import Shown
 from agent.metrics import BY_NAME, CATALOGUE, GROUPS, Type
 from agent.metrics.docs import page
+from agent.metrics.model import Cell, Column
+from collectors.kernel.counters import Scalar, Table
 from tests.support import CLONE
 
 DOCS = CLONE / "docs"
@@ -43,14 +44,15 @@ def test_names_types_and_texts(name: str) -> None:
     assert not {"instance", "job"} & set(metric.labels)
 
 
-def test_every_counter_of_the_kernel_has_a_metric_that_declares_its_labels() -> None:
-    for name, cells in SCALARS.items():
-        for cell in cells:
-            extra = set(re.findall(rb"(\w+)=", cell.labels))
-            assert {label.decode() for label in extra} <= set(BY_NAME[name].labels)
-    for name, columns in TABLES.items():
-        for column in columns:
-            assert set(column.labels) <= set(BY_NAME[name].labels)
+def test_every_counter_of_the_kernel_is_shown_by_a_metric() -> None:
+    shown = [counter for metric in CATALOGUE for counter in metric.shows]
+    assert {c.scalar for c in shown if isinstance(c, Cell)} == set(Scalar)
+    assert {c.table for c in shown if isinstance(c, Column)} == set(Table)
+
+
+def test_no_two_metrics_show_the_same_number() -> None:
+    shown = [counter[:2] for metric in CATALOGUE for counter in metric.shows]
+    assert len(shown) == len(set(map(repr, shown)))
 
 
 def test_the_page_of_metrics_is_current() -> None:
