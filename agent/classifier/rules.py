@@ -1,4 +1,4 @@
-"""What a rule is, and the table of all rules: the model, in one place.
+"""What a rule is, and how one is written: as the function that detects it and its row, in one.
 
 The weights are natural logarithms of odds, as in naive Bayes: +0.7 doubles the odds that it is a
 small server, -0.7 halves them. They add up to a sum whose hyperbolic tangent is the score.
@@ -6,7 +6,7 @@ small server, -0.7 halves them. They add up to a sum whose hyperbolic tangent is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,10 @@ class Hit:
     source: str = ""
 
 
+Detector = Callable[["Scene"], Hit | None]
+"""Returns how a rule applies to a scene; None where it does not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One way in which a container can look like an application or like a small server."""
@@ -40,9 +44,41 @@ class Rule:
     """When it applies, for the documentation."""
     sentence: str
     """What it says of a container, with the placeholders that ``detect`` fills."""
-    detect: Callable[[Scene], Hit | None]
+    detect: Detector
     cheap: bool = False
     """Whoever is inside, or names things, can make it so: never decisive."""
+
+
+class RuleSet:
+    """The rules of one axis, in the order in which its module writes them."""
+
+    def __init__(self, axis: Axis) -> None:
+        self.axis = axis
+        self._rules: list[Rule] = []
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self._rules)
+
+    def rule(
+        self, name: str, weight: float, *, when: str, sentence: str, cheap: bool = False
+    ) -> Callable[[Detector], Detector]:
+        """Make the decorated function the detector of a new rule."""
+
+        def register(detect: Detector) -> Detector:
+            self._rules.append(
+                Rule(
+                    name=name,
+                    axis=self.axis,
+                    weight=weight,
+                    when=when,
+                    sentence=sentence,
+                    detect=detect,
+                    cheap=cheap,
+                )
+            )
+            return detect
+
+        return register
 
 
 def apply(rule: Rule, scene: Scene) -> Evidence | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.axes.words import proc
-from agent.classifier.rules import Hit, Rule
+from agent.classifier.rules import Hit, RuleSet
 from agent.model import Axis
 
 if TYPE_CHECKING:
@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 _DAY = 86400.0
 _GROWN_BYTES = 256 << 20
 
+RULES = RuleSet(Axis.FILESYSTEM)
 
+
+@RULES.rule(
+    "filesystem.layered",
+    -0.3,
+    when="The root is a writable layer over the layers of an image.",
+    sentence="its root is {fstype} over image layers",
+)
 def _layered(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or not root.layered:
@@ -22,6 +30,12 @@ def _layered(scene: Scene) -> Hit | None:
     return Hit({"fstype": root.fstype}, source=proc(scene, "mountinfo"))
 
 
+@RULES.rule(
+    "filesystem.own_disk",
+    0.3,
+    when="The root is a disk, a subvolume or a directory of its own.",
+    sentence="its root is a disk of its own ({fstype})",
+)
 def _own_disk(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or root.layered is not False:
@@ -29,6 +43,13 @@ def _own_disk(scene: Scene) -> Hit | None:
     return Hit({"fstype": root.fstype or "a filesystem"}, source=proc(scene, "mountinfo"))
 
 
+@RULES.rule(
+    "filesystem.whole_system",
+    0.4,
+    when="The root holds an operating system that could boot.",
+    sentence="its root is a whole {os} that could boot{packages}",
+    cheap=True,
+)
 def _whole_system(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or not root.init_present:
@@ -40,6 +61,13 @@ def _whole_system(scene: Scene) -> Hit | None:
     )
 
 
+@RULES.rule(
+    "filesystem.application_root",
+    -0.4,
+    when="The root has no operating system in it: no os-release, packages or init.",
+    sentence="its root holds no operating system, only what an application needs",
+    cheap=True,
+)
 def _tiny_root(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or root.init_present or root.os_id or root.package_manager:
@@ -47,20 +75,13 @@ def _tiny_root(scene: Scene) -> Hit | None:
     return Hit(source=proc(scene, "root/")) if root.top_level else None
 
 
-def _grown(scene: Scene) -> Hit | None:
-    size = scene.subject.container.writable_layer_bytes
-    if size is None or size < _GROWN_BYTES:
-        return None
-    return Hit({"size": size >> 20}, source="engine")
-
-
-def _machine_id(scene: Scene) -> Hit | None:
-    root = scene.subject.root
-    if root is None or not root.machine_id or root.machine_id == scene.subject.host.machine_id:
-        return None
-    return Hit(source=proc(scene, "root/etc/machine-id"))
-
-
+@RULES.rule(
+    "filesystem.patched",
+    0.5,
+    when="Packages changed a day or more after the container was made.",
+    sentence="it was patched in place: {manager} changed {days} days after it was made",
+    cheap=True,
+)
 def _patched(scene: Scene) -> Hit | None:
     root, created = scene.subject.root, scene.subject.container.created
     if root is None or root.packages_changed is None or created is None:
@@ -74,66 +95,29 @@ def _patched(scene: Scene) -> Hit | None:
     )
 
 
-RULES = (
-    Rule(
-        name="filesystem.layered",
-        axis=Axis.FILESYSTEM,
-        weight=-0.3,
-        when="The root is a writable layer over the layers of an image.",
-        sentence="its root is {fstype} over image layers",
-        detect=_layered,
-    ),
-    Rule(
-        name="filesystem.own_disk",
-        axis=Axis.FILESYSTEM,
-        weight=0.3,
-        when="The root is a disk, a subvolume or a directory of its own.",
-        sentence="its root is a disk of its own ({fstype})",
-        detect=_own_disk,
-    ),
-    Rule(
-        name="filesystem.whole_system",
-        axis=Axis.FILESYSTEM,
-        weight=0.4,
-        when="The root holds an operating system that could boot.",
-        sentence="its root is a whole {os} that could boot{packages}",
-        detect=_whole_system,
-        cheap=True,
-    ),
-    Rule(
-        name="filesystem.application_root",
-        axis=Axis.FILESYSTEM,
-        weight=-0.4,
-        when="The root has no operating system in it: no os-release, packages or init.",
-        sentence="its root holds no operating system, only what an application needs",
-        detect=_tiny_root,
-        cheap=True,
-    ),
-    Rule(
-        name="filesystem.patched",
-        axis=Axis.FILESYSTEM,
-        weight=0.5,
-        when="Packages changed a day or more after the container was made.",
-        sentence="it was patched in place: {manager} changed {days} days after it was made",
-        detect=_patched,
-        cheap=True,
-    ),
-    Rule(
-        name="filesystem.grown",
-        axis=Axis.FILESYSTEM,
-        weight=0.2,
-        when="Its writable layer holds 256 MiB or more.",
-        sentence="{size} MiB were written into its own layer",
-        detect=_grown,
-        cheap=True,
-    ),
-    Rule(
-        name="filesystem.machine_id",
-        axis=Axis.FILESYSTEM,
-        weight=0.1,
-        when="It has a machine id of its own, as a booted system makes one.",
-        sentence="it has a machine id of its own",
-        detect=_machine_id,
-        cheap=True,
-    ),
+@RULES.rule(
+    "filesystem.grown",
+    0.2,
+    when="Its writable layer holds 256 MiB or more.",
+    sentence="{size} MiB were written into its own layer",
+    cheap=True,
 )
+def _grown(scene: Scene) -> Hit | None:
+    size = scene.subject.container.writable_layer_bytes
+    if size is None or size < _GROWN_BYTES:
+        return None
+    return Hit({"size": size >> 20}, source="engine")
+
+
+@RULES.rule(
+    "filesystem.machine_id",
+    0.1,
+    when="It has a machine id of its own, as a booted system makes one.",
+    sentence="it has a machine id of its own",
+    cheap=True,
+)
+def _machine_id(scene: Scene) -> Hit | None:
+    root = scene.subject.root
+    if root is None or not root.machine_id or root.machine_id == scene.subject.host.machine_id:
+        return None
+    return Hit(source=proc(scene, "root/etc/machine-id"))

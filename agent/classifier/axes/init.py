@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.axes.words import listed, proc
-from agent.classifier.rules import Hit, Rule
+from agent.classifier.rules import Hit, RuleSet
 from agent.classifier.scene import InitKind
 from agent.model import Axis
 
 if TYPE_CHECKING:
+    from agent.classifier.rules import Detector
     from agent.classifier.scene import Scene
+
+RULES = RuleSet(Axis.INIT)
 
 
 def _init(scene: Scene) -> dict[str, object]:
@@ -22,12 +25,35 @@ def _init(scene: Scene) -> dict[str, object]:
     }
 
 
+def _of_kind(kind: InitKind) -> Detector:
+    """Return the detector of a first process of one kind."""
+
+    def detect(scene: Scene) -> Hit | None:
+        if scene.init_kind is not kind:
+            return None
+        return Hit(_init(scene), source=proc(scene, "exe"))
+
+    return detect
+
+
+@RULES.rule(
+    "init.service_manager",
+    1.0,
+    when="The first process is a service manager (systemd, OpenRC, sysvinit, runit, busybox).",
+    sentence="its first process is {name}, a service manager ({exe}, by {basis})",
+)
 def _manager(scene: Scene) -> Hit | None:
     if scene.init_kind is not InitKind.MANAGER or scene.init_identity is None:
         return None
     return Hit(_init(scene), scene.init_identity.trust, proc(scene, "exe"))
 
 
+@RULES.rule(
+    "init.units",
+    0.6,
+    when="The service manager keeps its services in cgroups of their own.",
+    sentence="its init keeps {count} units in cgroups of their own: {names}",
+)
 def _units(scene: Scene) -> Hit | None:
     if not scene.units:
         return None
@@ -37,105 +63,56 @@ def _units(scene: Scene) -> Hit | None:
     )
 
 
-def _supervisor(scene: Scene) -> Hit | None:
-    if scene.init_kind is not InitKind.SUPERVISOR:
-        return None
-    return Hit(_init(scene), source=proc(scene, "exe"))
+RULES.rule(
+    "init.supervisor",
+    0.2,
+    when="The first process is a supervisor, by name or because it holds several services.",
+    sentence="its first process, {name}, supervises others",
+)(_of_kind(InitKind.SUPERVISOR))
 
 
-def _reaper(scene: Scene) -> Hit | None:
-    if scene.init_kind is not InitKind.REAPER:
-        return None
-    return Hit(_init(scene), source=proc(scene, "exe"))
+RULES.rule(
+    "init.reaper",
+    -0.4,
+    when="The first process only looks after its children (tini, docker-init, su).",
+    sentence="its first process is {name}, which only looks after its children",
+)(_of_kind(InitKind.REAPER))
 
 
-def _shell(scene: Scene) -> Hit | None:
-    if scene.init_kind is not InitKind.SHELL:
-        return None
-    return Hit(_init(scene), source=proc(scene, "exe"))
+RULES.rule(
+    "init.shell",
+    -0.5,
+    when="The first process is a shell: a script that starts things, or a prompt.",
+    sentence="its first process is a shell ({exe}), no service manager",
+)(_of_kind(InitKind.SHELL))
 
 
-def _waiting(scene: Scene) -> Hit | None:
-    if scene.init_kind is not InitKind.WAITING:
-        return None
-    return Hit(_init(scene), source=proc(scene, "exe"))
+RULES.rule(
+    "init.waiting",
+    -0.3,
+    when="The first process does nothing but keep the container alive (sleep, tail -f).",
+    sentence="its first process, {name}, only keeps the container alive",
+)(_of_kind(InitKind.WAITING))
 
 
-def _program(scene: Scene) -> Hit | None:
-    if scene.init_kind is not InitKind.PROGRAM or scene.services > 1:
-        return None
-    return Hit(_init(scene), source=proc(scene, "exe"))
+_first_program = _of_kind(InitKind.PROGRAM)
 
 
-def _program_among_others(scene: Scene) -> Hit | None:
-    if scene.init_kind is not InitKind.PROGRAM or scene.services <= 1:
-        return None
-    return Hit(_init(scene), source=proc(scene, "exe"))
-
-
-RULES = (
-    Rule(
-        name="init.service_manager",
-        axis=Axis.INIT,
-        weight=1.0,
-        when="The first process is a service manager (systemd, OpenRC, sysvinit, runit, busybox).",
-        sentence="its first process is {name}, a service manager ({exe}, by {basis})",
-        detect=_manager,
-    ),
-    Rule(
-        name="init.units",
-        axis=Axis.INIT,
-        weight=0.6,
-        when="The service manager keeps its services in cgroups of their own.",
-        sentence="its init keeps {count} units in cgroups of their own: {names}",
-        detect=_units,
-    ),
-    Rule(
-        name="init.supervisor",
-        axis=Axis.INIT,
-        weight=0.2,
-        when="The first process is a supervisor, by name or because it holds several services.",
-        sentence="its first process, {name}, supervises others",
-        detect=_supervisor,
-    ),
-    Rule(
-        name="init.reaper",
-        axis=Axis.INIT,
-        weight=-0.4,
-        when="The first process only looks after its children (tini, docker-init, su).",
-        sentence="its first process is {name}, which only looks after its children",
-        detect=_reaper,
-    ),
-    Rule(
-        name="init.shell",
-        axis=Axis.INIT,
-        weight=-0.5,
-        when="The first process is a shell: a script that starts things, or a prompt.",
-        sentence="its first process is a shell ({exe}), no service manager",
-        detect=_shell,
-    ),
-    Rule(
-        name="init.waiting",
-        axis=Axis.INIT,
-        weight=-0.3,
-        when="The first process does nothing but keep the container alive (sleep, tail -f).",
-        sentence="its first process, {name}, only keeps the container alive",
-        detect=_waiting,
-    ),
-    Rule(
-        name="init.program",
-        axis=Axis.INIT,
-        weight=-1.5,
-        when="The first process is the only program itself.",
-        sentence="its first process is the program itself: {name} ({exe})",
-        detect=_program,
-    ),
-    Rule(
-        name="init.program_among_others",
-        axis=Axis.INIT,
-        weight=-0.3,
-        when="The first process is a program, and other services run beside it.",
-        sentence="its first process is a program, {name}, no service manager",
-        detect=_program_among_others,
-    ),
+@RULES.rule(
+    "init.program",
+    -1.5,
+    when="The first process is the only program itself.",
+    sentence="its first process is the program itself: {name} ({exe})",
 )
+def _program(scene: Scene) -> Hit | None:
+    return _first_program(scene) if scene.services <= 1 else None
+
+
+@RULES.rule(
+    "init.program_among_others",
+    -0.3,
+    when="The first process is a program, and other services run beside it.",
+    sentence="its first process is a program, {name}, no service manager",
+)
+def _program_among_others(scene: Scene) -> Hit | None:
+    return _first_program(scene) if scene.services > 1 else None

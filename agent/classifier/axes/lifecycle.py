@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.classifier.rules import Hit, Rule
+from agent.classifier.rules import Hit, RuleSet
 from agent.model import Axis
 from collectors.facts import State
 
@@ -15,7 +15,15 @@ _DAY = 86400.0
 _LONG = 30 * _DAY
 _REPLACED = 2 * _DAY
 
+RULES = RuleSet(Axis.LIFECYCLE)
 
+
+@RULES.rule(
+    "lifecycle.long_running",
+    0.2,
+    when="It has run for a month or more.",
+    sentence="it has run for {days} days",
+)
 def _old(scene: Scene) -> Hit | None:
     container = scene.subject.container
     if container.started is None or container.state is not State.RUNNING:
@@ -24,6 +32,12 @@ def _old(scene: Scene) -> Hit | None:
     return Hit({"days": int(age / _DAY)}, source="engine") if age >= _LONG else None
 
 
+@RULES.rule(
+    "lifecycle.repaired",
+    0.2,
+    when="It was started again a month or more after it was made: kept, not replaced.",
+    sentence="it was kept and started again {days} days after it was made",
+)
 def _kept(scene: Scene) -> Hit | None:
     container = scene.subject.container
     if container.started is None or container.created is None:
@@ -32,11 +46,23 @@ def _kept(scene: Scene) -> Hit | None:
     return Hit({"days": int(later / _DAY)}, source="engine") if later >= _LONG else None
 
 
+@RULES.rule(
+    "lifecycle.restarted",
+    -0.1,
+    when="Its engine started it again when it ended.",
+    sentence="its engine has started it again {count} times",
+)
 def _restarted(scene: Scene) -> Hit | None:
     restarts = scene.subject.container.restarts
     return Hit({"count": restarts}, source="engine") if restarts else None
 
 
+@RULES.rule(
+    "lifecycle.replaced",
+    -0.2,
+    when="It was made within two days of its published image: replaced with every build.",
+    sentence="it was made as soon as its image was built",
+)
 def _replaced(scene: Scene) -> Hit | None:
     container = scene.subject.container
     image = container.image_facts
@@ -47,49 +73,11 @@ def _replaced(scene: Scene) -> Hit | None:
     return Hit(source="engine")
 
 
+@RULES.rule(
+    "lifecycle.throwaway",
+    -0.4,
+    when="The engine removes it when it ends.",
+    sentence="it is thrown away when it ends",
+)
 def _throwaway(scene: Scene) -> Hit | None:
     return Hit(source="engine") if scene.subject.container.auto_remove else None
-
-
-RULES = (
-    Rule(
-        name="lifecycle.long_running",
-        axis=Axis.LIFECYCLE,
-        weight=0.2,
-        when="It has run for a month or more.",
-        sentence="it has run for {days} days",
-        detect=_old,
-    ),
-    Rule(
-        name="lifecycle.repaired",
-        axis=Axis.LIFECYCLE,
-        weight=0.2,
-        when="It was started again a month or more after it was made: kept, not replaced.",
-        sentence="it was kept and started again {days} days after it was made",
-        detect=_kept,
-    ),
-    Rule(
-        name="lifecycle.restarted",
-        axis=Axis.LIFECYCLE,
-        weight=-0.1,
-        when="Its engine started it again when it ended.",
-        sentence="its engine has started it again {count} times",
-        detect=_restarted,
-    ),
-    Rule(
-        name="lifecycle.replaced",
-        axis=Axis.LIFECYCLE,
-        weight=-0.2,
-        when="It was made within two days of its published image: replaced with every build.",
-        sentence="it was made as soon as its image was built",
-        detect=_replaced,
-    ),
-    Rule(
-        name="lifecycle.throwaway",
-        axis=Axis.LIFECYCLE,
-        weight=-0.4,
-        when="The engine removes it when it ends.",
-        sentence="it is thrown away when it ends",
-        detect=_throwaway,
-    ),
-)

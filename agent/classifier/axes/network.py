@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.axes.words import listed, proc
-from agent.classifier.rules import Hit, Rule
+from agent.classifier.rules import Hit, RuleSet
 from agent.model import Axis
 
 if TYPE_CHECKING:
@@ -13,25 +13,7 @@ if TYPE_CHECKING:
 
 _SSH, _TELNET = 22, 23
 
-
-def _published(scene: Scene) -> Hit | None:
-    ports = [f"{p.container_port}/{p.protocol}" for p in scene.subject.container.publishes]
-    return Hit({"ports": listed(ports)}, source="engine") if ports else None
-
-
-def _shared_network(scene: Scene) -> Hit | None:
-    network = scene.subject.container.network
-    if network == "host" or network.startswith("container:"):
-        whose = "the host" if network == "host" else "another container"
-        return Hit({"whose": whose}, source=proc(scene, "ns/net"))
-    return None
-
-
-def _firewall(scene: Scene) -> Hit | None:
-    network = scene.subject.network
-    if network is None or scene.subject.container.network != "own" or not network.firewall_rules:
-        return None
-    return Hit({"count": network.firewall_rules}, source=proc(scene, "net"))
+RULES = RuleSet(Axis.NETWORK)
 
 
 def _own_ports(scene: Scene) -> frozenset[int]:
@@ -48,11 +30,23 @@ def _own_ports(scene: Scene) -> frozenset[int]:
     )
 
 
+@RULES.rule(
+    "network.remote_login",
+    0.3,
+    when="It listens for ssh or telnet on a network of its own.",
+    sentence="it can be logged into from the network (port {port})",
+)
 def _remote_login(scene: Scene) -> Hit | None:
     ports = _own_ports(scene) & {_SSH, _TELNET}
     return Hit({"port": min(ports)}, source=proc(scene, "net/tcp")) if ports else None
 
 
+@RULES.rule(
+    "network.several_ports",
+    0.3,
+    when="It listens on three or more TCP ports of a network of its own.",
+    sentence="it listens on several ports of its own address: {ports}",
+)
 def _several_ports(scene: Scene) -> Hit | None:
     ports = _own_ports(scene)
     if len(ports) < 3:
@@ -60,6 +54,12 @@ def _several_ports(scene: Scene) -> Hit | None:
     return Hit({"ports": listed(map(str, ports))}, source=proc(scene, "net/tcp"))
 
 
+@RULES.rule(
+    "network.one_port",
+    -0.2,
+    when="It listens on exactly one TCP port, and not for logins.",
+    sentence="it listens on one port, {port}",
+)
 def _one_port(scene: Scene) -> Hit | None:
     ports = _own_ports(scene) - {_SSH, _TELNET}
     if len(ports) != 1 or _own_ports(scene) != ports:
@@ -67,53 +67,39 @@ def _one_port(scene: Scene) -> Hit | None:
     return Hit({"port": min(ports)}, source=proc(scene, "net/tcp"))
 
 
-RULES = (
-    Rule(
-        name="network.remote_login",
-        axis=Axis.NETWORK,
-        weight=0.3,
-        when="It listens for ssh or telnet on a network of its own.",
-        sentence="it can be logged into from the network (port {port})",
-        detect=_remote_login,
-    ),
-    Rule(
-        name="network.several_ports",
-        axis=Axis.NETWORK,
-        weight=0.3,
-        when="It listens on three or more TCP ports of a network of its own.",
-        sentence="it listens on several ports of its own address: {ports}",
-        detect=_several_ports,
-    ),
-    Rule(
-        name="network.one_port",
-        axis=Axis.NETWORK,
-        weight=-0.2,
-        when="It listens on exactly one TCP port, and not for logins.",
-        sentence="it listens on one port, {port}",
-        detect=_one_port,
-    ),
-    Rule(
-        name="network.published",
-        axis=Axis.NETWORK,
-        weight=-0.3,
-        when="An engine forwards ports of the host into it.",
-        sentence="ports of the host are forwarded to it: {ports}",
-        detect=_published,
-    ),
-    Rule(
-        name="network.shared",
-        axis=Axis.NETWORK,
-        weight=-0.3,
-        when="It has no network of its own.",
-        sentence="it shares the network of {whose}",
-        detect=_shared_network,
-    ),
-    Rule(
-        name="network.firewall",
-        axis=Axis.NETWORK,
-        weight=0.4,
-        when="It keeps a firewall of its own.",
-        sentence="it keeps a firewall of its own ({count} rules)",
-        detect=_firewall,
-    ),
+@RULES.rule(
+    "network.published",
+    -0.3,
+    when="An engine forwards ports of the host into it.",
+    sentence="ports of the host are forwarded to it: {ports}",
 )
+def _published(scene: Scene) -> Hit | None:
+    ports = [f"{p.container_port}/{p.protocol}" for p in scene.subject.container.publishes]
+    return Hit({"ports": listed(ports)}, source="engine") if ports else None
+
+
+@RULES.rule(
+    "network.shared",
+    -0.3,
+    when="It has no network of its own.",
+    sentence="it shares the network of {whose}",
+)
+def _shared_network(scene: Scene) -> Hit | None:
+    network = scene.subject.container.network
+    if network == "host" or network.startswith("container:"):
+        whose = "the host" if network == "host" else "another container"
+        return Hit({"whose": whose}, source=proc(scene, "ns/net"))
+    return None
+
+
+@RULES.rule(
+    "network.firewall",
+    0.4,
+    when="It keeps a firewall of its own.",
+    sentence="it keeps a firewall of its own ({count} rules)",
+)
+def _firewall(scene: Scene) -> Hit | None:
+    network = scene.subject.network
+    if network is None or scene.subject.container.network != "own" or not network.firewall_rules:
+        return None
+    return Hit({"count": network.firewall_rules}, source=proc(scene, "net"))

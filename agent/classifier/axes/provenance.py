@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.axes.words import listed
 from agent.classifier.convention import expected_style
-from agent.classifier.rules import Hit, Rule
+from agent.classifier.rules import Hit, RuleSet
 from agent.model import Axis, Style
 
 if TYPE_CHECKING:
+    from agent.classifier.rules import Detector
     from agent.classifier.scene import Scene
 
 _ORCHESTRATED = (
@@ -18,43 +19,74 @@ _ORCHESTRATED = (
     "com.docker.swarm.service.name",
 )
 _BUILT = ("org.opencontainers.image.", "org.label-schema.")
-_BOOTS = frozenset({"init", "systemd", "openrc-init", "runit-init", "runit"})
+_INITS = frozenset({"init", "systemd", "openrc-init", "runit-init", "runit"})
+
+RULES = RuleSet(Axis.PROVENANCE)
 
 
-def _convention_app(scene: Scene) -> Hit | None:
-    container = scene.subject.container
-    if expected_style(container.engine, container.boots) is not Style.APP:
-        return None
-    return Hit({"engine": container.engine}, source="engine")
+def _made_for(style: Style) -> Detector:
+    """Return the detector of an engine that is made for one style."""
+
+    def detect(scene: Scene) -> Hit | None:
+        container = scene.subject.container
+        if expected_style(container.engine, container.boots) is not style:
+            return None
+        return Hit({"engine": container.engine}, source="engine")
+
+    return detect
 
 
-def _convention_system(scene: Scene) -> Hit | None:
-    container = scene.subject.container
-    if expected_style(container.engine, container.boots) is not Style.SYSTEM:
-        return None
-    return Hit({"engine": container.engine}, source="engine")
+RULES.rule(
+    "provenance.application_engine",
+    -0.4,
+    when="Its engine is made for applications (docker, podman, containerd, …): a prior.",
+    sentence="{engine} is made for applications",
+)(_made_for(Style.APP))
 
 
+RULES.rule(
+    "provenance.system_engine",
+    0.4,
+    when="Its engine is made for small servers (lxc, openvz, nspawn --boot, …): a prior.",
+    sentence="{engine} is made for small servers",
+)(_made_for(Style.SYSTEM))
+
+
+@RULES.rule(
+    "provenance.infra",
+    -2.0,
+    when="It only holds a pod's namespaces.",
+    sentence="it only holds the namespaces of a pod",
+)
 def _infra(scene: Scene) -> Hit | None:
     return Hit(source="engine") if scene.subject.container.role == "infra" else None
 
 
+@RULES.rule(
+    "provenance.orchestrated",
+    -0.4,
+    when="Labels of Compose, Swarm or Kubernetes.",
+    sentence="an orchestrator placed it ({labels})",
+    cheap=True,
+)
 def _orchestrated(scene: Scene) -> Hit | None:
     labels = scene.subject.container.labels
     names = [label for label in _ORCHESTRATED if label in labels]
     return Hit({"labels": listed(names)}, source="labels") if names else None
 
 
+@RULES.rule(
+    "provenance.registry",
+    -0.3,
+    when="Its image has a registry digest or build metadata.",
+    sentence="{image} was built and published as an image",
+    cheap=True,
+)
 def _registry(scene: Scene) -> Hit | None:
     image = scene.subject.container.image_facts
     if image is None or not (image.digests or any(k.startswith(_BUILT) for k in image.labels)):
         return None
     return Hit({"image": image.reference or "its image"}, source="engine")
-
-
-def _boots(command: tuple[str, ...]) -> bool:
-    """Return whether an engine was told to start an init."""
-    return bool(command) and command[0].rpartition("/")[2] in _BOOTS
 
 
 def _commanded(scene: Scene) -> tuple[str, ...]:
@@ -65,6 +97,17 @@ def _commanded(scene: Scene) -> tuple[str, ...]:
     return (*image.entrypoint, *image.command) if image else ()
 
 
+def _boots(command: tuple[str, ...]) -> bool:
+    """Return whether an engine was told to start an init."""
+    return bool(command) and command[0].rpartition("/")[2] in _INITS
+
+
+@RULES.rule(
+    "provenance.told_to_boot",
+    1.2,
+    when="The engine was told to start an init; 30 % once it is seen what was started.",
+    sentence="the engine was told to {what}",
+)
 def _told_to_boot(scene: Scene) -> Hit | None:
     command = _commanded(scene)
     if not (scene.subject.container.boots or _boots(command)):
@@ -73,6 +116,12 @@ def _told_to_boot(scene: Scene) -> Hit | None:
     return Hit({"what": what}, 0.3 if scene.seen else 1.0, "engine")
 
 
+@RULES.rule(
+    "provenance.told_to_run",
+    -0.4,
+    when="The engine was told which program to run; 30 % once it is seen what runs.",
+    sentence="the engine was told to run {what}",
+)
 def _told_to_run(scene: Scene) -> Hit | None:
     command, boots = _commanded(scene), scene.subject.container.boots
     if boots or _boots(command) or (boots is None and not command):
@@ -81,92 +130,26 @@ def _told_to_run(scene: Scene) -> Hit | None:
     return Hit({"what": what}, 0.3 if scene.seen else 1.0, "engine")
 
 
+@RULES.rule(
+    "provenance.server_name",
+    0.1,
+    when="Its hostname has a domain, as a server's.",
+    sentence="it is called like a server: {hostname}",
+    cheap=True,
+)
 def _server_name(scene: Scene) -> Hit | None:
     hostname = scene.subject.container.hostname
     return Hit({"hostname": hostname}, source="engine") if "." in hostname.strip(".") else None
 
 
+@RULES.rule(
+    "provenance.template",
+    0.4,
+    when="OpenVZ made it from an OS template, with a server's quotas.",
+    sentence="it was made from {template}, with the quotas of a server",
+)
 def _template(scene: Scene) -> Hit | None:
     facts = scene.subject.container.openvz
     if facts is None:
         return None
     return Hit({"template": facts.ostemplate or "an OS template"}, source="vzlist")
-
-
-RULES = (
-    Rule(
-        name="provenance.application_engine",
-        axis=Axis.PROVENANCE,
-        weight=-0.4,
-        when="Its engine is made for applications (docker, podman, containerd, …): a prior.",
-        sentence="{engine} is made for applications",
-        detect=_convention_app,
-    ),
-    Rule(
-        name="provenance.system_engine",
-        axis=Axis.PROVENANCE,
-        weight=0.4,
-        when="Its engine is made for small servers (lxc, openvz, nspawn --boot, …): a prior.",
-        sentence="{engine} is made for small servers",
-        detect=_convention_system,
-    ),
-    Rule(
-        name="provenance.infra",
-        axis=Axis.PROVENANCE,
-        weight=-2.0,
-        when="It only holds a pod's namespaces.",
-        sentence="it only holds the namespaces of a pod",
-        detect=_infra,
-    ),
-    Rule(
-        name="provenance.orchestrated",
-        axis=Axis.PROVENANCE,
-        weight=-0.4,
-        when="Labels of Compose, Swarm or Kubernetes.",
-        sentence="an orchestrator placed it ({labels})",
-        detect=_orchestrated,
-        cheap=True,
-    ),
-    Rule(
-        name="provenance.registry",
-        axis=Axis.PROVENANCE,
-        weight=-0.3,
-        when="Its image has a registry digest or build metadata.",
-        sentence="{image} was built and published as an image",
-        detect=_registry,
-        cheap=True,
-    ),
-    Rule(
-        name="provenance.told_to_boot",
-        axis=Axis.PROVENANCE,
-        weight=1.2,
-        when="The engine was told to start an init; 30 % once it is seen what was started.",
-        sentence="the engine was told to {what}",
-        detect=_told_to_boot,
-    ),
-    Rule(
-        name="provenance.told_to_run",
-        axis=Axis.PROVENANCE,
-        weight=-0.4,
-        when="The engine was told which program to run; 30 % once it is seen what runs.",
-        sentence="the engine was told to run {what}",
-        detect=_told_to_run,
-    ),
-    Rule(
-        name="provenance.server_name",
-        axis=Axis.PROVENANCE,
-        weight=0.1,
-        when="Its hostname has a domain, as a server's.",
-        sentence="it is called like a server: {hostname}",
-        detect=_server_name,
-        cheap=True,
-    ),
-    Rule(
-        name="provenance.template",
-        axis=Axis.PROVENANCE,
-        weight=0.4,
-        when="OpenVZ made it from an OS template, with a server's quotas.",
-        sentence="it was made from {template}, with the quotas of a server",
-        detect=_template,
-    ),
-)

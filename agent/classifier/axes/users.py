@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.axes.words import listed, proc, tree
-from agent.classifier.rules import Hit, Rule
+from agent.classifier.rules import Hit, RuleSet
 from agent.model import Axis
 
 if TYPE_CHECKING:
     from agent.classifier.scene import Scene
 
+RULES = RuleSet(Axis.USERS)
 
+
+@RULES.rule(
+    "users.sessions",
+    1.5,
+    when="People are logged in through a login service of its own (not an engine's exec).",
+    sentence="people are logged in: {sessions} of {people}",
+)
 def _sessions(scene: Scene) -> Hit | None:
     count, people = len(scene.sessions), len(scene.people)
     if not count:
@@ -26,6 +34,13 @@ def _sessions(scene: Scene) -> Hit | None:
     )
 
 
+@RULES.rule(
+    "users.residents",
+    2.6,
+    when="What people left running goes on without them (tmux, screen, a program in the "
+    "background); one person counts 60 %.",
+    sentence="people live in it: {names} goes on when they have left",
+)
 def _residents(scene: Scene) -> Hit | None:
     if not scene.residents:
         return None
@@ -37,11 +52,23 @@ def _residents(scene: Scene) -> Hit | None:
     )
 
 
+@RULES.rule(
+    "users.several",
+    0.3,
+    when="Programs run as at least three distinct users.",
+    sentence="programs run as {count} distinct users",
+)
 def _several_users(scene: Scene) -> Hit | None:
     count = len(scene.users)
     return Hit({"count": count}, source="/proc/*/status") if count >= 3 else None
 
 
+@RULES.rule(
+    "users.single",
+    -0.2,
+    when="Everything runs as one user.",
+    sentence="everything runs as one user (uid {uid} on the host)",
+)
 def _single_user(scene: Scene) -> Hit | None:
     own = {p.uid for program in scene.programs for p in program.processes}
     if len(own) != 1 or None in own or scene.people or scene.managed:
@@ -49,6 +76,18 @@ def _single_user(scene: Scene) -> Hit | None:
     return Hit({"uid": next(iter(own))}, source="/proc/*/status")
 
 
+def _can_log_in(shell: str) -> bool:
+    """Return whether a login shell lets somebody in."""
+    return shell.rpartition("/")[2] not in ("nologin", "false", "sync", "halt", "shutdown", "")
+
+
+@RULES.rule(
+    "users.accounts",
+    0.2,
+    when="Accounts have a password and a shell.",
+    sentence="accounts can log in: {names}",
+    cheap=True,
+)
 def _accounts(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None:
@@ -57,68 +96,15 @@ def _accounts(scene: Scene) -> Hit | None:
     return Hit({"names": listed(names)}, source=proc(scene, "root/etc/shadow")) if names else None
 
 
+@RULES.rule(
+    "users.utmp",
+    0.2,
+    when="Its own record of logins has somebody in it.",
+    sentence="its own record of logins shows {count}",
+    cheap=True,
+)
 def _utmp(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or not root.sessions:
         return None
     return Hit({"count": root.sessions}, source=proc(scene, "root/run/utmp"))
-
-
-def _can_log_in(shell: str) -> bool:
-    """Return whether a login shell lets somebody in."""
-    return shell.rpartition("/")[2] not in ("nologin", "false", "sync", "halt", "shutdown", "")
-
-
-RULES = (
-    Rule(
-        name="users.sessions",
-        axis=Axis.USERS,
-        weight=1.5,
-        when="People are logged in through a login service of its own (not an engine's exec).",
-        sentence="people are logged in: {sessions} of {people}",
-        detect=_sessions,
-    ),
-    Rule(
-        name="users.residents",
-        axis=Axis.USERS,
-        weight=2.6,
-        when="What people left running goes on without them (tmux, screen, a program in the "
-        "background); one person counts 60 %.",
-        sentence="people live in it: {names} goes on when they have left",
-        detect=_residents,
-    ),
-    Rule(
-        name="users.several",
-        axis=Axis.USERS,
-        weight=0.3,
-        when="Programs run as at least three distinct users.",
-        sentence="programs run as {count} distinct users",
-        detect=_several_users,
-    ),
-    Rule(
-        name="users.single",
-        axis=Axis.USERS,
-        weight=-0.2,
-        when="Everything runs as one user.",
-        sentence="everything runs as one user (uid {uid} on the host)",
-        detect=_single_user,
-    ),
-    Rule(
-        name="users.accounts",
-        axis=Axis.USERS,
-        weight=0.2,
-        when="Accounts have a password and a shell.",
-        sentence="accounts can log in: {names}",
-        detect=_accounts,
-        cheap=True,
-    ),
-    Rule(
-        name="users.utmp",
-        axis=Axis.USERS,
-        weight=0.2,
-        when="Its own record of logins has somebody in it.",
-        sentence="its own record of logins shows {count}",
-        detect=_utmp,
-        cheap=True,
-    ),
-)
