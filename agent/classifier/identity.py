@@ -15,7 +15,7 @@ from agent.classifier.programs import (
     INTERPRETERS,
     MULTI_CALL,
     VAGUE,
-    Known,
+    ProgramInfo,
     Role,
     is_loader,
     lookup,
@@ -43,7 +43,7 @@ class Identity:
     name: str
     trust: float
     """1 where the binary and the arguments agree, less where only the arguments say it."""
-    known: Known | None
+    info: ProgramInfo | None
     place: str
     """Directory that its program (binary or script) was started from, in the container's view."""
     basis: str
@@ -63,7 +63,7 @@ class Identity:
     @property
     def role(self) -> Role:
         """The role that it plays; what nobody knows is somebody's application."""
-        return self.known.role if self.known else Role.APPLICATION
+        return self.info.role if self.info else Role.APPLICATION
 
     @property
     def believed_by_half(self) -> bool:
@@ -82,22 +82,22 @@ def identify(process: Process) -> Identity:
     """Establish which program a process is."""
     claimed = claimed_name(process.argv) or process.comm
     if process.exe is None:
-        known = lookup(claimed)
-        return Identity(claimed, HALF, known, _directory(process.argv, 0), "argv alone")
+        info = lookup(claimed)
+        return Identity(claimed, HALF, info, _directory(process.argv, 0), "argv alone")
     path = process.exe.removesuffix(" (deleted)")
     name = _base(path)
     bare = unversioned(name)
     if name in MULTI_CALL:
         return _multi_call(process, name, claimed)
     if is_loader(name):
-        return _loaded(process, name, known=lookup(claimed))
+        return _loaded(process, name, info=lookup(claimed))
     if bare in INTERPRETERS:
         return _interpreted(process, bare, claimed)
-    known = lookup(name)
-    if known is not None and known.role is Role.SHELL:
+    info = lookup(name)
+    if info is not None and info.role is Role.SHELL:
         script = _shell_script(process.argv)
-        return _of_script(name, script) if script else _plain(process, name, known, claimed)
-    return _plain(process, name, known, claimed)
+        return _of_script(name, script) if script else _plain(process, name, info, claimed)
+    return _plain(process, name, info, claimed)
 
 
 def claimed_name(argv: tuple[str, ...]) -> str:
@@ -116,20 +116,20 @@ def claimed_name(argv: tuple[str, ...]) -> str:
     return _base(first.split(" ", 1)[0]) if " " in first else _base(first)
 
 
-def _plain(process: Process, name: str, known: Known | None, claimed: str) -> Identity:
-    found = Identity(name, 1.0, known, _directory_of(process.exe or ""), "exe and argv")
-    if known is None:
+def _plain(process: Process, name: str, info: ProgramInfo | None, claimed: str) -> Identity:
+    found = Identity(name, 1.0, info, _directory_of(process.exe or ""), "exe and argv")
+    if info is None:
         return found
     other = lookup(claimed)
-    if other is not None and other.family == known.family and known.role is not Role.MANAGER:
+    if other is not None and other.family == info.family and info.role is not Role.MANAGER:
         # One binary under two names of its package: udevadm and systemd-udevd, redis-check-rdb.
         found = replace(found, name=claimed)
     # A title may begin with what the process does: "supervising syslog-ng".
     titled = any(name in title.split() for title in process.argv[:1])
     agrees = titled or unversioned(claimed) == unversioned(name)
-    if not agrees and (other is None or other.role != known.role):
+    if not agrees and (other is None or other.role != info.role):
         return found.doubted("exe alone, as its argv says otherwise")
-    if known.family in _OPTIONS_ONLY and _has_operand(process.argv, _MODES.get(name, ())):
+    if info.family in _OPTIONS_ONLY and _has_operand(process.argv, _MODES.get(name, ())):
         # A sleep that was copied to /usr/sbin/cron still wants its number.
         what = "exe, though its arguments are not those of such a service"
         return found.doubted(what, HALF * HALF)
@@ -142,7 +142,7 @@ _MODES = {"socklog": ("unix", "inet", "ucspi")}
 """The few of them that want one, and which."""
 
 
-_OF_A_DESKTOP = Known("dbus", Role.UTILITY)
+_OF_A_DESKTOP = ProgramInfo("dbus", Role.UTILITY)
 """A session's dbus, which is no system's."""
 
 
@@ -154,9 +154,9 @@ def _by_options(found: Identity, argv: tuple[str, ...]) -> Identity:
     """Tell apart what one name is, depending on how it was started."""
     if found.name == "init" and ("--" in argv or found.place not in _INITS):
         # Engines put reapers at /dev/init, images at /init; sysvinit lies where it always did.
-        return replace(found, known=lookup("podman-init"))
+        return replace(found, info=lookup("podman-init"))
     if found.name == "dbus-daemon" and "--session" in argv:
-        return replace(found, known=_OF_A_DESKTOP)
+        return replace(found, info=_OF_A_DESKTOP)
     return found
 
 
@@ -170,7 +170,7 @@ def _multi_call(process: Process, name: str, claimed: str) -> Identity:
             return _of_script(applet, script)
     found = Identity(applet, 1.0, lookup(applet), "", "argv")
     basis = f"argv alone, as {name} is many programs"
-    return found.doubted(basis) if found.known is None or found.believed_by_half else found
+    return found.doubted(basis) if found.info is None or found.believed_by_half else found
 
 
 def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:
@@ -187,25 +187,25 @@ def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:
 def _of_script(shell: str, script: str) -> Identity:
     """Identify a shell script: as a shell, but for the few that stand for a program."""
     name = _without_suffix(_base(script)) or shell
-    known = lookup(name if _can_be_script(name) else "sh")
-    return Identity(name, HALF, known, _directory_of(script), f"argv alone, as {shell} runs it")
+    info = lookup(name if _can_be_script(name) else "sh")
+    return Identity(name, HALF, info, _directory_of(script), f"argv alone, as {shell} runs it")
 
 
 def _can_be_script(name: str) -> bool:
     """Return whether a name that is known may be a script's; no sshd and no init is one."""
-    known = lookup(name)
-    if known is None:
+    info = lookup(name)
+    if info is None:
         return False
-    return known.role in (Role.APPLICATION, Role.SUPERVISOR) or name in INTERPRETED
+    return info.role in (Role.APPLICATION, Role.SUPERVISOR) or name in INTERPRETED
 
 
-def _loaded(process: Process, loader: str, known: Known | None) -> Identity:
+def _loaded(process: Process, loader: str, info: ProgramInfo | None) -> Identity:
     """Identify what a loader or an emulator runs, which stands in its arguments."""
     words = process.argv
     start = next((i for i, w in enumerate(words) if i and w and not w.startswith("-")), None)
     basis = f"argv alone, as {loader} runs it"
     if start is None:
-        return Identity(claimed_name(words) or loader, HALF, known, "", basis)
+        return Identity(claimed_name(words) or loader, HALF, info, "", basis)
     inner = identify(replace(process, exe=words[start], argv=words[start:]))
     return replace(inner, trust=min(inner.trust, HALF), basis=basis)
 

@@ -54,8 +54,8 @@ def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
 
 def is_mismatch(verdict: Verdict, expected: Style) -> bool:
     """Return whether a verdict is sure and differs from what its engine is made for."""
-    known = Style.UNKNOWN not in (verdict.style, expected)
-    return known and verdict.style is not expected and verdict.confidence >= SURE
+    decided = Style.UNKNOWN not in (verdict.style, expected)
+    return decided and verdict.style is not expected and verdict.confidence >= SURE
 
 
 def _is_booted_by_its_engine(scene: Scene) -> bool:

@@ -106,15 +106,15 @@ class _Look:
             for below in self._subtree(self.own[pid])
         }
         return any(
-            i.role is Role.OS and i.known is not None and i.known.family in _LOGIN
+            i.role is Role.OS and i.info is not None and i.info.family in _LOGIN
             for pid, i in self.identity.items()
             if pid not in within
         )
 
     def _init(self) -> Process | None:
-        known = self.subject.container.init
-        if known is not None and known.pid in self.own:
-            return self.own[known.pid]
+        reported = self.subject.container.init
+        if reported is not None and reported.pid in self.own:
+            return self.own[reported.pid]
         firsts = [p for p in self.own.values() if p.inner_pid == 1]
         tops = firsts or [p for p in self.own.values() if p.ppid not in self.own]
         return min(tops, key=lambda p: (p.id.start_ticks, p.pid), default=None)
@@ -196,13 +196,13 @@ class _Look:
             holder = self.identity.get(pid)
             if holder is None or holder.role is not Role.APPLICATION:
                 continue
-            if holder.known is not None and holder.known.part is not Part.RUNTIME:
+            if holder.info is not None and holder.info.part is not Part.RUNTIME:
                 continue
             families = {
-                known.family
+                info.family
                 for child in children
-                if (known := self.identity[child.pid].known) is not None
-                and (known.role is Role.OS or known.part in _SERVERS)
+                if (info := self.identity[child.pid].info) is not None
+                and (info.role is Role.OS or info.part in _SERVERS)
             }
             if len(families) >= 2:
                 found.add(pid)
@@ -257,8 +257,8 @@ class _Look:
 
     def _within(self, process: Process) -> None:
         """Look for what stands below a program and is not it: people, and adopted daemons."""
-        known = self.identity[process.pid].known
-        family = known.family if known else ""
+        info = self.identity[process.pid].info
+        family = info.family if info else ""
         if family in _LOGIN:
             self._logins(process)
         elif family != "cron" or process is self.init:
@@ -272,19 +272,19 @@ class _Look:
         An operating system's is. Others are where the program is the first process, and got what
         was started before it: servers, and what has made itself a daemon.
         """
-        known = self.identity[child.pid].known
+        info = self.identity[child.pid].info
         daemon = child.session == child.pid
-        if known is None:
+        if info is None:
             return process is self.init and daemon and not _same_binary(child, process)
-        if known.family == family:
+        if info.family == family:
             return False
-        if known.role is Role.OS:
+        if info.role is Role.OS:
             return True
         if process is not self.init:
             return False
-        if known.role is Role.APPLICATION and known.part in _SERVERS:
+        if info.role is Role.APPLICATION and info.part in _SERVERS:
             return True
-        return daemon and known.role in (Role.APPLICATION, Role.SUPERVISOR, Role.MANAGER)
+        return daemon and info.role in (Role.APPLICATION, Role.SUPERVISOR, Role.MANAGER)
 
     def _logins(self, process: Process) -> None:
         """Tell the children of a login service: logins, and what it adopted as first process."""
@@ -333,8 +333,8 @@ class _Look:
 
     def _family(self, process: Process) -> str:
         identity = self.identity[process.pid]
-        if identity.known is not None and identity.known.part is not Part.RUNTIME:
-            return identity.known.family
+        if identity.info is not None and identity.info.part is not Part.RUNTIME:
+            return identity.info.family
         return package_place(identity.place) or identity.name
 
     def _subtree(self, process: Process, without: Collection[int] = ()) -> tuple[Process, ...]:
@@ -373,8 +373,8 @@ def _doubt_namesakes(
     families: dict[FileId, set[str]] = {}
     for pid, process in own.items():
         if process.exe_id is not None:
-            known = identity[pid].known
-            name = known.family if known else identity[pid].name
+            info = identity[pid].info
+            name = info.family if info else identity[pid].name
             families.setdefault(process.exe_id, set()).add(name)
     return {
         pid: found.doubted("the name of a binary that has many")

@@ -39,7 +39,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ProgramInfo:
     """What is known of a program by its name."""
 
     family: str
@@ -59,8 +59,8 @@ def _rows(text: str) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def _table() -> dict[str, Known]:
-    table: dict[str, Known] = {}
+def _table() -> dict[str, ProgramInfo]:
+    table: dict[str, ProgramInfo] = {}
     for role, part, weight, text in (
         (Role.MANAGER, Part.WHOLE, 1.0, names.MANAGERS),
         (Role.SUPERVISOR, Part.WHOLE, 1.0, names.SUPERVISORS),
@@ -81,7 +81,7 @@ def _table() -> dict[str, Known]:
     ):
         for family, members in _rows(text):
             for name in members:
-                table[name] = Known(family, role, part, weight)
+                table[name] = ProgramInfo(family, role, part, weight)
     return table
 
 
@@ -123,15 +123,15 @@ VAGUE = frozenset(
 _VERSION = re.compile(r"[-_.]?v?\d+(\.\d+)*$")
 
 
-def lookup(name: str) -> Known | None:
+def lookup(name: str) -> ProgramInfo | None:
     """Look a base name up; a version at its end is left out (``php-fpm8.2``, ``python3.11``)."""
     found = _TABLE.get(name)
     if found is None:
         found = _TABLE.get(unversioned(name))
     if found is None and name.startswith("systemd-"):
-        return Known("systemd", Role.PLUMBING, Part.WHOLE, 0.5)
+        return ProgramInfo("systemd", Role.PLUMBING, Part.WHOLE, 0.5)
     if found is None and name.startswith("s6-"):
-        return Known("s6", Role.UTILITY, Part.RUNTIME)
+        return ProgramInfo("s6", Role.UTILITY, Part.RUNTIME)
     return found
 
 

@@ -71,15 +71,15 @@ class Program:
     @property
     def part(self) -> Part:
         """Which part of a larger application it may be; what nobody knows runs its own code."""
-        return self.identity.known.part if self.identity.known else Part.RUNTIME
+        return self.identity.info.part if self.identity.info else Part.RUNTIME
 
     @property
     def os_weight(self) -> float:
         """How far it counts as a service of an operating system: 0 to 1."""
-        known = self.identity.known
-        if known is None or known.role not in (Role.OS, Role.PLUMBING):
+        info = self.identity.info
+        if info is None or info.role not in (Role.OS, Role.PLUMBING):
             return 0.0
-        return known.weight * self.identity.trust * (0.5 if self.unheard else 1.0)
+        return info.weight * self.identity.trust * (0.5 if self.unheard else 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
