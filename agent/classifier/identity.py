@@ -44,7 +44,7 @@ class Identity:
     trust: float
     """1 where the binary and the arguments agree, less where only the arguments say it."""
     info: ProgramInfo | None
-    place: str
+    directory: str
     """Directory that its program (binary or script) was started from, in the container's view."""
     basis: str
     """What it was told by, for a person: ``exe and argv``."""
@@ -52,7 +52,7 @@ class Identity:
     @property
     def title(self) -> str:
         """The name for a person: one that says little stands with its package's."""
-        package = product(self.place).rpartition("/")[2] if self.name in VAGUE else ""
+        package = product_directory(self.directory).rpartition("/")[2] if self.name in VAGUE else ""
         return f"{package}/{self.name}" if package else self.name
 
     @property
@@ -152,7 +152,7 @@ def _has_operand(argv: tuple[str, ...], modes: Collection[str]) -> bool:
 
 def _by_options(found: Identity, argv: tuple[str, ...]) -> Identity:
     """Tell apart what one name is, depending on how it was started."""
-    if found.name == "init" and ("--" in argv or found.place not in _INITS):
+    if found.name == "init" and ("--" in argv or found.directory not in _INITS):
         # Engines put reapers at /dev/init, images at /init; sysvinit lies where it always did.
         return replace(found, info=lookup("podman-init"))
     if found.name == "dbus-daemon" and "--session" in argv:
@@ -175,13 +175,13 @@ def _multi_call(process: Process, name: str, claimed: str) -> Identity:
 
 def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:
     script = _script_argument(process.argv, interpreter)
-    place = _directory_of(script)
+    directory = _directory_of(script)
     for candidate in (_without_suffix(_base(script)), claimed):
         if unversioned(candidate) != interpreter and _can_be_script(candidate):
             basis = f"argv alone, as {interpreter} runs it"
-            return Identity(candidate, HALF, lookup(candidate), place, basis)
+            return Identity(candidate, HALF, lookup(candidate), directory, basis)
     name = _without_suffix(_base(script)) or interpreter
-    return Identity(name, 1.0, lookup(interpreter), place, "exe and argv")
+    return Identity(name, 1.0, lookup(interpreter), directory, "exe and argv")
 
 
 def _of_script(shell: str, script: str) -> Identity:
@@ -260,28 +260,28 @@ def _directory(argv: tuple[str, ...], index: int) -> str:
     return _directory_of(argv[index]) if len(argv) > index else ""
 
 
-def package_place(place: str) -> str:
+def package_directory(directory: str) -> str:
     """Return the directory that tells one package of own code from another, or an empty string.
 
     Everything under ``/opt/gitlab`` is one product; ``/usr/bin`` says nothing.
     """
-    if place in _SYSTEM_BIN or not place:
+    if directory in _SYSTEM_BIN or not directory:
         return ""
     for top in _OWN_CODE:
-        if place == top or place.startswith(top + "/"):
-            rest = place.removeprefix(top).strip("/").split("/")
+        if directory == top or directory.startswith(top + "/"):
+            rest = directory.removeprefix(top).strip("/").split("/")
             sub = rest[0] if rest[0] not in ("bin", "sbin", "lib", "") else ""
             return f"{top}/{sub}" if sub else top
-    parts = place.strip("/").split("/")
+    parts = directory.strip("/").split("/")
     if parts[:2] in (["usr", "lib"], ["usr", "libexec"]) and len(parts) > 2:
         return "/".join(["", *parts[:3]])
     return "/" + parts[0]
 
 
-def product(place: str) -> str:
+def product_directory(directory: str) -> str:
     """Return the directory of the one product that a program was installed with, or nothing.
 
     ``/opt/gitlab`` is one; what lies in ``/usr/local`` may have come together from anywhere.
     """
-    package = package_place(place)
+    package = package_directory(directory)
     return "" if package in _OF_MANY else package

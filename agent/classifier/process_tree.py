@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.classifier.identity import identify, package_place
+from agent.classifier.identity import identify, package_directory
 from agent.classifier.programs import WAITING, Part, Role
 from agent.classifier.relate import applications
 from agent.classifier.scene import InitKind, Program, Scene
@@ -335,7 +335,7 @@ class _Look:
         identity = self.identity[process.pid]
         if identity.info is not None and identity.info.part is not Part.RUNTIME:
             return identity.info.family
-        return package_place(identity.place) or identity.name
+        return package_directory(identity.directory) or identity.name
 
     def _subtree(self, process: Process, without: Collection[int] = ()) -> tuple[Process, ...]:
         found = {process.pid: process}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.classifier.identity import product
+from agent.classifier.identity import product_directory
 from agent.classifier.programs import Part
 
 if TYPE_CHECKING:
@@ -63,4 +63,8 @@ def _joined_by_product(groups: list[list[Program]]) -> list[list[Program]]:
 
 
 def _products(group: Iterable[Program]) -> set[str]:
-    return {place for program in group if (place := product(program.identity.place))}
+    return {
+        directory
+        for program in group
+        if (directory := product_directory(program.identity.directory))
+    }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.classifier.identity import claimed_name, identify, package_place
+from agent.classifier.identity import claimed_name, identify, package_directory
 from agent.classifier.process_tree import read_scene
 from agent.classifier.programs import Role, lookup, unversioned
 from collectors.facts import FileId, Process, ProcessId
@@ -109,7 +109,7 @@ def test_what_a_process_calls_itself(argv: tuple[str, ...], name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "package"),
+    ("directory", "package"),
     [
         ("/usr/bin", ""),
         ("", ""),
@@ -122,8 +122,8 @@ def test_what_a_process_calls_itself(argv: tuple[str, ...], name: str) -> None:
         ("/command", "/command"),
     ],
 )
-def test_what_belongs_together_by_its_place(place: str, package: str) -> None:
-    assert package_place(place) == package
+def test_what_belongs_together_by_its_place(directory: str, package: str) -> None:
+    assert package_directory(directory) == package
 
 
 def test_versions_are_left_out() -> None:
@@ -172,4 +172,4 @@ def test_one_binary_under_many_names_is_believed_by_half() -> None:
 def test_anything_is_something(exe: str | None, argv: list[str]) -> None:
     found = identify(process(exe, *argv))
     assert 0 < found.trust <= 1
-    assert isinstance(package_place(found.place), str)
+    assert isinstance(package_directory(found.directory), str)
