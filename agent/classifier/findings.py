@@ -116,13 +116,13 @@ def _several(scene: Scene, verdict: Verdict) -> str | None:
     advice="Put the change into the image or its configuration; debug from beside it.",
 )
 def _logged_into(scene: Scene, verdict: Verdict) -> str | None:
-    if verdict.style is not Style.APP or not (scene.sessions or scene.guests):
+    if verdict.style is not Style.APP or not (scene.sessions or scene.exec_shells):
         return None
     ways = []
     if scene.sessions:
         ways.append(f"{len(scene.sessions)} by a login service")
-    if scene.guests:
-        ways.append(f"{len(scene.guests)} by an engine's exec")
+    if scene.exec_shells:
+        ways.append(f"{len(scene.exec_shells)} by an engine's exec")
     return f"people are inside an application's container: {' and '.join(ways)}"
 
 

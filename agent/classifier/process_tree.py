@@ -49,7 +49,7 @@ class _Look:
             for p in everyone
             if p.pid not in subject.visitors and p.state not in ("Z", "X")
         }
-        self.guests = [p for p in everyone if p.pid in subject.visitors]
+        self.entered = [p for p in everyone if p.pid in subject.visitors]
         self.identity = _doubt_namesakes(self.own, {p.pid: identify(p) for p in self.own.values()})
         self.children: dict[int, list[Process]] = {}
         for p in self.own.values():
@@ -63,7 +63,7 @@ class _Look:
         self.supervisor = ""
         self.roots: list[Process] = []
         self.sessions: dict[int, tuple[Process, ...]] = {}
-        self.residents: list[Process] = []
+        self.left_running: list[Process] = []
         self.visited: set[int] = set()
 
     def scene(self) -> Scene:
@@ -90,8 +90,8 @@ class _Look:
             plumbing=plumbing,
             units=self.units,
             sessions=self.sessions,
-            residents=tuple(self.residents),
-            guests=tuple(p for p in self.guests if p.tty and identify(p).role is Role.SHELL),
+            left_running=tuple(self.left_running),
+            exec_shells=tuple(p for p in self.entered if p.tty and identify(p).role is Role.SHELL),
         )
 
     def _has_login(self) -> bool:
@@ -238,7 +238,7 @@ class _Look:
         if identity.role is Role.MANAGER and "--user" in process.argv:
             self.sessions[process.pid] = self._subtree(process)
         elif identity.role is Role.SESSION and self.has_login:
-            self.residents.append(process)
+            self.left_running.append(process)
         else:
             return False
         return True
@@ -298,7 +298,7 @@ class _Look:
             elif child.session not in (child.pid, process.session):
                 # Its session is that of a login which has ended.
                 self.visited.add(child.pid)
-                self.residents.append(child)
+                self.left_running.append(child)
             else:
                 self._descend(child)
 
@@ -319,12 +319,12 @@ class _Look:
                     lead=lead,
                     processes=tuple(processes.values()),
                     names=tuple(sorted({self.identity[p.pid].title for p in members})),
-                    unheard=self._is_unheard(family),
+                    not_listening=self._is_not_listening(family),
                 )
             )
         return tuple(programs)
 
-    def _is_unheard(self, family: str) -> bool:
+    def _is_not_listening(self, family: str) -> bool:
         """Return whether a login service listens to nobody; a service manager may listen for it."""
         network = self.subject.network
         if family not in _LISTENING or network is None or self.kind is InitKind.MANAGER:

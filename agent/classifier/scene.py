@@ -45,7 +45,7 @@ class Program:
     processes: tuple[Process, ...]
     names: tuple[str, ...] = ()
     """What runs as this service, each once, where that is more than the lead: postfix, dovecot."""
-    unheard: bool = False
+    not_listening: bool = False
     """It should listen, and nothing listens in its network: it counts half of what it says."""
 
     @property
@@ -64,7 +64,7 @@ class Program:
     @property
     def doubt(self) -> str:
         """Why it counts less than its name says; empty where nothing speaks against it."""
-        if self.unheard:
+        if self.not_listening:
             return "though nothing listens"
         return f"by {self.identity.basis}" if self.identity.trust < 1 else ""
 
@@ -79,7 +79,7 @@ class Program:
         info = self.identity.info
         if info is None or info.role not in (Role.OS, Role.PLUMBING):
             return 0.0
-        return info.weight * self.identity.trust * (0.5 if self.unheard else 1.0)
+        return info.weight * self.identity.trust * (0.5 if self.not_listening else 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +106,9 @@ class Scene:
     """Units of an inner service manager that have processes in a cgroup of their own."""
     sessions: Mapping[int, tuple[Process, ...]]
     """Logins through a service of its own, by the pid that heads each."""
-    residents: tuple[Process, ...]
+    left_running: tuple[Process, ...]
     """What people left running when they went: tmux, screen, a program in the background."""
-    guests: tuple[Process, ...]
+    exec_shells: tuple[Process, ...]
     """Shells at a terminal that came in from outside: an engine's exec."""
 
     @property
@@ -132,11 +132,11 @@ class Scene:
         return len(self.applications) + len(self.os_services)
 
     @property
-    def people(self) -> frozenset[int]:
+    def login_users(self) -> frozenset[int]:
         """Users that are logged in or left something running, in the host's numbering."""
         logged_in = {_user(session) for session in self.sessions.values()}
         return frozenset(
-            uid for uid in (*logged_in, *(p.uid for p in self.residents)) if uid is not None
+            uid for uid in (*logged_in, *(p.uid for p in self.left_running)) if uid is not None
         )
 
     @property
@@ -145,7 +145,7 @@ class Scene:
         own = {program.lead.uid for program in self.programs}
         if not self.programs and self.init is not None:
             own.add(self.init.uid)
-        return frozenset(uid for uid in own if uid is not None) | self.people
+        return frozenset(uid for uid in own if uid is not None) | self.login_users
 
 
 def _user(session: tuple[Process, ...]) -> int | None:

@@ -129,7 +129,7 @@ def _one(scene: Scene) -> Hit | None:
     names = [*application_names(scene), *(p.name for p in scene.os_services)]
     many = sum(len(p.processes) for p in scene.programs)
     values = {"name": listed(names), "count": f"{many} process{'es' if many != 1 else ''}"}
-    return Hit(values, 0.5 if scene.residents else 1.0, tree(scene))
+    return Hit(values, 0.5 if scene.left_running else 1.0, tree(scene))
 
 
 @RULES.rule(

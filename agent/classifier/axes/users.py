@@ -21,7 +21,7 @@ RULES = RuleSet(Axis.USERS)
     sentence="people are logged in: {sessions} of {people}",
 )
 def _sessions(scene: Scene) -> Hit | None:
-    count, people = len(scene.sessions), len(scene.people)
+    count, people = len(scene.sessions), len(scene.login_users)
     if not count:
         return None
     return Hit(
@@ -42,13 +42,13 @@ def _sessions(scene: Scene) -> Hit | None:
     sentence="people live in it: {names} goes on when they have left",
 )
 def _residents(scene: Scene) -> Hit | None:
-    if not scene.residents:
+    if not scene.left_running:
         return None
-    people = len({p.uid for p in scene.residents})
+    people = len({p.uid for p in scene.left_running})
     return Hit(
-        {"names": listed(p.comm for p in scene.residents)},
+        {"names": listed(p.comm for p in scene.left_running)},
         0.6 if people == 1 else 1.0,
-        f"/proc/{scene.residents[0].pid}/exe",
+        f"/proc/{scene.left_running[0].pid}/exe",
     )
 
 
@@ -71,7 +71,7 @@ def _several_users(scene: Scene) -> Hit | None:
 )
 def _single_user(scene: Scene) -> Hit | None:
     own = {p.uid for program in scene.programs for p in program.processes}
-    if len(own) != 1 or None in own or scene.people or scene.managed:
+    if len(own) != 1 or None in own or scene.login_users or scene.managed:
         return None
     return Hit({"uid": next(iter(own))}, source="/proc/*/status")
 
