@@ -190,7 +190,7 @@ class Subject:
     now: float
     processes: tuple[Process, ...] = ()
     """Its processes, without those of containers nested in it."""
-    visitors: frozenset[int] = frozenset()
+    entered_from_outside: frozenset[int] = frozenset()
     """Pids among them that came in from outside (an engine's exec, nsenter) and their children."""
     nested: int = 0
     """Containers nested directly in it."""

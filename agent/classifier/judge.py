@@ -103,7 +103,7 @@ def _visibility(scene: Scene) -> tuple[tuple[str, ...], float]:
     if scene.init_kind is InitKind.BARE:
         unseen.append("its init has started nothing yet")
     alive = [p for p in subject.processes if p.state not in ("Z", "X")]
-    own = [p for p in alive if p.pid not in subject.visitors]
+    own = [p for p in alive if p.pid not in subject.entered_from_outside]
     hidden = sum(p.exe is None for p in own)
     if hidden:
         unseen.append(f"the binaries of {hidden} of {len(own)} processes could not be read")

@@ -47,9 +47,9 @@ class _Look:
         self.own = {
             p.pid: p
             for p in everyone
-            if p.pid not in subject.visitors and p.state not in ("Z", "X")
+            if p.pid not in subject.entered_from_outside and p.state not in ("Z", "X")
         }
-        self.entered = [p for p in everyone if p.pid in subject.visitors]
+        self.entered = [p for p in everyone if p.pid in subject.entered_from_outside]
         self.identity = _doubt_namesakes(self.own, {p.pid: identify(p) for p in self.own.values()})
         self.children: dict[int, list[Process]] = {}
         for p in self.own.values():

@@ -219,7 +219,7 @@ class Judge:
             host=facts,
             now=now,
             processes=tuple(p for p in group.members if p.state not in "ZX"),
-            visitors=group.visitors,
+            entered_from_outside=group.visitors,
             nested=picture.nested.get(container.id, 0),
             mounts=known.mounts,
             root=known.root,

@@ -81,7 +81,7 @@ def _subject(
         host=facts,
         now=now,
         processes=tuple(group.members),
-        visitors=group.visitors,
+        entered_from_outside=group.visitors,
         nested=picture.nested.get(container.id, 0),
         mounts=mounts,
         root=read_root(host, group.leader.pid, mounts or ()),

@@ -81,13 +81,13 @@ def claims(exe: str, *argv: str, **more: Any) -> Node:
 def subject(
     tree: Node | None,
     *beside: Node,
-    visitors: tuple[Node, ...] = (),
+    entered_from_outside: tuple[Node, ...] = (),
     engine: str = "docker",
     **container: Any,
 ) -> Subject:
     """Return the subject of a container whose first process is ``tree``.
 
-    ``beside`` are daemons that it has adopted; ``visitors`` came in from outside.
+    ``beside`` are daemons that it has adopted; ``entered_from_outside`` came in from outside.
     """
     numbers = itertools.count(FIRST)
     processes: list[Process] = []
@@ -96,8 +96,8 @@ def subject(
         whole = replace(tree, children=(*tree.children, *adopted))
         processes += _processes(whole, 7, FIRST, numbers)
     inside = len(processes)
-    for visitor in visitors:
-        processes += _processes(visitor, 8, next(numbers), numbers)
+    for root in entered_from_outside:
+        processes += _processes(root, 8, next(numbers), numbers)
     made: dict[str, Any] = {
         "id": "/docker/c",
         "engine": engine,
@@ -114,7 +114,7 @@ def subject(
         host=HOST,
         now=NOW,
         processes=tuple(processes),
-        visitors=frozenset(p.pid for p in processes[inside:]),
+        entered_from_outside=frozenset(p.pid for p in processes[inside:]),
     )
 
 

@@ -104,9 +104,9 @@ APPS = {
     "a whole application and the one store behind it, under supervisord": subject(
         run("supervisord", run("/usr/sbin/dovecot"), run("/usr/bin/rspamd"), REDIS)
     ),
-    "an engine's exec": subject(NGINX, visitors=(run("bash", tty=34816), SSHD, CRON)),
+    "an engine's exec": subject(NGINX, entered_from_outside=(run("bash", tty=34816), SSHD, CRON)),
     "an engine's exec in a container that only waits": subject(
-        run("sleep", args="infinity"), visitors=(NGINX, SSHD, CRON)
+        run("sleep", args="infinity"), entered_from_outside=(NGINX, SSHD, CRON)
     ),
     "one visitor of an sftp image": subject(run("sshd", session(), args="-D")),
     "an engine in a container": subject(

@@ -104,7 +104,9 @@ def make_subject(seed: int) -> Subject:
         host=HOST,
         now=NOW,
         processes=inside,
-        visitors=frozenset(chance.sample([0, *pids], min(len(pids), chance.randrange(3)))),
+        entered_from_outside=frozenset(
+            chance.sample([0, *pids], min(len(pids), chance.randrange(3)))
+        ),
         root=pick((None, root)),
         network=pick((None, network)),
     )
