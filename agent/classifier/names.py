@@ -119,7 +119,7 @@ ADMINISTRATION = """
     web console: cockpit-ws cockpit-tls miniserv.pl webmin
 """
 
-COMPANIONS = """
+ESSENTIAL_DAEMONS = """
     udev: udevd systemd-udevd eudev mdev mdevd
     logind: systemd-logind elogind elogind-daemon consolekit console-kit-daemon
 """
@@ -148,7 +148,7 @@ SESSIONS = """
     session: zellij
 """
 
-FRONTS = """
+WEB_SERVERS = """
     nginx: nginx openresty angie tengine freenginx
     apache: apache2 httpd httpd.worker httpd-prefork
     lighttpd: lighttpd
@@ -220,7 +220,7 @@ AUXILIARIES = """
     git: git git-daemon
 """
 
-WHOLES = """
+STANDALONE = """
     mail: master qmgr pickup smtpd tlsmgr cleanup trivial-rewrite bounce anvil dovecot
     mail: dovecot-anvil dovecot/log imap
     mail: pop3 imap-login pop3-login exim exim4 sendmail sendmail-mta opendkim opendmarc rspamd

@@ -30,7 +30,7 @@ _LOGIN = frozenset({"sshd", "telnetd", "rlogin", "getty"})
 _LISTENING = frozenset({"sshd", "telnetd", "rlogin", "inetd"})
 """Families that are nothing without a TCP socket to listen on."""
 _RUNTIMES = frozenset({"runc", "crun", "youki", "kata-agent", "runsc"})
-_SERVERS = frozenset({Part.FRONT, Part.STORE})
+_SERVERS = frozenset({Part.WEB_SERVER, Part.STORE})
 
 
 def read_scene(subject: Subject) -> Scene:

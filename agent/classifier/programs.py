@@ -10,7 +10,24 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.classifier import names
+from agent.classifier.names import (
+    ADMINISTRATION,
+    AUXILIARIES,
+    ESSENTIAL_DAEMONS,
+    MANAGERS,
+    OPERATING_SYSTEM,
+    PLUMBING,
+    REAPERS,
+    RUNTIMES,
+    SESSIONS,
+    SHELLS,
+    STANDALONE,
+    STORES,
+    SUPERVISORS,
+    UTILITIES,
+    WEB_SERVERS,
+    WRAPPERS,
+)
 
 
 class Role(StrEnum):
@@ -31,11 +48,11 @@ class Role(StrEnum):
 class Part(StrEnum):
     """Which part of a larger application a program usually plays."""
 
-    FRONT = "front"  # takes requests: web servers, proxies
+    WEB_SERVER = "web server"  # takes requests: web servers, proxies
     RUNTIME = "runtime"  # runs somebody's code: php-fpm, gunicorn, node, an unknown binary
     STORE = "store"  # keeps data for the others: databases, caches, queues
     AUXILIARY = "auxiliary"  # serves the others: exporters, log shippers
-    WHOLE = "whole"  # an application in itself: mail, name service, file service
+    STANDALONE = "standalone"  # an application in itself: mail, name service, file service
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +62,7 @@ class ProgramInfo:
     family: str
     """Programs of one family are one service: postfix's master, qmgr and pickup."""
     role: Role
-    part: Part = Part.WHOLE
+    part: Part = Part.STANDALONE
     weight: float = 1.0
     """How much of an operating system's service it is: sshd wholly, dbus or ntpd half."""
 
@@ -62,22 +79,22 @@ def _rows(text: str) -> list[tuple[str, list[str]]]:
 def _table() -> dict[str, ProgramInfo]:
     table: dict[str, ProgramInfo] = {}
     for role, part, weight, text in (
-        (Role.MANAGER, Part.WHOLE, 1.0, names.MANAGERS),
-        (Role.SUPERVISOR, Part.WHOLE, 1.0, names.SUPERVISORS),
-        (Role.REAPER, Part.WHOLE, 1.0, names.REAPERS),
-        (Role.SHELL, Part.RUNTIME, 1.0, names.SHELLS),
-        (Role.WRAPPER, Part.RUNTIME, 1.0, names.WRAPPERS),
-        (Role.UTILITY, Part.RUNTIME, 1.0, names.UTILITIES),
-        (Role.OS, Part.WHOLE, 1.0, names.OPERATING_SYSTEM),
-        (Role.OS, Part.WHOLE, 0.5, names.ADMINISTRATION),
-        (Role.PLUMBING, Part.WHOLE, 1.0, names.COMPANIONS),
-        (Role.PLUMBING, Part.WHOLE, 0.5, names.PLUMBING),
-        (Role.SESSION, Part.WHOLE, 1.0, names.SESSIONS),
-        (Role.APPLICATION, Part.FRONT, 1.0, names.FRONTS),
-        (Role.APPLICATION, Part.RUNTIME, 1.0, names.RUNTIMES),
-        (Role.APPLICATION, Part.STORE, 1.0, names.STORES),
-        (Role.APPLICATION, Part.AUXILIARY, 1.0, names.AUXILIARIES),
-        (Role.APPLICATION, Part.WHOLE, 1.0, names.WHOLES),
+        (Role.MANAGER, Part.STANDALONE, 1.0, MANAGERS),
+        (Role.SUPERVISOR, Part.STANDALONE, 1.0, SUPERVISORS),
+        (Role.REAPER, Part.STANDALONE, 1.0, REAPERS),
+        (Role.SHELL, Part.RUNTIME, 1.0, SHELLS),
+        (Role.WRAPPER, Part.RUNTIME, 1.0, WRAPPERS),
+        (Role.UTILITY, Part.RUNTIME, 1.0, UTILITIES),
+        (Role.OS, Part.STANDALONE, 1.0, OPERATING_SYSTEM),
+        (Role.OS, Part.STANDALONE, 0.5, ADMINISTRATION),
+        (Role.PLUMBING, Part.STANDALONE, 1.0, ESSENTIAL_DAEMONS),
+        (Role.PLUMBING, Part.STANDALONE, 0.5, PLUMBING),
+        (Role.SESSION, Part.STANDALONE, 1.0, SESSIONS),
+        (Role.APPLICATION, Part.WEB_SERVER, 1.0, WEB_SERVERS),
+        (Role.APPLICATION, Part.RUNTIME, 1.0, RUNTIMES),
+        (Role.APPLICATION, Part.STORE, 1.0, STORES),
+        (Role.APPLICATION, Part.AUXILIARY, 1.0, AUXILIARIES),
+        (Role.APPLICATION, Part.STANDALONE, 1.0, STANDALONE),
     ):
         for family, members in _rows(text):
             for name in members:
@@ -129,7 +146,7 @@ def lookup(name: str) -> ProgramInfo | None:
     if found is None:
         found = _TABLE.get(unversioned(name))
     if found is None and name.startswith("systemd-"):
-        return ProgramInfo("systemd", Role.PLUMBING, Part.WHOLE, 0.5)
+        return ProgramInfo("systemd", Role.PLUMBING, Part.STANDALONE, 0.5)
     if found is None and name.startswith("s6-"):
         return ProgramInfo("s6", Role.UTILITY, Part.RUNTIME)
     return found

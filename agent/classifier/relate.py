@@ -35,10 +35,10 @@ def applications(programs: Iterable[Program]) -> tuple[tuple[Program, ...], ...]
     groups: list[list[Program]] = []
     if by_part[Part.RUNTIME]:
         own, stores = stores[:_STORES_OF_ONE], stores[_STORES_OF_ONE:]
-        groups.append([*by_part[Part.RUNTIME], *by_part[Part.FRONT], *own])
-    elif by_part[Part.FRONT]:
-        groups.append(by_part[Part.FRONT])
-    for whole in by_part[Part.WHOLE]:
+        groups.append([*by_part[Part.RUNTIME], *by_part[Part.WEB_SERVER], *own])
+    elif by_part[Part.WEB_SERVER]:
+        groups.append(by_part[Part.WEB_SERVER])
+    for whole in by_part[Part.STANDALONE]:
         keeps = _STORES_OF_ONE if whole.family in _KEEPING else 0
         own, stores = stores[:keeps], stores[keeps:]
         groups.append([whole, *own])
