@@ -2,7 +2,7 @@
 
 from agent.classifier.convention import expected_style
 from agent.classifier.findings import CATALOGUE, FindingKind, findings
-from agent.classifier.hysteresis import Hysteresis, Settled, settle
+from agent.classifier.hysteresis import HeldVerdict, hold
 from agent.classifier.judge import SURE, classify, is_mismatch
 from agent.classifier.override import Override
 from agent.classifier.process_tree import read_scene
@@ -13,13 +13,12 @@ __all__ = [
     "RULES",
     "SURE",
     "FindingKind",
-    "Hysteresis",
+    "HeldVerdict",
     "Override",
-    "Settled",
     "classify",
     "expected_style",
     "findings",
+    "hold",
     "is_mismatch",
     "read_scene",
-    "settle",
 ]

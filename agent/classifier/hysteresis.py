@@ -24,7 +24,7 @@ PASSES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class HeldVerdict:
     """The verdict that stands for a container, and what may replace it."""
 
     verdict: Verdict = Verdict()
@@ -39,9 +39,9 @@ class Settled:
     passes: int = 0
 
 
-def settle(
-    before: Settled | None, new: Verdict, *, now: float, started: float | None = None
-) -> Settled:
+def hold(
+    before: HeldVerdict | None, new: Verdict, *, now: float, started: float | None = None
+) -> HeldVerdict:
     """Return the verdict that stands after a new one, in seconds since the epoch.
 
     ``started`` is when the container's first process started. Pure: the caller keeps the result.
@@ -54,7 +54,7 @@ def settle(
         or before.verdict.style is Style.UNKNOWN
         or (before.verdict.services is None and seen)
     ):
-        return Settled(
+        return HeldVerdict(
             verdict=new,
             grown=not young and new.style is not Style.UNKNOWN,
             changes=before.changes if before else 0,
@@ -64,51 +64,24 @@ def settle(
         return replace(before, turned_by=(), candidate=None, passes=0)
     if new.style is before.verdict.style:
         grown = before.grown or not young
-        return Settled(verdict=new, grown=grown, changes=before.changes)
+        return HeldVerdict(verdict=new, grown=grown, changes=before.changes)
     if not before.grown or new.override or before.verdict.override:
-        return Settled(verdict=new, grown=not young, changes=before.changes)
+        return HeldVerdict(verdict=new, grown=not young, changes=before.changes)
     same = before.candidate is new.style
     since, passes = (before.since, before.passes + 1) if same else (now, 1)
     if passes >= PASSES and now - since >= HOLD:
-        return Settled(
+        return HeldVerdict(
             verdict=new,
             grown=True,
             changes=before.changes + (new.style is not Style.UNKNOWN),
-            turned_by=turning(before.verdict, new),
+            turned_by=_evidence_of_change(before.verdict, new),
         )
     return replace(before, turned_by=(), candidate=new.style, since=since, passes=passes)
 
 
-def turning(old: Verdict, new: Verdict) -> tuple[Evidence, ...]:
+def _evidence_of_change(old: Verdict, new: Verdict) -> tuple[Evidence, ...]:
     """Return the evidence that made the difference, the weightiest first."""
     was = {e.rule: e.weight for e in old.evidence}
     sign = 1 if new.style is Style.SYSTEM else -1
     moved = [e for e in new.evidence if (e.weight - was.get(e.rule, 0.0)) * sign > 0]
     return tuple(sorted(moved, key=lambda e: (-abs(e.weight - was.get(e.rule, 0.0)), e.rule)))
-
-
-class Hysteresis:
-    """Keeps what is settled of one container, for callers that would rather not."""
-
-    def __init__(self) -> None:
-        self.settled: Settled | None = None
-
-    def settle(self, new: Verdict, now: float, *, started: float | None = None) -> Verdict:
-        """Take in a new verdict; give the one that stands."""
-        self.settled = settle(self.settled, new, now=now, started=started)
-        return self.settled.verdict
-
-    @property
-    def changes(self) -> int:
-        """How often the style turned since it settled."""
-        return self.settled.changes if self.settled else 0
-
-    @property
-    def turned_by(self) -> tuple[Evidence, ...]:
-        """The evidence that turned the style in the last call; empty when it did not turn."""
-        return self.settled.turned_by if self.settled else ()
-
-    @property
-    def pending(self) -> bool:
-        """Another style waits to have held long enough: ask again, though no fact has changed."""
-        return self.settled is not None and self.settled.candidate is not None

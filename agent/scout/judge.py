@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.classifier import (
+    HeldVerdict,
     Override,
-    Settled,
     classify,
     expected_style,
     findings,
+    hold,
     is_mismatch,
     read_scene,
-    settle,
 )
 from agent.model import Container, Subject, Verdict
 from agent.scout.openvz import with_openvz_limits
@@ -105,7 +105,7 @@ class Judge:
         self._host_mounts: Mapping[str, Mount] | None = None
         self._roots: dict[FileId, RootFacts] = {}
         self._networks: dict[int, NetworkFacts] = {}
-        self._settled: dict[str, Settled] = {}
+        self._settled: dict[str, HeldVerdict] = {}
         self._complained: set[str] = set()
         self._due = _NEVER  # when the first of the known ones is to be read again
         self.failed = 0
@@ -236,7 +236,7 @@ class Judge:
 
     def _settle(self, container: Container, subject: Subject) -> Container:
         scene = read_scene(subject)
-        settled = settle(
+        settled = hold(
             self._settled.get(container.id),
             classify(scene, self._overrides),
             now=subject.now,

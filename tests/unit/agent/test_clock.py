@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from agent.classifier.hysteresis import settle
+from agent.classifier.hysteresis import hold
 from agent.clock import Clock
 from agent.inventory.inventory import Inventory
 from agent.model import Style, Verdict
@@ -79,8 +79,8 @@ def test_what_is_gone_is_remembered_as_long_as_ever(seconds: float) -> None:
 
 def test_who_started_in_the_future_is_no_newborn_for_an_hour() -> None:
     app, system = (Verdict(style=style, services=1) for style in (Style.APP, Style.SYSTEM))
-    before = settle(None, app, now=5000, started=1000)
-    after = settle(before, system, now=5001, started=8600)
+    before = hold(None, app, now=5000, started=1000)
+    after = hold(before, system, now=5001, started=8600)
     assert (after.verdict.style, after.candidate) == (Style.APP, Style.SYSTEM)
 
 

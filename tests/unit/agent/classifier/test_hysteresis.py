@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.classifier import Hysteresis, settle
+from agent.classifier import HeldVerdict, hold
 from agent.classifier.hysteresis import HOLD, PASSES, YOUNG
 from agent.model import Axis, Evidence, Style, Verdict
 
@@ -22,87 +22,87 @@ APP, SYSTEM, UNKNOWN = (verdict(s) for s in (Style.APP, Style.SYSTEM, Style.UNKN
 
 
 def test_the_first_verdict_stands_at_once() -> None:
-    assert settle(None, SYSTEM, now=0.0).verdict == SYSTEM
+    assert hold(None, SYSTEM, now=0.0).verdict == SYSTEM
 
 
 def test_a_young_container_turns_at_once_and_uncounted() -> None:
-    booting = settle(None, APP, now=1.0, started=0.0)
-    up = settle(booting, SYSTEM, now=3.0, started=0.0)
+    booting = hold(None, APP, now=1.0, started=0.0)
+    up = hold(booting, SYSTEM, now=3.0, started=0.0)
     assert up.verdict == SYSTEM
     assert up.changes == 0
 
 
 def test_a_grown_one_turns_after_it_has_held() -> None:
-    state = settle(None, APP, now=YOUNG, started=0.0)
-    waiting = settle(state, SYSTEM, now=100.0, started=0.0)
+    state = hold(None, APP, now=YOUNG, started=0.0)
+    waiting = hold(state, SYSTEM, now=100.0, started=0.0)
     assert waiting.verdict == APP
     assert waiting.candidate is Style.SYSTEM
-    still = settle(waiting, SYSTEM, now=100.0 + HOLD - 1, started=0.0)
+    still = hold(waiting, SYSTEM, now=100.0 + HOLD - 1, started=0.0)
     assert still.verdict == APP
-    turned = settle(still, SYSTEM, now=100.0 + HOLD, started=0.0)
+    turned = hold(still, SYSTEM, now=100.0 + HOLD, started=0.0)
     assert turned.verdict == SYSTEM
     assert turned.changes == 1
     assert [e.rule for e in turned.turned_by] == ["services.system"]
-    assert settle(turned, SYSTEM, now=200.0, started=0.0).turned_by == ()
+    assert hold(turned, SYSTEM, now=200.0, started=0.0).turned_by == ()
 
 
 def test_one_picture_is_not_enough_however_old() -> None:
-    state = settle(None, APP, now=YOUNG, started=0.0)
-    once = settle(state, SYSTEM, now=10 * HOLD, started=0.0)
+    state = hold(None, APP, now=YOUNG, started=0.0)
+    once = hold(state, SYSTEM, now=10 * HOLD, started=0.0)
     assert once.verdict == APP
     assert once.passes < PASSES
 
 
 def test_what_comes_back_in_time_was_no_change() -> None:
-    state = settle(None, APP, now=YOUNG, started=0.0)
-    state = settle(state, SYSTEM, now=100.0, started=0.0)
-    state = settle(state, APP, now=110.0, started=0.0)
+    state = hold(None, APP, now=YOUNG, started=0.0)
+    state = hold(state, SYSTEM, now=100.0, started=0.0)
+    state = hold(state, APP, now=110.0, started=0.0)
     assert state.candidate is None
-    state = settle(state, SYSTEM, now=100.0 + HOLD, started=0.0)
+    state = hold(state, SYSTEM, now=100.0 + HOLD, started=0.0)
     assert state.verdict == APP
     assert state.changes == 0
 
 
 def test_a_stopped_container_keeps_what_was_seen() -> None:
-    state = settle(None, SYSTEM, now=YOUNG, started=0.0)
+    state = hold(None, SYSTEM, now=YOUNG, started=0.0)
     stopped = verdict(Style.APP, services=None)
     for now in (100.0, 200.0, 300.0):
-        state = settle(state, stopped, now=now, started=0.0)
+        state = hold(state, stopped, now=now, started=0.0)
     assert state.verdict == SYSTEM
 
 
 def test_one_never_seen_running_takes_what_is_known() -> None:
     prior = verdict(Style.APP, services=None)
-    assert settle(None, prior, now=0.0).verdict == prior
+    assert hold(None, prior, now=0.0).verdict == prior
 
 
 def test_what_is_seen_at_last_replaces_a_prior_at_once() -> None:
     prior = verdict(Style.APP, services=None)
-    state = settle(settle(None, prior, now=0.0), SYSTEM, now=100.0, started=0.0)
+    state = hold(hold(None, prior, now=0.0), SYSTEM, now=100.0, started=0.0)
     assert state.verdict == SYSTEM
     assert state.changes == 0
 
 
 def test_a_restart_does_not_flap() -> None:
-    state = settle(None, SYSTEM, now=YOUNG, started=0.0)
-    state = settle(state, APP, now=101.0, started=100.0)
+    state = hold(None, SYSTEM, now=YOUNG, started=0.0)
+    state = hold(state, APP, now=101.0, started=100.0)
     assert state.verdict == SYSTEM
-    state = settle(state, SYSTEM, now=104.0, started=100.0)
+    state = hold(state, SYSTEM, now=104.0, started=100.0)
     assert state.verdict == SYSTEM
     assert state.changes == 0
 
 
 def test_the_operators_word_stands_at_once_and_ends_at_once() -> None:
-    state = settle(None, APP, now=YOUNG, started=0.0)
+    state = hold(None, APP, now=YOUNG, started=0.0)
     word = verdict(Style.SYSTEM, override="name=x")
-    state = settle(state, word, now=101.0, started=0.0)
+    state = hold(state, word, now=101.0, started=0.0)
     assert state.verdict == word
-    assert settle(state, APP, now=102.0, started=0.0).verdict == APP
+    assert hold(state, APP, now=102.0, started=0.0).verdict == APP
 
 
 def test_a_moment_of_blindness_costs_nothing() -> None:
-    state = settle(None, SYSTEM, now=YOUNG, started=0.0)
-    state = settle(state, UNKNOWN, now=100.0, started=0.0)
+    state = hold(None, SYSTEM, now=YOUNG, started=0.0)
+    state = hold(state, UNKNOWN, now=100.0, started=0.0)
     assert state.verdict == SYSTEM
 
 
@@ -114,23 +114,25 @@ def test_a_moment_of_blindness_costs_nothing() -> None:
 def test_whatever_was_seen_it_settles_on_what_holds(
     history: list[Verdict], last: Verdict, started: float
 ) -> None:
-    hysteresis = Hysteresis()
+    state: HeldVerdict | None = None
     now = started
     for seen in history:
-        hysteresis.settle(seen, now, started=started)
+        state = hold(state, seen, now=now, started=started)
         now += 7.0
     for _ in range(PASSES + 1):
-        stands = hysteresis.settle(last, now, started=started)
+        state = hold(state, last, now=now, started=started)
         now += HOLD
-    assert stands == last
-    assert not hysteresis.pending
+    assert state is not None
+    assert state.verdict == last
+    assert state.candidate is None
 
 
 @given(st.lists(st.sampled_from([APP, SYSTEM]), min_size=1, max_size=30))
 def test_a_grown_one_never_turns_oftener_than_the_hold_allows(history: list[Verdict]) -> None:
-    hysteresis = Hysteresis()
+    state: HeldVerdict | None = None
     now = YOUNG
     for seen in history:
-        hysteresis.settle(seen, now, started=0.0)
+        state = hold(state, seen, now=now, started=0.0)
         now += 10.0
-    assert hysteresis.changes <= 10.0 * len(history) / HOLD
+    assert state is not None
+    assert state.changes <= 10.0 * len(history) / HOLD
