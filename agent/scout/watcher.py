@@ -45,7 +45,9 @@ class CgroupWatcher:
         self._with_files: set[int] = set()
         self._inotify: INotify | None = None
         self.directories: tuple[str, ...] = ()
-        """Cgroup paths found by the last walk, those inside containers left out."""
+        """Cgroup paths found by the last walk, without those inside containers."""
+        self.outdated = False
+        """Something has changed since the last ``refresh``."""
 
     @property
     def fd(self) -> int | None:
@@ -61,24 +63,22 @@ class CgroupWatcher:
         except OSError as error:
             log.warning("inotify: %s; new containers are found by the clock only", error)
 
-    def drain(self) -> bool:
-        """Take what happened off the descriptor; says whether there was any news."""
+    def drain(self) -> None:
+        """Take the events off the descriptor; ``outdated`` tells whether one of them matters."""
         if self._inotify is None:
-            return False
+            return
         from inotify_simple import flags  # noqa: PLC0415
 
         folders = {watch: path for path, watch in list(self._folders.items())}
-        news = False
         for event in self._inotify.read(timeout=0):
             path = folders.get(event.wd)
             if path is None:
-                news = True
+                self.outdated = True
             elif event.mask & flags.IGNORED:
-                self._folders.pop(path, None)  # it is gone; its collector names it when it is back
+                self._folders.pop(path, None)  # removed; its collector names it when it is back
                 self._with_files.discard(event.wd)
-            else:
-                news = news or bool(event.mask & flags.ISDIR) or event.wd in self._with_files
-        return news
+            elif event.mask & flags.ISDIR or event.wd in self._with_files:
+                self.outdated = True
 
     def watch_folder(self, path: str, *, files: bool = False) -> None:
         """Watch an engine's folder on the host, if it is there; from any thread, and often.
@@ -102,7 +102,8 @@ class CgroupWatcher:
         self._folders[path] = watch
 
     def refresh(self, containers: Iterable[str]) -> None:
-        """Walk the hierarchy again and watch what is there, but not inside ``containers``."""
+        """Walk the hierarchy again and watch its directories, but none inside ``containers``."""
+        self.outdated = False
         if not self._base:
             return
         inside = frozenset(containers)

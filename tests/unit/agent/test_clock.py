@@ -11,6 +11,7 @@ from agent.classifier.hysteresis import hold
 from agent.clock import Clock
 from agent.inventory.inventory import Inventory
 from agent.model import Style, Verdict
+from agent.scout.schedule import Task
 from tests.support.processes import process, sighting
 from tests.unit.agent.inventory.test_inventory import DOCKER, NS, look, only
 from tests.unit.agent.scout.test_scout import Watched, watched
@@ -91,7 +92,7 @@ def set_clock(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Times:
     scout._clock = Clock(times.read_wall, times.read_steady)
     monkeypatch.setattr("agent.scout.scout.time.time", times.read_wall)
     scout.facts = replace(scout.facts, boot_time=times.wall)
-    scout.look(full=True)
+    scout.run_pass(Task.FULL_PASS)
     watched.sent()
     return times
 
@@ -102,7 +103,7 @@ def test_a_scout_follows_its_clock(seconds: float, watched: Watched, set_clock: 
     before = watched.snapshot.containers
     set_clock.wall += seconds
 
-    watched.scout.glance()
+    watched.scout.check_for_changes()
 
     watched.sent()
     after = watched.snapshot.containers

@@ -12,6 +12,7 @@ import pytest
 from agent import wire
 from agent.config import load
 from agent.scout.progress import Progress
+from agent.scout.schedule import Task
 from agent.scout.scout import Scout
 from collectors.hostfs import HostFS
 from collectors.kernel.filesystem import read_host_mounts
@@ -71,10 +72,10 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
     load_host(HOST.read_text()).unpack(tmp_path)
     found = Watched(tmp_path)
     found.pulse(1000, 100)
-    found.scout.look(full=True)
+    found.scout.run_pass(Task.FULL_PASS)
     # What is young is read again a few times; then there is rest.
     for _ in range(4):
-        found.scout.glance()
+        found.scout.check_for_changes()
     found.sent()
     found.reads = 0
     yield found
@@ -94,7 +95,7 @@ def a_container(watched: Watched) -> tuple[str, int]:
 def test_at_rest_a_glance_reads_no_process_and_still_says_that_it_is_there(
     watched: Watched,
 ) -> None:
-    watched.scout.glance()
+    watched.scout.check_for_changes()
 
     (update,) = watched.sent()
     assert watched.reads == 0
@@ -111,7 +112,7 @@ def test_a_container_that_died_without_an_event_is_seen_by_the_next_glance(
     shutil.rmtree(watched.proc / str(pid))
     watched.pulse(1000, 99)
 
-    watched.scout.glance()
+    watched.scout.check_for_changes()
 
     watched.sent()
     assert watched.snapshot is not None
@@ -125,12 +126,12 @@ def test_a_container_that_came_without_an_event_is_seen_by_the_next_glance(
     aside = tmp_path / "aside"
     (watched.proc / str(pid)).rename(aside)
     watched.pulse(1000, 99)
-    watched.scout.glance()
+    watched.scout.check_for_changes()
     watched.sent()
     aside.rename(watched.proc / str(pid))
     watched.pulse(1001, 100)
 
-    watched.scout.glance()
+    watched.scout.check_for_changes()
 
     (update,) = watched.sent()
     assert found in {c.id for c in update.changed if c.init is not None}
@@ -147,8 +148,8 @@ def test_an_old_process_that_unshares_in_place_is_seen_by_a_glance(
     link.unlink()
     link.symlink_to("mnt:[4711]")
 
-    watched.scout.glance()  # goes on with those that the last one had no time for
-    watched.scout.glance()
+    watched.scout.check_for_changes()  # goes on with those that the last one had no time for
+    watched.scout.check_for_changes()
 
     assert watched.scout._table.by_pid[of_host.pid].namespaces.mnt == 4711
 
@@ -167,13 +168,13 @@ def test_a_process_of_the_host_makes_no_new_picture_before_it_is_its_turn(
     before = watched.scout._picture
     shutil.rmtree(watched.proc / str(of_host.pid))
     watched.pulse(1001, 99)
-    watched.scout._stale_until = float("inf")
+    watched.scout._schedule._idle_inventory_at = float("inf")
 
-    watched.scout.glance()
+    watched.scout.check_for_changes()
     assert watched.scout._picture is before
 
-    watched.scout._stale_until = 0.0
-    watched.scout.glance()
+    watched.scout._schedule._idle_inventory_at = 0.0
+    watched.scout.check_for_changes()
     assert watched.scout._picture is not before
 
 
@@ -181,8 +182,8 @@ def test_where_the_kernel_gives_no_pulse_every_glance_looks(watched: Watched) ->
     (watched.proc / "loadavg").unlink()
     assert read_pulse(HostFS(str(watched.proc))) is None
 
-    watched.scout.glance()
-    watched.scout.glance()
+    watched.scout.check_for_changes()
+    watched.scout.check_for_changes()
 
     assert watched.reads >= 2
 
@@ -193,7 +194,7 @@ def test_the_first_picture_comes_in_parts_and_names_everyone(
     monkeypatch.setattr("agent.scout.outbox._AT_ONCE", 2)
     again = Watched(watched.proc.parent)
 
-    again.scout.look(full=True)
+    again.scout.run_pass(Task.FULL_PASS)
 
     *parts, last = again.sent()
     again.scout.close()
@@ -224,7 +225,7 @@ def test_the_hosts_mounts_are_read_once_for_all_containers(
     monkeypatch.setattr("agent.scout.judge.read_container_filesystem", usage)
     load_host(HOST.read_text()).unpack(tmp_path)
     watched = Watched(tmp_path)
-    watched.scout.look(full=True)
+    watched.scout.run_pass(Task.FULL_PASS)
     watched.scout.close()
 
     assert len(wanted) > 2

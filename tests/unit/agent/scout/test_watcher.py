@@ -25,35 +25,39 @@ def watcher(top: Path) -> CgroupWatcher:
     watcher.open()
     watcher.refresh(())
     watcher.drain()
+    watcher.outdated = False
     return watcher
 
 
-def has_news(watcher: CgroupWatcher) -> bool:
-    """Return whether there is news: the kernel has queued it when the call that made it returns."""
+def is_outdated(watcher: CgroupWatcher) -> bool:
+    """Return whether there was a change; the call that makes one has queued it when it returns."""
     assert watcher.fd is not None
-    return bool(select.select([watcher.fd], [], [], 0)[0]) and watcher.drain()
+    if select.select([watcher.fd], [], [], 0)[0]:
+        watcher.drain()
+    outdated, watcher.outdated = watcher.outdated, False
+    return outdated
 
 
-def test_a_new_cgroup_is_news(top: Path, watcher: CgroupWatcher) -> None:
-    assert not has_news(watcher)
+def test_a_new_cgroup_is_a_change(top: Path, watcher: CgroupWatcher) -> None:
+    assert not is_outdated(watcher)
     (top / "sys/fs/cgroup/system.slice/docker-x.scope").mkdir()
-    assert has_news(watcher)
+    assert is_outdated(watcher)
 
 
-def test_a_directory_in_a_folder_is_news_and_a_file_only_where_it_is_asked_for(
+def test_a_directory_in_a_folder_is_a_change_and_a_file_only_where_it_is_asked_for(
     top: Path, watcher: CgroupWatcher
 ) -> None:
     run = top / "root/run"
     watcher.watch_folder("/run")
     watcher.watch_folder("/run/runc", files=True)
     (run / "some.pid").write_text("1")
-    assert not has_news(watcher)
+    assert not is_outdated(watcher)
     (run / "crun").mkdir()
-    assert has_news(watcher)
+    assert is_outdated(watcher)
     (run / "runc/state.db").write_text("1")
-    assert has_news(watcher)
+    assert is_outdated(watcher)
     (run / "runc/state.db").write_text("2")
-    assert has_news(watcher)
+    assert is_outdated(watcher)
 
 
 def test_a_folder_that_comes_back_is_watched_again(top: Path, watcher: CgroupWatcher) -> None:
@@ -65,4 +69,4 @@ def test_a_folder_that_comes_back_is_watched_again(top: Path, watcher: CgroupWat
     folder.mkdir()
     watcher.watch_folder("/run/runc")
     (folder / "web").mkdir()
-    assert has_news(watcher)
+    assert is_outdated(watcher)
