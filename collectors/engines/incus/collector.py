@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from collectors.contract import CollectorError
 from collectors.engines.incus.api import list_instances
 from collectors.engines.incus.instance import BACKUP_LIMIT, Instance, from_api, parse_backup
-from collectors.engines.lxc.monitors import DAEMONS, Monitor, find_monitors, payload_cgroup
 from collectors.engines.shared.birth import made_at
+from collectors.engines.shared.liblxc import DAEMONS, Monitor, find_monitors, payload_cgroup
 from collectors.engines.shared.processes import running_state
 from collectors.engines.shared.supervised import files_of, program, started_at
 from collectors.facts import ImageFacts, Sighting, State
@@ -198,7 +198,7 @@ def _sighting(ctx: Context, home: _Home, name: str, said: Instance | None) -> Si
     state, cgroup = State.EXITED, f"/lxc.payload.{name}"
     if monitor is not None and init is not None:
         state = running_state(ctx, init)
-        cgroup = payload_cgroup(init, monitor.process, name, None) or cgroup
+        cgroup = payload_cgroup(init, monitor.process, name) or cgroup
     boots = said.boots if said else None
     said = said or Instance()
     project, _, short = name.rpartition("_")

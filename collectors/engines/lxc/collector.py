@@ -14,15 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from collectors.engines.lxc.config import LxcConfig, boots, read_config
-from collectors.engines.lxc.monitors import (
-    Monitor,
-    expected_cgroup,
-    find_monitors,
-    payload_cgroup,
-)
+from collectors.engines.lxc.config import LxcConfig, boots, expected_cgroup, read_config
 from collectors.engines.shared.birth import made_at
-from collectors.engines.shared.processes import running_state
+from collectors.engines.shared.liblxc import Monitor, find_monitors, payload_cgroup
 from collectors.engines.shared.supervised import (
     boots_system,
     files_of,
@@ -154,7 +148,12 @@ def _running(ctx: Context, place: _Place, monitor: Monitor) -> Sighting:
         state=running_state(ctx, init),
         init=init.id,
         started=started_at(ctx.facts, init.id),
-        cgroup=payload_cgroup(init, monitor.process, monitor.name, config),
+        cgroup=payload_cgroup(
+            init,
+            monitor.process,
+            monitor.name,
+            config.container_cgroup if config else "",
+        ),
         boots=False if monitor.executes else boots_system(told) if told else known.boots,
         command=told,
     )

@@ -109,6 +109,14 @@ def parse_config(text: str) -> LxcConfig | None:
     )
 
 
+def expected_cgroup(name: str, config: LxcConfig) -> str:
+    """Return the cgroup that a container of root's will have when it runs (LXC 4 and newer)."""
+    if config.container_cgroup:
+        return f"/{config.container_cgroup}"
+    parent = f"/{config.cgroup_dir}" if config.cgroup_dir else ""
+    return f"{parent}/lxc.payload.{name}"
+
+
 def boots(config: LxcConfig | None) -> bool | None:
     """Return whether lxc-start would start a whole system with this configuration."""
     if config is None:

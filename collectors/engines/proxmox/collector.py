@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from collectors.engines.lxc.collector import DEFAULT_PATH
-from collectors.engines.lxc.monitors import find_monitors
+from collectors.engines.shared.liblxc import find_monitors
 from collectors.engines.shared.supervised import boots_system
 from collectors.facts import Sighting, State
 from collectors.hostfs import HostReadError

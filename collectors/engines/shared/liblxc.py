@@ -1,9 +1,9 @@
-"""The monitor processes of liblxc: who runs a container, where it lies, and its first process.
+"""The monitor processes of liblxc, which LXC, Incus, LXD and Proxmox share, and their cgroups.
 
-A monitor calls itself ``[lxc monitor] LXCPATH NAME`` once it went to the background, and keeps the
-command line that it was started with in the foreground (``lxc-start -F``, as Proxmox does). The
-argv alone can be anybody's, so the binary must be one of LXC's, or the process that it keeps must
-sit in a cgroup that only liblxc names so, as with programs that use the library.
+A monitor calls itself ``[lxc monitor] LXCPATH NAME`` once it is in the background, and keeps the
+command line that it was started with in the foreground (``lxc-start -F``, as Proxmox does). Any
+process can set its argv, so the binary must be one of LXC's, or the container's first process must
+be in a cgroup with a name that only liblxc gives, as with programs that use the library.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from collectors.hostfs import HostReadError
 from collectors.kernel.cgroups import contains
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from collectors.contract import Context
-    from collectors.engines.lxc.config import LxcConfig
     from collectors.facts import Process
 
 _TITLE = "[lxc monitor] "
@@ -38,7 +37,7 @@ DAEMONS = {"incusd": "incus", "lxd": "lxd"}
 
 _PROGRAMS = _STARTERS | {"lxc-autostart", "lxc-copy"} | DAEMONS.keys()
 _INIT_OF_EXECUTE = frozenset({"lxc-execute", "init.lxc", "init.lxc.static", "lxc-init"})
-"""What lxc-execute puts in as first process: it starts the program and reaps."""
+"""What lxc-execute runs as the first process: it starts the program and reaps zombies."""
 
 _LONG_OPTIONS = frozenset(
     {"name", "lxcpath", "rcfile", "console", "console-log", "pidfile", "define", "logfile"}
@@ -49,62 +48,63 @@ _SOCKETS_LIMIT = 4 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monitor:
-    """A monitor process and the container that it keeps."""
+    """A monitor process and its container."""
 
     process: Process
     lxcpath: str
-    """As the monitor sees it; empty when it is the default of whoever started it."""
+    """As the monitor sees it; empty when it is the default of the user who started it."""
     name: str
     init: Process
     executes: bool
-    """It was started by lxc-execute: one program, no system."""
+    """Started by lxc-execute: one program, no system."""
     command: tuple[str, ...] = ()
-    """Program named on the command line instead of the configuration's."""
+    """Program on the command line, which overrides the configuration's."""
     rcfile: str = ""
 
     @property
     def engine(self) -> str:
-        """Name the engine whose monitor it is."""
+        """Return the engine that the monitor belongs to: lxc, incus or lxd."""
         return DAEMONS.get(program(self.process), "lxc")
 
 
 def find_monitors(ctx: Context) -> list[Monitor]:
-    """Find the monitors among all processes of the host, also those in containers.
+    """Return the monitors among all processes of the host, those in containers included.
 
-    One that has no container yet, or not any more, is left out.
+    One whose container is not there yet, or is gone, is left out.
     """
     children = ctx.processes.children()
-    found: dict[int, Monitor] = {}
+    monitors: dict[int, Monitor] = {}
     for process in sorted(ctx.processes, key=lambda p: p.id.start_ticks):
-        said = _read_argv(process)
-        if said is None or (
-            process.ppid in found and is_inside(process, found[process.ppid].process)
-        ):
-            # lxc-execute's first process inside is a copy of the monitor, name and all.
+        title = _parse_argv(process)
+        parent = monitors.get(process.ppid)
+        if title is None or (parent is not None and is_inside(process, parent.process)):
+            # lxc-execute's first process inside is a fork of the monitor, with the same argv.
             continue
-        monitor = _monitor(ctx, process, said, children)
+        monitor = _monitor(ctx, process, title, children)
         if monitor is not None:
-            found[process.pid] = monitor
-    return list(found.values())
+            monitors[process.pid] = monitor
+    return list(monitors.values())
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Title:
+    """What the argv of a monitor says of its container."""
+
     path: str
     name: str
     command: tuple[str, ...] = ()
     rcfile: str = ""
 
 
-def _read_argv(process: Process) -> _Said | None:
-    """Read what a process says of itself; None when it says nothing of being a monitor."""
+def _parse_argv(process: Process) -> _Title | None:
+    """Parse the argv of a monitor; None when it is not one's."""
     if not process.argv:
         return None
     if process.argv[0].startswith(_TITLE):
         # A path may hold blanks, a name does not: lxc-create refuses it.
         path, _, name = process.argv[0].removeprefix(_TITLE).rstrip().rpartition(" ")
-        return _Said(path, name) if path.startswith("/") else None
-    # Without permission to see the binary the argv has to do, and the cgroup to bear it out.
+        return _Title(path, name) if path.startswith("/") else None
+    # Where the binary cannot be read the argv is used; _monitor() then checks the cgroup.
     if (program(process) or posixpath.basename(process.argv[0])) not in _STARTERS:
         return None
     line = parse_command_line(process.argv, "n:P:f:c:L:p:s:o:l:u:g:", _LONG_OPTIONS, stop=False)
@@ -112,16 +112,16 @@ def _read_argv(process: Process) -> _Said | None:
     name = line.get("-n", "--name") or (rest.pop(0) if rest else "")
     path = line.get("-P", "--lxcpath") or ""
     rcfile = line.get("-f", "--rcfile") or ""
-    return _Said(path, name, tuple(rest), rcfile) if name else None
+    return _Title(path, name, tuple(rest), rcfile) if name else None
 
 
 def _monitor(
-    ctx: Context, process: Process, said: _Said, children: Mapping[int, Sequence[int]]
+    ctx: Context, process: Process, title: _Title, children: Mapping[int, Sequence[int]]
 ) -> Monitor | None:
     init = first_inside(process, ctx, children)
     if init is None:
         return None
-    path, name = said.path, said.name
+    path, name = title.path, title.name
     if program(process) not in _PROGRAMS and not _named_cgroup(init, process, name):
         return None
     if not path:
@@ -133,13 +133,13 @@ def _monitor(
         name=name,
         init=init,
         executes=executes,
-        command=said.command,
-        rcfile=said.rcfile if said.rcfile.startswith("/") else "",
+        command=title.command,
+        rcfile=title.rcfile if title.rcfile.startswith("/") else "",
     )
 
 
 def _path_by_socket(ctx: Context, process: Process, name: str) -> str:
-    """Find the lxcpath of a monitor that runs in its user's default one.
+    """Return the lxcpath of a monitor that was given none; "" where it cannot be found.
 
     Its command socket is called ``@LXCPATH/NAME/command``: src/lxc/commands_utils.c.
     """
@@ -147,50 +147,38 @@ def _path_by_socket(ctx: Context, process: Process, name: str) -> str:
         text = ctx.host.proc.read_text(f"{process.pid}/net/unix", _SOCKETS_LIMIT)
     except HostReadError:
         return ""
-    found = set(re.findall(rf" @(/.*)/{re.escape(name)}/command$", text, re.MULTILINE))
-    return found.pop() if len(found) == 1 else ""
+    paths = set(re.findall(rf" @(/.*)/{re.escape(name)}/command$", text, re.MULTILINE))
+    return paths.pop() if len(paths) == 1 else ""
 
 
-def payload_cgroup(
-    init: Process, outside: Process | None, name: str, config: LxcConfig | None
-) -> str | None:
+def payload_cgroup(init: Process, monitor: Process, name: str, configured: str = "") -> str | None:
     """Return the cgroup of a running container, None where it shares one with its monitor.
 
-    Limits are set on ``lxc.cgroup.dir.container``, and an inner directory below it holds the
-    processes: ``/lxc/101`` and not ``/lxc/101/ns``. An inner init moves on to its own init.scope.
+    ``configured`` is its ``lxc.cgroup.dir.container``, on which limits are set: an inner directory
+    below it may hold the processes, and it is ``/lxc/101`` then and not ``/lxc/101/ns``. An init
+    that is systemd moves itself to an init.scope further below.
     """
-    named = _named_cgroup(init, outside, name, config)
+    named = _named_cgroup(init, monitor, name, configured)
     if named:
         return named
     path = next(hierarchies(init), "/").removesuffix("/init.scope")
-    shared = outside is not None and any(contains(path, o) for o in hierarchies(outside))
+    shared = any(contains(path, other) for other in hierarchies(monitor))
     return None if shared or path in ("", "/") else path
 
 
-def expected_cgroup(name: str, config: LxcConfig) -> str:
-    """Return the cgroup that a container of root's will have when it runs (LXC 4 and newer)."""
-    if config.container_cgroup:
-        return f"/{config.container_cgroup}"
-    parent = f"/{config.cgroup_dir}" if config.cgroup_dir else ""
-    return f"{parent}/lxc.payload.{name}"
+def _named_cgroup(init: Process, monitor: Process, name: str, configured: str = "") -> str:
+    """Return the shallowest cgroup of that name that does not contain the monitor; "" for none.
 
-
-def _named_cgroup(
-    init: Process, outside: Process | None, name: str, config: LxcConfig | None = None
-) -> str:
-    """Find the shallowest cgroup of that name in which the monitor itself is not.
-
-    A container's own name may stand in the path of one that is nested in it.
+    The path of a nested container has the name of the one around it, too.
     """
-    elsewhere: Iterable[str] = tuple(hierarchies(outside)) if outside is not None else ()
-    configured = config.container_cgroup if config else ""
+    of_monitor = tuple(hierarchies(monitor))
     for path in hierarchies(init):
         for prefix, part in prefixes(path):
             by_config = configured and re.fullmatch(
                 rf"(.*/)?{re.escape(configured)}(-\d+)?", prefix
             )
             if (by_config or _is_named(part, posixpath.dirname(prefix), name)) and not any(
-                contains(prefix, other) for other in elsewhere
+                contains(prefix, other) for other in of_monitor
             ):
                 return prefix
     return ""
@@ -198,7 +186,7 @@ def _named_cgroup(
 
 def _is_named(part: str, parent: str, name: str) -> bool:
     # /lxc/NAME of LXC 1 to 3.0, /lxc.payload/NAME of 3.1 to 3.2, /lxc.payload.NAME since 4.0; a
-    # number follows when the name was taken: src/lxc/cgroups/cgfsng.c.
+    # number follows when that cgroup exists already: src/lxc/cgroups/cgfsng.c.
     if re.fullmatch(rf"lxc\.payload\.{re.escape(name)}(-\d+)?", part):
         return True
     above = posixpath.basename(parent)
