@@ -22,7 +22,7 @@ from collectors.engines.openvz import kernel as openvz
 from collectors.engines.openvz.config import parse_parameters, parse_paths
 from collectors.engines.openvz.vzlist.errors import VzlistError
 from collectors.engines.openvz.vzlist.output import parse_output
-from collectors.engines.proxmox.collector import parse_settings as parse_proxmox
+from collectors.engines.proxmox.settings import parse_settings as parse_proxmox
 from collectors.formats.bolt import BoltError, Bucket, parse_bolt
 from collectors.formats.oci_spec import parse_spec
 from collectors.kernel import network

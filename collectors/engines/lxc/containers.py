@@ -1,0 +1,57 @@
+"""What an lxcpath holds: the configuration of each container, and when it was created."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from collectors.engines.lxc.config import LxcConfig, read_config
+from collectors.engines.shared.birth import made_at
+from collectors.engines.shared.supervised import files_of
+from collectors.hostfs import LIST_LIMIT, HostReadError
+
+if TYPE_CHECKING:
+    from collectors.contract import Context
+    from collectors.engines.lxc.discovery import Lxcpath
+    from collectors.hostfs import Dir
+
+_USER_LIMIT = 500
+"""Most containers read from an lxcpath that is not root's: its owner can make any number."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Containers:
+    """The containers of an lxcpath by name."""
+
+    owned_by_root: bool = True
+    """The lxcpath is root's, or cannot be read."""
+    configs: dict[str, LxcConfig] = field(default_factory=dict)
+    created: dict[str, float | None] = field(default_factory=dict)
+
+
+def read_containers(ctx: Context, lxcpath: Lxcpath) -> Containers:
+    """Read the configurations in an lxcpath, and those that its containers were started with."""
+    containers = Containers()
+    with suppress(HostReadError), files_of(ctx, lxcpath.seen_by) as root:
+        _read_directory(root, lxcpath.path.lstrip("/"), containers)
+    for name, monitor in lxcpath.monitors.items():
+        if name not in containers.configs and monitor.rcfile:
+            with suppress(HostReadError), files_of(ctx, lxcpath.seen_by) as root:
+                config = read_config(root, monitor.rcfile.lstrip("/"))
+                if config is not None:
+                    containers.configs[name] = config
+    return containers
+
+
+def _read_directory(root: Dir, path: str, containers: Containers) -> None:
+    containers.owned_by_root = root.stat(path).st_uid == 0
+    # A user may have put links in his directory that lead elsewhere.
+    confined = root.confined or not containers.owned_by_root
+    limit = LIST_LIMIT if containers.owned_by_root else _USER_LIMIT
+    with root.open_dir(path, confined=confined) as directory:
+        for name in sorted(directory.listdir(limit=limit)):
+            config = read_config(directory, f"{name}/config")
+            if config is not None:
+                containers.configs[name] = config
+                containers.created[name] = made_at(directory, name)
