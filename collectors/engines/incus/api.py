@@ -32,11 +32,11 @@ def list_instances(path: str, timeout: float) -> Sequence[Mapping[str, Any]]:
         answer = _get(path, "/1.0/containers?recursion=1", deadline)
     if not isinstance(answer, list):
         raise CollectorError(f"{path}: the answer is not a list of instances")
-    found = [instance for instance in answer if isinstance(instance, dict)]
-    if any(instance.get("location", "") not in _LOCAL for instance in found):
+    instances = [instance for instance in answer if isinstance(instance, dict)]
+    if any(instance.get("location", "") not in _LOCAL for instance in instances):
         member = _member(_get(path, "/1.0", deadline))
-        found = [i for i in found if i.get("location", "") in (*_LOCAL, member)]
-    return found
+        instances = [i for i in instances if i.get("location", "") in (*_LOCAL, member)]
+    return instances
 
 
 def _member(server: Any) -> str:
@@ -46,7 +46,7 @@ def _member(server: Any) -> str:
 
 
 def _get(path: str, url: str, deadline: float) -> Any:
-    """Ask for one thing; None when the daemon does not know it."""
+    """Return the metadata of a response; None when the daemon does not have that URL."""
     try:
         status, body = _exchange(path, url, deadline)
     except OSError as error:

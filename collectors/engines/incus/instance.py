@@ -1,8 +1,8 @@
 """What Incus and LXD keep of one instance: from the API, or from the backup.yaml beside its root.
 
-Both show the same structure, api.Instance. No YAML parser is needed for the few keys that are of
-use: the daemon writes the file itself, always in the same style, and only lines at the very
-indentation of those keys are taken.
+Both have the same structure, ``api.Instance`` of their source. No YAML parser is needed for the few
+keys that are of use: the daemon writes the file itself, always in the same style, and only lines
+with exactly the indentation of those keys are read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BACKUP_LIMIT = 4 << 20
 _LINE = re.compile(r"( *)([^\s:][^:]*):(?: (.*))?")
 _SECTIONS = frozenset({"container", "instance"})
 _CONFIGS = frozenset({"config", "expanded_config"})
-"""The instance's own keys, and those of its profiles besides; the latter come last."""
+"""The instance's own keys, and those with the keys of its profiles; the latter come last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Instance:
 
     @property
     def image(self) -> str:
-        """Name its image as people do: ``debian/12``, or by its description."""
+        """Return its image by the usual name, ``debian/12``, or by its description."""
         system = "/".join(filter(None, map(self.config.get, ("image.os", "image.release"))))
         return (
             self.config.get("image.id")
@@ -45,7 +45,7 @@ class Instance:
 
     @property
     def fingerprint(self) -> str:
-        """Return the image's SHA-256, by which the daemon knows it."""
+        """Return the image's SHA-256, which is its id."""
         return self.config.get("volatile.base_image", "")
 
     @property
@@ -55,12 +55,12 @@ class Instance:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Return the keys that users may set as they like."""
+        """Return the keys that are free for users to set."""
         return {k: v for k, v in self.config.items() if k.startswith("user.") and len(v) <= 256}
 
 
 def from_api(answer: Mapping[str, Any]) -> tuple[str, Instance]:
-    """Read an instance out of the API's answer, with the name that liblxc knows it by."""
+    """Parse an instance of the API's answer; with it, the name that liblxc knows it by."""
     name, project = _text(answer, "name"), _text(answer, "project")
     full = name if project in ("", "default") else f"{project}_{name}"
     config = answer.get("expanded_config") or answer.get("config")
@@ -74,15 +74,15 @@ def from_api(answer: Mapping[str, Any]) -> tuple[str, Instance]:
 
 
 def parse_backup(text: str) -> Instance | None:
-    """Read an instance out of its backup.yaml; None when it is not one."""
+    """Parse an instance's backup.yaml; None when it is none."""
     section, group = "", ""
     fields: dict[str, str] = {}
     config: dict[str, str] = {}
     for line in text.splitlines():
-        found = _LINE.fullmatch(line)
-        if found is None:
+        match = _LINE.fullmatch(line)
+        if match is None:
             continue
-        indentation, key, value = len(found[1]), found[2], found[3] or ""
+        indentation, key, value = len(match[1]), match[2], match[3] or ""
         if indentation == 0:
             section = key
         elif section in _SECTIONS and indentation == 2:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collectors.hostfs import Dir
 
 CONFIG_LIMIT = 256 << 10
-"""Largest configuration that is read, in bytes; those of people have some hundred lines."""
+"""Largest configuration that is read, in bytes; usual ones have some hundred lines."""
 
 _OLD_NAMES = {
     "lxc.utsname": "lxc.uts.name",
@@ -34,12 +34,12 @@ _OF_PROXMOX = re.compile(r"lxc\.monitor/\d+")
 """The monitor's cgroup in a file that Proxmox VE wrote: pve-container, src/PVE/LXC.pm."""
 
 _NETWORKS = {"none": "host", "empty": "none"}
-"""lxc.net.N.type in the words that other engines have for it."""
+"""lxc.net.N.type in the words of other engines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LxcConfig:
-    """What a container's configuration says of it; empty where it says nothing."""
+    """What is set in a container's configuration; empty where it is not set."""
 
     hostname: str = ""
     rootfs: str = ""
@@ -56,11 +56,11 @@ class LxcConfig:
     mounts: tuple[str, ...] = ()
     template: str = ""
     of_proxmox: bool = False
-    """Proxmox VE wrote the file, and people know the container by its host name."""
+    """Proxmox VE wrote the file: the container's name there is its host name."""
 
 
 def read_config(directory: Dir, path: str) -> LxcConfig | None:
-    """Read a configuration file; None when there is none to be read or it has no key of LXC's."""
+    """Read a configuration file; None when it cannot be read or has no key of LXC's."""
     try:
         return parse_config(directory.read_text(path, CONFIG_LIMIT))
     except HostReadError:
@@ -70,8 +70,8 @@ def read_config(directory: Dir, path: str) -> LxcConfig | None:
 def parse_config(text: str) -> LxcConfig | None:
     """Parse a configuration; None when it has no key of LXC's.
 
-    What it includes is not followed: includes hold what a distribution's containers have in
-    common, and the names in them would be read wherever they lead.
+    ``lxc.include`` is not followed: included files hold what a distribution's containers have in
+    common, and an untrusted path would be opened.
     """
     values: dict[str, str] = {}
     mounts: list[str] = []
@@ -87,7 +87,7 @@ def parse_config(text: str) -> LxcConfig | None:
             values[key] = value
         elif value:
             mounts.append(value)
-        else:  # takes back what was said before, lxc.container.conf(5)
+        else:  # an empty value clears those before it, lxc.container.conf(5)
             mounts.clear()
     if not is_config:
         return None
@@ -123,14 +123,15 @@ def boots(config: LxcConfig | None) -> bool | None:
         return None
     if config.init_command:
         return boots_system(config.init_command)
-    # /sbin/init is the default, which is the host's own where there is no root filesystem.
+    # /sbin/init is the default; without a root filesystem that is the host's own.
     return True if config.has_rootfs else None
 
 
 def template_of(text: str) -> str:
-    """Name the template by the comments that lxc-create writes: ``debian/bookworm/amd64``.
+    """Return the template by the comments that lxc-create writes: ``debian/bookworm/amd64``.
 
-    lxc-download's parameters name the image; without them it asked, and the answer is not kept.
+    The parameters of the download template name the image; without them it asked for it, and the
+    answer is not kept.
     """
     template = _TEMPLATE.search(text)
     if template is None:
@@ -139,12 +140,12 @@ def template_of(text: str) -> str:
     kind = name[1] if name else template[1]
     parameters = _PARAMETERS.search(text)
     words = _words(parameters[1]) if parameters else ()
-    given = parse_command_line(["", *words], "d:r:a:u:v:", _TEMPLATE_OPTIONS, stop=False)
-    url = given.get("-u", "--url")
+    options = parse_command_line(["", *words], "d:r:a:u:v:", _TEMPLATE_OPTIONS, stop=False)
+    url = options.get("-u", "--url")
     if url:
         return url
-    first = given.get("-d", "--dist") or kind
-    others = (given.get("-r", "--release"), given.get("-a", "--arch"))
+    first = options.get("-d", "--dist") or kind
+    others = (options.get("-r", "--release"), options.get("-a", "--arch"))
     return "/".join([first, *filter(None, others)])
 
 

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from collectors.engines.incus.discovery import DEFAULT_DIRECTORIES, find_daemons
+from tests.support.processes import HOST, inner, process
+from tests.support.system_host import context
+
+
+def test_a_daemon_works_where_its_environment_says(tmp_path: Path) -> None:
+    daemon = process(5, exe="/usr/bin/incusd", argv=("incusd", "--verbose"))
+    ctx = context(tmp_path, HOST, [daemon], {"proc/5/environ": b"A=b\0INCUS_DIR=/srv/incus/\0"})
+    (only,) = find_daemons(ctx, {})
+    assert (only.directory, only.engine, only.process) == ("/srv/incus", "incus", daemon)
+
+
+def test_without_a_word_of_it_a_daemon_works_in_the_default_directory(tmp_path: Path) -> None:
+    daemon = process(5, exe="/usr/sbin/lxd", argv=("lxd",))
+    (only,) = find_daemons(context(tmp_path, HOST, [daemon]), {})
+    assert (only.directory, only.engine) == ("/var/lib/lxd", "lxd")
+
+
+def test_a_helper_or_another_users_program_is_no_daemon(tmp_path: Path) -> None:
+    helper = process(6, exe="/usr/bin/incusd", argv=("incusd", "forkproxy", "x"))
+    users = process(7, exe="/home/eve/incusd", argv=("incusd",), uid=1000)
+    daemons = find_daemons(context(tmp_path, HOST, [helper, users]), DEFAULT_DIRECTORIES)
+    assert [d.directory for d in daemons if d.process is None] == list(DEFAULT_DIRECTORIES)
+
+
+def test_a_daemon_in_a_container_is_known_by_its_monitors(tmp_path: Path) -> None:
+    outer = process(10, ns={"mnt": 20, "pid": 21}, root=1)
+    title = ("[lxc monitor] /var/lib/incus/containers deep",)
+    monitor = inner(outer, 11, 10, exe="/usr/bin/incusd", argv=title)
+    init = process(12, 11, ns={"mnt": 30, "pid": 31}, root=2, ns_pids=(12, 5, 1))
+    (only,) = find_daemons(context(tmp_path, HOST, [outer, monitor, init]), {})
+    assert only.instance == "/var/lib/incus@mnt:[20]"
+    assert (only.process, only.seen_by) == (None, monitor)
+    assert only.monitors.keys() == {"deep"}
