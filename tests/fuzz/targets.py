@@ -16,7 +16,7 @@ from collectors.engines.docker.sockets import parse_listening
 from collectors.engines.incus.instance import parse_backup
 from collectors.engines.libvirt_lxc.collector import parse_domain
 from collectors.engines.lxc.config import parse_config
-from collectors.engines.nspawn.collector import parse_registration
+from collectors.engines.nspawn.registration import parse_registration
 from collectors.engines.nspawn.settings import parse_settings
 from collectors.engines.openvz import kernel as openvz
 from collectors.engines.openvz.config import parse_parameters, parse_paths

@@ -1,4 +1,4 @@
-"""What systemd-nspawn was told: its command line, and systemd.nspawn(5) files."""
+"""How a machine is to run: the command line of systemd-nspawn, and systemd.nspawn(5) files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _FALSE = frozenset({"0", "no", "n", "false", "f", "off"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a .nspawn file says; None where it says nothing."""
+    """What a .nspawn file sets; None or empty where it does not."""
 
     boot: bool | None = None
     hostname: str = ""
@@ -55,18 +55,18 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """What one systemd-nspawn was started to run."""
+    """The command line of one systemd-nspawn."""
 
     machine: str
-    """Name that was given or follows from the tree; without the random end of an ephemeral one."""
+    """Name as given, or that of the tree; without the random suffix of an ephemeral one."""
     named: bool
-    """The name was given, and so it has no random end."""
+    """The name was given, and so it has no random suffix."""
     directory: str
     """Root directory on the host, absolute; empty where an image file or a search gives it."""
     image: str
     ephemeral: bool
     registers: bool
-    """It makes itself known to machined."""
+    """It is registered with machined."""
     settings: str
     """``--settings=`` in lower case; empty where it was not given."""
     boot: bool | None
@@ -76,12 +76,12 @@ class Invocation:
 
     @property
     def source(self) -> str:
-        """Name the image or tree that it was made from, where that is not the tree it runs in."""
+        """Return the image or tree that it was made from, where it does not run in that itself."""
         return self.image or (posixpath.basename(self.directory) if self.ephemeral else "")
 
 
 def parse_invocation(argv: Sequence[str], cwd: str) -> Invocation:
-    """Read the command line of a systemd-nspawn that was started in the directory ``cwd``."""
+    """Parse the command line of a systemd-nspawn that was started in the directory ``cwd``."""
     line = parse_command_line(argv, _SHORT, _LONG, stop=True)
     directory = line.get("-D", "--directory") or ""
     image = line.get("-i", "--image") or ""
@@ -114,7 +114,7 @@ def _boot(line: CommandLine) -> bool | None:
 
 
 def machine_name(path: str) -> str:
-    """Return the name of a machine that was given none: that of its tree, hostname_cleanup()."""
+    """Return the name of a machine that was given none: its tree's, as by hostname_cleanup()."""
     name = posixpath.basename(path.rstrip("/")).removesuffix(".raw")
     name = re.sub(r"[^A-Za-z0-9._-]", "", name)[:64]
     return re.sub(r"\.+", ".", name).strip(".-")
@@ -157,13 +157,13 @@ def parse_settings(text: str) -> Settings:
 
 
 def boots(invocation: Invocation, settings: Settings | None) -> bool:
-    """Return whether a whole system is started: without any word of it nspawn runs a shell."""
-    told = [invocation.boot, settings.boot if settings else None]
+    """Return whether a whole system is started; by default systemd-nspawn runs a shell."""
+    choices = [invocation.boot, settings.boot if settings else None]
     if invocation.settings in _FALSE:
-        told.pop()
+        choices.pop()
     elif invocation.settings == "override":
-        told.reverse()
-    return next((t for t in told if t is not None), False)
+        choices.reverse()
+    return next((boot for boot in choices if boot is not None), False)
 
 
 def _bind_sources(binds: Sequence[str]) -> tuple[str, ...]:

@@ -2,16 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from collectors.engines.nspawn.collector import (
-    NspawnCollector,
-    escape_unit,
-    machine_cgroup,
-    parse_registration,
-)
+from collectors.engines.nspawn.collector import NspawnCollector
 from collectors.facts import Namespaces, State
 from tests.support.processes import HOST, process
 from tests.support.system_host import by_id, captured, context, fixture
@@ -37,46 +28,46 @@ def test_without_machined_on_a_host_without_systemd(tmp_path: Path) -> None:
             " - tmpfs tmpfs rw\n"
         ),
     }
-    found = by_id(NspawnCollector().collect(context(tmp_path, facts, processes, files)))
-    assert set(found) == {"plain", "pid2", "bb3", "boot", "userns", "bb-5deb013f973cbec8"}
-    assert {s.cgroup for s in found.values()} == {None}  # /payload is everybody's
-    assert found["boot"].boots is True
-    assert found["plain"].boots is False
-    assert found["plain"].command == ("/bin/sleep", "5001")
-    assert found["plain"].rootfs == "/srv/roots/bb1"
-    assert found["plain"].instance == "/srv/roots/bb1"
-    one_time = found["bb-5deb013f973cbec8"]
+    sightings = by_id(NspawnCollector().collect(context(tmp_path, facts, processes, files)))
+    assert set(sightings) == {"plain", "pid2", "bb3", "boot", "userns", "bb-5deb013f973cbec8"}
+    assert {s.cgroup for s in sightings.values()} == {None}  # /payload is everybody's
+    assert sightings["boot"].boots is True
+    assert sightings["plain"].boots is False
+    assert sightings["plain"].command == ("/bin/sleep", "5001")
+    assert sightings["plain"].rootfs == "/srv/roots/bb1"
+    assert sightings["plain"].instance == "/srv/roots/bb1"
+    one_time = sightings["bb-5deb013f973cbec8"]
     assert one_time.image == "bb"
     assert one_time.auto_remove is True
     known = {p.id: p for p in processes}
-    for sighting in found.values():
+    for sighting in sightings.values():
         assert sighting.init is not None
         assert known[sighting.init].inner_pid == 1
-    stub = found["pid2"].init
+    stub = sightings["pid2"].init
     assert stub is not None
     assert known[stub].exe == "/usr/bin/systemd-nspawn"
 
 
 def test_with_machined_and_cgroup_v2(tmp_path: Path) -> None:
     facts, processes = captured("guest-v2.json")
-    found = by_id(NspawnCollector().collect(context(tmp_path, facts, processes, GUEST_FILES)))
-    assert {(s.name, s.cgroup, s.instance, s.boots) for s in found.values()} == {
+    sightings = by_id(NspawnCollector().collect(context(tmp_path, facts, processes, GUEST_FILES)))
+    assert {(s.name, s.cgroup, s.instance, s.boots) for s in sightings.values()} == {
         ("my-box", "/machine.slice/machine-my\\x2dbox.scope", "", False),
         ("pid2", "/machine.slice/machine-pid2.scope", "", False),
         ("keep", "/system.slice/ns3.service", "/srv/keep", False),
         ("booted", "/machine.slice/systemd-nspawn@booted.service", "", True),
     }
-    assert found["my-box"].rootfs == "/var/lib/machines/my-box"
-    assert found["booted"].state is State.RUNNING
+    assert sightings["my-box"].rootfs == "/var/lib/machines/my-box"
+    assert sightings["booted"].state is State.RUNNING
 
 
 def test_machined_alone_tells_where_nspawn_cannot_be_looked_at(tmp_path: Path) -> None:
     facts, processes = captured("guest-v2.json")
     leaders = {489, 492, 509}
     blind = [p for p in processes if p.pid in leaders]
-    found = by_id(NspawnCollector().collect(context(tmp_path, facts, blind, GUEST_FILES)))
-    assert set(found) == {"my-box", "pid2", "booted"}
-    assert found["my-box"].cgroup == "/machine.slice/machine-my\\x2dbox.scope"
+    sightings = by_id(NspawnCollector().collect(context(tmp_path, facts, blind, GUEST_FILES)))
+    assert set(sightings) == {"my-box", "pid2", "booted"}
+    assert sightings["my-box"].cgroup == "/machine.slice/machine-my\\x2dbox.scope"
 
 
 def test_machined_is_not_believed_without_the_process(tmp_path: Path) -> None:
@@ -123,17 +114,17 @@ def test_only_what_was_set_up_is_a_stopped_machine(tmp_path: Path) -> None:
         "root/etc/systemd/system/machines.target.wants/systemd-nspawn@enabled.service": "",
         "root/etc/systemd/system/machines.target.wants/other.service": "",
     }
-    found = by_id(NspawnCollector().collect(context(tmp_path, HOST, [], files)))
-    assert set(found) == {"set-up", "beside", "disk", "enabled"}
-    assert {s.state for s in found.values()} == {State.EXITED}
-    assert found["set-up"].hostname == "box"
-    assert found["set-up"].boots is True
-    assert found["set-up"].created is not None
-    assert found["set-up"].cgroup == "/machine.slice/systemd-nspawn@set-up.service"
-    assert found["beside"].boots is False
-    assert found["beside"].command == ("/bin/app",)
-    assert found["disk"].image == "disk.raw"
-    assert found["disk"].rootfs == ""
+    sightings = by_id(NspawnCollector().collect(context(tmp_path, HOST, [], files)))
+    assert set(sightings) == {"set-up", "beside", "disk", "enabled"}
+    assert {s.state for s in sightings.values()} == {State.EXITED}
+    assert sightings["set-up"].hostname == "box"
+    assert sightings["set-up"].boots is True
+    assert sightings["set-up"].created is not None
+    assert sightings["set-up"].cgroup == "/machine.slice/systemd-nspawn@set-up.service"
+    assert sightings["beside"].boots is False
+    assert sightings["beside"].command == ("/bin/app",)
+    assert sightings["disk"].image == "disk.raw"
+    assert sightings["disk"].rootfs == ""
 
 
 def test_what_runs_is_not_stopped_as_well(tmp_path: Path) -> None:
@@ -153,49 +144,6 @@ def test_what_runs_is_not_stopped_as_well(tmp_path: Path) -> None:
     assert web.state is State.RUNNING
     assert web.cgroup == "/machine.slice/machine-web.scope"
     assert web.created is not None
-
-
-@pytest.mark.parametrize(
-    ("supervisor", "init", "cgroup"),
-    [
-        ("/a.service/supervisor", "/a.service/payload/init.scope", "/a.service"),
-        ("/supervisor", "/payload", None),
-        ("/user.slice", "/user.slice", None),
-        # nspawn in nspawn: the outer payload is not the inner machine's
-        (
-            "/machine.slice/machine-o.scope/payload/x.service/supervisor",
-            "/machine.slice/machine-o.scope/payload/x.service/payload/init.scope",
-            "/machine.slice/machine-o.scope/payload/x.service",
-        ),
-        # an old systemd without a payload below the scope
-        ("/system.slice/a.service", "/machine.slice/machine-m.scope/init.scope",
-         "/machine.slice/machine-m.scope"),
-    ],
-)  # fmt: skip
-def test_cgroup(supervisor: str, init: str, cgroup: str | None) -> None:
-    outside, inside = process(10, cgroup=supervisor), process(11, cgroup=init)
-    assert machine_cgroup(inside, outside, "m", "") == cgroup
-
-
-@pytest.mark.parametrize(
-    ("name", "escaped"),
-    [("web", "web"), ("my-box", "my\\x2dbox"), (".hid", "\\x2ehid"), ("a b", "a\\x20b")],
-)
-def test_unit_names_are_escaped(name: str, escaped: str) -> None:
-    assert escape_unit(name) == escaped
-
-
-def test_registration_is_unescaped() -> None:
-    found = parse_registration(fixture("machines/my-box"))
-    assert found is not None
-    assert found.unit == "machine-my\\x2dbox.scope"
-    assert found.leader == 489
-
-
-@given(st.text(), st.text())
-def test_any_registration_is_read(name: str, rest: str) -> None:
-    found = parse_registration(f"NAME={name}\nLEADER=12\nSCOPE={rest}\n{rest}")
-    assert found is None or found.name
 
 
 def test_without_permission_nothing_is_made_up(tmp_path: Path) -> None:
