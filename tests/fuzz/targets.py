@@ -14,7 +14,7 @@ from agent.sanitize import escape_bytes, line
 from agent.web.app import accepts_gzip, accepts_openmetrics
 from collectors.engines.docker.sockets import parse_listening
 from collectors.engines.incus.instance import parse_backup
-from collectors.engines.libvirt_lxc.collector import parse_domain
+from collectors.engines.libvirt_lxc.domain import parse_domain
 from collectors.engines.lxc.config import parse_config
 from collectors.engines.nspawn.registration import parse_registration
 from collectors.engines.nspawn.settings import parse_settings
