@@ -1,8 +1,8 @@
-"""Who makes sandboxes and small containers, and how it is known by what it leaves behind.
+"""The programs that make sandboxes and small containers, and how each is recognized.
 
-Most stay on as the parent of what they made, and their binary is the kernel's word. Some replace
-themselves by the program that they start: charliecloud, snap and a starter of apptainer's are known
-by mounts that only they make.
+Most stay on as the parent of what they made, and the kernel shows their binary. Some replace
+themselves by the program that they start: charliecloud, snap and one of apptainer's starters are
+recognized by mounts that only they make.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Marks:
 
 
 def engine_of(process: Process) -> str:
-    """Name the engine whose binary a process runs; "" for none known here."""
+    """Return the engine whose binary a process runs; "" for none known here."""
     binary = program(process)
     if binary in _STARTERS:
         path = process.exe or ""
@@ -68,7 +68,7 @@ def engine_of(process: Process) -> str:
 
 
 def engine_of_build(runtime: Process, builder: Process | None) -> str:
-    """Name the engine whose build step a runtime in the foreground runs, by its own parent.
+    """Return the engine whose build step a runtime in the foreground runs, by its own parent.
 
     BuildKit, on its own or in dockerd, keeps ``runc run`` as the parent of each step.
     """
@@ -78,16 +78,16 @@ def engine_of_build(runtime: Process, builder: Process | None) -> str:
 
 
 def is_kept(process: Process) -> bool:
-    """Return whether an engine that other collectors know keeps containers with this process."""
+    """Return whether a process supervises the containers of an engine with its own collector."""
     return _KEEPERS.fullmatch(program(process)) is not None
 
 
 TELLING_MOUNTS = re.compile(rb"/ch-run_|/snapd/hostfs |/mnt/session/|/\.flatpak-info ")
-"""Whether mountinfo is worth taking apart; most containers are of engines that are not told so."""
+"""Whether mountinfo is worth parsing: the mounts of most engines are not characteristic."""
 
 
 def engine_by_mounts(mounts: Sequence[Mount]) -> str:
-    """Name the engine that left while its mounts stayed; "" for none."""
+    """Return the engine that replaced itself but whose mounts are there; "" for none."""
     for mount in mounts:
         if mount.target == "/etc/passwd" and _CHARLIECLOUD.search(mount.root):
             return "charliecloud"
@@ -127,7 +127,7 @@ def flatpak_marks(info: str) -> Marks:
 
 
 def snap_marks(process: Process) -> Marks:
-    """Name a snap's application by the cgroup that snapd has systemd make for it."""
+    """Return a snap's application, by the cgroup that snapd has systemd make for it."""
     for path in hierarchies(process):
         for part in path.split("/"):
             unit = _SNAP_UNIT.fullmatch(part)
@@ -140,7 +140,7 @@ def snap_marks(process: Process) -> Marks:
 
 
 def apptainer_marks(engine: str, chain: Sequence[Process], environment: bytes) -> Marks:
-    """Name an apptainer instance by its starter's title, and the image as its environment says."""
+    """Return an apptainer instance by its starter's title, and the image by its environment."""
     titles = (_INSTANCE.fullmatch(p.argv[0].rstrip()) for p in chain if p.argv)
     image = re.search(rb"(?:^|\0)(?:APPTAINER|SINGULARITY)_CONTAINER=([^\0]+)", environment)
     return Marks(
@@ -151,13 +151,13 @@ def apptainer_marks(engine: str, chain: Sequence[Process], environment: bytes) -
 
 
 def charliecloud_marks(mounts: Sequence[Mount]) -> Marks:
-    """Name the image directory, which is what lies at the root."""
+    """Return the image directory, which is mounted at the root."""
     root = next((m.root for m in mounts if m.target == "/"), "/")
     return Marks(engine="charliecloud", image=posixpath.basename(root))
 
 
 def build_marks(engine: str, process: Process, runtime: Process) -> Marks:
-    """Name a build step by what the runtime was told to call it: its last argument, its cgroup."""
+    """Return a build step by the id its runtime was given: the last argument, or the cgroup."""
     if program(runtime) in _RUNTIMES and len(runtime.argv) > 1:
         return Marks(engine=engine, name=runtime.argv[-1])
     name = posixpath.basename(next(hierarchies(process), "/"))
