@@ -16,6 +16,7 @@ from collectors.engines.incus.discovery import DEFAULT_DIRECTORIES, Daemon, find
 from collectors.engines.incus.disk import list_names, read_backup
 from collectors.engines.incus.instance import Instance, from_api
 from collectors.engines.shared.liblxc import payload_cgroup
+from collectors.engines.shared.processes import running_state
 from collectors.engines.shared.supervised import started_at
 from collectors.facts import ImageFacts, Sighting, State
 

@@ -8,7 +8,6 @@ import pytest
 
 from collectors.catalogue import WRAPPERS
 from collectors.engines.sandboxes.collector import SandboxCollector
-from collectors.engines.sandboxes.makers import WRAPPERS
 from tests.support.processes import HOST, process
 from tests.support.system_host import NOW, captured, context, fixture
 
