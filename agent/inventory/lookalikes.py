@@ -1,4 +1,4 @@
-"""What looks like a container and is none: services, sandboxes, empty cgroups, with the reason."""
+"""What looks like a container but is none, with the reason: services, sandboxes, empty cgroups."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _UNITS = (".service", ".scope", ".slice")
 
 
 def _unit_of(path: str) -> str:
-    """Name the systemd unit that a cgroup is of; a service may make more below it (Delegate=)."""
+    """Return the systemd unit of a cgroup; a service may have more cgroups below it (Delegate=)."""
     units = (part for part in reversed(path.split("/")) if part.endswith(_UNITS))
     return next(units, "")
 
 
-def service_reason(
+def service_look_alike(
     leader: Process, parent: Process | None, manager: Process | None, around_pid: int | None
 ) -> LookAlike | None:
-    """Say that this is a service of the manager around it, if it is.
+    """Return the look-alike if this is a service of the manager around it, else None.
 
     With RootImage=, RootDirectory= or as a portable service it has a root and mounts of its own,
-    systemd.exec(5): but the manager started it, in the unit's cgroup, in the manager's own pid
-    namespace. What an engine starts has the engine for its parent, or a pid namespace.
+    systemd.exec(5). But the manager started it, in the unit's cgroup, in the manager's own pid
+    namespace. A container has its engine as its parent, or a pid namespace of its own.
     """
     if parent is None or leader.namespaces.pid != around_pid:
         return None
@@ -54,17 +54,17 @@ def service_reason(
     )
 
 
-def empty_root_reason(
+def empty_root_look_alike(
     host: HostFacts,
     leader: Process,
     processes: Sequence[Process],
     mounts: Sequence[Mount],
     engine: str,
 ) -> LookAlike | None:
-    """Say that nothing lives in a root of its own but programs of the host, if so.
+    """Return the look-alike if all ``processes`` on a root of its own run the host's programs.
 
     A sandbox builds an empty root and binds the host's /usr into it, or leaves it empty with the
-    program still running from outside (browsers, slirp4netns). A container's programs come out of
+    program still running from outside (browsers, slirp4netns). A container's programs come from
     its own filesystem.
     """
     root = mount_of("/", mounts)
@@ -104,22 +104,22 @@ def _is_over(mount: Mount, directory: str) -> bool:
 
 
 _PROGRAMS = re.compile(r"/(usr/)?(local/)?(s?bin|libexec|games)/")
-"""Where a host has its programs, and nobody's root filesystem lies."""
+"""Where a host has its programs, and no container's root filesystem is kept."""
 
 
 def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -> bool:
-    """Return whether the binary of a process comes out of the root that the process has."""
+    """Return whether the binary of a process lies in the process's own root filesystem."""
     if process.exe is None:
-        return True  # not readable: no reason to doubt
+        return True  # not readable: assume so
     if process.exe_outside or process.exe.startswith("/memfd:"):
         return False
     mount = mount_of(process.exe, mounts)
     if mount is None:
-        return True  # the root is a directory that is no mount point: mountinfo has no line for it
+        return True  # the root is no mount point, so mountinfo has no line for it
     host_device = host.root.device if host.root is not None else None
     if mount.device.device == host_device:
-        # A directory of the host's root filesystem: the host's own /usr, or else somebody's tree
-        # that merely lies on that disk.
+        # A directory of the host's root filesystem: the host's own /usr, or else a container's
+        # root that lies on that disk.
         on_host_disk = mount.root.rstrip("/") + process.exe[len(mount.target.rstrip("/")) :]
         return mount.root not in (mount.target, "/") and not _PROGRAMS.match(on_host_disk)
     on_host = process.exe_id is not None and process.exe_id.device == host_device
@@ -129,81 +129,81 @@ def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -
 def namespace_look_alikes(
     host: HostFacts, table: ProcessTable, parts: Partition
 ) -> list[LookAlike]:
-    """Name what has namespaces of its own in the host's mount namespace, once for each set.
+    """Return what has other namespaces of its own but the host's mounts, once for each set.
 
-    Browsers isolate their parts like this, and services with PrivateNetwork= or PrivateIPC=.
+    Browsers isolate their processes like this, and services with PrivateNetwork= or PrivateIPC=.
     """
-    found: dict[object, LookAlike] = {}
+    by_namespaces: dict[object, LookAlike] = {}
     for process in sorted(table, key=lambda p: p.id.start_ticks):
         on_host = parts.home.get(process.pid) is None
         if not on_host or process.namespaces.mnt != host.namespaces.mnt:
             continue
         kinds = own_kinds(host, process)
-        mark = tuple(getattr(process.namespaces, kind) for kind in kinds)
-        if kinds and mark not in found:
+        numbers = tuple(getattr(process.namespaces, kind) for kind in kinds)
+        if kinds and numbers not in by_namespaces:
             unit = _unit_of(cgroup_of(process))
             service = unit.endswith(".service")
-            found[mark] = LookAlike(
+            by_namespaces[numbers] = LookAlike(
                 kind="service" if service else "sandbox",
                 name=unit if service else name_of(process),
                 reason=f"of its own are only {', '.join(kinds)}; mounts and root are the host's",
                 pid=process.pid,
                 cgroup=cgroup_of(process),
             )
-    return list(found.values())
+    return list(by_namespaces.values())
 
 
 def session_look_alikes(table: ProcessTable, parts: Partition) -> list[LookAlike]:
-    """Name the login sessions of the host, systemd-logind's ``session-<id>.scope``."""
-    found: dict[str, LookAlike] = {}
+    """Return the login sessions of the host, systemd-logind's ``session-<id>.scope``."""
+    by_path: dict[str, LookAlike] = {}
     for process in sorted(table, key=lambda p: p.id.start_ticks):
         path = cgroup_of(process)
         base = posixpath.basename(path)
         if (
-            path not in found
+            path not in by_path
             and base.startswith("session-")
             and base.endswith(".scope")
             and parts.home.get(process.pid) is None
         ):
-            found[path] = LookAlike(
+            by_path[path] = LookAlike(
                 kind="session",
                 name=base,
                 reason="a login session of the host",
                 pid=process.pid,
                 cgroup=path,
             )
-    return list(found.values())
+    return list(by_path.values())
 
 
 def inner_look_alikes(parts: Partition, names: Mapping[Group, tuple[str, str]]) -> list[LookAlike]:
-    """Name the slices and services inside containers; ``names`` are their names and cgroups."""
-    found: dict[str, LookAlike] = {}
+    """Return the cgroups inside containers; ``names`` are each container's name and cgroup."""
+    by_path: dict[str, LookAlike] = {}
     for group in parts.groups:
         name, own = names[group]
         for process in group.members:
             path = cgroup_of(process)
-            if own and path != own and path not in found and contains(own, path):
-                found[path] = LookAlike(
+            if own and path != own and path not in by_path and contains(own, path):
+                by_path[path] = LookAlike(
                     kind="inner",
                     name=posixpath.basename(path),
                     reason=f"a cgroup inside the container {name}",
                     pid=process.pid,
                     cgroup=path,
                 )
-    return list(found.values())
+    return list(by_path.values())
 
 
 def cgroup_look_alikes(
     table: ProcessTable, parts: Partition, empty: Iterable[str]
 ) -> list[LookAlike]:
-    """Name cgroups that are called like an engine's and hold no container.
+    """Return the cgroups that are named like an engine's and hold no container.
 
-    ``empty`` are paths of cgroups without a process.
+    ``empty`` are the paths of cgroups without a process.
     """
-    found: dict[str, LookAlike] = {}
+    by_path: dict[str, LookAlike] = {}
     for path in empty:
         if path_engine(path) is not None:
-            found[path] = LookAlike(
+            by_path[path] = LookAlike(
                 kind="cgroup",
                 name=posixpath.basename(path),
                 reason="a cgroup named like an engine's, without a process",
@@ -216,7 +216,7 @@ def cgroup_look_alikes(
         path = cgroup_of(process)
         base = posixpath.basename(path)
         if is_helper(base):
-            found[path] = LookAlike(
+            by_path[path] = LookAlike(
                 kind="engine",
                 name=base,
                 reason=f"an engine's own helper ({name_of(process)}), not what it runs",
@@ -224,7 +224,7 @@ def cgroup_look_alikes(
                 cgroup=path,
             )
         elif path_engine(path) is not None and path not in taken:
-            found[path] = LookAlike(
+            by_path[path] = LookAlike(
                 kind="cgroup",
                 name=base,
                 reason=f"a cgroup named like an engine's with a process of the host in it "
@@ -232,4 +232,4 @@ def cgroup_look_alikes(
                 pid=process.pid,
                 cgroup=path,
             )
-    return list(found.values())
+    return list(by_path.values())

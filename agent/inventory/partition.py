@@ -1,33 +1,33 @@
-"""Splits the processes of a host into its own and those of containers, by what the kernel says.
+"""Splits the processes of a host into its own and those of containers.
 
-That is mount namespace, root directory and process tree; names play no part in it.
+What the kernel shows decides: mount namespace, root directory and process tree; no names.
 
-A mount namespace is the atom: all processes in one belong together. Top-down through the process
-tree each such set is either absorbed by what surrounds it (the same root: a service with private
-mounts), set aside as a look-alike, or a container of its own. Pure but for ``mounts``, which is
-asked only where a root of its own has to be told from a sandbox over somebody else's.
+The processes in one mount namespace form a set. From the top of the process tree down, each set
+either belongs to what surrounds it (the same root: a service with private mounts), or is a
+look-alike, or is a container of its own. Pure but for ``mounts``, which is called only to tell a
+root filesystem from a sandbox over the host's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from agent.inventory.cgroup_names import engine_cgroup
 from agent.inventory.groups import Group, Partition, cgroup_of, name_of, own_kinds
-from agent.inventory.lookalikes import empty_root_reason, service_reason
+from agent.inventory.lookalikes import empty_root_look_alike, service_look_alike
 from agent.model import LookAlike
 from collectors.catalogue import WRAPPERS
 
 if TYPE_CHECKING:
     from agent.inventory.groups import Mounts, SetKey
-    from collectors.facts import HostFacts, Process, ProcessTable, Sighting
+    from collectors.facts import FileId, HostFacts, Process, ProcessTable, Sighting
 
 
 def partition(
     host: HostFacts, table: ProcessTable, sightings: Iterable[Sighting], mounts: Mounts
 ) -> Partition:
-    """Split the processes. ``sightings`` are the sightings that name an init process."""
+    """Split the processes of a host; ``sightings`` are those that name an init process."""
     return _Splitter(host, table, sightings, mounts).split()
 
 
@@ -47,7 +47,8 @@ class _Splitter:
         self.groups: dict[SetKey, Group | None] = {}
         self.look_alikes: list[LookAlike] = []
         self.by_root: dict[object, Group] = {}
-        self.places: dict[object, list[Process]] = {}
+        self.by_place: dict[object, list[Process]] = {}
+        """By root directory and pid namespace; filled when first asked for."""
 
     def split(self) -> Partition:
         unreadable = []
@@ -64,7 +65,7 @@ class _Splitter:
         for key, processes in self.sets.items():
             group = self.groups[key]
             for process in processes:
-                home[process.pid] = self.outside(process, group)
+                home[process.pid] = self.home_of(process, group)
         self.place_unreadable(unreadable, home)
         for process in self.table:
             group = home.get(process.pid)
@@ -77,22 +78,23 @@ class _Splitter:
         return Partition(groups=groups, look_alikes=tuple(self.look_alikes), home=home)
 
     def key(self, process: Process) -> SetKey | None:
-        """Name the set that a process belongs to; None when the kernel does not say."""
+        """Return the key of the set that a process belongs to; None if that cannot be read."""
         envid = process.envid if process.envid not in ("", "0") else None
         mnt = process.namespaces.mnt
         # OpenVZ's 2.6.32 kernel has no /proc/<pid>/ns/mnt: the container's number is enough there.
         return (envid, mnt) if mnt is not None or envid is not None else None
 
     def decide(self, key: SetKey) -> Group | None:
+        """Return the container of a set, after that of the set around it; None for the host."""
         if key in self.groups:
             return self.groups[key]
-        self.groups[key] = None  # the host's, also while the answer is worked out
+        self.groups[key] = None  # the host's, also where the process tree comes back to it
         if key == (None, self.host.namespaces.mnt):
             return None
         leader = self.leader(self.sets[key])
         parent = self.table.get(leader.ppid)
         while parent is not None and self.key(parent) == key:
-            # Who made the mount namespace waits in it for the child that became the container.
+            # The maker of the mount namespace waits in it for its child, the container.
             parent = self.table.get(parent.ppid)
         parent_key = self.key(parent) if parent is not None else None
         around = self.decide(parent_key) if parent_key is not None else None
@@ -109,19 +111,19 @@ class _Splitter:
         )
 
     def nest(self) -> None:
-        """Find what surrounds a container whose maker came into another one from outside.
+        """Find the parent of a container whose maker entered another container from outside.
 
-        A shell that an engine's exec or attach put in hangs on the host, but it has the pid
-        namespace or the root of the container that it is in. What an engine manages is left
-        alone: it may well share the pid namespace of another.
+        A shell that an engine's exec or attach started is a child of a process of the host, but it
+        has the pid namespace or the root of the container that it is in. What an engine manages is
+        left alone: it may well share the pid namespace of another container.
         """
         groups = [g for g in self.groups.values() if g is not None]
-        groups.sort(key=lambda g: -g.leader.id.start_ticks)  # of several the oldest is meant
+        groups.sort(key=lambda g: -g.leader.id.start_ticks)  # so that of several the oldest stays
         by_pid = {g.leader.namespaces.pid: g for g in groups if g.leader.inner_pid == 1}
         by_root = {g.leader.root: g for g in groups}
         by_pid.pop(self.host.namespaces.pid, None)
         for group in groups:
-            if group.parent is not None or any(c.engine not in WRAPPERS for c in group.sightings):
+            if group.parent is not None or _is_managed(group.sightings):
                 continue
             maker: Process | None = group.leader
             while maker is not None and self.key(maker) == self.key(group.leader):
@@ -136,83 +138,91 @@ class _Splitter:
     def judge(
         self, key: SetKey, leader: Process, parent: Process | None, around: Group | None
     ) -> Group | None:
-        sightings = [c for p in self.sets[key] for c in self.sightings.get(p.pid, ())]
-        managed = [c for c in sightings if c.engine not in WRAPPERS]
-        around_root = around.leader.root if around is not None else self.host.root
-        if key[0] is not None and around is None:
-            for other, group in self.groups.items():
-                if other[0] == key[0] and group is not None:
-                    return group
-        elif leader.root is None and not managed:
+        """Return the container that a set of processes is, or belongs to; None for the host."""
+        envid = key[0]
+        sightings = [s for p in self.sets[key] for s in self.sightings.get(p.pid, ())]
+        if envid is not None and around is None:
+            return self.group_of_envid(envid) or self.make_group(leader, around, sightings)
+        if _is_managed(sightings):
+            return self.make_group(leader, around, sightings)
+        around_root, around_pid = self.root_and_pid_namespace(around)
+        if leader.root is None:
             return around
-        elif not managed:
-            if leader.root == around_root:
-                self.note_private_mounts(leader, parent, around)
-                return around
-            same = self.by_root.get((leader.root, leader.namespaces.pid))
-            around_pid = (
-                around.leader.namespaces.pid if around is not None else self.host.namespaces.pid
-            )
-            if same is not None and leader.namespaces.pid != around_pid:
-                return same
-            manager = self.manager_of(around)
-            inside = [p for p in self.sets[key] if p.root != around_root]
-            inside += self.others_beside(leader, around_pid)
-            reason = service_reason(leader, parent, manager, around_pid) or self.sandbox_reason(
-                leader, inside, sightings
-            )
-            if reason is not None:
-                if around is None:
-                    self.look_alikes.append(reason)
-                return around
+        if leader.root == around_root:
+            self.note_private_mounts(leader, parent, around)
+            return around
+        same = self.by_root.get((leader.root, leader.namespaces.pid))
+        if same is not None and leader.namespaces.pid != around_pid:
+            return same
+        programs = [p for p in self.sets[key] if p.root != around_root]
+        programs += self.moved_on(leader, around_pid)
+        look_alike = service_look_alike(
+            leader, parent, self.manager_of(around), around_pid
+        ) or self.sandbox_look_alike(leader, programs, sightings)
+        if look_alike is None:
+            return self.make_group(leader, around, sightings)
+        if around is None:
+            self.look_alikes.append(look_alike)
+        return around
+
+    def make_group(self, leader: Process, around: Group | None, sightings: list[Sighting]) -> Group:
         group = Group(leader=leader, parent=around, sightings=sightings)
-        self.by_root[(leader.root, leader.namespaces.pid)] = group
+        self.by_root[leader.root, leader.namespaces.pid] = group
         return group
 
-    def outside(self, process: Process, group: Group | None) -> Group | None:
-        """Return the home of one process of a set.
+    def group_of_envid(self, envid: str) -> Group | None:
+        """Return the group of an OpenVZ container that another of its mount namespaces made."""
+        groups = (group for key, group in self.groups.items() if key[0] == envid)
+        return next((group for group in groups if group is not None), None)
 
-        Who made the mount namespace may still be in it, on the root of those around, as
+    def root_and_pid_namespace(self, around: Group | None) -> tuple[FileId | None, int | None]:
+        """Return the root directory and the pid namespace of a container, or of the host."""
+        if around is None:
+            return self.host.root, self.host.namespaces.pid
+        return around.leader.root, around.leader.namespaces.pid
+
+    def home_of(self, process: Process, group: Group | None) -> Group | None:
+        """Return the group that one process of a set belongs to.
+
+        The maker of the mount namespace may still be in it, on the root of what surrounds it, as
         ``unshare --root`` is while its child runs.
         """
         if group is None or process is group.leader or process.root is None:
             return group
-        around = group.parent
-        root = around.leader.root if around is not None else self.host.root
-        return around if process.root == root != group.leader.root else group
+        around_root, _ = self.root_and_pid_namespace(group.parent)
+        return group.parent if process.root == around_root != group.leader.root else group
 
     def manager_of(self, around: Group | None) -> Process | None:
+        """Return the first process of a container, or of the host: its service manager, if any."""
         return around.leader if around is not None else self.table.get(1)
 
-    def others_beside(self, leader: Process, around_pid: int | None) -> list[Process]:
-        """Return who went on from a process to other mounts: on its root, in its pid namespace."""
+    def moved_on(self, leader: Process, around_pid: int | None) -> list[Process]:
+        """Return the processes on a leader's root, in its pid namespace, but with other mounts."""
         if leader.namespaces.pid == around_pid:
             return []
-        if not self.places:
+        if not self.by_place:
             for process in self.table:
                 place = (process.root, process.namespaces.pid)
-                self.places.setdefault(place, []).append(process)
-        beside = self.places.get((leader.root, leader.namespaces.pid), ())
-        return [p for p in beside if p.namespaces.mnt != leader.namespaces.mnt]
+                self.by_place.setdefault(place, []).append(process)
+        same_place = self.by_place.get((leader.root, leader.namespaces.pid), ())
+        return [p for p in same_place if p.namespaces.mnt != leader.namespaces.mnt]
 
-    def sandbox_reason(
+    def sandbox_look_alike(
         self, leader: Process, processes: list[Process], sightings: list[Sighting]
     ) -> LookAlike | None:
         mounts = self.mounts(leader.pid)
         if mounts is None:
             return None
-        engine = sightings[0].engine if sightings else "none"
-        return empty_root_reason(self.host, leader, processes, mounts, engine)
+        return empty_root_look_alike(self.host, leader, processes, mounts, _engine(sightings))
 
     def note_private_mounts(
         self, leader: Process, parent: Process | None, around: Group | None
     ) -> None:
-        """Say of a set over the host's own root what it is; inside a container nobody asks."""
+        """Record what a set on the host's own root is; inside a container it is not recorded."""
         if around is not None or leader.argv[1:2] == ("init",):
             return
-        sightings = self.sightings.get(leader.pid, ())
-        engine = sightings[0].engine if sightings else "none"
-        unit = service_reason(leader, parent, self.table.get(1), leader.namespaces.pid)
+        sightings = self.sightings.get(leader.pid, [])
+        unit = service_look_alike(leader, parent, self.table.get(1), leader.namespaces.pid)
         kinds = own_kinds(self.host, leader)
         kind = "service" if unit else "sandbox" if kinds or sightings else "mounts"
         own = ", ".join(("mounts", *kinds))
@@ -223,13 +233,13 @@ class _Splitter:
                 reason=f"of its own are only {own}; it runs on the host's root filesystem",
                 pid=leader.pid,
                 cgroup=cgroup_of(leader),
-                engine=engine,
+                engine=_engine(sightings),
             )
         )
 
     def chroots(self, home: Mapping[int, Group | None]) -> list[LookAlike]:
-        """Name the processes of the host that run in a chroot, one for each root directory."""
-        found: dict[object, LookAlike] = {}
+        """Return the processes of the host that run in a chroot, one for each root directory."""
+        by_root: dict[object, LookAlike] = {}
         if self.host.root is None:
             return []
         for process in self.table:
@@ -237,31 +247,31 @@ class _Splitter:
                 home.get(process.pid, self) is None
                 and process.namespaces.mnt == self.host.namespaces.mnt
             )
-            if of_host and process.root not in (None, self.host.root, *found):
-                found[process.root] = LookAlike(
+            if of_host and process.root not in (None, self.host.root, *by_root):
+                by_root[process.root] = LookAlike(
                     kind="chroot",
                     name=name_of(process),
                     reason="a changed root directory in the host's own mount namespace",
                     pid=process.pid,
                 )
-        return list(found.values())
+        return list(by_root.values())
 
     def by_cgroup(self) -> dict[str, Group]:
-        """Return the containers by the cgroup that an engine made; of nested ones the outer."""
+        """Return the groups by the cgroup that an engine made; of nested ones the outer."""
         groups = [g for g in self.groups.values() if g is not None]
         groups.sort(key=lambda g: (g.parent is not None, g.leader.id.start_ticks))
-        found: dict[str, Group] = {}
+        by_path: dict[str, Group] = {}
         for group in groups:
             path = engine_cgroup(group.leader.cgroups, group.sightings)
             if path:
-                found.setdefault(path, group)
-        return found
+                by_path.setdefault(path, group)
+        return by_path
 
     def place_unreadable(self, processes: list[Process], home: dict[int, Group | None]) -> None:
-        """Place processes whose namespaces could not be read.
+        """Find the home of the processes whose namespaces could not be read.
 
-        A zombie or a quarantined process goes with its parent. One that is about to end has no
-        namespaces any more: it is in the container whose cgroup it is in. Without permission a
+        A zombie belongs with its parent. A process that is about to end has no namespaces any
+        more: it belongs to the container whose cgroup it is in. Without permission to read, a
         container is known by an init that a collector names, or by a pid namespace of its own
         together with a cgroup that only engines make; its other processes by their cgroup.
         """
@@ -288,13 +298,22 @@ class _Splitter:
                 home[process.pid] = home.get(process.ppid)
 
 
+def _is_managed(sightings: Iterable[Sighting]) -> bool:
+    """Return whether an engine manages the container, instead of only wrapping a program."""
+    return any(sighting.engine not in WRAPPERS for sighting in sightings)
+
+
+def _engine(sightings: Sequence[Sighting]) -> str:
+    return sightings[0].engine if sightings else "none"
+
+
 def _visitors(group: Group, table: ProcessTable) -> frozenset[int]:
-    """Find who came into a container from outside, and their children.
+    """Return the pids of the processes that entered a container from outside, and their children.
 
     Their parent is an engine's shim or a shell of the host. Where the container has no pid
-    namespace of its own an orphan is adopted from outside, too. It is told by its session, in
-    which others of the container are, and a daemon by having no terminal and being adopted where
-    orphans are: by what started the container, or by the first process of the namespace.
+    namespace of its own, an orphan has a parent outside, too. It is recognised by its session,
+    which it shares with others of the container; a daemon by having no terminal and the parent
+    that orphans get: what started the container, or the first process of the namespace.
     """
     inside = {p.pid: p for p in group.members}
     children: dict[int, list[int]] = {}
@@ -303,7 +322,7 @@ def _visitors(group: Group, table: ProcessTable) -> frozenset[int]:
     own_sessions = {
         p.session for p in group.members if p.pid == group.leader.pid or p.ppid in inside
     }
-    found: set[int] = set()
+    visitors: set[int] = set()
     queue = [
         p.pid
         for p in group.members
@@ -316,10 +335,10 @@ def _visitors(group: Group, table: ProcessTable) -> frozenset[int]:
     ]
     while queue:
         pid = queue.pop()
-        if pid not in found and pid != group.leader.pid:
-            found.add(pid)
+        if pid not in visitors and pid != group.leader.pid:
+            visitors.add(pid)
             queue += children.get(pid, ())
-    return frozenset(found)
+    return frozenset(visitors)
 
 
 def _is_orphan(process: Process, leader: Process, table: ProcessTable) -> bool:
