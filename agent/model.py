@@ -82,9 +82,9 @@ class Finding:
     """A named practice that the model warns of."""
 
     name: str
-    """As in design.md: ``docker_as_vm``, ``logged_into``, ``no_limits``, …"""
+    """As in docs/verdict.md: ``docker_as_vm``, ``logged_into``, ``no_limits``, …"""
     sentence: str
-    """What was found, with the particulars of this container."""
+    """The finding in words, with the particulars of this container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,8 @@ class EngineInfo:
     """It is an OCI runtime: below another engine it is that engine's tool."""
     health_checks: bool = False
     """Its containers may have health checks."""
+    may_run_unseen: bool = False
+    """Its containers may run though none of their processes is recognised."""
 
     cgroups: tuple[str, ...] = ()
     """Patterns of the cgroups that it makes for containers. The first row with a pattern names the
@@ -303,7 +305,15 @@ ENGINES = (
         inner_cgroups=("ns",),
         folders=("etc/pve",),
     ),
-    EngineInfo("openvz", "openvz", _SYSTEM, title="OpenVZ", rank=0, folders=("etc/vz/conf",)),
+    EngineInfo(
+        "openvz",
+        "openvz",
+        _SYSTEM,
+        title="OpenVZ",
+        rank=0,
+        may_run_unseen=True,
+        folders=("etc/vz/conf",),
+    ),
     EngineInfo(
         "bubblewrap",
         "sandboxes",

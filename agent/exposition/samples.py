@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import Style
+from collectors.catalogue import ENGINES
 from collectors.facts import ALIVE, FilesystemUsage
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Labels = tuple[tuple[str, str], ...]
 
 _HEALTH = {"healthy": 1, "starting": 0, "unhealthy": 0}
-_HAS_HEALTH_CHECKS = frozenset({"docker", "podman"})
+_HAS_HEALTH_CHECKS = frozenset(engine.name for engine in ENGINES if engine.health_checks)
 _INFO_LABELS = {
     "compose_project": ("com.docker.compose.project", "io.podman.compose.project"),
     "compose_service": ("com.docker.compose.service", "io.podman.compose.service"),

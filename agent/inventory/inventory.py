@@ -1,14 +1,14 @@
-"""The inventory: remembers who is on the host from one pass to the next.
+"""The inventory: remembers the containers of the host from one pass to the next.
 
-An id is fixed when its container is first known and kept until it is removed; what is gone is
-shown, frozen, until the retention is over.
+A container keeps the id that it got when it was first seen; after its removal it is shown as it
+was last, until the retention is over.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from agent.inventory.merge import Key, assign, container_of, key_of, owners
 from agent.inventory.partition import partition
 from agent.model import as_gone
 from collectors.facts import ALIVE, State
+from collectors.kernel.cgroups import SYSTEMD, UNIFIED
 
 if TYPE_CHECKING:
     from agent.inventory.groups import Group, Mounts, Partition
@@ -32,23 +33,26 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Wanted = Callable[["Container"], bool]
-"""Says whether a container is to be shown at all."""
+"""Returns whether a container is to be shown at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """The outcome of one pass: the containers of now, and the processes of those that run."""
+    """The outcome of one pass."""
 
     containers: Mapping[str, Container]
+    """By id, also those that are gone."""
     groups: Mapping[str, Group]
+    """The processes of those that run, by id."""
     look_alikes: tuple[LookAlike, ...]
     nested: Mapping[str, int]
-    """How many containers are nested directly in each."""
+    """How many containers are nested directly in a container, by its id."""
     dropped: int = 0
+    """Containers that were left out because of the cap."""
 
 
 class Inventory:
-    """Keeps identities; ``update`` makes the next picture from the facts of one pass."""
+    """Keeps the ids; ``update`` makes the next picture from the facts of one pass."""
 
     def __init__(
         self,
@@ -66,9 +70,9 @@ class Inventory:
         self._ids: dict[Key, str] = {}
         self._id_of_init: dict[ProcessId, str] = {}
         self._last: dict[str, Container] = {}
-        self._looked_at = 0.0  # when the picture before this one was made
+        self._last_update = 0.0
         self.expires = float("inf")
-        """When the first of those that are gone is to be forgotten, in seconds since the epoch."""
+        """When the first of those that are gone will be forgotten, in seconds since the epoch."""
 
     def update(
         self,
@@ -80,48 +84,25 @@ class Inventory:
         now: float,
         empty_cgroups: Iterable[str] = (),
     ) -> Picture:
-        """Take in what one pass saw. ``mounts`` is called for few processes, if any."""
+        """Return the picture of one pass. ``mounts`` is called for few processes, if any."""
         parts = partition(host, table, (s for s in sightings if s.init is not None), mounts)
-        silent = assign(parts.groups, sightings)
-        ids = self._name(parts, silent, table)
-        seen: dict[str, Container] = {}
-        groups: dict[str, Group] = {}
-        nets, pids = owners(parts.groups, "net"), owners(parts.groups, "pid")
-        for group in parts.groups:
-            container_id = ids.of_group[group]
-            seen[container_id] = container_of(
-                container_id,
-                group.sightings,
-                group,
-                host,
-                cgroups=ids.cgroups[group],
-                cgroup=ids.main_cgroup(group),
-                parent_id=ids.of_group[group.parent] if group.parent is not None else "",
-                network=_whose(group, "net", nets, host, ids),
-                pid_namespace=_whose(group, "pid", pids, host, ids),
-            )
-            groups[container_id] = group
-        for of_one, container_id in ids.of_silent:
-            if container_id not in seen:
-                seen[container_id] = container_of(container_id, of_one, None, host)
-        seen = {k: self._settle(c) for k, c in seen.items() if self._wanted(c)}
-        here = seen
-        dropped = max(0, len(seen) - self._cap)
-        if dropped:
-            # What runs comes first, and of that what has run longest.
-            order = sorted(seen.items(), key=lambda i: (i[1].state not in ALIVE, i[1].started or 0))
-            seen = dict(order[: self._cap])
-        self._say_dropped([c for k, c in here.items() if k not in seen])
-        everyone = {**seen, **self._gone(here, now)}
-        self._remember(everyone, ids)
-        self._looked_at = now
-        nested: dict[str, int] = {}
-        for container in seen.values():
-            if container.parent_id:
-                nested[container.parent_id] = nested.get(container.parent_id, 0) + 1
+        without_group = assign(parts.groups, sightings)
+        ids = self._assign_ids(parts, without_group, table)
+        containers = {
+            container.id: self._carry_over(container)
+            for container in _containers(host, parts, ids)
+            if self._wanted(container)
+        }
+        shown = self._first(containers)
+        self._log_dropped([c for key, c in containers.items() if key not in shown])
+        all_shown = {**shown, **self._gone(containers, now)}
+        self._remember(all_shown, ids)
+        self._last_update = now
         return Picture(
-            containers=everyone,
-            groups={k: g for k, g in groups.items() if k in seen},
+            containers=all_shown,
+            groups={
+                ids.of_group[group]: group for group in parts.groups if ids.of_group[group] in shown
+            },
             look_alikes=(
                 *parts.look_alikes,
                 *namespace_look_alikes(host, table, parts),
@@ -130,69 +111,79 @@ class Inventory:
                 *inner_look_alikes(
                     parts,
                     {
-                        g: (_name_of(everyone.get(ids.of_group[g])), ids.main_cgroup(g))
+                        g: (_name_of(all_shown.get(ids.of_group[g])), ids.main_cgroup(g))
                         for g in parts.groups
                     },
                 ),
             ),
-            nested=nested,
-            dropped=dropped,
+            nested=Counter(c.parent_id for c in shown.values() if c.parent_id),
+            dropped=len(containers) - len(shown),
         )
 
     def judged(self, containers: Mapping[str, Container]) -> None:
-        """Take back the containers with their verdicts, which stand while they are remembered."""
+        """Take the containers back with their verdicts, which are kept as long as they are."""
         self._last = dict(containers)
 
     def shift(self, seconds: float) -> None:
-        """Follow a clock that was set by so many seconds: nobody is forgotten sooner or later."""
-        self._looked_at += seconds
+        """Adjust all times to a clock that was set by so many seconds."""
+        self._last_update += seconds
         self.expires += seconds
         self._last = {key: _shifted(c, seconds) for key, c in self._last.items()}
 
-    def _name(
-        self, parts: Partition, silent: Sequence[list[Sighting]], table: ProcessTable
+    def _assign_ids(
+        self, parts: Partition, without_group: Sequence[list[Sighting]], table: ProcessTable
     ) -> _Ids:
-        """Return every container its id: the one it had, else a new one that nobody has."""
+        """Return the id of every container: the one that it had, else a new one."""
         ids = _Ids()
         ownership = Ownership(parts, {p.pid: p.cgroups for p in table})
         ownership.adopt(parts.groups)
         new = []
         for group in parts.groups:
             ids.cgroups[group] = own_cgroups(group, ownership)
-            known = self._known(group)
-            if known is None or not ids.take(group, known):
+            earlier = self._earlier_id(group)
+            if earlier is None or not ids.take(group, earlier):
                 new.append(group)
-        for sightings in silent:
-            known = next((self._ids[k] for k in map(key_of, sightings) if k in self._ids), None)
-            wishes = [known] if known else [id_of_sighting(sightings[0]), _own_words(sightings[0])]
-            ids.take_silent(sightings, wishes)
+        for sightings in without_group:
+            earlier = next((self._ids[k] for k in map(key_of, sightings) if k in self._ids), None)
+            by_cgroup = id_of_sighting(sightings[0])
+            by_engine = id_of_sighting(sightings[0], with_cgroup=False)
+            ids.take_silent(sightings, [earlier] if earlier else [by_cgroup, by_engine])
         for group in new:
             pid, start_ticks = group.leader.id
             engine = group.sightings[0].engine if group.sightings else "none"
-            for wished in (
+            for wanted in (
                 id_of_group(group, ids.cgroups[group]),
-                # A namesake has the cgroup's name without the suffix, or two share what they have.
+                # Of two with one name, the other has LXC's suffix or shares the cgroup.
                 ids.main_cgroup(group),
                 f"/{engine}/{pid}-{start_ticks}",
             ):
-                if wished and ids.take(group, wished):
+                if wanted and ids.take(group, wanted):
                     break
         return ids
 
-    def _known(self, group: Group) -> str | None:
+    def _earlier_id(self, group: Group) -> str | None:
         for sighting in group.sightings:
             if key_of(sighting) in self._ids:
                 return self._ids[key_of(sighting)]
         return self._id_of_init.get(group.leader.id)
 
-    def _settle(self, container: Container) -> Container:
-        """Carry over what was known of a container, which its sources need not say again."""
+    def _first(self, containers: dict[str, Container]) -> dict[str, Container]:
+        """Return at most as many as are shown: what runs first, and of that what runs longest."""
+        if len(containers) <= self._cap:
+            return containers
+        order = sorted(
+            containers.items(), key=lambda item: (item[1].state not in ALIVE, item[1].started or 0)
+        )
+        return dict(order[: self._cap])
+
+    def _carry_over(self, container: Container) -> Container:
+        """Return a container with what was known of it and its sources do not tell any more."""
         before = self._last.get(container.id)
         if before is None or before.gone:
             return container
         same_life = container.init is not None and container.init == before.init
         if container.seen_by == ("kernel",) and same_life and before.engine_id:
-            # Its engine stopped answering: the name does not go away with it.
+            # Its engine stopped answering: what it told, such as the name, stays.
             return replace(
                 before,
                 state=State.RUNNING,
@@ -203,15 +194,15 @@ class Inventory:
                 seen_by=container.seen_by,
             )
         if container.init is not None:
-            return container  # what runs is judged anew
+            return container  # it runs, so it is judged anew
         return replace(
             container,
             verdict=before.verdict,
             style_changes=before.style_changes,
             mismatch=before.mismatch,
             findings=before.findings,
-            last_seen=self._looked_at if before.last_seen is None else before.last_seen,
-            # A runtime's file of what has ended has neither: the kernel had told them.
+            last_seen=self._last_update if before.last_seen is None else before.last_seen,
+            # The kernel told these; a runtime's file of a container that ended has neither.
             started=before.started if container.started is None else container.started,
             parent_id=container.parent_id or before.parent_id,
             isolation=before.isolation,
@@ -219,8 +210,8 @@ class Inventory:
             hostname=container.hostname or before.hostname,
         )
 
-    def _say_dropped(self, dropped: Sequence[Container]) -> None:
-        """Log what is left out, whenever that is more or less than before."""
+    def _log_dropped(self, dropped: Sequence[Container]) -> None:
+        """Log which containers are left out, whenever their number has changed."""
         if len(dropped) != self._dropped and dropped:
             engines = Counter(c.engine for c in dropped)
             log.warning(
@@ -232,60 +223,84 @@ class Inventory:
             )
         self._dropped = len(dropped)
 
-    def _gone(self, seen: Mapping[str, Container], now: float) -> dict[str, Container]:
-        """Keep what was removed for a while, frozen, the most recent first."""
-        removed = (c for c in self._last.values() if c.id not in seen)
-        left = [
+    def _gone(self, containers: Mapping[str, Container], now: float) -> dict[str, Container]:
+        """Return what was removed and is still retained, the most recently removed first."""
+        removed = (c for c in self._last.values() if c.id not in containers)
+        retained = [
             as_gone(c, when)
             for c in removed
-            if now - (when := self._looked_at if c.last_seen is None else c.last_seen)
+            if now - (when := self._last_update if c.last_seen is None else c.last_seen)
             <= self._retention
         ]
-        left.sort(key=lambda c: -(c.last_seen or 0.0))
-        del left[self._retained :]
-        self.expires = (left[-1].last_seen or 0.0) + self._retention if left else float("inf")
-        return {c.id: c for c in left}
+        retained.sort(key=lambda c: -(c.last_seen or 0.0))
+        del retained[self._retained :]
+        oldest = retained[-1].last_seen or 0.0 if retained else float("inf")
+        self.expires = oldest + self._retention
+        return {c.id: c for c in retained}
 
-    def _remember(self, everyone: Mapping[str, Container], ids: _Ids) -> None:
-        self._last = dict(everyone)
-        self._ids = {k: v for k, v in self._ids.items() if v in everyone}
+    def _remember(self, containers: Mapping[str, Container], ids: _Ids) -> None:
+        self._last = dict(containers)
+        self._ids = {key: one for key, one in self._ids.items() if one in containers}
         self._id_of_init = {}
-        for group, found in ids.of_group.items():
-            self._id_of_init[group.leader.id] = found
+        for group, container_id in ids.of_group.items():
+            self._id_of_init[group.leader.id] = container_id
             for sighting in group.sightings:
-                self._ids[key_of(sighting)] = found
-        for sightings, found in ids.of_silent:
+                self._ids[key_of(sighting)] = container_id
+        for sightings, container_id in ids.of_silent:
             for sighting in sightings:
-                self._ids[key_of(sighting)] = found
+                self._ids[key_of(sighting)] = container_id
+
+
+def _containers(host: HostFacts, parts: Partition, ids: _Ids) -> Iterator[Container]:
+    """Yield the containers of one pass: those with processes, then those without."""
+    nets, pids = owners(parts.groups, "net"), owners(parts.groups, "pid")
+    for group in parts.groups:
+        yield container_of(
+            ids.of_group[group],
+            group.sightings,
+            group,
+            host,
+            cgroups=ids.cgroups[group],
+            cgroup=ids.main_cgroup(group),
+            parent_id=ids.of_group[group.parent] if group.parent is not None else "",
+            network=_whose(group, "net", nets, host, ids),
+            pid_namespace=_whose(group, "pid", pids, host, ids),
+        )
+    for sightings, container_id in ids.of_silent:
+        yield container_of(container_id, sightings, None, host)
 
 
 class _Ids:
-    """The ids of one pass."""
+    """The ids of one pass, no two the same."""
 
     def __init__(self) -> None:
         self.of_group: dict[Group, str] = {}
+        """Of the containers that have processes."""
         self.of_silent: list[tuple[list[Sighting], str]] = []
+        """Of the containers that have none."""
         self.cgroups: dict[Group, dict[str, str]] = {}
-        self.taken: set[str] = set()
+        self._taken: set[str] = set()
 
-    def take(self, group: Group, wished: str) -> bool:
-        if wished in self.taken:
+    def take(self, group: Group, wanted: str) -> bool:
+        """Give a group an id; return False where another container has it."""
+        if wanted in self._taken:
             return False
-        self.taken.add(wished)
-        self.of_group[group] = wished
+        self._taken.add(wanted)
+        self.of_group[group] = wanted
         return True
 
-    def take_silent(self, sightings: list[Sighting], wishes: Iterable[str]) -> None:
-        for wished in wishes:
-            if wished not in self.taken:
-                self.taken.add(wished)
-                self.of_silent.append((sightings, wished))
+    def take_silent(self, sightings: list[Sighting], wanted: Iterable[str]) -> None:
+        """Give a container without processes the first id that is free, if one is."""
+        for container_id in wanted:
+            if container_id not in self._taken:
+                self._taken.add(container_id)
+                self.of_silent.append((sightings, container_id))
                 return
 
     def main_cgroup(self, group: Group) -> str:
-        """Return the cgroup path that people know a container by; "" if it has none of its own."""
+        """Return the cgroup path that is shown of a container; "" if it has none of its own."""
         paths = self.cgroups[group]
-        for controller in ("name=systemd", ""):
+        for controller in (SYSTEMD, UNIFIED):
             if controller in paths:
                 return paths[controller]
         return next(iter(paths.values()), "")
@@ -296,7 +311,7 @@ def _name_of(container: Container | None) -> str:
 
 
 def _shifted(container: Container, seconds: float) -> Container:
-    """Return it as of a clock that was set; of what is there its sources tell the times anew."""
+    """Return a container with the times that nothing will tell again as of a clock that was set."""
     started, last_seen = container.started, container.last_seen
     return replace(
         container,
@@ -305,16 +320,12 @@ def _shifted(container: Container, seconds: float) -> Container:
     )
 
 
-def _own_words(sighting: Sighting) -> str:
-    return id_of_sighting(sighting, with_cgroup=False)
-
-
 def _whose(group: Group, kind: str, owner: Mapping[int, Group], host: HostFacts, ids: _Ids) -> str:
-    """Say whose namespace a container is in: own, host, ``container:<id>``, or "" if unknown."""
-    mine = getattr(group.leader.namespaces, kind)
-    if mine is None:
-        # OpenVZ's 2.6.32 shows no namespaces, and gives each of its containers all of them.
+    """Return whose namespace a container is in: own, host, container:<id>, or "" if unknown."""
+    number = getattr(group.leader.namespaces, kind)
+    if number is None:
+        # OpenVZ's 2.6.32 shows no namespaces, but gives each of its containers all of them.
         return "own" if group.leader.envid not in (None, "0") and group.parent is None else ""
-    if mine == getattr(host.namespaces, kind):
+    if number == getattr(host.namespaces, kind):
         return "host"
-    return "own" if owner[mine] is group else f"container:{ids.of_group[owner[mine]]}"
+    return "own" if owner[number] is group else f"container:{ids.of_group[owner[number]]}"

@@ -1,4 +1,4 @@
-"""Makes one container out of what the kernel shows and what several collectors say of it."""
+"""Makes one container of what the kernel shows and what several collectors know of it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _RANKS = {engine.name: engine.rank for engine in ENGINES}
 _LOW_LEVEL = frozenset(engine.name for engine in ENGINES if engine.low_level)
+_MAY_RUN_UNSEEN = frozenset(engine.name for engine in ENGINES if engine.may_run_unseen)
 
 Key = tuple[str, str, str]
 """Engine, engine instance, engine id: the inventory's own key."""
@@ -29,11 +30,11 @@ def key_of(sighting: Sighting) -> Key:
 
 
 def assign(groups: Iterable[Group], sightings: Iterable[Sighting]) -> list[list[Sighting]]:
-    """Return each group the sightings that speak of it; return the others, joined by container.
+    """Add to each group the sightings of it; return the other sightings, by container.
 
-    A group's sightings so far name its init. A sighting without one belongs to it when it names the
-    group's cgroup or has the engine id of another sighting: the containerd below a Docker says
-    nothing of pids, but it has Docker's id.
+    A group already has the sightings that name its init. One that does not belongs to it by the
+    group's cgroup or by the engine id of another sighting: the containerd below a Docker tells no
+    pid, but it has Docker's id.
     """
     by_id: dict[str, Group] = {}
     by_key: dict[Key, Group] = {}
@@ -50,33 +51,32 @@ def assign(groups: Iterable[Group], sightings: Iterable[Sighting]) -> list[list[
             by_cgroup.setdefault(path, group)
     left: list[Sighting] = []
     for sighting in sorted((s for s in sightings if id(s) not in taken), key=_order):
-        found = by_key.get(key_of(sighting)) or by_id.get(sighting.engine_id)
-        if found is None and sighting.cgroup and sighting.init is None and sighting.state in ALIVE:
-            found = by_cgroup.get(sighting.cgroup)
-        if found is not None:
-            found.sightings.append(sighting)
-            continue
-        if sighting.engine not in WRAPPERS or sighting.init is None:
-            left.append(sighting)  # else its process is there and no container: a look-alike
+        own = by_key.get(key_of(sighting)) or by_id.get(sighting.engine_id)
+        if own is None and sighting.cgroup and sighting.init is None and sighting.state in ALIVE:
+            own = by_cgroup.get(sighting.cgroup)
+        if own is not None:
+            own.sightings.append(sighting)
+        elif sighting.engine not in WRAPPERS or sighting.init is None:
+            left.append(sighting)  # else its process runs and is no container but a look-alike
     for group in groups:
         group.sightings.sort(key=_order)
     return _by_container(left)
 
 
 def _by_container(sightings: Iterable[Sighting]) -> list[list[Sighting]]:
-    """Put together what several collectors say of one container that does not run."""
-    found: dict[Key, list[Sighting]] = {}
+    """Return sightings of containers that do not run, those of one container together."""
+    by_key: dict[Key, list[Sighting]] = {}
     alias: dict[str, Key] = {}
     for sighting in sightings:
         key = key_of(sighting)
         if _is_unique(sighting.engine_id):
             key = alias.setdefault(sighting.engine_id, key)
-        found.setdefault(key, []).append(sighting)
-    return list(found.values())
+        by_key.setdefault(key, []).append(sighting)
+    return list(by_key.values())
 
 
 def _is_unique(engine_id: str) -> bool:
-    """Return whether an id is random enough to mean the same container in every engine."""
+    """Return whether an id is so long that it means the same container in every engine."""
     return len(engine_id) >= 32
 
 
@@ -85,7 +85,7 @@ def _order(sighting: Sighting) -> tuple[int, bool, str]:
 
 
 def _first(sightings: Sequence[Sighting], name: str, empty: T) -> T:
-    """Return a field of the first sighting that has it, so that the best informed engine wins."""
+    """Return a field of the first sighting that has it, which is of the best informed engine."""
     for sighting in sightings:
         value = getattr(sighting, name)
         if value not in (None, "", ()) and value != {}:
@@ -100,12 +100,12 @@ def container_of(
     host: HostFacts,
     **placed: Any,
 ) -> Container:
-    """Join all that is known of one container; the verdict comes later.
+    """Return one container with all that is known of it; the verdict comes later.
 
-    ``placed`` are the fields that say where it stands among the others.
+    ``placed`` are the fields that relate it to the host and to other containers.
     """
     best = sightings[0] if sightings else None
-    runtimes = [c.runtime or (c.engine if c.engine in _LOW_LEVEL else "") for c in sightings]
+    runtimes = [s.runtime or (s.engine if s.engine in _LOW_LEVEL else "") for s in sightings]
     return Container(
         id=container_id,
         engine=best.engine if best else _engine_by_cgroup(placed.get("cgroup", "")),
@@ -142,34 +142,34 @@ def container_of(
         openvz=_first(sightings, "openvz", None),
         processes=len(group.members) if group else None,
         seen_by=tuple(
-            dict.fromkeys([*(["kernel"] if group else []), *(c.collector for c in sightings)])
+            dict.fromkeys([*(["kernel"] if group else []), *(s.collector for s in sightings)])
         ),
         **placed,
     )
 
 
 def _engine_by_cgroup(cgroup: str) -> str:
-    """Name the engine of a container that no collector knows by its own cgroup, else ``none``.
+    """Return the engine of a container that no collector knows, by its own cgroup, else ``none``.
 
-    Cgroups are named by the host's side, and nothing but the engine hangs on it.
+    Cgroups are named on the host's side, and only the label ``engine`` depends on it.
     """
     return container_engine(cgroup) or "none"
 
 
 def _state(sightings: Sequence[Sighting], group: Group | None, host: HostFacts) -> State:
-    """Return how it is. The kernel decides whether it runs; the engine knows the finer shades."""
-    said = next((c.state for c in sightings if c.state is not State.UNKNOWN), State.UNKNOWN)
+    """Return the state: the kernel decides whether it runs, the engine tells the rest."""
+    state = next((s.state for s in sightings if s.state is not State.UNKNOWN), State.UNKNOWN)
     if group is not None:
         # Created: the runtime's own init waits in it for the start.
-        return said if said in ALIVE or said is State.CREATED else State.RUNNING
+        return state if state in ALIVE or state is State.CREATED else State.RUNNING
     sees_all = host.namespaces.mnt is not None and host.all_processes
-    from_engine = sightings and sightings[0].engine != "openvz"
-    if said in (State.RUNNING, State.PAUSED) and sees_all and from_engine:
-        # Its engine is dead or behind: no process of it is left.
+    would_be_seen = sightings and sightings[0].engine not in _MAY_RUN_UNSEEN
+    if state in (State.RUNNING, State.PAUSED) and sees_all and would_be_seen:
+        # Its engine is dead or late: it has no process any more.
         return State.EXITED
-    if said is State.EXITED and not host.all_processes and not any(c.finished for c in sightings):
-        return State.UNKNOWN  # its process was looked for where it cannot be seen
-    return said
+    if state is State.EXITED and not host.all_processes and not any(s.finished for s in sightings):
+        return State.UNKNOWN  # the collector found no process, but cannot see all of them
+    return state
 
 
 def _started(group: Group, host: HostFacts) -> float | None:
@@ -179,13 +179,13 @@ def _started(group: Group, host: HostFacts) -> float | None:
 
 
 def owners(groups: Iterable[Group], kind: str) -> dict[int, Group]:
-    """Say whom each namespace of a kind belongs to, by its number.
+    """Return the container that each namespace of a kind belongs to, by the namespace's number.
 
-    Of several containers in one it is the oldest's, as a pod's is its pause container's.
+    Of several containers in one namespace it is the oldest, as a pod's pause container is.
     """
-    found: dict[int, Group] = {}
+    by_number: dict[int, Group] = {}
     for group in sorted(groups, key=lambda g: (g.leader.id.start_ticks, g.leader.pid)):
         number = getattr(group.leader.namespaces, kind)
         if number is not None:
-            found.setdefault(number, group)
-    return found
+            by_number.setdefault(number, group)
+    return by_number
