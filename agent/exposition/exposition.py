@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from copy import copy
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from agent.clock import Clock
@@ -43,23 +41,26 @@ class _Inventory:
         self.host_row = Row(Container(id="/", engine="none"), options)
         self.read_rows = [row for row in rows if row.target is not None]
         """Those of which there is something to be read when Prometheus scrapes."""
+        self._fixed: tuple[Sample, ...] | None = None
 
     def with_snapshot(self, snapshot: Snapshot) -> _Inventory:
-        """Return the same for a snapshot of the very same containers."""
-        other = copy(self)  # with whatever has been worked out of it already
-        other.snapshot = snapshot
-        if (snapshot.host, snapshot.complete) != (self.snapshot.host, self.snapshot.complete):
-            other.__dict__.pop("fixed", None)
+        """Return the same for another snapshot of the same containers."""
+        other = _Inventory(snapshot, self.rows, self.options)
+        other.host_row = self.host_row
+        if (snapshot.host, snapshot.complete) == (self.snapshot.host, self.snapshot.complete):
+            other._fixed = self._fixed
         return other
 
-    @cached_property
+    @property
     def fixed(self) -> tuple[Sample, ...]:
         """Samples of the host that stay the same as long as host and containers do."""
-        snapshot = self.snapshot
-        found = list(machine_samples(snapshot.host)) if snapshot.as_of else []
-        if snapshot.complete:
-            found += host_samples(snapshot.containers.values())
-        return tuple(found)
+        if self._fixed is None:
+            snapshot = self.snapshot
+            samples = list(machine_samples(snapshot.host)) if snapshot.as_of else []
+            if snapshot.complete:
+                samples += host_samples(snapshot.containers.values())
+            self._fixed = tuple(samples)
+        return self._fixed
 
 
 class Exposition:
