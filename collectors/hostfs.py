@@ -8,7 +8,6 @@ that a captured tree can stand in for a host.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import logging
 import os
@@ -19,6 +18,14 @@ from pathlib import PurePosixPath
 from typing import Self
 
 from collectors.facts import FileId
+from collectors.syscalls import (
+    RESOLVE_BENEATH,
+    RESOLVE_IN_ROOT,
+    RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_SYMLINKS,
+    RESOLVE_NO_XDEV,
+    openat2,
+)
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +37,6 @@ LIST_LIMIT = 50_000
 
 _GONE = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.ENOTDIR, errno.ENXIO})
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
-
-# Not in os: openat2(2), <linux/openat2.h>.
-_SYS_OPENAT2 = 437
-_RESOLVE_NO_XDEV = 0x01
-_RESOLVE_NO_MAGICLINKS = 0x02
-_RESOLVE_NO_SYMLINKS = 0x04
-_RESOLVE_BENEATH = 0x08
-_RESOLVE_IN_ROOT = 0x10
-_AT_FDCWD = -100
 
 
 class HostReadError(Exception):
@@ -92,36 +90,6 @@ def path_class(path: str) -> str:
         is_id = part.isdigit() or (len(part) >= 32 and part[:32].isalnum())
         parts.append("*" if is_id else part)
     return "/".join(parts).replace("//", "/")
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (
-        ("flags", ctypes.c_uint64),
-        ("mode", ctypes.c_uint64),
-        ("resolve", ctypes.c_uint64),
-    )
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def openat2(dir_fd: int, path: str, flags: int, resolve: int) -> int:
-    """Open ``path`` below ``dir_fd`` with RESOLVE_* flags, openat2(2). Raises OSError.
-
-    ENOSYS (kernel before 5.6, or a seccomp filter) is an error like any other and never a reason
-    to fall back to plain open(2), which follows a stranger's symlinks out of his root.
-    """
-    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
-    raw = os.fsencode(path)
-    fd = int(
-        _libc.syscall(
-            _SYS_OPENAT2, dir_fd, ctypes.c_char_p(raw), ctypes.byref(how), ctypes.sizeof(how)
-        )
-    )
-    if fd < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), path)
-    return fd
 
 
 class Dir:
@@ -278,7 +246,7 @@ class Dir:
 
         A mount is Gone: to look into a stranger's FUSE may take for ever.
         """
-        resolve = _RESOLVE_NO_XDEV | _RESOLVE_NO_SYMLINKS | _RESOLVE_BENEATH
+        resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH
         try:
             fd = openat2(self.fd, relative, os.O_PATH | os.O_DIRECTORY, resolve)
         except OSError as error:
@@ -295,7 +263,7 @@ class Dir:
 
     def _open(self, relative: str, flags: int) -> int:
         if self.confined:
-            return openat2(self.fd, relative, flags, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+            return openat2(self.fd, relative, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
         return os.open(relative, flags | os.O_CLOEXEC, dir_fd=self.fd)
 
     def _check_regular(self, fd: int, relative: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -13,11 +12,13 @@ from agent.config import load
 from agent.scout.progress import Progress
 from agent.scout.schedule import Task
 from agent.scout.scout import ONLY_SECONDS, Scout
+from collectors.syscalls import set_parent_death_signal
 
 
 def _end_with_parent() -> None:
     """Have the kernel kill this process when its parent dies, prctl(2): nobody would reap it."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    with suppress(OSError):
+        set_parent_death_signal(signal.SIGKILL)
 
 
 def _first_to_go() -> None:

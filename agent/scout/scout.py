@@ -6,7 +6,6 @@ on nothing. schedule.py decides when it does what; at rest it must cost next to 
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import os
@@ -35,6 +34,7 @@ from collectors.kernel.process_events import ProcessEvents
 from collectors.kernel.process_moves import ProcessMoves
 from collectors.kernel.processes import ProcessReader, read_pulse
 from collectors.registry import COLLECTORS
+from collectors.syscalls import trim_malloc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -354,8 +354,8 @@ class Scout:
 def _release_memory() -> None:
     """Return the memory that a full pass needed to the kernel, malloc_trim(3), which is glibc's."""
     gc.collect()
-    with suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    with suppress(OSError):  # not glibc
+        trim_malloc()
 
 
 def _quarantined(

@@ -6,7 +6,6 @@ is. It reads counters and nothing else of the host: all that could block or hurt
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import importlib
 import logging
@@ -31,6 +30,7 @@ from agent.web.guard import Guard
 from agent.web.server import WebServer, make_app
 from collectors.facts import HostFacts
 from collectors.hostfs import HostFS
+from collectors.syscalls import limit_malloc_arenas
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -45,8 +45,6 @@ _SILENCE_SECONDS = 30.0
 """What a scout may be silent for, beyond the time between two looks, a hung one's deadline, and
 that of the one that replaces it."""
 
-_M_ARENA_MAX = -8
-"""mallopt(3); malloc.h."""
 
 _FAILED = 3
 """Exit code, as ``tallyman --help`` tells them."""
@@ -162,8 +160,8 @@ def _one_heap() -> None:
 
     It costs no time: of our threads one works at a time. Must be called before there are threads.
     """
-    with suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    with suppress(OSError):  # not glibc
+        limit_malloc_arenas(1)
 
 
 def _import_all(config: Config) -> None:

@@ -8,7 +8,6 @@ when the launcher was forked.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import logging
@@ -18,11 +17,13 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from agent.config import Config, ConfigError
 from agent.serve.privileges import permitted
 from agent.serve.starter import LauncherGone, LocalStarter
+from collectors.syscalls import set_thread_name
 
 if TYPE_CHECKING:
     from agent.serve.starter import LocalScout, ScoutStarter
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _REQUEST_LIMIT = 64 << 10
-_PR_SET_NAME = 15
 
 
 def split(config: Config) -> tuple[ScoutStarter, WebFiles]:
@@ -138,7 +138,8 @@ def _run_launcher(link: socket.socket, starter: LocalStarter) -> NoReturn:
     # Signals that end the agent are for serve; the launcher ends with it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_NAME, b"tallyman-launch")
+    with suppress(OSError):
+        set_thread_name("tallyman-launch")
     handler = _RequestHandler(starter)
     try:
         while True:

@@ -7,18 +7,22 @@ read; the two exceptions are in ``needed``.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import pwd
 import re
 import stat
-import struct
 import threading
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
+from collectors.syscalls import (
+    forbid_new_privileges,
+    keep_capabilities,
+    permitted_capabilities,
+    set_capabilities,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,23 +49,13 @@ USERS = ("tallyman", "nobody")
 
 _NOBODY = 65534
 
-_CAPABILITY_VERSION_3 = 0x20080522
-_HEADER = struct.Struct("=Ii")
-_DATA = struct.Struct("=6I")
-_PR_SET_KEEPCAPS = 8
-_PR_SET_NO_NEW_PRIVS = 38
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
 
 def permitted() -> int:
     """Return the capabilities that this thread may use, a bit each, capget(2); 0 if unknown."""
-    data = ctypes.create_string_buffer(_DATA.size)
-    header = ctypes.create_string_buffer(_HEADER.pack(_CAPABILITY_VERSION_3, 0))
-    if _libc.capget(header, data):
+    try:
+        return permitted_capabilities()
+    except OSError:
         return 0
-    _, low, _, _, high, _ = _DATA.unpack(data.raw)
-    return int(low | high << 32)
 
 
 def needed(config: Config, host: HostFS) -> Mapping[str, str]:
@@ -121,8 +115,8 @@ def drop(config: Config, host: HostFS) -> None:
     if os.geteuid() == 0:
         _become(config.process.user, hidden_processes(host), keep=bits != 0)
     try:
-        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-        _set_capabilities(bits)
+        forbid_new_privileges()
+        set_capabilities(bits)
     except OSError as error:
         log.warning("serve keeps its capabilities: they cannot be dropped (%s)", error.strerror)
         return
@@ -139,7 +133,7 @@ def _become(user: str, group: int | None, *, keep: bool) -> None:
         os.setgroups([group] if group else [])
         os.setresgid(gid, gid, gid)
         if keep:
-            _prctl(_PR_SET_KEEPCAPS, 1)
+            keep_capabilities()
         os.setresuid(uid, uid, uid)
     except OSError as error:
         log.warning(
@@ -162,22 +156,3 @@ def account(user: str) -> tuple[str, int, int]:
         except KeyError:
             continue  # in a container there may be no accounts at all
     return "nobody", _NOBODY, _NOBODY
-
-
-def _set_capabilities(bits: int) -> None:
-    low, high = bits & 0xFFFFFFFF, bits >> 32
-    header = ctypes.create_string_buffer(_HEADER.pack(_CAPABILITY_VERSION_3, 0))
-    # Effective, permitted, inheritable; twice 32 bits. An ambient one ends with being inheritable.
-    data = ctypes.create_string_buffer(_DATA.pack(low, low, 0, high, high, 0))
-    if _libc.capset(header, data):
-        _fail("capset")
-
-
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, value, 0, 0, 0):
-        _fail("prctl")
-
-
-def _fail(call: str) -> None:
-    code = ctypes.get_errno()
-    raise OSError(code, os.strerror(code), call)

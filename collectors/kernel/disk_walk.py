@@ -7,26 +7,21 @@ and goes round: a host with many containers gets old numbers, not a busy disk.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import stat
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
+from collectors.syscalls import set_idle_io_priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from collectors.hostfs import Dir, HostFS
 
-_IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "ppc64le": 273, "s390x": 282}
-_IOPRIO_IDLE = 3 << 13
-"""Class idle of ioprio_set(2)."""
-
-_WHO_PROCESS = 1
 _BLOCK = 512
 """What st_blocks counts, whatever the filesystem's own blocks are; stat(2)."""
 
@@ -141,9 +136,8 @@ def _status(top: Dir, path: str) -> os.stat_result | None:
 
 
 def _be_idle() -> None:
-    """Return this thread, and it alone, the disk's and the CPU's leftovers."""
+    """Give this thread, and no other, what is left of the disk and the CPU."""
     thread = threading.get_native_id()
-    number = _IOPRIO_SET.get(platform.machine())
-    if number is not None:
-        ctypes.CDLL(None).syscall(number, _WHO_PROCESS, thread, _IOPRIO_IDLE)
+    with suppress(OSError):  # a machine whose number of the call is not known
+        set_idle_io_priority(thread)
     os.setpriority(os.PRIO_PROCESS, thread, 19)

@@ -7,14 +7,13 @@ where the kernel already has them, as the question would load the module.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.hostfs import HostReadError
 from collectors.kernel.sock_diag import socket_inside
+from collectors.syscalls import getsockopt
 
 if TYPE_CHECKING:
     from collectors.hostfs import HostFS
@@ -44,8 +43,6 @@ _LEGACY = (
     _Legacy("ip_tables_names", socket.AF_INET, socket.SOL_IP),
     _Legacy("ip6_tables_names", socket.AF_INET6, socket.IPPROTO_IPV6),
 )
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def count_rules(host: HostFS, pid: int) -> int | None:
@@ -114,13 +111,9 @@ def _count_legacy(host: HostFS, pid: int, version: _Legacy) -> int | None:
 
 
 def _rules_of(raw: socket.socket, level: int, table: bytes) -> int:
-    buffer = ctypes.create_string_buffer(_INFO.pack(table[:31], *[0] * 13), _INFO.size)
-    size = ctypes.c_uint32(_INFO.size)
-    failed = _libc.getsockopt(raw.fileno(), level, _GET_INFO, buffer, ctypes.byref(size))
-    if failed:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), "SO_GET_INFO")
-    fields: tuple[int, ...] = _INFO.unpack(buffer.raw)[1:]
+    question = _INFO.pack(table[:31], *[0] * 13)
+    answer = getsockopt(raw.fileno(), level, _GET_INFO, question)
+    fields: tuple[int, ...] = _INFO.unpack(answer)[1:]
     hooks, entries = fields[0], fields[-2]
     # Each chain that the kernel calls ends in its policy, and the table in an error entry.
     return max(0, entries - hooks.bit_count() - 1)

@@ -7,16 +7,14 @@ Documentation/driver-api/connector.rst, linux/cn_proc.h.
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import socket
-import struct
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from collectors.hostfs import HostReadError
+from collectors.syscalls import attach_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,7 +32,6 @@ _WINDOW = 10.0
 _REST = 60.0
 """Seconds for which a host that is not calm is left to the clock."""
 
-_SO_ATTACH_FILTER = 26
 _EXEC, _EXIT = 0x00000002, 0x80000000
 _WHAT, _PID, _TGID = 36, 52, 56
 """Offsets in a message: the headers of netlink and of the connector come first."""
@@ -122,7 +119,4 @@ def only_beginnings_and_ends(descriptor: int) -> None:
         (give, 0, 0, 0xFFFFFFFF),
         (give, 0, 0, 0),
     )
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
-    filtering = struct.pack("HL", len(program), ctypes.addressof(code))
-    with socket.socket(fileno=os.dup(descriptor)) as same_socket:
-        same_socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filtering)
+    attach_filter(descriptor, program)

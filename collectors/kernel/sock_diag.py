@@ -8,7 +8,6 @@ setns(2), which takes CAP_SYS_ADMIN; a socket stays where it was opened.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import socket
@@ -16,13 +15,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from collectors.facts import Listener
+from collectors.syscalls import CLONE_NEWNET, setns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collectors.hostfs import HostFS
 
-_CLONE_NEWNET = 0x40000000
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _REQUEST_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
@@ -34,8 +33,6 @@ _REQUEST = struct.Struct("=BBBxI48x")  # struct inet_diag_req_v2
 _ANSWER = struct.Struct("!BBBBH2x16s28x4x4x4x")  # struct inet_diag_msg up to its uid
 _UID = struct.Struct("=I")
 _ANSWERS_READ = 256
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def read_tcp_listeners(host: HostFS, pid: int) -> list[Listener]:
@@ -61,23 +58,17 @@ def socket_inside(host: HostFS, pid: int, family: int, protocol: int) -> socket.
     try:
         own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _enter(target)
+            setns(target, CLONE_NEWNET)
             try:
                 opened = socket.socket(family, socket.SOCK_RAW, protocol)
             finally:
-                _enter(own)
+                setns(own, CLONE_NEWNET)
         finally:
             os.close(own)
     finally:
         os.close(target)
     opened.settimeout(1.0)
     return opened
-
-
-def _enter(namespace: int) -> None:
-    if _libc.setns(namespace, _CLONE_NEWNET):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), "setns")
 
 
 def _dump(diag: socket.socket, family: int, name: str) -> Iterator[Listener]:

@@ -33,7 +33,8 @@ from collectors.engines.shared.processes import (
 )
 from collectors.facts import ImageFacts, State
 from collectors.formats.documents import JsonObject
-from collectors.hostfs import HostReadError, Malformed, openat2
+from collectors.hostfs import HostReadError, Malformed
+from collectors.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
 if TYPE_CHECKING:
     import socket
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from collectors.facts import Process, ProcessId, Sighting
     from collectors.hostfs import Dir
 
-_IN_ROOT = 0x10 | 0x02  # RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, openat2(2)
 _ANSWER_SECONDS = 10.0
 _LOOK_SECONDS = 8.0
 _BROKEN_LIMIT = 3
@@ -374,7 +374,7 @@ def _dial(ctx: Context, daemon: Daemon, path: str) -> Dial:
             return
         with nullcontext(host.root) if pid is None else host.container_root(pid) as root:
             # Held only while connecting: it would keep the container's mounts alive.
-            file = openat2(root.fd, path, os.O_PATH, _IN_ROOT)
+            file = openat2(root.fd, path, os.O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
         try:
             connection.connect(f"/proc/self/fd/{file}")
         finally:
