@@ -25,7 +25,7 @@ from collectors.facts import ImageFacts, ProcessId, State
 from collectors.hostfs import HostFS
 from collectors.kernel.cgroups import parse_cgroup
 from collectors.kernel.counters import CounterReader
-from collectors.kernel.counters.calls import POLITE, Calls
+from collectors.kernel.counters.calls import RELEASES_GIL, Calls
 from collectors.kernel.counters.devices import Devices
 from collectors.kernel.counters.model import Draft
 from collectors.kernel.counters.sources import sources
@@ -97,17 +97,17 @@ class Recorder:
     @property
     def calls(self) -> Calls:
         """The way to read that is watched."""
-        return POLITE._replace(pread=self._pread, open=self._open)
+        return RELEASES_GIL._replace(pread=self._pread, open=self._open)
 
     def _pread(self, fd: int) -> bytes:
         path = os.readlink(f"/proc/self/fd/{fd}")
         self.reads.append(Read(path))
-        self.contents[path] = POLITE.pread(fd)
+        self.contents[path] = RELEASES_GIL.pread(fd)
         return self.contents[path]
 
     def _open(self, path: str, directory: int) -> int:
         self.reads.append(Read(path, os.readlink(f"/proc/self/fd/{directory}")))
-        return POLITE.open(path, directory)
+        return RELEASES_GIL.open(path, directory)
 
 
 def recorded(host: HostFS, facts: HostFacts, targets: Sequence[Target]) -> Recorder:

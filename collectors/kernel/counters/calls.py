@@ -1,9 +1,9 @@
-"""The system calls of a scrape, in two ways: letting go of the interpreter lock, or keeping it.
+"""The system calls of a scrape, twice: releasing the interpreter lock (GIL), and holding it.
 
-``os.pread`` lets go of the lock each time. Beside a thread that computes, each of ten thousand
-short reads then waits for its turn: half a minute instead of a tenth of a second. Through
-``ctypes.PyDLL`` the lock is kept, which costs a microsecond a call when nobody else wants it. So
-reading begins in the first way, and goes on in the second once it has been made to wait.
+``os.pread`` releases the lock on each call. Next to a thread that computes, each of ten thousand
+short reads then waits to get it back: half a minute instead of a tenth of a second. Through
+``ctypes.PyDLL`` the lock is held, which costs a microsecond a call when no other thread wants it.
+So a scrape starts with the first, and continues with the second once it had to wait.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BUFFER = 65536
-"""Most that is read of one file of counters at once."""
+"""Most bytes that one call reads."""
 
 _READ = os.O_RDONLY | os.O_CLOEXEC
 
 
 class Calls(NamedTuple):
-    """A way to read; both raise OSError."""
+    """Functions to read files with; all raise OSError."""
 
     pread: Callable[[int], bytes]
     """Read an open file from its beginning."""
     open: Callable[[str, int], int]
     """Open a file for reading, relative to a directory's descriptor."""
     read: Callable[[int], bytes]
-    """Read on in an open file."""
+    """Read an open file from its current position."""
     close: Callable[[int], None]
 
     def read_at(self, path: str, directory: int) -> bytes:
-        """Open, read and close a file, of which one read gives all."""
+        """Open, read and close a file that one read returns whole."""
         fd = self.open(path, directory)
         try:
             return self.read(fd)
@@ -42,7 +42,7 @@ class Calls(NamedTuple):
             self.close(fd)
 
     def read_records_at(self, path: str, directory: int) -> bytes:
-        """Do the same with a file of many records, which comes in pages of whole records."""
+        """Open, read and close a file of many records, which comes in pages of whole records."""
         fd = self.open(path, directory)
         try:
             data = page = self.read(fd)
@@ -55,7 +55,7 @@ class Calls(NamedTuple):
 
 
 _ALMOST_A_PAGE = 3072
-"""seq_file fills a page as long as the next record fits: a shorter read was the last one."""
+"""seq_file fills a page while the next record fits, so a shorter read was the last one."""
 
 
 def _pread(fd: int) -> bytes:
@@ -70,7 +70,7 @@ def _open(path: str, directory: int) -> int:
     return os.open(path, _READ, dir_fd=directory)
 
 
-POLITE = Calls(_pread, _open, _read, os.close)
+RELEASES_GIL = Calls(_pread, _open, _read, os.close)
 """Other threads may run during each call."""
 
 _libc = ctypes.PyDLL(None, use_errno=True)
@@ -84,12 +84,12 @@ _local = threading.local()
 
 
 def _buffer() -> tuple[int, memoryview]:
-    """Return the thread's own buffer, and its address."""
-    known: tuple[int, memoryview] | None = getattr(_local, "buffer", None)
-    if known is None:
+    """Return the address of this thread's buffer, and a view of it."""
+    buffer: tuple[int, memoryview] | None = getattr(_local, "buffer", None)
+    if buffer is None:
         array = (ctypes.c_char * BUFFER)()
-        known = _local.buffer = (ctypes.addressof(array), memoryview(array))
-    return known
+        buffer = _local.buffer = (ctypes.addressof(array), memoryview(array))
+    return buffer
 
 
 def _error(path: str | None = None) -> OSError:
@@ -97,7 +97,7 @@ def _error(path: str | None = None) -> OSError:
     return OSError(code, os.strerror(code), path)
 
 
-def _held_pread(fd: int) -> bytes:
+def _holding_pread(fd: int) -> bytes:
     address, view = _buffer()
     size = _libc.pread(fd, address, BUFFER, 0)
     if size < 0:
@@ -105,7 +105,7 @@ def _held_pread(fd: int) -> bytes:
     return bytes(view[:size])
 
 
-def _held_read(fd: int) -> bytes:
+def _holding_read(fd: int) -> bytes:
     address, view = _buffer()
     size = _libc.read(fd, address, BUFFER)
     if size < 0:
@@ -113,16 +113,16 @@ def _held_read(fd: int) -> bytes:
     return bytes(view[:size])
 
 
-def _held_open(path: str, directory: int) -> int:
+def _holding_open(path: str, directory: int) -> int:
     fd: int = _libc.openat(directory, os.fsencode(path), _READ)
     if fd < 0:
         raise _error(path)
     return fd
 
 
-def _held_close(fd: int) -> None:
+def _holding_close(fd: int) -> None:
     _libc.close(fd)
 
 
-STUBBORN = Calls(_held_pread, _held_open, _held_read, _held_close)
-"""No other thread runs meanwhile: for files that are never slow."""
+HOLDS_GIL = Calls(_holding_pread, _holding_open, _holding_read, _holding_close)
+"""No other thread runs during a call: for files that are never slow to read."""

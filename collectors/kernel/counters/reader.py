@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
-from collectors.kernel.counters.calls import POLITE, STUBBORN
+from collectors.kernel.counters.calls import HOLDS_GIL, RELEASES_GIL
 from collectors.kernel.counters.container import ContainerCounters
 from collectors.kernel.counters.devices import Devices
 from collectors.kernel.counters.sources import sources
@@ -58,11 +58,11 @@ class CounterReader:
         layout: CgroupLayout,
         groups: Collection[str],
         *,
-        ways: tuple[Calls, Calls] = (POLITE, STUBBORN),
+        ways: tuple[Calls, Calls] = (RELEASES_GIL, HOLDS_GIL),
         clock: Callable[[], float] = time.monotonic,
         waits: Callable[[], int] = _voluntary_switches,
     ) -> None:
-        self._polite, self._stubborn = ways
+        self._releasing, self._holding = ways
         self._clock = clock
         self._waits = waits
         self._host = host
@@ -148,22 +148,22 @@ class CounterReader:
         new containers are better not left to the next scrape.
         """
         for container in self._unread[:count]:
-            container.read(self._polite, self._devices, self._keep)
+            container.read(self._releasing, self._devices, self._keep)
         self._unread = self._unread[count:]
         return bool(self._unread)
 
     def read(self) -> list[Counters | None]:
         """Read all containers; None is one that is not there (any more)."""
-        calls, clock = self._polite, self._clock
+        calls, clock = self._releasing, self._clock
         waits = self._waits()
         found = []
         for container in self._containers.values():
             started = clock()
             found.append(container.read(calls, self._devices, self._keep))
-            if clock() - started > _SLOW and calls is self._polite:
+            if clock() - started > _SLOW and calls is self._releasing:
                 before, waits = waits, self._waits()
                 if waits - before >= _WAITS:
-                    calls = self._stubborn
+                    calls = self._holding
         return found
 
     def close(self) -> None:

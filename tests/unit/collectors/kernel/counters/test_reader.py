@@ -65,17 +65,17 @@ class Tree:
         (path / "net/dev").write_text(NET_DEV.format(received))
         return path
 
-    def reader(self, polite: calls.Calls = calls.POLITE) -> CounterReader:
-        return CounterReader(self.host, V2, DEFAULT_GROUPS, ways=(polite, calls.STUBBORN))
+    def reader(self, first: calls.Calls = calls.RELEASES_GIL) -> CounterReader:
+        return CounterReader(self.host, V2, DEFAULT_GROUPS, ways=(first, calls.HOLDS_GIL))
 
 
 def _pread(fd: int) -> bytes:
     if not os.fstat(fd).st_nlink:
         raise OSError(errno.ENODEV, "No such device")
-    return calls.POLITE.pread(fd)
+    return calls.RELEASES_GIL.pread(fd)
 
 
-GONE_IS_ENODEV = calls.POLITE._replace(pread=_pread)
+GONE_IS_ENODEV = calls.RELEASES_GIL._replace(pread=_pread)
 """Answers as a cgroup does that was removed while a file of it was open."""
 
 
@@ -231,9 +231,9 @@ def test_a_denied_file_is_counted_and_the_others_are_read(tree: Tree) -> None:
     def refuse(path: str, directory: int) -> int:
         if path.endswith("memory.stat"):
             raise PermissionError(errno.EACCES, "Permission denied")
-        return calls.POLITE.open(path, directory)
+        return calls.RELEASES_GIL.open(path, directory)
 
-    reader = tree.reader(calls.POLITE._replace(open=refuse))
+    reader = tree.reader(calls.RELEASES_GIL._replace(open=refuse))
     reader.update([target("a")])
     (counters,) = reader.read()
     reader.close()
@@ -381,21 +381,7 @@ def test_new_containers_can_be_read_ahead_a_few_at_a_time(
     assert reader.kept > 0
 
 
-def test_the_stubborn_way_reads_the_same(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"x" * 10_000)
-    directory = os.open(tmp_path, os.O_PATH)
-    for way in (calls.POLITE, calls.STUBBORN):
-        assert way.read_at("file", directory) == b"x" * 10_000
-        assert way.read_records_at("file", directory) == b"x" * 10_000
-        with pytest.raises(FileNotFoundError):
-            way.open("none", directory)
-        with pytest.raises(OSError, match="descriptor"):
-            way.pread(1 << 20)
-    os.close(directory)
-
-
-@pytest.mark.parametrize(("waits", "expected"), [(10, "stubborn"), (0, "polite")])
+@pytest.mark.parametrize(("waits", "expected"), [(10, "holds"), (0, "releases")])
 def test_a_reader_that_had_to_wait_keeps_the_interpreter(
     tree: Tree, waits: int, expected: str
 ) -> None:
@@ -418,15 +404,15 @@ def test_a_reader_that_had_to_wait_keeps_the_interpreter(
         tree.host,
         V2,
         DEFAULT_GROUPS,
-        ways=(spy("polite", calls.POLITE), spy("stubborn", calls.STUBBORN)),
+        ways=(spy("releases", calls.RELEASES_GIL), spy("holds", calls.HOLDS_GIL)),
         clock=lambda: next(times),
         waits=lambda: next(waited),
     )
     reader.update([target(str(n)) for n in range(3)])
     reader.read()
     reader.close()
-    assert used[0] == "polite"
-    assert used[len(used) // 2] == "polite"
+    assert used[0] == "releases"
+    assert used[len(used) // 2] == "releases"
     assert used[-1] == expected
 
 
