@@ -70,12 +70,13 @@ class EngineHost:
         path.symlink_to(target)
 
     def enter(self, pid: int, kind: str, where: str) -> None:
-        """Make /proc/<pid>/cwd or root lead to a directory of this host."""
+        """Make /proc/<pid>/cwd or root lead to a directory of this host; it has no mounts."""
         directory = self.at(where)
         directory.mkdir(parents=True, exist_ok=True)
         link = self.at(f"proc:{pid}/{kind}")
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(os.path.relpath(directory, link.parent))
+        self.write(f"proc:{pid}/mountinfo", "")
 
     def at(self, where: str) -> Path:
         """Return the real path of something."""

@@ -21,18 +21,11 @@ from collectors.engines.containerd.metadata import (
     Record,
     load_metadata,
 )
+from collectors.engines.shared.cgroup_paths import cgroup_of
 from collectors.engines.shared.files import FileCache, parsed, read_object
-from collectors.engines.shared.processes import (
-    alive,
-    cgroup_of,
-    cgroup_prefix,
-    host_numbers,
-    is_first_of,
-    may_own,
-    on_host,
-    root_of,
-    running_state,
-)
+from collectors.engines.shared.first_process import recorded_process
+from collectors.engines.shared.processes import host_numbers, running_state
+from collectors.engines.shared.views import cgroup_prefix, on_host, open_root
 from collectors.facts import ImageFacts, Sighting, State
 from collectors.formats.documents import JsonObject
 from collectors.formats.kubernetes import pod_facts
@@ -100,7 +93,7 @@ class ContainerdCollector:
 
     def _open(self, ctx: Context, installation: Installation, stack: ExitStack) -> _View:
         engine = installation.engine
-        top = stack.enter_context(root_of(ctx, engine))
+        top = stack.enter_context(open_root(ctx, engine))
         root = None
         metadata = None
         if installation.root:
@@ -114,7 +107,7 @@ class ContainerdCollector:
             installation=installation,
             top=top,
             root=root,
-            numbers=host_numbers(ctx, engine) if engine is not None else ctx.processes.by_pid,
+            numbers=host_numbers(ctx, engine),
             metadata=metadata or Metadata(),
         )
 
@@ -171,8 +164,7 @@ class ContainerdCollector:
         if process is not None:
             cgroup = cgroup_of(process, wanted, record.engine_id)
         else:
-            engine = view.installation.engine
-            prefix = cgroup_prefix(view.ctx, engine) if engine is not None else ""
+            prefix = cgroup_prefix(view.ctx, view.installation.engine)
             cgroup = prefix + wanted if wanted is not None else None
         return Sighting(
             collector=self.name,
@@ -233,13 +225,11 @@ def _first_process(view: _View, record: Record, bundle: Dir) -> Process | None:
         recorded = bundle.stat("init.pid").st_mtime
     except HostReadError:
         return None
-    found = view.numbers.get(pid) if pid is not None else None
-    process = alive(view.ctx, found.pid) if found is not None else None
-    if process is None or not is_first_of(view.ctx, process, record.engine_id, recorded):
-        return None
     engine = view.installation.engine
     owner = engine.uid if engine is not None and on_host(view.ctx, engine) else None
-    return process if may_own(view.ctx, owner, process) else None
+    return recorded_process(
+        view.ctx, view.numbers, pid, record.engine_id, recorded=recorded, owner=owner
+    )
 
 
 def _nanoseconds(value: int | None) -> float | None:

@@ -11,7 +11,9 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.engines.shared.processes import exe_name, option, place_of, root_of, shortest
+from collectors.engines.shared.processes import binary_name, claimed_name
+from collectors.engines.shared.views import instance_prefix, open_root, shortest
+from collectors.formats.command_line import option_value
 from collectors.hostfs import Dir, HostReadError
 
 if TYPE_CHECKING:
@@ -60,28 +62,30 @@ def find_installations(ctx: Context) -> list[Installation]:
 
 def _of_daemons(ctx: Context) -> Iterator[Installation]:
     for process in ctx.processes:
-        if exe_name(process) != "containerd":
+        if claimed_name(process) != "containerd":
             continue
-        path = option(process.argv, "--config", "-c") or _CONFIGURATION
+        path = option_value(process.argv, "--config", "-c") or _CONFIGURATION
         try:
-            with root_of(ctx, process) as root:
+            with open_root(ctx, process) as root:
                 said = _configuration(root, _absolute(ctx, process, path))
         except HostReadError:
             continue  # it has ended
         yield Installation(
-            state=_path(option(process.argv, "--state")) or _path(said.get("state")) or _STATE,
-            root=_path(option(process.argv, "--root")) or _path(said.get("root")) or _ROOT,
+            state=_path(option_value(process.argv, "--state"))
+            or _path(said.get("state"))
+            or _STATE,
+            root=_path(option_value(process.argv, "--root")) or _path(said.get("root")) or _ROOT,
             engine=process,
-            place=place_of(ctx, process),
+            place=instance_prefix(ctx, process),
         )
 
 
 def _of_shims(ctx: Context) -> Iterator[Installation]:
     known = set()
     for process in ctx.processes:
-        if not exe_name(process).startswith("containerd-shim"):
+        if not binary_name(process).startswith("containerd-shim"):
             continue
-        place = place_of(ctx, process)
+        place = instance_prefix(ctx, process)
         try:
             bundle = ctx.host.proc.readlink(f"{process.pid}/cwd")
         except HostReadError:

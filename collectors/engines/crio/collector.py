@@ -14,21 +14,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collectors.engines.podman.discovery import is_podmans, root_store
+from collectors.engines.shared.cgroup_paths import cgroup_of
 from collectors.engines.shared.containers_storage import folders, load_images
 from collectors.engines.shared.files import FileCache, parsed, read_object
-from collectors.engines.shared.processes import (
-    alive,
-    cgroup_of,
-    cgroup_prefix,
-    exe_name,
-    host_numbers,
-    is_first_of,
-    option,
-    place_of,
-    root_of,
-    running_state,
-)
+from collectors.engines.shared.first_process import recorded_process
+from collectors.engines.shared.processes import binary_name, host_numbers, running_state
+from collectors.engines.shared.views import cgroup_prefix, instance_prefix, open_root
 from collectors.facts import Sighting, State
+from collectors.formats.command_line import option_value
 from collectors.formats.documents import (
     JsonObject,
     as_objects,
@@ -85,9 +78,9 @@ class CrioCollector:
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Read root's store on the host, and in every container where a monitor of CRI-O runs."""
-        monitors = [p for p in ctx.processes if exe_name(p) == "conmon" and not is_podmans(p)]
+        monitors = [p for p in ctx.processes if binary_name(p) == "conmon" and not is_podmans(p)]
         places: dict[str, Process | None] = {"": None}
-        places |= {place_of(ctx, p): p for p in monitors if place_of(ctx, p)}
+        places |= {instance_prefix(ctx, p): p for p in monitors if instance_prefix(ctx, p)}
         found: list[Sighting] = []
         for place, monitor in places.items():
             with ExitStack() as stack:
@@ -102,7 +95,7 @@ class CrioCollector:
 
     def _open(self, ctx: Context, place: str, monitor: Process | None, stack: ExitStack) -> _View:
         graphroot = root_store(ctx).graphroot if monitor is None else _graphroot(monitor)
-        top = stack.enter_context(root_of(ctx, monitor))
+        top = stack.enter_context(open_root(ctx, monitor))
         graph = stack.enter_context(top.open_dir(graphroot, confined=True))
         images: dict[str, ImageFacts] = {}
         for folder in folders(graph, "-images"):
@@ -113,7 +106,7 @@ class CrioCollector:
             monitor=monitor,
             instance=f"{place}{graphroot}",
             graph=graph,
-            numbers=ctx.processes.by_pid if monitor is None else host_numbers(ctx, monitor),
+            numbers=host_numbers(ctx, monitor),
             images=images,
         )
 
@@ -154,7 +147,7 @@ class CrioCollector:
         if process is None and pod.is_sandbox and not state:
             return None
         wanted = cgroup_of_spec(spec.cgroups_path)
-        prefix = cgroup_prefix(view.ctx, view.monitor) if view.monitor is not None else ""
+        prefix = cgroup_prefix(view.ctx, view.monitor)
         created = parse_time(spec.annotations.get(_CREATED, ""))
         restarts = spec.annotations.get(_RESTARTS, "")
         finished = state.time("finished") if process is None else None
@@ -203,22 +196,21 @@ def _state(view: _View, state: JsonObject, process: Process | None) -> State:
 def _first_process(
     view: _View, engine_id: str, state: JsonObject, recorded: float | None
 ) -> Process | None:
-    found = view.numbers.get(state.integer("initPid") or state.integer("pid") or 0)
-    process = alive(view.ctx, found.pid) if found is not None else None
-    if process is None:
-        return None
-    started = state.text("initStartTime")
-    if started:
-        # Field 22 of /proc/<pid>/stat, as text.
-        return process if started == str(process.id.start_ticks) else None
-    return process if is_first_of(view.ctx, process, engine_id, recorded) else None
+    return recorded_process(
+        view.ctx,
+        view.numbers,
+        state.integer("initPid") or state.integer("pid"),
+        engine_id,
+        recorded=recorded,
+        start_ticks=parse_decimal(state.text("initStartTime")),
+    )
 
 
 def _runtime(ctx: Context, process: Process | None) -> str:
     monitor = ctx.processes.get(process.ppid) if process is not None else None
-    if monitor is None or exe_name(monitor) != "conmon":
+    if monitor is None or binary_name(monitor) != "conmon":
         return ""
-    return posixpath.basename(option(monitor.argv, "-r", "--runtime"))
+    return posixpath.basename(option_value(monitor.argv, "-r", "--runtime"))
 
 
 def _image(view: _View, spec: Spec, reference: str) -> ImageFacts | None:
@@ -234,6 +226,6 @@ def _labels(spec: Spec) -> dict[str, str]:
 
 def _graphroot(monitor: Process) -> str:
     """Take the store out of a monitor's arguments: it logs and writes below there, or in /run."""
-    bundle = option(monitor.argv, "-b", "--bundle")
+    bundle = option_value(monitor.argv, "-b", "--bundle")
     root = posixpath.normpath(posixpath.join(bundle, "../../.."))
     return root if root.startswith("/var/lib/") else "/var/lib/containers/storage"

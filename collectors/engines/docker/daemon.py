@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -19,17 +19,14 @@ from collectors.engines.docker.container import (
 from collectors.engines.docker.disk import DiskReader, read_image
 from collectors.engines.docker.errors import ApiError, Elsewhere, NotFound
 from collectors.engines.docker.events import Follower
-from collectors.engines.shared.processes import (
-    alive,
-    cgroup_of,
+from collectors.engines.shared.cgroup_paths import cgroup_of, user_manager
+from collectors.engines.shared.first_process import recorded_process
+from collectors.engines.shared.processes import alive, host_numbers
+from collectors.engines.shared.views import (
     cgroup_prefix,
-    host_numbers,
-    in_host_mounts,
-    is_first_of,
-    may_own,
     on_host,
-    root_of,
-    user_manager,
+    open_root,
+    root_opener,
 )
 from collectors.facts import ImageFacts, State
 from collectors.formats.documents import JsonObject
@@ -116,7 +113,7 @@ class Engine:
         rule = self._rule or daemon.rule
         try:
             path = self.data_root or daemon.data_root
-            with root_of(ctx, daemon.view) as top, top.open_dir(path, confined=True) as root:
+            with open_root(ctx, daemon.view) as top, top.open_dir(path, confined=True) as root:
                 self._take_from_disk(self._disk.read(root, rule))
                 for known in self._known.values():
                     image = known.described.image_id
@@ -241,13 +238,13 @@ class Engine:
 
     def _sightings(self, ctx: Context, daemon: Daemon) -> list[Sighting]:
         view = daemon.view
-        numbers = host_numbers(ctx, view) if view is not None else ctx.processes.by_pid
+        numbers = host_numbers(ctx, view)
         prefix = _cgroup_prefix(ctx, daemon, self._rule or daemon.rule)
         with ExitStack() as stack:
             root = None
             if ctx.full and not daemon.is_stranger:
                 with suppress(HostReadError):
-                    root = stack.enter_context(root_of(ctx, view))
+                    root = stack.enter_context(open_root(ctx, view))
             for known in self._known.values():
                 if root is not None:
                     known.log_bytes = _size(root, known.described.log_path)
@@ -293,16 +290,13 @@ def _first_process(
     ctx: Context, daemon: Daemon, known: _Known, numbers: Mapping[int, Process]
 ) -> Process | None:
     sighting, pid = known.described.sighting, known.described.pid
-    found = numbers.get(pid) if pid is not None else None
-    process = alive(ctx, found.pid) if found is not None else None
-    if process is None:
-        return None
-    if known.sighting is not None and known.sighting.init == process.id:
+    process = numbers.get(pid) if pid is not None else None
+    if process is not None and known.sighting is not None and known.sighting.init == process.id:
         return process  # checked before
-    if not is_first_of(ctx, process, sighting.engine_id, sighting.started):
-        return None
     owner = daemon.view.uid if daemon.view is not None and on_host(ctx, daemon.view) else None
-    return process if may_own(ctx, owner, process) else None
+    return recorded_process(
+        ctx, numbers, pid, sighting.engine_id, recorded=sighting.started, owner=owner
+    )
 
 
 def _has_lost_its_process(ctx: Context, known: _Known | None) -> bool:
@@ -365,14 +359,13 @@ def _connector(ctx: Context, daemon: Daemon) -> Callable[[], Client]:
 
 
 def _dial(ctx: Context, daemon: Daemon, path: str) -> Dial:
-    host, view = ctx.host, daemon.view
-    pid = view.pid if view is not None and not in_host_mounts(ctx, view) else None
+    opened = root_opener(ctx, daemon.view)
 
     def dial(connection: socket.socket) -> None:
-        if pid is None and not host.root.confined:
-            connection.connect(path)
-            return
-        with nullcontext(host.root) if pid is None else host.container_root(pid) as root:
+        with opened() as root:
+            if not root.confined:
+                connection.connect(path)  # the host's own root
+                return
             # Held only while connecting: it would keep the container's mounts alive.
             file = openat2(root.fd, path, os.O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
         try:

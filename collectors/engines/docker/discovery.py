@@ -15,16 +15,10 @@ from collectors.engines.docker.container import CgroupRule
 from collectors.engines.docker.sockets import listening_paths, server_of
 from collectors.engines.shared.files import read_object
 from collectors.engines.shared.homes import homes
-from collectors.engines.shared.processes import (
-    exe_name,
-    on_host,
-    option,
-    options,
-    place_of,
-    root_of,
-    shortest,
-)
+from collectors.engines.shared.processes import binary_name, claimed_name
+from collectors.engines.shared.views import instance_prefix, on_host, open_root, shortest
 from collectors.facts import CgroupMode
+from collectors.formats.command_line import option_value, option_values
 from collectors.formats.documents import JsonObject
 from collectors.hostfs import Denied, HostReadError
 
@@ -100,12 +94,12 @@ class DaemonFinder:
         """
         known, self._roots = self._roots, {}
         for shim in ctx.processes:
-            if not exe_name(shim).startswith("containerd-shim"):
+            if not binary_name(shim).startswith("containerd-shim"):
                 continue
-            if option(shim.argv, "-namespace") != "moby":
+            if option_value(shim.argv, "-namespace") != "moby":
                 continue
-            place = place_of(ctx, shim)
-            key = (place, option(shim.argv, "-address"))
+            place = instance_prefix(ctx, shim)
+            key = (place, option_value(shim.argv, "-address"))
             if key in self._roots:
                 continue
             root = known.get(key) or _data_root_of_shim(ctx, shim)
@@ -123,24 +117,24 @@ class DaemonFinder:
 
 
 def _is_dockerd(process: Process | None) -> bool:
-    return process is not None and exe_name(process) == "dockerd"
+    return process is not None and claimed_name(process) == "dockerd"
 
 
 def _daemon(ctx: Context, process: Process) -> Daemon | None:
     """Learn what can be known of a daemon; None where it has ended, or is another user's."""
     try:
-        with root_of(ctx, process) as root:
+        with open_root(ctx, process) as root:
             said = _configuration(ctx, process, root)
     except HostReadError:
         return None
-    hosts = (*options(process.argv, "-H", "--host"), *said.texts("hosts"))
+    hosts = (*option_values(process.argv, "-H", "--host"), *said.texts("hosts"))
     sockets = _sockets(ctx, process, hosts)
     if sockets is None:
         return None
     address = "" if sockets else _address(ctx, process, hosts)
     # A daemon that has just begun does not listen yet, but its name is not to change when it does.
     usual = address or next(iter(_given(hosts)), DEFAULT_SOCKET)
-    place = place_of(ctx, process)
+    place = instance_prefix(ctx, process)
     return Daemon(
         instance=place + (sockets[0] if sockets else usual),
         place=place,
@@ -155,7 +149,7 @@ def _daemon(ctx: Context, process: Process) -> Daemon | None:
 
 
 def _configuration(ctx: Context, process: Process, root: Dir) -> JsonObject:
-    path = option(process.argv, "--config-file") or _CONFIGURATION
+    path = option_value(process.argv, "--config-file") or _CONFIGURATION
     if process.uid not in (0, None) and path == _CONFIGURATION:
         path = f"{homes(ctx).get(process.uid or 0)}/.config/docker/daemon.json"
     try:
@@ -166,7 +160,7 @@ def _configuration(ctx: Context, process: Process, root: Dir) -> JsonObject:
 
 
 def _data_root(ctx: Context, process: Process, said: JsonObject) -> str:
-    given = option(process.argv, "--data-root", "--graph", "-g")
+    given = option_value(process.argv, "--data-root", "--graph", "-g")
     found = given or said.text("data-root") or said.text("graph")
     if found.startswith("/"):
         return posixpath.normpath(found)
@@ -177,7 +171,7 @@ def _data_root(ctx: Context, process: Process, said: JsonObject) -> str:
 
 def _rule(ctx: Context, process: Process, said: JsonObject) -> CgroupRule:
     systemd = _is_systemd(ctx, process, said)
-    parent = option(process.argv, "--cgroup-parent") or said.text("cgroup-parent")
+    parent = option_value(process.argv, "--cgroup-parent") or said.text("cgroup-parent")
     if systemd and not parent and process.uid not in (0, None):
         parent = "user.slice"
     return CgroupRule(systemd=systemd, parent=parent)
@@ -185,7 +179,7 @@ def _rule(ctx: Context, process: Process, said: JsonObject) -> CgroupRule:
 
 def _is_systemd(ctx: Context, process: Process, said: JsonObject) -> bool:
     """Return which cgroup driver a daemon uses: what it is told, else systemd's on a v2 host."""
-    for given in (*options(process.argv, "--exec-opt"), *said.texts("exec-opts")):
+    for given in (*option_values(process.argv, "--exec-opt"), *said.texts("exec-opts")):
         name, _, value = given.partition("=")
         if name == "native.cgroupdriver":
             return value == "systemd"
@@ -255,7 +249,7 @@ def operators_daemons(ctx: Context, running: list[Daemon]) -> list[Daemon]:
 
 
 def _data_root_of_shim(ctx: Context, shim: Process) -> str:
-    container = option(shim.argv, "-id")
+    container = option_value(shim.argv, "-id")
     try:
         with ctx.host.proc.open_dir(f"{shim.pid}/cwd", confined=True) as bundle:
             document = read_object(bundle, "config.json") or JsonObject()

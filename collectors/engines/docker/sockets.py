@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.engines.shared.processes import exe_name, shortest
+from collectors.engines.shared.processes import binary_name
+from collectors.engines.shared.views import shortest
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def server_of(ctx: Context, path: str) -> Process | None:
     if not inodes:
         return None
     for process in ctx.processes:
-        if process.pid == 1 or exe_name(process) in _ACTIVATORS:
+        if process.pid == 1 or binary_name(process) in _ACTIVATORS:
             continue
         try:
             if not inodes.isdisjoint(_held_sockets(ctx, process)):

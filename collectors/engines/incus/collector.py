@@ -1,8 +1,8 @@
 """Incus and LXD: their containers by liblxc's monitors, by their directories, and by their API.
 
-``instance`` is the daemon's directory (``/var/lib/incus``; with the mount namespace behind it when
-the daemon itself runs in a container), ``engine_id`` is the name that liblxc knows the container
-by, ``<project>_<name>`` outside of the default project. ``created`` is the daemon's date, else the
+``instance`` is the daemon's directory (``/var/lib/incus``; after the cgroup of the container that
+the daemon itself runs in, if any), ``engine_id`` is the name that liblxc knows the container by,
+``<project>_<name>`` outside of the default project. ``created`` is the daemon's date, else the
 birth time of the container's directory. Virtual machines are not containers and are left out.
 """
 
@@ -16,8 +16,7 @@ from collectors.engines.incus.discovery import DEFAULT_DIRECTORIES, Daemon, find
 from collectors.engines.incus.disk import list_names, read_backup
 from collectors.engines.incus.instance import Instance, from_api
 from collectors.engines.shared.liblxc import payload_cgroup
-from collectors.engines.shared.processes import running_state
-from collectors.engines.shared.supervised import started_at
+from collectors.engines.shared.processes import running_state, started_at
 from collectors.facts import ImageFacts, Sighting, State
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class IncusCollector:
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Return which containers there are; the API adds what the disk does not show."""
         daemons = find_daemons(ctx, self._directories)
-        self._directories = {d.directory: d.engine for d in daemons if d.namespace is None}
+        self._directories = {d.directory: d.engine for d in daemons if not d.prefix}
         sightings: list[Sighting] = []
         for daemon in daemons:
             seen = dict.fromkeys([*daemon.monitors, *list_names(ctx, daemon)])
@@ -107,7 +106,7 @@ def _sighting(ctx: Context, daemon: Daemon, name: str, instance: Instance | None
         cgroup=cgroup,
         hostname=short,
         created=instance.created or made,
-        started=started_at(ctx.facts, init.id) if init else None,
+        started=started_at(ctx, init) if init else None,
         labels=labels,
         boots=boots,
         image_facts=ImageFacts(reference=image, id=fingerprint) if fingerprint else None,

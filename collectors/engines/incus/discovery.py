@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from collectors.engines.shared.liblxc import DAEMONS, Monitor, find_monitors
-from collectors.engines.shared.supervised import program
+from collectors.engines.shared.processes import binary_name
+from collectors.engines.shared.views import instance_prefix
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class Daemon:
 
     directory: str
     engine: str
-    namespace: int | None = None
-    """Mount namespace of a daemon that runs in a container; None for one of the host."""
+    prefix: str = ""
+    """What names the container that the daemon runs in; empty for one of the host."""
     process: Process | None = None
     """The running daemon, where it is one of the host, which may be asked."""
     seen_by: Process | None = None
@@ -44,9 +45,7 @@ class Daemon:
     @property
     def instance(self) -> str:
         """Return the engine instance, by which two daemons are told apart."""
-        if self.namespace is None:
-            return self.directory
-        return f"{self.directory}@mnt:[{self.namespace}]"
+        return self.prefix + self.directory
 
 
 def find_daemons(ctx: Context, remembered: Mapping[str, str]) -> list[Daemon]:
@@ -56,7 +55,7 @@ def find_daemons(ctx: Context, remembered: Mapping[str, str]) -> list[Daemon]:
     """
     daemons = {d: Daemon(directory=d, engine=engine) for d, engine in remembered.items()}
     for process in ctx.processes:
-        engine = DAEMONS.get(program(process))
+        engine = DAEMONS.get(binary_name(process))
         if engine is not None and _is_daemon(ctx, process):
             directory = _directory_of(ctx, process, engine)
             daemon = daemons.setdefault(directory, Daemon(directory=directory, engine=engine))
@@ -66,8 +65,8 @@ def find_daemons(ctx: Context, remembered: Mapping[str, str]) -> list[Daemon]:
         if monitor.engine == "lxc" or not slash or last != "containers":
             continue
         process = monitor.process
-        namespace = None if _is_of_host(ctx, process) else process.namespaces.mnt
-        new = Daemon(directory=directory, engine=monitor.engine, namespace=namespace)
+        prefix = "" if _is_of_host(ctx, process) else instance_prefix(ctx, process)
+        new = Daemon(directory=directory, engine=monitor.engine, prefix=prefix)
         daemon = daemons.setdefault(new.instance, new)
         daemon.monitors.setdefault(monitor.name, monitor)
         daemon.seen_by = daemon.seen_by or process

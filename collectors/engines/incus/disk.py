@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.incus.instance import BACKUP_LIMIT, Instance, parse_backup
 from collectors.engines.shared.birth import made_at
-from collectors.engines.shared.supervised import files_of
+from collectors.engines.shared.views import open_root
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def read_backup(ctx: Context, daemon: Daemon, name: str) -> tuple[Instance | Non
 
 def _roots(ctx: Context, daemon: Daemon) -> Iterator[Dir]:
     """Open the root filesystems that may have the directory: the host's, then the daemon's own."""
-    if daemon.namespace is None:
+    if not daemon.prefix:
         yield ctx.host.root
         if daemon.seen_by is not None:
             with suppress(HostReadError), ctx.host.container_root(daemon.seen_by.pid) as root:
                 yield root
     else:
-        with suppress(HostReadError), files_of(ctx, daemon.seen_by) as root:
+        with suppress(HostReadError), open_root(ctx, daemon.seen_by) as root:
             yield root
 
 

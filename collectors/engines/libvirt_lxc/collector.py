@@ -1,6 +1,6 @@
 """libvirt's LXC driver: its controller processes, and the domains that libvirt keeps as XML.
 
-``instance`` is empty (with the mount namespace behind it when that libvirt runs in a container),
+``instance`` is empty (or the cgroup of the container that libvirt runs in),
 ``engine_id`` is the domain's UUID, or its name where the XML cannot be read. libvirt keeps no date
 of creation, so there is none.
 
@@ -10,6 +10,7 @@ that cgroup include it.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,21 +22,17 @@ from collectors.engines.libvirt_lxc.discovery import (
     running_domain,
 )
 from collectors.engines.libvirt_lxc.domain import Domain
-from collectors.engines.shared.processes import running_state
-from collectors.engines.shared.supervised import (
-    boots_system,
-    hierarchies,
-    instance_of,
-    prefixes,
-    started_at,
-)
+from collectors.engines.shared.cgroup_paths import find_cgroup
+from collectors.engines.shared.processes import running_state, started_at
+from collectors.engines.shared.views import instance_prefix
 from collectors.facts import Sighting, State
+from collectors.formats.command_line import boots_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from collectors.contract import Context
-    from collectors.facts import Process
+from collectors.facts import Process
 
 _CGROUP = re.compile(r"machine-lxc\\x2d.+\.scope|.+\.libvirt-lxc")
 """With systemd machine-lxc\\x2d4711\\x2dname.scope, else /machine/lxc-4711-name.libvirt-lxc."""
@@ -67,11 +64,11 @@ def _running(ctx: Context, controller: Controller) -> Sighting:
     base = _sighting(domain or Domain(name=name, uuid=name, command=()))
     return replace(
         base,
-        instance=instance_of("", controller.process, ctx.facts),
+        instance=instance_prefix(ctx, controller.process),
         state=running_state(ctx, init),
         init=init.id,
         cgroup=_cgroup_of(init),
-        started=started_at(ctx.facts, init.id),
+        started=started_at(ctx, init),
         boots=base.boots if domain else None,
     )
 
@@ -93,8 +90,4 @@ def _sighting(domain: Domain) -> Sighting:
 
 
 def _cgroup_of(init: Process) -> str | None:
-    for path in hierarchies(init):
-        for prefix, part in prefixes(path):
-            if _CGROUP.fullmatch(part):
-                return prefix
-    return None
+    return find_cgroup(init, lambda path: bool(_CGROUP.fullmatch(posixpath.basename(path))))

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.engines.libvirt_lxc.domain import Domain, parse_domain
-from collectors.engines.shared.supervised import (
-    files_of,
-    first_inside,
-    parse_command_line,
-    program,
-)
+from collectors.engines.shared.first_process import first_inside
+from collectors.engines.shared.processes import binary_name
+from collectors.engines.shared.views import open_root
+from collectors.formats.command_line import parse_command_line
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ def find_controllers(ctx: Context) -> Iterator[Controller]:
     """Return the controllers whose container runs."""
     children = ctx.processes.children()
     for process in ctx.processes:
-        if program(process) != _PROGRAM:
+        if binary_name(process) != _PROGRAM:
             continue
         line = parse_command_line(process.argv, "n:c:s:S:v:", _OPTIONS, stop=False)
         name = line.get("--name", "-n")
@@ -57,7 +55,7 @@ def find_controllers(ctx: Context) -> Iterator[Controller]:
 
 def running_domain(ctx: Context, controller: Controller) -> Domain | None:
     """Return the domain of a container that runs; None where its file cannot be read."""
-    with suppress(HostReadError), files_of(ctx, controller.process) as root:
+    with suppress(HostReadError), open_root(ctx, controller.process) as root:
         return parse_domain(root.read(f"{_RUNNING}/{controller.name}.xml", _XML_LIMIT))
     return None
 

@@ -1,7 +1,7 @@
 """LXC: running containers by their monitor processes, the others by their configuration files.
 
-``instance`` is the lxcpath (``/var/lib/lxc``; with the mount namespace behind it when that LXC
-itself runs in a container), ``engine_id`` is the container's name: LXC has no other id. ``created``
+``instance`` is the lxcpath (``/var/lib/lxc``; after the cgroup of the container that LXC itself
+runs in, if any), ``engine_id`` is the container's name: LXC has no other id. ``created``
 is the birth time of the container's directory (where the filesystem keeps none, its last change):
 LXC itself writes no date.
 """
@@ -15,9 +15,9 @@ from collectors.engines.lxc.config import LxcConfig, boots, expected_cgroup
 from collectors.engines.lxc.containers import Containers, read_containers
 from collectors.engines.lxc.discovery import Lxcpath, find_lxcpaths
 from collectors.engines.shared.liblxc import Monitor, payload_cgroup
-from collectors.engines.shared.processes import running_state
-from collectors.engines.shared.supervised import boots_system, started_at
+from collectors.engines.shared.processes import running_state, started_at
 from collectors.facts import Sighting, State
+from collectors.formats.command_line import boots_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,7 +95,7 @@ def _running(ctx: Context, monitor: Monitor, config: LxcConfig | None, base: Sig
         base,
         state=running_state(ctx, init),
         init=init.id,
-        started=started_at(ctx.facts, init.id),
+        started=started_at(ctx, init),
         cgroup=payload_cgroup(init, monitor.process, monitor.name, configured_cgroup),
         boots=False if monitor.executes else boots_system(command) if command else base.boots,
         command=command,

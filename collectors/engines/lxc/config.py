@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.engines.shared.supervised import boots_system, parse_command_line
+from collectors.formats.command_line import boots_system, parse_command_line
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.lxc.config import LxcConfig, read_config
 from collectors.engines.shared.birth import made_at
-from collectors.engines.shared.supervised import files_of
+from collectors.engines.shared.views import open_root
 from collectors.hostfs import LIST_LIMIT, HostReadError
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ class Containers:
 def read_containers(ctx: Context, lxcpath: Lxcpath) -> Containers:
     """Read the configurations in an lxcpath, and those that its containers were started with."""
     containers = Containers()
-    with suppress(HostReadError), files_of(ctx, lxcpath.seen_by) as root:
+    with suppress(HostReadError), open_root(ctx, lxcpath.seen_by) as root:
         _read_directory(root, lxcpath.path.lstrip("/"), containers)
     for name, monitor in lxcpath.monitors.items():
         if name not in containers.configs and monitor.rcfile:
-            with suppress(HostReadError), files_of(ctx, lxcpath.seen_by) as root:
+            with suppress(HostReadError), open_root(ctx, lxcpath.seen_by) as root:
                 config = read_config(root, monitor.rcfile.lstrip("/"))
                 if config is not None:
                     containers.configs[name] = config

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from collectors.engines.shared.liblxc import Monitor, find_monitors
-from collectors.engines.shared.supervised import instance_of
+from collectors.engines.shared.views import instance_prefix
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from collectors.contract import Context
     from collectors.facts import Process
-    from collectors.hostfs import Dir
+from collectors.hostfs import Dir
 
 DEFAULT_PATH = "/var/lib/lxc"
 _SYSTEM_CONFIG = "etc/lxc/lxc.conf"
@@ -43,7 +43,7 @@ def find_lxcpaths(ctx: Context, remembered: Iterable[str]) -> list[Lxcpath]:
         if monitor.engine != "lxc":
             continue
         path = monitor.lxcpath or default
-        instance = instance_of(path, monitor.process, ctx.facts)
+        instance = instance_prefix(ctx, monitor.process) + path
         seen_by = None if instance == path else monitor.process
         lxcpath = lxcpaths.setdefault(
             instance, Lxcpath(path=path, instance=instance, seen_by=seen_by)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from collectors.engines.shared.supervised import hierarchies, prefixes
+from collectors.engines.shared.cgroup_paths import cgroup_paths, find_cgroup
 from collectors.kernel.cgroups import contains
 
 if TYPE_CHECKING:
@@ -20,16 +21,15 @@ def machine_cgroup(init: Process, outside: Process | None, name: str, unit: str)
     machined on a host without systemd.
     """
     units = {unit, f"machine-{escape_unit(name)}.scope", f"systemd-nspawn@{name}.service"}
-    for path in hierarchies(init):
-        for prefix, part in prefixes(path):
-            if part in units:
-                return prefix
-            payload = part == "payload" and (
-                outside is None or not any(contains(prefix, o) for o in hierarchies(outside))
-            )
-            if payload:
-                return prefix.removesuffix("/payload") or None
-    return None
+
+    def is_its(path: str) -> bool:
+        part = posixpath.basename(path)
+        if part != "payload":
+            return part in units
+        return outside is None or not any(contains(path, o) for o in cgroup_paths(outside))
+
+    path = find_cgroup(init, is_its) or ""
+    return path.removesuffix("/payload") or None
 
 
 def escape_unit(name: str) -> str:

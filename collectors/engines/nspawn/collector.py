@@ -7,6 +7,7 @@ there. ``engine_id`` is the machine's name. ``created`` is the birth time of the
 
 from __future__ import annotations
 
+import posixpath
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -29,14 +30,9 @@ from collectors.engines.nspawn.settings import (
     parse_invocation,
 )
 from collectors.engines.shared.birth import made_at
-from collectors.engines.shared.processes import running_state
-from collectors.engines.shared.supervised import (
-    files_of,
-    hierarchies,
-    instance_of,
-    prefixes,
-    started_at,
-)
+from collectors.engines.shared.cgroup_paths import find_cgroup
+from collectors.engines.shared.processes import running_state, started_at
+from collectors.engines.shared.views import instance_prefix, open_root
 from collectors.facts import Sighting, State
 from collectors.hostfs import HostReadError
 from collectors.kernel.processes import read_mounts
@@ -89,7 +85,7 @@ def _running(ctx: Context, supervisor: Supervisor, registration: Registration | 
     registers = registration is not None or invocation.registers
     path = "" if registers else invocation.directory or invocation.image
     created, settings = None, None
-    with suppress(HostReadError), files_of(ctx, outside) as root:
+    with suppress(HostReadError), open_root(ctx, outside) as root:
         settings = find_settings(root, name)
         if not invocation.image and not invocation.ephemeral:
             directory = invocation.directory or f"{IMAGES}/{name}"
@@ -98,7 +94,7 @@ def _running(ctx: Context, supervisor: Supervisor, registration: Registration | 
     return Sighting(
         collector="nspawn",
         engine="nspawn",
-        instance=instance_of(path, outside, ctx.facts),
+        instance=instance_prefix(ctx, outside) + path,
         engine_id=name,
         name=name,
         state=running_state(ctx, init),
@@ -107,7 +103,7 @@ def _running(ctx: Context, supervisor: Supervisor, registration: Registration | 
         cgroup=machine_cgroup(init, outside, name, registration.unit if registration else ""),
         hostname=invocation.hostname or (settings.hostname if settings else "") or name,
         created=created,
-        started=started_at(ctx.facts, init.id),
+        started=started_at(ctx, init),
         boots=boots(invocation, settings),
         command=invocation.command or (settings.command if settings else ()),
         auto_remove=invocation.ephemeral,
@@ -140,9 +136,8 @@ def _is_leader(process: Process, registration: Registration) -> bool:
     """
     if registration.service != PROGRAM or process.inner_pid != 1 or len(process.ns_pids) < 2:
         return False
-    return any(
-        part == registration.unit for path in hierarchies(process) for _, part in prefixes(path)
-    )
+    unit = find_cgroup(process, lambda path: posixpath.basename(path) == registration.unit)
+    return unit is not None
 
 
 def _registered_only(ctx: Context, leader: Process, registration: Registration) -> Sighting:
@@ -155,7 +150,7 @@ def _registered_only(ctx: Context, leader: Process, registration: Registration) 
         state=State.RUNNING,
         init=leader.id,
         cgroup=machine_cgroup(leader, None, registration.name, registration.unit),
-        started=started_at(ctx.facts, leader.id),
+        started=started_at(ctx, leader),
         rootfs=registration.root,
     )
 

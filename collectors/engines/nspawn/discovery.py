@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.engines.nspawn.settings import IMAGE_PATHS, SETTINGS_PATHS
-from collectors.engines.shared.supervised import first_inside, is_inside, program
+from collectors.engines.shared.first_process import first_inside, is_inside
+from collectors.engines.shared.processes import binary_name
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def find_supervisors(ctx: Context) -> Iterator[Supervisor]:
     children = ctx.processes.children()
     for process in ctx.processes:
         parent = ctx.processes.get(process.ppid)
-        if program(process) != PROGRAM or (
+        if binary_name(process) != PROGRAM or (
             # With --as-pid2 the first process inside is a copy of the one outside.
-            parent is not None and program(parent) == PROGRAM and is_inside(process, parent)
+            parent is not None and binary_name(parent) == PROGRAM and is_inside(process, parent)
         ):
             continue
         init = first_inside(process, ctx, children, own_pids=True)

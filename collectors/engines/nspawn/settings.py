@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.engines.shared.supervised import CommandLine, parse_command_line
+from collectors.formats.command_line import CommandLine, parse_command_line
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:

@@ -12,14 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.engines.shared.homes import homes
-from collectors.engines.shared.processes import (
-    exe_name,
-    on_host,
-    option,
-    options,
-    place_of,
-    shortest,
-)
+from collectors.engines.shared.processes import binary_name
+from collectors.engines.shared.views import instance_prefix, on_host, shortest
+from collectors.formats.command_line import option_value, option_values
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -53,7 +48,7 @@ class Store:
 def find_stores(ctx: Context) -> list[Store]:
     """Find every store of which there may be containers, each once."""
     found = [root_store(ctx)]
-    monitors = [p for p in ctx.processes if exe_name(p) == "conmon"]
+    monitors = [p for p in ctx.processes if binary_name(p) == "conmon"]
     uids = {p.uid for p in monitors if p.uid and on_host(ctx, p)} | set(_users(ctx))
     known = homes(ctx) if uids else {}
     found += [_user_store(ctx, uid, known[uid]) for uid in uids if uid and uid in known]
@@ -63,30 +58,30 @@ def find_stores(ctx: Context) -> list[Store]:
 
 def monitor_arguments(process: Process) -> tuple[str, ...]:
     """Return podman's own arguments, which conmon passes back to it when the container ends."""
-    return ("podman", *options(process.argv, "--exit-command-arg"))
+    return ("podman", *option_values(process.argv, "--exit-command-arg"))
 
 
 def is_podmans(process: Process) -> bool:
     """Return whether a conmon works for podman and not for CRI-O."""
-    command = posixpath.basename(option(process.argv, "--exit-command"))
-    return command == "podman" or "/libpod" in option(process.argv, "--exit-dir")
+    command = posixpath.basename(option_value(process.argv, "--exit-command"))
+    return command == "podman" or "/libpod" in option_value(process.argv, "--exit-dir")
 
 
 def _store_of_monitor(ctx: Context, process: Process) -> Store | None:
     if not is_podmans(process) or process.uid is None:
         return None
     arguments = monitor_arguments(process)
-    graphroot = option(arguments, "--root")
+    graphroot = option_value(arguments, "--root")
     if not graphroot.startswith("/"):
         return None
     inside = not on_host(ctx, process)
     return Store(
         graphroot=shortest(graphroot),
-        runroot=option(arguments, "--runroot"),
-        tmpdir=option(arguments, "--tmpdir"),
+        runroot=option_value(arguments, "--runroot"),
+        tmpdir=option_value(arguments, "--tmpdir"),
         uid=process.uid,
         monitor=process if inside else None,
-        place=place_of(ctx, process),
+        place=instance_prefix(ctx, process),
     )
 
 

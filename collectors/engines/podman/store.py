@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.podman.config import STATES, Configured
 from collectors.engines.podman.database import Database, DatabaseReader, newest_database
+from collectors.engines.shared.cgroup_paths import cgroup_of, user_manager
 from collectors.engines.shared.containers_storage import folders, load_images
 from collectors.engines.shared.files import FileCache, parsed, read_object
-from collectors.engines.shared.processes import (
-    alive,
-    cgroup_of,
-    cgroup_prefix,
-    host_numbers,
-    is_first_of,
-    may_own,
-    root_of,
-    user_manager,
-)
+from collectors.engines.shared.first_process import recorded_process
+from collectors.engines.shared.processes import host_numbers
+from collectors.engines.shared.views import cgroup_prefix, open_root
 from collectors.facts import ALIVE, ImageFacts, Sighting, State
 from collectors.formats.documents import JsonObject, as_objects, parse_json
 from collectors.formats.numbers import parse_decimal
@@ -208,10 +202,10 @@ def _opened(ctx: Context, store: Store) -> Iterator[_View | None]:
     with ExitStack() as stack:
         view = None
         try:
-            root = stack.enter_context(root_of(ctx, monitor))
+            root = stack.enter_context(open_root(ctx, monitor))
             graph = stack.enter_context(root.open_dir(store.graphroot, confined=True))
             if monitor is not None or store.uid in (0, graph.stat().st_uid):
-                numbers = ctx.processes.by_pid if monitor is None else host_numbers(ctx, monitor)
+                numbers = host_numbers(ctx, monitor)
                 view = _View(ctx=ctx, store=store, root=root, graph=graph, numbers=numbers)
         except HostReadError:
             view = None
@@ -221,11 +215,9 @@ def _opened(ctx: Context, store: Store) -> Iterator[_View | None]:
 def _first_process(
     view: _View, engine_id: str, pid: int | None, recorded: float | None
 ) -> Process | None:
-    found = view.numbers.get(pid) if pid is not None else None
-    process = alive(view.ctx, found.pid) if found is not None else None
-    if process is None or not is_first_of(view.ctx, process, engine_id, recorded):
-        return None
-    return process if may_own(view.ctx, view.store.uid, process) else None
+    return recorded_process(
+        view.ctx, view.numbers, pid, engine_id, recorded=recorded, owner=view.store.uid
+    )
 
 
 def _cgroup(view: _View, container: Configured, process: Process | None) -> str | None:
@@ -236,7 +228,7 @@ def _cgroup(view: _View, container: Configured, process: Process | None) -> str 
         return None
     if store.uid != 0:
         return user_manager(store.uid) + container.cgroup if container.systemd_cgroup else None
-    return (cgroup_prefix(view.ctx, store.monitor) if store.monitor else "") + container.cgroup
+    return cgroup_prefix(view.ctx, store.monitor) + container.cgroup
 
 
 def _exit_file(view: _View, engine_id: str) -> int | None:

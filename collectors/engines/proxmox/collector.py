@@ -17,8 +17,8 @@ from collectors.engines.lxc.discovery import DEFAULT_PATH
 from collectors.engines.proxmox.discovery import find_settings
 from collectors.engines.proxmox.settings import bind_source, bridge, parse_settings
 from collectors.engines.shared.liblxc import find_monitors
-from collectors.engines.shared.supervised import boots_system
 from collectors.facts import Sighting, State
+from collectors.formats.command_line import boots_system
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:

@@ -15,20 +15,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collectors.engines.runc.search import StateSearch
+from collectors.engines.shared.cgroup_paths import cgroup_of
 from collectors.engines.shared.files import FileCache, parsed, read_object
-from collectors.engines.shared.processes import (
-    alive,
-    cgroup_of,
-    exe_name,
-    is_first_of,
-    may_own,
-    on_host,
-    option,
-    options,
-    running_state,
-    shortest,
-)
+from collectors.engines.shared.first_process import recorded_process
+from collectors.engines.shared.processes import alive, binary_name, running_state
+from collectors.engines.shared.views import on_host, shortest
 from collectors.facts import Sighting, State
+from collectors.formats.command_line import option_value, option_values
 from collectors.formats.documents import JsonObject
 from collectors.formats.oci_spec import Spec, parse_spec
 from collectors.hostfs import Gone, HostReadError
@@ -141,9 +134,9 @@ class OciCollector:
         parents = [*_BY_NAMESPACE]
         shims = {}
         for process in ctx.processes:
-            name = exe_name(process)
+            name = binary_name(process)
             if name in RUNTIMES:
-                root = option(process.argv, "--root")
+                root = option_value(process.argv, "--root")
                 if root and process.uid is not None and on_host(ctx, process):
                     path = shortest(posixpath.join(_cwd(ctx, process), root))
                     self._learned[StateRoot(path, process.uid)] = None
@@ -154,7 +147,7 @@ class OciCollector:
                     # "--runtime-arg --root=/run/runc" is CRI-O's way to pass it on.
                     found += [
                         StateRoot(shortest(arg.removeprefix("--root=")))
-                        for arg in options(process.argv, "--runtime-arg")
+                        for arg in option_values(process.argv, "--runtime-arg")
                         if arg.startswith("--root=/")
                     ]
                 else:
@@ -262,15 +255,15 @@ def _state(ctx: Context, process: Process | None, own: Dir) -> State:
 
 
 def _first_process(ctx: Context, root: StateRoot, state: RuntimeState) -> Process | None:
-    process = alive(ctx, state.pid)
-    if process is None:
-        return None
-    if state.start_ticks is not None:
-        if process.id.start_ticks != state.start_ticks:
-            return None
-    elif not is_first_of(ctx, process, state.engine_id, state.recorded):
-        return None
-    return process if may_own(ctx, root.owner, process) else None
+    return recorded_process(
+        ctx,
+        ctx.processes.by_pid,
+        state.pid,
+        state.engine_id,
+        recorded=state.recorded,
+        start_ticks=state.start_ticks,
+        owner=root.owner,
+    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from collectors.engines.shared.files import read_object
-from collectors.engines.shared.processes import exe_name, started_at
+from collectors.engines.shared.processes import binary_name, started_at
 from collectors.hostfs import HostReadError
 from collectors.kernel.processes import read_mounts
 
@@ -55,7 +55,7 @@ class StateSearch:
         new = [p for p in orphans if p.id not in self._done]
         settled = ctx.now - _SETTLED_SECONDS
         self._done = frozenset(
-            p.id for p in orphans if p.id in self._done or started_at(ctx, p) < settled
+            p.id for p in orphans if p.id in self._done or (started_at(ctx, p) or 0.0) < settled
         )
         found: dict[str, int] = {}
         running = []
@@ -78,7 +78,7 @@ def _is_orphan(ctx: Context, process: Process) -> bool:
     return (
         process.state not in "ZX"
         and parent is not None
-        and exe_name(parent) == "systemd"
+        and binary_name(parent) == "systemd"
         and parent.namespaces.mnt == host.namespaces.mnt
     )
 

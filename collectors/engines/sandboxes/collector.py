@@ -32,7 +32,7 @@ from collectors.engines.sandboxes.makers import (
     is_kept,
     snap_marks,
 )
-from collectors.engines.shared.supervised import started_at
+from collectors.engines.shared.processes import started_at
 from collectors.facts import FileId, ProcessId, Sighting, State
 from collectors.hostfs import HostReadError
 from collectors.kernel.processes import parse_mountinfo
@@ -83,7 +83,7 @@ class SandboxCollector:
 
 def _is_settled(ctx: Context, process: Process) -> bool:
     """Return whether a process is old enough to have all its mounts."""
-    started = started_at(ctx.facts, process.id)
+    started = started_at(ctx, process)
     return started is not None and ctx.now - started > _SETTLED_SECONDS
 
 
@@ -106,7 +106,7 @@ def _sighting(ctx: Context, process: Process) -> Sighting | None:
         state=State.RUNNING,
         image=marks.image,
         init=process.id,
-        started=started_at(ctx.facts, process.id),
+        started=started_at(ctx, process),
         labels=marks.labels,
         boots=False if is_build else None,
         command=payload.argv,

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from collectors.catalogue import ENGINES
-from collectors.engines.shared.supervised import hierarchies, program
+from collectors.engines.shared.cgroup_paths import cgroup_paths
+from collectors.engines.shared.processes import binary_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,7 @@ class Marks:
 
 def engine_of(process: Process) -> str:
     """Return the engine whose binary a process runs; "" for none known here."""
-    binary = program(process)
+    binary = binary_name(process)
     if binary in _STARTERS:
         path = process.exe or ""
         return next((e for e in ("apptainer", "singularity") if f"/{e}/" in path), "")
@@ -72,14 +73,14 @@ def engine_of_build(runtime: Process, builder: Process | None) -> str:
 
     BuildKit, on its own or in dockerd, keeps ``runc run`` as the parent of each step.
     """
-    if builder is None or program(runtime) not in _RUNTIMES:
+    if builder is None or binary_name(runtime) not in _RUNTIMES:
         return ""
-    return _BUILDERS.get(program(builder), "")
+    return _BUILDERS.get(binary_name(builder), "")
 
 
 def is_kept(process: Process) -> bool:
     """Return whether a process supervises the containers of an engine with its own collector."""
-    return _KEEPERS.fullmatch(program(process)) is not None
+    return _KEEPERS.fullmatch(binary_name(process)) is not None
 
 
 TELLING_MOUNTS = re.compile(rb"/ch-run_|/snapd/hostfs |/mnt/session/|/\.flatpak-info ")
@@ -128,7 +129,7 @@ def flatpak_marks(info: str) -> Marks:
 
 def snap_marks(process: Process) -> Marks:
     """Return a snap's application, by the cgroup that snapd has systemd make for it."""
-    for path in hierarchies(process):
+    for path in cgroup_paths(process):
         for part in path.split("/"):
             unit = _SNAP_UNIT.fullmatch(part)
             if unit is not None:
@@ -158,7 +159,7 @@ def charliecloud_marks(mounts: Sequence[Mount]) -> Marks:
 
 def build_marks(engine: str, process: Process, runtime: Process) -> Marks:
     """Return a build step by the id its runtime was given: the last argument, or the cgroup."""
-    if program(runtime) in _RUNTIMES and len(runtime.argv) > 1:
+    if binary_name(runtime) in _RUNTIMES and len(runtime.argv) > 1:
         return Marks(engine=engine, name=runtime.argv[-1])
-    name = posixpath.basename(next(hierarchies(process), "/"))
+    name = posixpath.basename(next(cgroup_paths(process), "/"))
     return Marks(engine=engine, name=name if name.startswith(_BUILDAH_TITLE) else "")

@@ -13,14 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.engines.shared.supervised import (
-    first_inside,
-    hierarchies,
-    is_inside,
-    parse_command_line,
-    prefixes,
-    program,
-)
+from collectors.engines.shared.cgroup_paths import cgroup_paths, find_cgroup
+from collectors.engines.shared.first_process import first_inside, is_inside
+from collectors.engines.shared.processes import binary_name
+from collectors.formats.command_line import parse_command_line
 from collectors.hostfs import HostReadError
 from collectors.kernel.cgroups import contains
 
@@ -64,7 +60,7 @@ class Monitor:
     @property
     def engine(self) -> str:
         """Return the engine that the monitor belongs to: lxc, incus or lxd."""
-        return DAEMONS.get(program(self.process), "lxc")
+        return DAEMONS.get(binary_name(self.process), "lxc")
 
 
 def find_monitors(ctx: Context) -> list[Monitor]:
@@ -105,7 +101,7 @@ def _parse_argv(process: Process) -> _Title | None:
         path, _, name = process.argv[0].removeprefix(_TITLE).rstrip().rpartition(" ")
         return _Title(path, name) if path.startswith("/") else None
     # Where the binary cannot be read the argv is used; _monitor() then checks the cgroup.
-    if (program(process) or posixpath.basename(process.argv[0])) not in _STARTERS:
+    if (binary_name(process) or posixpath.basename(process.argv[0])) not in _STARTERS:
         return None
     line = parse_command_line(process.argv, "n:P:f:c:L:p:s:o:l:u:g:", _LONG_OPTIONS, stop=False)
     rest = list(line.rest)
@@ -122,11 +118,11 @@ def _monitor(
     if init is None:
         return None
     path, name = title.path, title.name
-    if program(process) not in _PROGRAMS and not _named_cgroup(init, process, name):
+    if binary_name(process) not in _PROGRAMS and not _named_cgroup(init, process, name):
         return None
     if not path:
         path = _path_by_socket(ctx, process, name)
-    executes = program(process) == "lxc-execute" or program(init) in _INIT_OF_EXECUTE
+    executes = binary_name(process) == "lxc-execute" or binary_name(init) in _INIT_OF_EXECUTE
     return Monitor(
         process=process,
         lxcpath=posixpath.normpath(path) if path else "",
@@ -161,8 +157,8 @@ def payload_cgroup(init: Process, monitor: Process, name: str, configured: str =
     named = _named_cgroup(init, monitor, name, configured)
     if named:
         return named
-    path = next(hierarchies(init), "/").removesuffix("/init.scope")
-    shared = any(contains(path, other) for other in hierarchies(monitor))
+    path = next(cgroup_paths(init), "/").removesuffix("/init.scope")
+    shared = any(contains(path, other) for other in cgroup_paths(monitor))
     return None if shared or path in ("", "/") else path
 
 
@@ -171,22 +167,21 @@ def _named_cgroup(init: Process, monitor: Process, name: str, configured: str = 
 
     The path of a nested container has the name of the one around it, too.
     """
-    of_monitor = tuple(hierarchies(monitor))
-    for path in hierarchies(init):
-        for prefix, part in prefixes(path):
-            by_config = configured and re.fullmatch(
-                rf"(.*/)?{re.escape(configured)}(-\d+)?", prefix
-            )
-            if (by_config or _is_named(part, posixpath.dirname(prefix), name)) and not any(
-                contains(prefix, other) for other in of_monitor
-            ):
-                return prefix
-    return ""
+    of_monitor = tuple(cgroup_paths(monitor))
+
+    def is_its(path: str) -> bool:
+        by_config = configured and re.fullmatch(rf"(.*/)?{re.escape(configured)}(-\d+)?", path)
+        return bool(by_config or _is_named(path, name)) and not any(
+            contains(path, other) for other in of_monitor
+        )
+
+    return find_cgroup(init, is_its) or ""
 
 
-def _is_named(part: str, parent: str, name: str) -> bool:
+def _is_named(path: str, name: str) -> bool:
     # /lxc/NAME of LXC 1 to 3.0, /lxc.payload/NAME of 3.1 to 3.2, /lxc.payload.NAME since 4.0; a
     # number follows when that cgroup exists already: src/lxc/cgroups/cgfsng.c.
+    parent, part = posixpath.split(path)
     if re.fullmatch(rf"lxc\.payload\.{re.escape(name)}(-\d+)?", part):
         return True
     above = posixpath.basename(parent)

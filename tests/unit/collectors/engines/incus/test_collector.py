@@ -166,7 +166,7 @@ def test_a_daemon_in_a_container_is_another_instance(tmp_path: Path, asked: list
     ctx = context(tmp_path, HOST, [daemon(), outer, monitor, init], files)
     sightings = by_id(IncusCollector().collect(ctx))
     assert sightings["mine"].instance == "/var/lib/incus"
-    assert sightings["deep"].instance == "/var/lib/incus@mnt:[20]"
+    assert sightings["deep"].instance == "/c:/var/lib/incus"
     assert sightings["deep"].cgroup == "/c/lxc.payload.deep"
-    assert sightings["idle"].instance == "/var/lib/incus@mnt:[20]"
+    assert sightings["idle"].instance == "/c:/var/lib/incus"
     assert len(asked) == 1

@@ -33,6 +33,6 @@ def test_a_daemon_in_a_container_is_known_by_its_monitors(tmp_path: Path) -> Non
     monitor = inner(outer, 11, 10, exe="/usr/bin/incusd", argv=title)
     init = process(12, 11, ns={"mnt": 30, "pid": 31}, root=2, ns_pids=(12, 5, 1))
     (only,) = find_daemons(context(tmp_path, HOST, [outer, monitor, init]), {})
-    assert only.instance == "/var/lib/incus@mnt:[20]"
+    assert only.instance == "mnt:[20]:/var/lib/incus"
     assert (only.process, only.seen_by) == (None, monitor)
     assert only.monitors.keys() == {"deep"}

@@ -23,6 +23,8 @@ def test_a_real_host(tmp_path: Path) -> None:
         "root/etc/libvirt/lxc/virt one.xml": fixture("libvirt-status.xml"),
         "root/etc/libvirt/lxc/autostart/off.xml": "->../off.xml",
         "root/etc/libvirt/lxc/qemu.xml": domain("", "kvm"),
+        # The controller has mounts of its own above the host's root.
+        "proc/13710/root": "->../../root",
     }
     ctx = context(tmp_path, facts, processes, files)
     sightings = by_id(LibvirtLxcCollector().collect(ctx))

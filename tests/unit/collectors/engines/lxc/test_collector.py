@@ -171,9 +171,9 @@ def test_nested_lxc_is_another_instance(tmp_path: Path) -> None:
     }
     ctx = context(tmp_path, HOST, [outer, init, within, deepest], files)
     sightings = {s.instance: s for s in LxcCollector().collect(ctx)}
-    assert set(sightings) == {"/var/lib/lxc", "/var/lib/lxc@mnt:[20]"}
+    assert set(sightings) == {"/var/lib/lxc", "/lxc.payload.web:/var/lib/lxc"}
     assert sightings["/var/lib/lxc"].cgroup == "/lxc.payload.web"
-    nested = sightings["/var/lib/lxc@mnt:[20]"]
+    nested = sightings["/lxc.payload.web:/var/lib/lxc"]
     assert nested.cgroup == "/lxc.payload.web/lxc.payload.web"
     assert nested.hostname == "deep"
 
@@ -181,7 +181,7 @@ def test_nested_lxc_is_another_instance(tmp_path: Path) -> None:
     hung = {"proc/12/mountinfo": "1 0 0:51 / /var rw - fuse.evil evil rw\n"}
     ctx = context(tmp_path, HOST, [outer, init, within, deepest], hung)
     sightings = {s.instance: s for s in LxcCollector().collect(ctx)}
-    assert sightings["/var/lib/lxc@mnt:[20]"].hostname == ""
+    assert sightings["/lxc.payload.web:/var/lib/lxc"].hostname == ""
 
 
 @pytest.mark.parametrize(

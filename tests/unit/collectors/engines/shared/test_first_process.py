@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from collectors.engines.shared.first_process import (
+    first_inside,
+    is_first_of,
+    may_own,
+    recorded_process,
+)
+from collectors.facts import Namespaces
+from tests.support.engine_host import FACTS, EngineHost, contained
+from tests.support.processes import HOST, process
+from tests.support.system_host import context
+
+ID = "5ad0c2f4d5a4e1c0b9f1d8e7c6b5a49382716051423324150697887766554433"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> EngineHost:
+    return EngineHost(tmp_path)
+
+
+def test_a_first_process_is_known_by_its_cgroup_or_its_parent(host: EngineHost) -> None:
+    shim = process(5, argv=("containerd-shim-runc-v2", "-id", ID))
+    by_cgroup = contained(7, f"/x/docker-{ID}.scope")
+    by_parent = contained(8, "/elsewhere", ppid=5)
+    stranger = contained(9, "/elsewhere")
+    context = host.context(shim, by_cgroup, by_parent, stranger)
+    assert is_first_of(context, by_cgroup, ID)
+    assert is_first_of(context, by_parent, ID)
+    assert not is_first_of(context, stranger, ID)
+
+
+def test_a_number_that_was_used_again_is_younger_than_the_file_that_names_it(
+    host: EngineHost,
+) -> None:
+    found = contained(9, "/elsewhere")
+    context = host.context(found)
+    started = FACTS.boot_time + found.id.start_ticks / 100
+    assert is_first_of(context, found, ID, started + 1)
+    assert not is_first_of(context, found, ID, started - 10)
+
+
+def test_without_the_boot_time_the_age_of_a_process_proves_nothing(tmp_path: Path) -> None:
+    unknown = EngineHost(tmp_path, dataclasses.replace(FACTS, boot_time=0.0))
+    running = contained(9, "/elsewhere")
+    assert not is_first_of(unknown.context(running), running, ID, 2_000_000_000.0)
+
+
+def test_a_start_time_beside_the_number_decides(host: EngineHost) -> None:
+    running = contained(9, "/elsewhere")
+    ctx = host.context(running)
+    numbers = ctx.processes.by_pid
+    ticks = running.id.start_ticks
+    assert recorded_process(ctx, numbers, 9, ID, start_ticks=ticks) == running
+    assert recorded_process(ctx, numbers, 9, ID, start_ticks=ticks + 1) is None
+    assert recorded_process(ctx, numbers, None, ID) is None
+
+
+def test_a_users_engine_owns_its_own_processes_only(host: EngineHost) -> None:
+    roots = contained(9, f"/docker/{ID}")
+    ctx = host.context(roots)
+    assert recorded_process(ctx, ctx.processes.by_pid, 9, ID, owner=0) == roots
+    assert recorded_process(ctx, ctx.processes.by_pid, 9, ID, owner=1000) is None
+    mapped = dataclasses.replace(roots, namespaces=Namespaces(user=99))
+    assert may_own(ctx, 1000, mapped)
+
+
+def test_first_inside_goes_through_helpers(tmp_path: Path) -> None:
+    outside = process(10)
+    helper = process(11, 10)
+    setting_up = process(12, 11, ns={"mnt": 20})
+    init = process(13, 12, ns={"mnt": 20, "pid": 21}, root=1)
+    ctx = context(tmp_path, HOST, [outside, helper, setting_up, init])
+    children = ctx.processes.children()
+    assert first_inside(outside, ctx, children) == setting_up
+    assert first_inside(outside, ctx, children, own_pids=True) == init
+    assert first_inside(init, ctx, children) is None
+
+
+def test_without_namespaces_the_pids_tell(tmp_path: Path) -> None:
+    outside = process(10, namespaces=Namespaces())
+    beside = process(11, 10, namespaces=Namespaces())
+    init = process(12, 10, namespaces=Namespaces(), ns_pids=(12, 1))
+    ctx = context(tmp_path, HOST, [outside, beside, init])
+    assert first_inside(outside, ctx, ctx.processes.children()) == init
