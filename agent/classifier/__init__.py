@@ -5,7 +5,7 @@ from agent.classifier.findings import CATALOGUE, FindingKind, findings
 from agent.classifier.hysteresis import HeldVerdict, hold
 from agent.classifier.judge import SURE, classify, is_mismatch
 from agent.classifier.override import Override
-from agent.classifier.process_tree import read_scene
+from agent.classifier.scene_reader import read_scene
 from agent.classifier.table import RULES
 
 __all__ = [

@@ -55,6 +55,10 @@ class Part(StrEnum):
     STANDALONE = "standalone"  # an application in itself: mail, name service, file service
 
 
+SERVERS = frozenset({Part.WEB_SERVER, Part.STORE})
+"""Parts that are services by themselves, not helpers of whatever started them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProgramInfo:
     """What is known of a program by its name."""

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.classifier.identity import claimed_name, identify, package_directory
-from agent.classifier.process_tree import read_scene
 from agent.classifier.programs import Role, lookup, unversioned
+from agent.classifier.scene_reader import read_scene
 from collectors.facts import FileId, Process, ProcessId
 from tests.support.subjects import claims, run, subject
 

@@ -1,0 +1,70 @@
+"""What the first process of a container is, by what it is called and by what it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.classifier.process_tree import same_binary
+from agent.classifier.programs import WAITING, Role
+from agent.classifier.scene import InitKind
+
+if TYPE_CHECKING:
+    from agent.classifier.process_tree import ProcessTree
+    from collectors.facts import Process
+
+_RUNTIMES = frozenset({"runc", "crun", "youki", "kata-agent", "runsc"})
+
+
+def init_kind(tree: ProcessTree, *, listens: bool) -> InitKind:
+    """Return the kind of the first process; ``listens``: something listens in its network."""
+    if tree.init is None:
+        return InitKind.NONE
+    identity = tree.identity[tree.init.pid]
+    if identity.name in _RUNTIMES and "init" in tree.init.argv[1:2]:
+        return InitKind.RUNTIME
+    if tree.init.pid in tree.supervisors:
+        return InitKind.SUPERVISOR
+    match identity.role:
+        case Role.MANAGER:
+            if manages(tree, tree.init):
+                return InitKind.MANAGER
+            return InitKind.BARE if not listens and _is_bare(tree, tree.init) else InitKind.PROGRAM
+        case Role.SUPERVISOR:
+            return InitKind.SUPERVISOR
+        case Role.REAPER | Role.WRAPPER:
+            return InitKind.REAPER
+        case Role.SHELL:
+            return InitKind.SHELL
+        case Role.UTILITY if identity.name in WAITING:
+            return InitKind.WAITING
+        case _:
+            return InitKind.PROGRAM
+
+
+def manages(tree: ProcessTree, manager: Process) -> bool:
+    """Return whether what is called a service manager acts as one.
+
+    It keeps units in cgroups of their own, or it has started other programs than itself, directly
+    or through what it forked for that (systemd's generators).
+    """
+    if manager is tree.init and tree.units:
+        return True
+    identity = tree.identity[manager.pid]
+    for started in tree.subtree(manager)[1:]:
+        if None not in (started.exe, manager.exe) and not same_binary(started, manager):
+            return True
+        # Both run one binary (busybox), or it cannot be read: then the names decide.
+        if identity.by_argv and tree.identity[started.pid].name != identity.name:
+            return True
+    return False
+
+
+def _is_bare(tree: ProcessTree, init: Process) -> bool:
+    """Return whether an init and its forks are all that runs.
+
+    It is still booting, it hangs, or another program took the name of an init. An application
+    cannot be told from a system by that.
+    """
+    identity = tree.identity[init.pid]
+    alone = all(same_binary(process, init) for process in tree.own.values())
+    return alone and not identity.by_argv and identity.trust == 1

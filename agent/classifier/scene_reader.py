@@ -1,0 +1,105 @@
+"""Reads a container's process tree into a scene.
+
+Whatever starts and holds others (a service manager, a supervisor, a reaper, a shell that waits,
+su) is peeled off from the top of the tree; below it each subtree is one program, whatever it
+forks; programs of one family are one service. Children of a login service are sessions of users,
+children of cron are jobs, and what entered from outside is part of no service.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.classifier.descent import descend
+from agent.classifier.identity import identify
+from agent.classifier.init_kind import init_kind
+from agent.classifier.process_tree import read_tree
+from agent.classifier.programs import Role
+from agent.classifier.relate import applications
+from agent.classifier.scene import InitKind, Program, Scene
+
+if TYPE_CHECKING:
+    from agent.classifier.descent import Descent
+    from agent.classifier.process_tree import ProcessTree
+    from agent.model import Subject
+    from collectors.facts import NetworkFacts, Process
+
+_LISTENING = frozenset({"sshd", "telnetd", "rlogin", "inetd"})
+"""Families that do nothing without a TCP socket to listen on."""
+
+
+def read_scene(subject: Subject) -> Scene:
+    """Read the process tree of a container. Total: every subject has a scene."""
+    tree = read_tree(subject)
+    kind = init_kind(tree, listens=_listens_on_own_network(subject))
+    descent = descend(tree, kind)
+    # A service manager listens in place of its services (socket activation).
+    silent = kind is not InitKind.MANAGER and _is_silent(subject.network)
+    programs = _programs(tree, descent, silent=silent)
+    system = tuple(p for p in programs if p.role in (Role.OS, Role.PLUMBING))
+    # Without a service manager a dbus was started on purpose: it counts as a service.
+    plumbing = tuple(p for p in system if p.role is Role.PLUMBING and kind is InitKind.MANAGER)
+    return Scene(
+        subject=subject,
+        seen=bool(tree.own),
+        init=tree.init,
+        init_kind=kind,
+        init_identity=tree.identity[tree.init.pid] if tree.init else None,
+        supervisor=descent.supervisor,
+        programs=programs,
+        applications=applications(p for p in programs if p not in system),
+        os_services=tuple(p for p in system if p not in plumbing),
+        plumbing=plumbing,
+        units=tree.units,
+        sessions=descent.sessions,
+        left_running=tuple(descent.left_running),
+        exec_shells=_exec_shells(subject),
+    )
+
+
+def _programs(tree: ProcessTree, descent: Descent, *, silent: bool) -> tuple[Program, ...]:
+    """Group the collected processes into programs, a family each."""
+    families: dict[str, list[Process]] = {}
+    for root in descent.roots:
+        families.setdefault(tree.family(root), []).append(root)
+    elsewhere = {*descent.visited, *descent.sessions}
+    programs = []
+    for family, members in sorted(families.items()):
+        lead = min(members, key=lambda p: (-tree.identity[p.pid].trust, p.id))
+        processes = {q.pid: q for p in members for q in tree.subtree(p, elsewhere - {p.pid})}
+        programs.append(
+            Program(
+                family=family,
+                identity=tree.identity[lead.pid],
+                lead=lead,
+                processes=tuple(processes.values()),
+                names=tuple(sorted({tree.identity[p.pid].title for p in members})),
+                not_listening=silent and family in _LISTENING,
+            )
+        )
+    return tuple(programs)
+
+
+def _exec_shells(subject: Subject) -> tuple[Process, ...]:
+    return tuple(
+        process
+        for process in sorted(subject.processes, key=lambda p: p.id)
+        if process.pid in subject.entered_from_outside
+        and process.tty
+        and identify(process).role is Role.SHELL
+    )
+
+
+def _listens_on_own_network(subject: Subject) -> bool:
+    """Return whether something listens on TCP in its network, where that is its own."""
+    network = subject.network
+    if network is None or subject.container.network != "own":
+        return False
+    return not _is_silent(network)
+
+
+def _is_silent(network: NetworkFacts | None) -> bool:
+    """Return whether a network was read in which nothing listens on TCP."""
+    if network is None:
+        return False
+    return not any(listener.protocol.startswith("tcp") for listener in network.listeners)
