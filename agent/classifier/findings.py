@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.classifier.axes.words import application_names, listed
 from agent.classifier.convention import expected_style
+from agent.classifier.wording import application_names, listed
 from agent.model import Finding, Style
 
 if TYPE_CHECKING:

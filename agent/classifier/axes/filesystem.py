@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.classifier.axes.words import proc
 from agent.classifier.rules import Hit, RuleSet
+from agent.classifier.wording import proc
 from agent.model import Axis
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.classifier.axes.words import listed
 from agent.classifier.convention import expected_style
 from agent.classifier.rules import Hit, RuleSet
+from agent.classifier.wording import listed
 from agent.model import Axis, Style
 
 if TYPE_CHECKING:

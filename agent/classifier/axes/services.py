@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.classifier.axes.words import application_names, listed, service_names, tree
 from agent.classifier.rules import Hit, RuleSet
 from agent.classifier.scene import InitKind
+from agent.classifier.wording import application_names, listed, service_names, tree
 from agent.model import Axis
 
 if TYPE_CHECKING:
