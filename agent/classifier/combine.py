@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from agent.model import Evidence
 
 CHEAP_CAP = 0.9
-"""What all that is cheap to forge may add to the sum, at most."""
+"""The most that all evidence that is cheap to forge may add to the sum."""
 CHEAP_SHARE = 0.5
-"""And at most this share of what the dear evidence says: it never turns a verdict."""
+"""And at most this share of what the other evidence adds up to: it never decides a verdict."""
 PRIOR_CONFIDENCE = 0.35
-"""The most confidence where no process was seen and only a prior speaks."""
+"""The most confidence where no process was seen and there is only a prior."""
 UNDECIDED = 0.05
 """Below this absolute score there is no verdict."""
 
@@ -37,15 +37,15 @@ def combine(
 ) -> Combined:
     """Add evidence up. Pure, and independent of the order of the evidence.
 
-    ``cheap`` names the rules that are cheap to forge, ``seen`` says that processes were seen, and
-    ``visible`` which share of what was looked for could be read. The sum grows with every weight,
-    so that no piece of evidence ever moves the score against its sign.
+    ``cheap`` names the rules whose evidence is cheap to forge, ``seen`` is whether processes were
+    seen, and ``visible`` the share of what matters that could be read. The sum grows with every
+    weight, so that no piece of evidence ever moves the score against its sign.
     """
     pieces = list(evidence)
-    dear = math.fsum(e.weight for e in pieces if e.rule not in cheap)
-    forged = math.fsum(e.weight for e in pieces if e.rule in cheap)
-    bound = min(CHEAP_CAP, CHEAP_SHARE * abs(dear))
-    total = dear + max(-bound, min(bound, forged))
+    hard_to_forge = math.fsum(e.weight for e in pieces if e.rule not in cheap)
+    cheap_sum = math.fsum(e.weight for e in pieces if e.rule in cheap)
+    bound = min(CHEAP_CAP, CHEAP_SHARE * abs(hard_to_forge))
+    total = hard_to_forge + max(-bound, min(bound, cheap_sum))
     score = math.tanh(total / 2)
     style = Style.UNKNOWN
     if abs(score) >= UNDECIDED:
