@@ -1,4 +1,4 @@
-"""Findings: practices that the model warns of, each with what it means and what to do."""
+"""Findings: practices to be warned of, each with what it means and what to do about it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Detector = Callable[["Scene", "Verdict"], str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingKind:
-    """What a finding means, whichever container has it."""
+    """What a finding means, in whichever container it is found."""
 
     name: str
     title: str
@@ -67,8 +67,8 @@ def _expected(scene: Scene) -> Style:
     means="An engine that is made for applications runs a small server: a service manager or "
     "several unrelated services.",
     matters="Such a container is patched, backed up and logged into like a server, but its "
-    "engine replaces it without a word, and isolation is not a virtual machine's: the kernel "
-    "is shared.",
+    "engine may replace it at any time, and it is not isolated like a virtual machine: it shares "
+    "the kernel of the host.",
     advice="Split it into one container per service, or move it to LXC, Incus or a virtual "
     "machine.",
 )
@@ -84,22 +84,22 @@ def _server(scene: Scene, verdict: Verdict) -> str | None:
     "single_app_in_system_container",
     title="A single application in a system container",
     means="A container that could hold a whole server runs one application.",
-    matters="It is patched and administered as a server for the sake of one program.",
-    advice="It is a candidate for an image: build one, and let the engine replace it.",
+    matters="It has to be patched and administered as a server for the sake of one program.",
+    advice="Consider an image of the application, run by an engine that is made for applications.",
 )
 def _single(scene: Scene, verdict: Verdict) -> str | None:
     if verdict.style is not Style.APP or not scene.seen or not scene.applications:
         return None
     if not scene.managed and _expected(scene) is not Style.SYSTEM:
         return None
-    return f"one application, {listed(application_names(scene))}, is all that the system runs"
+    return f"the system runs only one application, {listed(application_names(scene))}"
 
 
 @_finding(
     "several_applications",
     title="Several applications in one container",
-    means="Applications that have nothing to do with each other share one container.",
-    matters="They can only be updated, limited, restarted and observed together.",
+    means="Unrelated applications share one container.",
+    matters="They can only be updated, limited, restarted and monitored together.",
     advice="Give each a container of its own.",
 )
 def _several(scene: Scene, verdict: Verdict) -> str | None:
@@ -110,27 +110,28 @@ def _several(scene: Scene, verdict: Verdict) -> str | None:
 
 @_finding(
     "logged_into",
-    title="People are logged into an application's container",
-    means="Somebody has a shell in a container that exists to run one application.",
-    matters="What is changed by hand is gone with the next replacement, and nobody knows it.",
-    advice="Put the change into the image or its configuration; debug from beside it.",
+    title="Users are logged into an application container",
+    means="Someone has a shell in a container that exists to run one application.",
+    matters="Changes made by hand are recorded nowhere and lost when the container is replaced.",
+    advice="Make changes in the image or its configuration, and debug from a separate container.",
 )
 def _logged_into(scene: Scene, verdict: Verdict) -> str | None:
     if verdict.style is not Style.APP or not (scene.sessions or scene.exec_shells):
         return None
     ways = []
     if scene.sessions:
-        ways.append(f"{len(scene.sessions)} by a login service")
+        ways.append(f"{len(scene.sessions)} through a login service")
     if scene.exec_shells:
-        ways.append(f"{len(scene.exec_shells)} by an engine's exec")
-    return f"people are inside an application's container: {' and '.join(ways)}"
+        ways.append(f"{len(scene.exec_shells)} through an engine's exec")
+    return f"users are logged into an application container: {' and '.join(ways)}"
 
 
 @_finding(
     "drifted",
-    title="Changed since it was made",
-    means="Packages or files of an application's container differ from its image.",
-    matters="The image no longer says what runs, and the next replacement undoes the change.",
+    title="Changed since it was created",
+    means="Packages or files of an application container differ from its image.",
+    matters="The image no longer describes what runs, and the change is lost when the container "
+    "is replaced.",
     advice="Rebuild the image with the change, and keep data in volumes.",
 )
 def _drifted(scene: Scene, verdict: Verdict) -> str | None:
@@ -139,33 +140,33 @@ def _drifted(scene: Scene, verdict: Verdict) -> str | None:
     container, root = scene.subject.container, scene.subject.root
     changed = root.packages_changed if root else None
     if changed is not None and container.created is not None and changed - container.created > 60:
-        return "packages were installed or upgraded in it since it was made"
+        return "packages were installed or upgraded in it since it was created"
     size = container.writable_layer_bytes
     if size is not None and size >= _DRIFTED_BYTES:
-        return f"{size >> 20} MiB were written into its own layer"
+        return f"its writable layer holds {size >> 20} MiB"
     return None
 
 
 @_finding(
     "bloated_image",
     title="A large image",
-    means="Images of applications seldom need a gibibyte.",
-    matters="It is slow to pull and holds much that has to be patched and is never run.",
-    advice="Build in stages, and start from a slim base.",
+    means="The image takes up 1 GiB or more, which an application seldom needs.",
+    matters="It is slow to pull, and much in it is never run but has to be patched.",
+    advice="Use a multi-stage build, and start from a slim base image.",
 )
 def _bloated(scene: Scene, verdict: Verdict) -> str | None:
     image = scene.subject.container.image_facts
     size = image.size_bytes if image else None
     if verdict.style is not Style.APP or size is None or size < _BLOATED_BYTES:
         return None
-    return f"its image is {size / (1 << 30):.1f} GiB large"
+    return f"its image takes up {size / (1 << 30):.1f} GiB"
 
 
 @_finding(
     "stale_image",
     title="An old image",
     means="An application runs from an image that was built half a year ago or earlier.",
-    matters="It has none of the security updates of that time.",
+    matters="It lacks the security updates that were published since.",
     advice="Rebuild the image and replace the container.",
 )
 def _stale(scene: Scene, verdict: Verdict) -> str | None:
@@ -179,8 +180,8 @@ def _stale(scene: Scene, verdict: Verdict) -> str | None:
 @_finding(
     "no_limits",
     title="No limits",
-    means="Its cgroup lets it have whatever the host has.",
-    matters="One container can starve all others and the host.",
+    means="Its cgroup limits neither memory nor CPU time nor the number of processes.",
+    matters="One container can starve all others and the host itself.",
     advice="Set at least a memory and a pids limit.",
 )
 def _no_limits(scene: Scene, _: Verdict) -> str | None:
@@ -189,16 +190,16 @@ def _no_limits(scene: Scene, _: Verdict) -> str | None:
         return None
     if (limits.memory_bytes, limits.cpu_quota_us, limits.pids) != (None, None, None):
         return None
-    return "neither its memory nor its CPU time nor its number of processes is limited"
+    return "neither memory nor CPU time nor the number of processes is limited"
 
 
 @_finding(
     "privileged",
     title="Privileged",
-    means="It was started as `--privileged` starts it.",
-    matters="Who is root in it is root on the host: isolation is not a virtual machine's, the "
-    "kernel is shared.",
-    advice="Give it the capabilities and devices that it needs instead.",
+    means="It runs with all privileges, as `docker run --privileged` gives them.",
+    matters="Root in it is root on the host. It is not isolated like a virtual machine: it shares "
+    "the kernel of the host.",
+    advice="Give it only the capabilities and devices that it needs.",
 )
 def _privileged(scene: Scene, _: Verdict) -> str | None:
     isolation = scene.subject.container.isolation
@@ -209,41 +210,42 @@ def _privileged(scene: Scene, _: Verdict) -> str | None:
 
 @_finding(
     "shared_host_namespaces",
-    title="Namespaces of the host",
+    title="Shares namespaces of the host",
     means="It shares the host's network, processes or other namespaces.",
-    matters="It sees, and may reach or signal, what runs on the host.",
-    advice="Give it namespaces of its own, and publish the ports that it needs.",
+    matters="It sees what runs on the host, and may be able to reach or signal it.",
+    advice="Give it namespaces of its own, and publish the ports that it serves.",
 )
 def _host_namespaces(scene: Scene, _: Verdict) -> str | None:
     shared = scene.subject.container.isolation.shared_namespaces - {"cgroup", "user", "time"}
-    return f"it shares the host's {listed(shared)} namespace" if shared else None
+    plural = "s" if len(shared) > 1 else ""
+    return f"it shares the host's {listed(shared)} namespace{plural}" if shared else None
 
 
 @_finding(
     "engine_socket_inside",
     title="An engine's socket inside",
     means="The socket of a container engine is mounted in it.",
-    matters="Whoever talks to the engine is root on the host.",
+    matters="Access to an engine is root access to the host, unless the engine is rootless.",
     advice="Use a proxy that allows only the calls that are needed, or a rootless engine.",
 )
 def _engine_socket(scene: Scene, _: Verdict) -> str | None:
     sockets = scene.subject.container.isolation.engine_sockets
-    return f"the engine's socket is inside: {listed(sockets)}" if sockets else None
+    return f"the socket of an engine is mounted in it: {listed(sockets)}" if sockets else None
 
 
 @_finding(
     "no_user_namespace",
     title="A server without a user namespace",
-    means="Nothing maps its users to others.",
-    matters="Isolation is not a virtual machine's, the kernel is shared: an escape is root on "
-    "the host.",
-    advice="Make it unprivileged: map its users.",
+    means="Its users are not mapped to other users of the host.",
+    matters="It is not isolated like a virtual machine: it shares the kernel of the host, and root "
+    "that escapes from it is root on the host.",
+    advice="Run it unprivileged, with its users mapped to others.",
 )
 def _no_user_namespace(scene: Scene, verdict: Verdict) -> str | None:
     isolation = scene.subject.container.isolation
     if verdict.style is not Style.SYSTEM or isolation.user_mapped is not False:
         return None
-    return "its root is the host's root: no user namespace"
+    return "its root user is the host's root user: it has no user namespace"
 
 
 CATALOGUE = tuple(_kinds)

@@ -1,4 +1,4 @@
-"""From facts to verdict: look at the scene, try every rule, add up, apply the operator's word."""
+"""From scene to verdict: apply every rule, add the evidence up, apply the operator's rules."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from agent.classifier.scene import Scene
 
 SURE = 0.5
-"""Confidence from which a verdict that differs from the convention is called a mismatch."""
+"""Confidence from which a verdict that differs from the expected style is a mismatch."""
 
 
 def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
     """Judge one container. Pure, total, and independent of the order of its processes."""
     evidence = [piece for rule in RULES if (piece := apply(rule, scene)) is not None]
     unseen, visible = _visibility(scene)
-    # An init that has started nothing says no more than its engine does.
+    # An init that has started nothing says no more than the engine says by itself.
     seen = scene.seen and scene.init_kind is not InitKind.BARE
     combined = combine(evidence, CHEAP, seen=seen, visible=visible)
     verdict = Verdict(
@@ -42,7 +42,7 @@ def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
     )
     if scene.init_kind is InitKind.RUNTIME:
         verdict = Verdict(
-            unseen=(*unseen, "it is only being started: its first process is the runtime's")
+            unseen=(*unseen, "it is still starting: its first process is the runtime of its engine")
         )
     elif scene.init_kind is InitKind.BARE and not _is_booted_by_its_engine(scene):
         verdict = Verdict(unseen=unseen)
@@ -53,24 +53,24 @@ def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
 
 
 def is_mismatch(verdict: Verdict, expected: Style) -> bool:
-    """Return whether a verdict is sure and differs from what its engine is made for."""
+    """Return whether a verdict is sure and differs from the style that its engine is made for."""
     decided = Style.UNKNOWN not in (verdict.style, expected)
     return decided and verdict.style is not expected and verdict.confidence >= SURE
 
 
 def _is_booted_by_its_engine(scene: Scene) -> bool:
-    """Return whether an engine that boots whole systems made it: then the prior may speak."""
+    """Return whether its engine boots whole systems: then the prior is taken for a verdict."""
     container = scene.subject.container
     return expected_style(container.engine, container.boots) is Style.SYSTEM
 
 
 def _overridden(verdict: Verdict, override: Override) -> Verdict:
     rule = override.describe()
-    word = Evidence(
+    evidence = Evidence(
         axis=Axis.PROVENANCE,
         rule="override",
         weight=0.0,
-        sentence=f"the operator's rule for {rule} sets it to {override.style}",
+        sentence=f"a rule of the configuration ({rule}) sets its style to {override.style}",
         source="configuration",
     )
     score = {Style.SYSTEM: 1.0, Style.APP: -1.0, Style.UNKNOWN: 0.0}[override.style]
@@ -79,7 +79,7 @@ def _overridden(verdict: Verdict, override: Override) -> Verdict:
         score=score,
         confidence=1.0,
         axes=verdict.axes,
-        evidence=(word, *verdict.evidence),
+        evidence=(evidence, *verdict.evidence),
         unseen=verdict.unseen,
         override=rule,
         services=verdict.services,
@@ -89,7 +89,7 @@ def _overridden(verdict: Verdict, override: Override) -> Verdict:
 
 
 def _visibility(scene: Scene) -> tuple[tuple[str, ...], float]:
-    """Say what could not be seen, and which share of what matters could."""
+    """Return what could not be seen, and the share of what matters that could."""
     subject = scene.subject
     unseen = []
     if not scene.seen:
@@ -97,7 +97,7 @@ def _visibility(scene: Scene) -> tuple[tuple[str, ...], float]:
             unseen.append("none of its processes could be seen")
         else:
             unseen.append(
-                f"it does not run ({subject.container.state}): its processes were not seen"
+                f"it is not running ({subject.container.state}): its processes were not seen"
             )
         return tuple(unseen), 1.0
     if scene.init_kind is InitKind.BARE:

@@ -1,4 +1,4 @@
-"""Writes docs/verdict.md from the table of rules, so that it cannot be stale.
+"""Writes docs/verdict.md from the table of rules and the catalogue of findings.
 
 ``python -m agent.classifier.manual > docs/verdict.md``; a test asserts that it was done.
 """
@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 
 _AXES = {
     Axis.INIT: "What the first process is: a service manager, a supervisor, a reaper, a shell that "
-    "waits, the program itself, or something that only keeps the container alive. Told by the "
-    "binary, by what it has started and by the cgroups that it keeps, not by its name alone: an "
-    "init that has started nothing, and serves nobody, says nothing yet.",
-    Axis.SERVICES: "How many unrelated services run, and which of them are an operating system's "
-    "own. This is the axis that decides.",
-    Axis.USERS: "Who runs things, and whether people are logged in through a login service of the "
-    "container's own. What an engine's exec put in is nobody's.",
-    Axis.FILESYSTEM: "A whole system's root or an application's, layers of an image or a disk of "
-    "its own, patched in place or not.",
+    "waits, the program itself, or something that only keeps the container alive. It is recognised "
+    "by its binary, by what it has started and by the cgroups that it manages, not by its name "
+    "alone: an init that has started nothing, in a network where nothing listens, says nothing "
+    "yet.",
+    Axis.SERVICES: "How many unrelated services run, and which of them are operating system "
+    "services. This axis decides.",
+    Axis.USERS: "As which users programs run, and whether users are logged in through a login "
+    "service of the container. What an engine's exec started does not count.",
+    Axis.FILESYSTEM: "The root filesystem: a complete system or an application, layers of an image "
+    "or a disk of its own, updated in place or not.",
     Axis.NETWORK: "A network of its own with logins, several ports and a firewall, or forwarded "
-    "ports, or somebody else's network.",
-    Axis.PROVENANCE: "Where it comes from: the engine, an image, an orchestrator, an OS template.",
-    Axis.LIFECYCLE: "How it has lived: replaced with every build, or kept, restarted and repaired.",
+    "ports, or the network of the host or of another container.",
+    Axis.PROVENANCE: "Where it comes from: the engine, an image, an orchestrator, an operating "
+    "system template.",
+    Axis.LIFECYCLE: "How it is maintained: replaced with every build, or kept, restarted and "
+    "repaired.",
 }
 
 
@@ -60,8 +63,8 @@ def _lines() -> Iterator[str]:
     yield "## The rules"
     yield ""
     yield (
-        "Positive weights speak for system, negative ones for app. *Cheap* marks what is cheap to "
-        "forge."
+        "Positive weights speak for system, negative ones for app. *Cheap* marks evidence that is "
+        "cheap to forge."
     )
     for axis in Axis:
         yield ""
@@ -79,9 +82,8 @@ def _lines() -> Iterator[str]:
     yield "## Findings"
     yield ""
     yield (
-        "A finding is a practice that the model warns of, named on "
-        "`tallyman_container_finding{finding=…}`, in `tallyman explain` and `tallyman ls "
-        "--findings`."
+        "A finding is a practice to be warned of. It is shown by "
+        "`tallyman_container_finding{finding=…}`, `tallyman explain` and `tallyman ls --findings`."
     )
     for kind in CATALOGUE:
         yield ""
@@ -102,88 +104,88 @@ This page is generated from the table of rules (`python -m agent.classifier.manu
 ## Two ideas
 
 Two ideas share the word container. Docker's: package **one application** with its files as an
-image, run it, replace it, let an orchestrator place it. OpenVZ's, LXC's and nspawn's: partition
+image, run it, replace it, let an orchestrator place it. That of OpenVZ, LXC and nspawn: partition
 one Linux kernel into **small servers** with their own init, services, users, filesystem and
-network, which are administered like servers. The engine does not tell which one you have: people
-run systemd, sshd and cron in Docker, and single programs in LXC. Tallyman looks at what a
-container does.
+network, which are administered like servers. The engine does not tell which one you have: some
+run systemd, sshd and cron in Docker, and single programs in LXC. Tallyman judges a container by
+what it does.
 
 - **App-style**: it exists to run one application. That may be many processes (a master and its
-  workers, postfix's or dovecot's daemons), under a reaper or a shell as first process. A sidecar,
+  workers, the daemons of postfix or dovecot), with a reaper or a shell as first process. A sidecar,
   a job, a build step and a container engine in a container are app-style too.
 - **System-style**: it is a small server: a service manager or supervisor over unrelated services,
-  or at least two independent services of which one is an operating system's own (sshd, cron,
+  or at least two independent services of which one is an operating system service (sshd, cron,
   syslog, dbus, getty, udev, logind).
 
 One sshd or one cron alone is app. Supervisord over nginx and php-fpm, the parts of one web
 application, is app; a database, a web server, sshd and cron under runit are system. A freshly
-booted idle system is system. systemd and journald over one application, with no getty, sshd or
-cron, is app, not surely, with a finding. A shell or `sleep infinity` alone is app.
+booted idle system is system. systemd and journald over one application, without getty, sshd or
+cron, is app, with low confidence and a finding. A shell or `sleep infinity` alone is app.
 
 ## How a process tree is read
 
-Whatever starts and holds others is peeled off from the top: a service manager, a supervisor, a
-reaper, su, a shell that waits, a `sleep` that keeps the container alive. A program that nobody
-knows is a supervisor when it holds services of two families. Each subtree below is one program,
-whatever it forks; programs of one family (postfix's master, qmgr and pickup) are one service.
-Children of sshd and of login are people, children of cron are jobs, and what an engine's exec put
-in is nobody's service.
+Whatever starts and holds other processes is peeled off from the top: a service manager, a
+supervisor, a reaper, su, a shell that waits, a `sleep` that keeps the container alive. An unknown
+program is a supervisor when it holds services of two families. Each subtree below is one program,
+however many processes it has; programs of one family (the master, qmgr and pickup of postfix) are
+one service. Children of sshd and of login are sessions of users, children of cron are jobs, and
+what an engine's exec started is part of no service.
 
-Programs are parts of one application when something among them runs its code (php-fpm, gunicorn,
-a binary that nobody knows): it, the web servers before it, up to two stores behind it, exporters
-and log shippers. Without it, a web server and a database have nothing to do with each other; a
-mail server, a forge or a monitoring server may keep its data in one.
-What was installed as one product (all of it below `/opt/forge`) is one application.
+Programs are parts of one application when one of them runs its code (php-fpm, gunicorn, an unknown
+binary): that program, the web servers before it, up to two stores behind it, exporters and log
+shippers. Without such a program, a web server and a database are unrelated; a mail server, a git
+server or a monitoring server may keep its data in a database. What was installed as one product
+(all of it below `/opt/forge`) is one application.
 
-A process is what its binary (`/proc/<pid>/exe`) **and** its arguments say. Where they disagree,
-the binary is believed, by half. A multi-call binary (busybox), an interpreter or an emulator
-counts by its arguments, by half, and wants company: two halves make a whole. A title such as
-`sshd: …` on a Python process counts nothing at all, and an sshd in a network where nothing listens
-counts half. So does what serves others or tends the machine (dbus, a time server, haveged, smartd):
-a desktop's or avahi's bus makes no server of it.
+A process is identified by its binary (`/proc/<pid>/exe`) **and** its arguments. Where they
+disagree, the binary is believed, at half weight. A multi-call binary (busybox), an interpreter or
+an emulator is identified by its arguments, at half weight: one such service decides nothing alone.
+A title such as `sshd: …` on a Python process counts nothing, and an sshd in a network where nothing
+listens counts half. So does what serves other programs or maintains the machine (dbus, a time
+server, haveged, smartd): the dbus of a desktop or of avahi does not make a container a server.
 
 ## How evidence adds up
 
 Each rule that applies is one piece of evidence, with a weight: the natural logarithm of the odds,
 as in naive Bayes, so +0.7 doubles the odds that it is a small server and -0.7 halves them. The
-weights add up to a sum; the **score** is `tanh(sum / 2)`, from -1 (app) to +1 (system), and its
-sign is the **style**. An axis has a score of its own from its own pieces. So a piece of evidence
-never moves a score against its sign.
+weights are added up; the **score** is `tanh(sum / 2)`, from -1 (app) to +1 (system), and its sign
+is the **style**. Each axis has a score of its own, from its own evidence. A piece of evidence never
+moves a score against its sign.
 
-What is **cheap to forge** for whoever is inside (files that merely exist, hostnames, labels)
-counts together at most {cap}, and at most {share} of what the rest says: it never turns a verdict.
+Evidence that is **cheap to forge** from inside the container (files that merely exist, hostnames,
+labels) counts together at most {cap}, and at most {share} of what the rest adds up to: it never
+decides a verdict.
 
 The **confidence** is the size of the score, lowered by evidence that disagrees (by half of the
-share that does) and by what could not be read (by half of the share of processes without a
-readable binary). It runs from 0, a coin toss, to 1. From {sure} on a verdict is called sure, and
-one that differs from what its engine is made for is a mismatch. Of a container that was never seen
-running only a prior is known: its confidence is at most {prior}. The style is `unknown` when the
+share that does) and by what could not be read (by half of the share of processes whose binary could
+not be read). It runs from 0, a coin toss, to 1. From {sure} on a verdict is called sure, and it is
+a mismatch if it differs from what the engine is made for. For a container that was never seen
+running there is only a prior: its confidence is at most {prior}. The style is `unknown` when the
 score lies within {undecided} of 0, when nothing is known, while the first process is still the
-runtime's own, and while an init has started nothing (an engine that boots whole systems is believed
-until then, as a prior).
+runtime of the engine, and while an init has started nothing (if the engine boots whole systems, the
+prior is taken until then).
 
-A verdict is judged anew whenever something changed. In the first {young} seconds of a container it
-may turn at once; after that another style must hold for {hold} seconds and {passes} looks before it
-is taken, is counted (`tallyman_container_style_changes_total`) and logged with the evidence that
-turned it. A single look (`tallyman ls`) gives the style that the daemon settles on: hysteresis only
-delays a change. A stopped container keeps its last verdict while it is remembered.
+A verdict is judged again whenever something changed. In the first {young} seconds of a container
+its style may change at once. After that, another style must hold for {hold} seconds and be seen in
+{passes} passes. Then the change is counted (`tallyman_container_style_changes_total`) and logged
+with the evidence for it. A single pass (`tallyman ls`) gives the style that the daemon arrives at:
+hysteresis only delays a change. A stopped container keeps its last verdict while it is remembered.
 
 A rule of the configuration can set the style (by engine, name, image, label). It is shown as
-evidence, with the score at its end of the scale and the confidence 1.
+evidence; the score is then at its end of the scale and the confidence 1.
 """
 
 _LIMITS = """
 ## Limits
 
-- Names of programs come from a list. A program that is not in it is taken for somebody's own code:
-  several of them in one container are taken for the parts of one application.
-- Whoever can put a binary at `/usr/sbin/sshd` in a container and run it there is believed. It
-  takes two such, or one beside another service, and an open port, to pass for a server.
-- Without permission to read `/proc/<pid>/exe` names are believed by half, and verdicts are less
-  sure; `tallyman check` says what is missing.
-- Two pieces of one application with an operating system's service between them (an application
-  with its own cron) count as system-style: the definition says so, and the confidence says how
-  much evidence speaks against it.
+- Program names come from a list. A program that is not in it is taken for the code of an
+  application: several of them in one container are taken for parts of one application.
+- A binary that someone put at `/usr/sbin/sshd` in a container and runs there is believed. It takes
+  two of them, or one beside another service, and an open port, to pass for a server.
+- Without permission to read `/proc/<pid>/exe`, programs are identified by their arguments at half
+  weight, and verdicts have less confidence; `tallyman check` says what is missing.
+- An application that brings an operating system service with it (its own cron) counts as
+  system-style, by definition; the confidence says how much evidence speaks against it.
 """
 
 

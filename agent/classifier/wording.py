@@ -1,4 +1,4 @@
-"""How evidence is put into words: names, and where it was read."""
+"""How evidence and findings are worded: lists, numbers, names, and where a fact was read."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ if TYPE_CHECKING:
 
 
 def proc(scene: Scene, file: str) -> str:
-    """Name a file in /proc of the container's first process."""
+    """Return the path of a file in /proc of the container's first process."""
     return f"/proc/{scene.init.pid}/{file}" if scene.init else f"/proc/*/{file}"
 
 
 def tree(scene: Scene) -> str:
-    """Name the process tree of a container."""
+    """Return the name of a container's process tree, as a source of evidence."""
     return f"the processes below {scene.init.pid}" if scene.init else "its processes"
 
 
 def listed(names: Iterable[str], limit: int = 6) -> str:
-    """Write names as a person does: ``cron, nginx and sshd``."""
+    """Return names as a list in prose: ``cron, nginx and sshd``."""
     rest = sorted(set(names))
     if len(rest) > limit:
         rest = [*rest[:limit], f"{len(rest) - limit} more"]
     return rest[0] if len(rest) == 1 else f"{', '.join(rest[:-1])} and {rest[-1]}" if rest else ""
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 process``, ``2 processes``."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count} {noun}{ending}"
 
 
 def application_names(scene: Scene) -> list[str]:
@@ -34,7 +40,7 @@ def application_names(scene: Scene) -> list[str]:
 
 
 def service_names(programs: Iterable[Program]) -> str:
-    """Write the names of services, with what speaks against each."""
+    """Return the names of services, each with what speaks against it."""
     by_doubt: dict[str, list[str]] = {}
     for program in programs:
         by_doubt.setdefault(program.doubt, []).append(program.name)

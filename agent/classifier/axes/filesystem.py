@@ -1,11 +1,11 @@
-"""Whether the root is a whole system's or an application's."""
+"""Whether the root filesystem is that of a whole system or of an application."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from agent.classifier.rules import Hit, RuleSet
-from agent.classifier.wording import proc
+from agent.classifier.wording import plural, proc
 from agent.model import Axis
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ RULES = RuleSet(Axis.FILESYSTEM)
 @RULES.rule(
     "filesystem.layered",
     -0.3,
-    when="The root is a writable layer over the layers of an image.",
-    sentence="its root is {fstype} over image layers",
+    when="The root filesystem is a writable layer over the layers of an image.",
+    sentence="its root filesystem is {fstype} over image layers",
 )
 def _layered(scene: Scene) -> Hit | None:
     root = scene.subject.root
@@ -33,30 +33,30 @@ def _layered(scene: Scene) -> Hit | None:
 @RULES.rule(
     "filesystem.own_disk",
     0.3,
-    when="The root is a disk, a subvolume or a directory of its own.",
-    sentence="its root is a disk of its own ({fstype})",
+    when="The root filesystem is a disk, a subvolume or a directory of its own.",
+    sentence="its root filesystem is its own, without image layers ({fstype})",
 )
 def _own_disk(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or root.layered is not False:
         return None
-    return Hit({"fstype": root.fstype or "a filesystem"}, source=proc(scene, "mountinfo"))
+    return Hit({"fstype": root.fstype or "of unknown type"}, source=proc(scene, "mountinfo"))
 
 
 @RULES.rule(
     "filesystem.whole_system",
     0.4,
-    when="The root holds an operating system that could boot.",
-    sentence="its root is a whole {os} that could boot{packages}",
+    when="The root filesystem holds an operating system that could boot.",
+    sentence="its root filesystem holds a complete {os} that could boot{packages}",
     cheap=True,
 )
 def _whole_system(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or not root.init_present:
         return None
-    packages = f", with {root.packages} packages" if root.packages else ""
+    packages = f", with {plural(root.packages, 'package')}" if root.packages else ""
     return Hit(
-        {"os": root.os_name or root.os_id or "a system", "packages": packages},
+        {"os": root.os_name or root.os_id or "system", "packages": packages},
         source=proc(scene, "root/"),
     )
 
@@ -64,8 +64,8 @@ def _whole_system(scene: Scene) -> Hit | None:
 @RULES.rule(
     "filesystem.application_root",
     -0.4,
-    when="The root has no operating system in it: no os-release, packages or init.",
-    sentence="its root holds no operating system, only what an application needs",
+    when="The root filesystem holds no operating system: no os-release, packages or init.",
+    sentence="its root filesystem holds no operating system, only what an application needs",
     cheap=True,
 )
 def _tiny_root(scene: Scene) -> Hit | None:
@@ -78,8 +78,8 @@ def _tiny_root(scene: Scene) -> Hit | None:
 @RULES.rule(
     "filesystem.patched",
     0.5,
-    when="Packages changed a day or more after the container was made.",
-    sentence="it was patched in place: {manager} changed {days} days after it was made",
+    when="Packages changed a day or more after the container was created.",
+    sentence="it was updated in place: {manager} packages changed {days} after it was created",
     cheap=True,
 )
 def _patched(scene: Scene) -> Hit | None:
@@ -90,7 +90,7 @@ def _patched(scene: Scene) -> Hit | None:
     if later < _DAY:
         return None
     return Hit(
-        {"days": int(later / _DAY), "manager": root.package_manager},
+        {"days": plural(int(later / _DAY), "day"), "manager": root.package_manager or "its"},
         source=proc(scene, "root/var/lib"),
     )
 
@@ -99,7 +99,7 @@ def _patched(scene: Scene) -> Hit | None:
     "filesystem.grown",
     0.2,
     when="Its writable layer holds 256 MiB or more.",
-    sentence="{size} MiB were written into its own layer",
+    sentence="its writable layer holds {size} MiB",
     cheap=True,
 )
 def _grown(scene: Scene) -> Hit | None:
@@ -112,7 +112,7 @@ def _grown(scene: Scene) -> Hit | None:
 @RULES.rule(
     "filesystem.machine_id",
     0.1,
-    when="It has a machine id of its own, as a booted system makes one.",
+    when="It has a machine id of its own, as a system generates when it boots.",
     sentence="it has a machine id of its own",
     cheap=True,
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.rules import Hit, RuleSet
 from agent.classifier.scene import InitKind
-from agent.classifier.wording import listed, proc
+from agent.classifier.wording import listed, plural, proc
 from agent.model import Axis
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _of_kind(kind: InitKind) -> Detector:
     "init.service_manager",
     1.0,
     when="The first process is a service manager (systemd, OpenRC, sysvinit, runit, busybox).",
-    sentence="its first process is {name}, a service manager ({exe}, by {basis})",
+    sentence="its first process is {name}, a service manager ({exe}, identified by {basis})",
 )
 def _manager(scene: Scene) -> Hit | None:
     if scene.init_kind is not InitKind.MANAGER or scene.init_identity is None:
@@ -51,14 +51,14 @@ def _manager(scene: Scene) -> Hit | None:
 @RULES.rule(
     "init.units",
     0.6,
-    when="The service manager keeps its services in cgroups of their own.",
-    sentence="its init keeps {count} units in cgroups of their own: {names}",
+    when="The service manager runs its services in cgroups of their own.",
+    sentence="its init runs {count} in cgroups of their own: {names}",
 )
 def _units(scene: Scene) -> Hit | None:
     if not scene.units:
         return None
     return Hit(
-        {"count": len(scene.units), "names": listed(scene.units, 4)},
+        {"count": plural(len(scene.units), "unit"), "names": listed(scene.units, 4)},
         source=proc(scene, "cgroup") + " and its children's",
     )
 
@@ -66,16 +66,16 @@ def _units(scene: Scene) -> Hit | None:
 RULES.rule(
     "init.supervisor",
     0.2,
-    when="The first process is a supervisor, by name or because it holds several services.",
-    sentence="its first process, {name}, supervises others",
+    when="The first process is a supervisor, by name or because it runs several services.",
+    sentence="its first process, {name}, supervises other programs",
 )(_of_kind(InitKind.SUPERVISOR))
 
 
 RULES.rule(
     "init.reaper",
     -0.4,
-    when="The first process only looks after its children (tini, docker-init, su).",
-    sentence="its first process is {name}, which only looks after its children",
+    when="The first process only starts and reaps its children (tini, docker-init, su).",
+    sentence="its first process is {name}, which only starts and reaps its children",
 )(_of_kind(InitKind.REAPER))
 
 
@@ -83,7 +83,7 @@ RULES.rule(
     "init.shell",
     -0.5,
     when="The first process is a shell: a script that starts things, or a prompt.",
-    sentence="its first process is a shell ({exe}), no service manager",
+    sentence="its first process is a shell ({exe}), not a service manager",
 )(_of_kind(InitKind.SHELL))
 
 
@@ -101,7 +101,7 @@ _first_program = _of_kind(InitKind.PROGRAM)
 @RULES.rule(
     "init.program",
     -1.5,
-    when="The first process is the only program itself.",
+    when="The first process is itself the only program.",
     sentence="its first process is the program itself: {name} ({exe})",
 )
 def _program(scene: Scene) -> Hit | None:
@@ -112,7 +112,7 @@ def _program(scene: Scene) -> Hit | None:
     "init.program_among_others",
     -0.3,
     when="The first process is a program, and other services run beside it.",
-    sentence="its first process is a program, {name}, no service manager",
+    sentence="its first process is a program, {name}, not a service manager",
 )
 def _program_among_others(scene: Scene) -> Hit | None:
     return _first_program(scene) if scene.services > 1 else None

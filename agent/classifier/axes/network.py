@@ -1,11 +1,11 @@
-"""Whether it has a network as a server has."""
+"""Whether its network is like that of a server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from agent.classifier.rules import Hit, RuleSet
-from agent.classifier.wording import listed, proc
+from agent.classifier.wording import listed, plural, proc
 from agent.model import Axis
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def _own_ports(scene: Scene) -> frozenset[int]:
 @RULES.rule(
     "network.remote_login",
     0.3,
-    when="It listens for ssh or telnet on a network of its own.",
-    sentence="it can be logged into from the network (port {port})",
+    when="It listens for SSH or telnet on a network of its own.",
+    sentence="it accepts logins from the network (port {port})",
 )
 def _remote_login(scene: Scene) -> Hit | None:
     ports = _own_ports(scene) & {_SSH, _TELNET}
@@ -45,7 +45,7 @@ def _remote_login(scene: Scene) -> Hit | None:
     "network.several_ports",
     0.3,
     when="It listens on three or more TCP ports of a network of its own.",
-    sentence="it listens on several ports of its own address: {ports}",
+    sentence="it listens on several ports of its own network: {ports}",
 )
 def _several_ports(scene: Scene) -> Hit | None:
     ports = _own_ports(scene)
@@ -57,8 +57,8 @@ def _several_ports(scene: Scene) -> Hit | None:
 @RULES.rule(
     "network.one_port",
     -0.2,
-    when="It listens on exactly one TCP port, and not for logins.",
-    sentence="it listens on one port, {port}",
+    when="It listens on exactly one TCP port of a network of its own, and not for logins.",
+    sentence="it listens on one port only, {port}",
 )
 def _one_port(scene: Scene) -> Hit | None:
     ports = _own_ports(scene) - {_SSH, _TELNET}
@@ -70,8 +70,8 @@ def _one_port(scene: Scene) -> Hit | None:
 @RULES.rule(
     "network.published",
     -0.3,
-    when="An engine forwards ports of the host into it.",
-    sentence="ports of the host are forwarded to it: {ports}",
+    when="Its engine forwards ports of the host to it.",
+    sentence="its engine forwards ports of the host to it: {ports}",
 )
 def _published(scene: Scene) -> Hit | None:
     ports = [f"{p.container_port}/{p.protocol}" for p in scene.subject.container.publishes]
@@ -82,24 +82,24 @@ def _published(scene: Scene) -> Hit | None:
     "network.shared",
     -0.3,
     when="It has no network of its own.",
-    sentence="it shares the network of {whose}",
+    sentence="it shares the network of {owner}",
 )
 def _shared_network(scene: Scene) -> Hit | None:
     network = scene.subject.container.network
     if network == "host" or network.startswith("container:"):
-        whose = "the host" if network == "host" else "another container"
-        return Hit({"whose": whose}, source=proc(scene, "ns/net"))
+        owner = "the host" if network == "host" else "another container"
+        return Hit({"owner": owner}, source=proc(scene, "ns/net"))
     return None
 
 
 @RULES.rule(
     "network.firewall",
     0.4,
-    when="It keeps a firewall of its own.",
-    sentence="it keeps a firewall of its own ({count} rules)",
+    when="It has firewall rules of its own.",
+    sentence="it has a firewall of its own ({rules})",
 )
 def _firewall(scene: Scene) -> Hit | None:
     network = scene.subject.network
     if network is None or scene.subject.container.network != "own" or not network.firewall_rules:
         return None
-    return Hit({"count": network.firewall_rules}, source=proc(scene, "net"))
+    return Hit({"rules": plural(network.firewall_rules, "rule")}, source=proc(scene, "net"))

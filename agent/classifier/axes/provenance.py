@@ -1,4 +1,4 @@
-"""Where it comes from: engine, image, orchestrator, template."""
+"""Where it comes from: engine, image, orchestrator, operating system template."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def _infra(scene: Scene) -> Hit | None:
 @RULES.rule(
     "provenance.orchestrated",
     -0.4,
-    when="Labels of Compose, Swarm or Kubernetes.",
-    sentence="an orchestrator placed it ({labels})",
+    when="It has labels of Compose, Swarm or Kubernetes.",
+    sentence="an orchestrator created it ({labels})",
     cheap=True,
 )
 def _orchestrated(scene: Scene) -> Hit | None:
@@ -79,14 +79,14 @@ def _orchestrated(scene: Scene) -> Hit | None:
     "provenance.registry",
     -0.3,
     when="Its image has a registry digest or build metadata.",
-    sentence="{image} was built and published as an image",
+    sentence="its image has a registry digest or build metadata ({image})",
     cheap=True,
 )
 def _registry(scene: Scene) -> Hit | None:
     image = scene.subject.container.image_facts
     if image is None or not (image.digests or any(k.startswith(_BUILT) for k in image.labels)):
         return None
-    return Hit({"image": image.reference or "its image"}, source="engine")
+    return Hit({"image": image.reference or "its name is not known"}, source="engine")
 
 
 def _commanded(scene: Scene) -> tuple[str, ...]:
@@ -98,15 +98,15 @@ def _commanded(scene: Scene) -> tuple[str, ...]:
 
 
 def _boots(command: tuple[str, ...]) -> bool:
-    """Return whether an engine was told to start an init."""
+    """Return whether a command starts an init."""
     return bool(command) and command[0].rpartition("/")[2] in _INITS
 
 
 @RULES.rule(
     "provenance.told_to_boot",
     1.2,
-    when="The engine was told to start an init; 30 % once it is seen what was started.",
-    sentence="the engine was told to {what}",
+    when="Its engine is configured to start an init: 30 % of the weight when processes are seen.",
+    sentence="its engine is configured to {what}",
 )
 def _told_to_boot(scene: Scene) -> Hit | None:
     command = _commanded(scene)
@@ -119,8 +119,9 @@ def _told_to_boot(scene: Scene) -> Hit | None:
 @RULES.rule(
     "provenance.told_to_run",
     -0.4,
-    when="The engine was told which program to run; 30 % once it is seen what runs.",
-    sentence="the engine was told to run {what}",
+    when="Its engine is configured to run a program that is not an init: 30 % of the weight when "
+    "processes are seen.",
+    sentence="its engine is configured to run {what}",
 )
 def _told_to_run(scene: Scene) -> Hit | None:
     command, boots = _commanded(scene), scene.subject.container.boots
@@ -133,8 +134,8 @@ def _told_to_run(scene: Scene) -> Hit | None:
 @RULES.rule(
     "provenance.server_name",
     0.1,
-    when="Its hostname has a domain, as a server's.",
-    sentence="it is called like a server: {hostname}",
+    when="Its hostname includes a domain, as that of a server does.",
+    sentence="its hostname includes a domain, as that of a server does: {hostname}",
     cheap=True,
 )
 def _server_name(scene: Scene) -> Hit | None:
@@ -145,11 +146,11 @@ def _server_name(scene: Scene) -> Hit | None:
 @RULES.rule(
     "provenance.template",
     0.4,
-    when="OpenVZ made it from an OS template, with a server's quotas.",
-    sentence="it was made from {template}, with the quotas of a server",
+    when="OpenVZ created it from an operating system template.",
+    sentence="OpenVZ created it from {template}",
 )
 def _template(scene: Scene) -> Hit | None:
     facts = scene.subject.container.openvz
     if facts is None:
         return None
-    return Hit({"template": facts.ostemplate or "an OS template"}, source="vzlist")
+    return Hit({"template": facts.ostemplate or "an operating system template"}, source="vzlist")

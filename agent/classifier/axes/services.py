@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.rules import Hit, RuleSet
 from agent.classifier.scene import InitKind
-from agent.classifier.wording import application_names, listed, service_names, tree
+from agent.classifier.wording import application_names, listed, plural, service_names, tree
 from agent.model import Axis
 
 if TYPE_CHECKING:
     from agent.classifier.scene import Scene
 
-_TRUSTED_COMPANY = 0.7
-"""Operating system services of this weight decide; less is half a name, which wants company."""
-
-
+_DECISIVE = 0.7
+"""Weight from which operating system services decide; half a name does not without another."""
 _FEW = 4
 """Init, syslog, cron and sshd are the least that a system runs."""
 _MANY = 12
@@ -26,9 +24,9 @@ RULES = RuleSet(Axis.SERVICES)
 @RULES.rule(
     "services.operating_system",
     3.5,
-    when="At least two independent services run, and one is an operating system's own "
-    "(sshd, cron, syslog, getty, …). A name in argv alone counts half.",
-    sentence="an operating system's own services run{beside}: {names}",
+    when="At least two independent services run, and one is an operating system service "
+    "(sshd, cron, syslog, getty, …). A name that stands in argv alone counts half.",
+    sentence="operating system services run{beside}: {names}",
 )
 def _operating_system(scene: Scene) -> Hit | None:
     weight = scene.os_weight
@@ -40,7 +38,7 @@ def _operating_system(scene: Scene) -> Hit | None:
             "names": service_names(scene.os_services),
             "beside": f" beside {others}" if others else "",
         },
-        min(1.0, weight) if weight >= _TRUSTED_COMPANY else weight / 2,
+        min(1.0, weight) if weight >= _DECISIVE else weight / 2,
         tree(scene),
     )
 
@@ -48,39 +46,43 @@ def _operating_system(scene: Scene) -> Hit | None:
 @RULES.rule(
     "services.more_operating_system",
     1.8,
-    when="Several of an operating system's own services run: a third for each after the first.",
-    sentence="{count} services of an operating system run side by side",
+    when="Several operating system services run: a third of the weight for each after the first.",
+    sentence="{count} run side by side",
 )
 def _more_operating_system(scene: Scene) -> Hit | None:
     if scene.services < 2 or scene.os_weight <= 1:
         return None
-    return Hit({"count": len(scene.os_services)}, (scene.os_weight - 1) / 3, tree(scene))
+    return Hit(
+        {"count": plural(len(scene.os_services), "operating system service")},
+        (scene.os_weight - 1) / 3,
+        tree(scene),
+    )
 
 
 @RULES.rule(
     "services.idle_system",
     2.0,
-    when="A service manager runs an operating system and no application.",
-    sentence="a system has booted and waits for work: {names}",
+    when="A service manager runs, but no application.",
+    sentence="a system has booted and runs no application: {names}",
 )
 def _idle_system(scene: Scene) -> Hit | None:
     if not scene.managed or scene.applications:
         return None
     trust = scene.init_identity.trust if scene.init_identity else 0.0
-    names = service_names((*scene.os_services, *scene.plumbing)) or "nothing yet"
+    names = service_names((*scene.os_services, *scene.plumbing)) or "no service yet"
     return Hit({"names": names}, trust, tree(scene))
 
 
 @RULES.rule(
     "services.one_under_manager",
     -2.6,
-    when="A service manager holds one application, and neither getty, sshd, cron nor syslog.",
-    sentence="all that the service manager holds is one application, {name}",
+    when="A service manager runs one application, and neither getty, sshd, cron nor syslog.",
+    sentence="the service manager runs only one application, {name}",
 )
 def _one_under_manager(scene: Scene) -> Hit | None:
     if not scene.managed or len(scene.applications) != 1:
         return None
-    if scene.os_weight >= _TRUSTED_COMPANY:
+    if scene.os_weight >= _DECISIVE:
         return None
     return Hit({"name": listed(application_names(scene))}, source=tree(scene))
 
@@ -88,7 +90,7 @@ def _one_under_manager(scene: Scene) -> Hit | None:
 @RULES.rule(
     "services.unrelated_supervised",
     2.6,
-    when="A supervisor or service manager holds unrelated applications; two count 70 %.",
+    when="A supervisor or service manager runs unrelated applications: 70 % of the weight for two.",
     sentence="{count} unrelated applications are supervised together: {names}",
 )
 def _unrelated_supervised(scene: Scene) -> Hit | None:
@@ -105,8 +107,8 @@ def _unrelated_supervised(scene: Scene) -> Hit | None:
 @RULES.rule(
     "services.several_loose",
     -0.8,
-    when="Several applications run with neither a supervisor nor a system's own services.",
-    sentence="{count} applications share the container ({names}), with nothing of a system",
+    when="Several applications run, without a supervisor and without operating system services.",
+    sentence="{count} applications share it ({names}), without operating system services",
 )
 def _several_loose(scene: Scene) -> Hit | None:
     if scene.supervised or len(scene.applications) < 2 or scene.os_services:
@@ -120,28 +122,30 @@ def _several_loose(scene: Scene) -> Hit | None:
 @RULES.rule(
     "services.one",
     -2.0,
-    when="Exactly one service runs, however many processes it has; half where people live in it.",
+    when="Exactly one service runs, however many processes it has; half the weight when users "
+    "have left programs running in it.",
     sentence="one service runs: {name} ({count})",
 )
 def _one(scene: Scene) -> Hit | None:
     if scene.managed or scene.services != 1:
         return None
     names = [*application_names(scene), *(p.name for p in scene.os_services)]
-    many = sum(len(p.processes) for p in scene.programs)
-    values = {"name": listed(names), "count": f"{many} process{'es' if many != 1 else ''}"}
+    processes = sum(len(p.processes) for p in scene.programs)
+    values = {"name": listed(names), "count": plural(processes, "process")}
     return Hit(values, 0.5 if scene.left_running else 1.0, tree(scene))
 
 
 @RULES.rule(
     "services.claimed",
     -1.0,
-    when="What would make it a server is little: half a name or half a service, without company.",
-    sentence="all that would make it a server is too little for that: {names}",
+    when="Too little suggests a server: one name that stands in argv alone, or one minor service "
+    "(dbus, a time server).",
+    sentence="only {names} suggests a server, which is too little",
 )
 def _claimed(scene: Scene) -> Hit | None:
     if scene.managed or scene.services < 2 or len(scene.applications) > 1:
         return None
-    if not 0 < scene.os_weight < _TRUSTED_COMPANY:
+    if not 0 < scene.os_weight < _DECISIVE:
         return None
     return Hit({"names": service_names(scene.os_services)}, source=tree(scene))
 
@@ -149,7 +153,7 @@ def _claimed(scene: Scene) -> Hit | None:
 @RULES.rule(
     "services.nothing",
     -1.8,
-    when="No service runs at all: a shell, a job, or something that waits.",
+    when="No service runs: only a shell, a job, or something that waits.",
     sentence="no service runs in it",
 )
 def _nothing(scene: Scene) -> Hit | None:
@@ -167,24 +171,24 @@ def _counted(scene: Scene) -> int | None:
 @RULES.rule(
     "services.counted_few",
     -0.7,
-    when="It could not be looked into, and OpenVZ counts at most four processes and threads.",
-    sentence="OpenVZ counts {count} processes in it, too few for a system",
+    when="Its processes could not be seen, and OpenVZ counts at most four processes and threads.",
+    sentence="OpenVZ counts {count} in it, too few for a system",
 )
 def _counted_few(scene: Scene) -> Hit | None:
     count = _counted(scene)
     if count is None or not 0 < count <= _FEW:
         return None
-    return Hit({"count": count}, source="vzlist")
+    return Hit({"count": plural(count, "process")}, source="vzlist")
 
 
 @RULES.rule(
     "services.counted_many",
     0.4,
-    when="It could not be looked into, and OpenVZ counts at least a dozen processes.",
-    sentence="OpenVZ counts {count} processes in it, as in a system",
+    when="Its processes could not be seen, and OpenVZ counts at least 12 processes and threads.",
+    sentence="OpenVZ counts {count} in it, as many as in a system",
 )
 def _counted_many(scene: Scene) -> Hit | None:
     count = _counted(scene)
     if count is None or count < _MANY:
         return None
-    return Hit({"count": count}, source="vzlist")
+    return Hit({"count": plural(count, "process")}, source="vzlist")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.rules import Hit, RuleSet
-from agent.classifier.wording import listed, proc, tree
+from agent.classifier.wording import listed, plural, proc, tree
 from agent.model import Axis
 
 if TYPE_CHECKING:
@@ -17,19 +17,19 @@ RULES = RuleSet(Axis.USERS)
 @RULES.rule(
     "users.sessions",
     1.5,
-    when="People are logged in through a login service of its own (not an engine's exec).",
-    sentence="people are logged in: {sessions} of {people}",
+    when="Users are logged in through a login service of the container (not by an engine's exec).",
+    sentence="users are logged in: {sessions} of {users}",
 )
 def _sessions(scene: Scene) -> Hit | None:
-    count, people = len(scene.sessions), len(scene.login_users)
-    if not count:
+    sessions, users = len(scene.sessions), len(scene.login_users)
+    if not sessions:
         return None
     return Hit(
         {
-            "sessions": f"{count} session{'s' if count != 1 else ''}",
-            "people": f"{people} user{'s' if people != 1 else ''}",
+            "sessions": plural(sessions, "session"),
+            "users": plural(users, "user"),
         },
-        min(1.0, 0.4 * people + 0.1 * (count - 1)),
+        min(1.0, 0.4 * users + 0.1 * (sessions - 1)),
         tree(scene),
     )
 
@@ -37,17 +37,17 @@ def _sessions(scene: Scene) -> Hit | None:
 @RULES.rule(
     "users.residents",
     2.6,
-    when="What people left running goes on without them (tmux, screen, a program in the "
-    "background); one person counts 60 %.",
-    sentence="people live in it: {names} goes on when they have left",
+    when="Users have left programs running (tmux, screen, a program in the background): 60 % of "
+    "the weight for one user.",
+    sentence="users have left programs running: {names}",
 )
 def _residents(scene: Scene) -> Hit | None:
     if not scene.left_running:
         return None
-    people = len({p.uid for p in scene.left_running})
+    users = len({p.uid for p in scene.left_running})
     return Hit(
         {"names": listed(p.comm for p in scene.left_running)},
-        0.6 if people == 1 else 1.0,
+        0.6 if users == 1 else 1.0,
         f"/proc/{scene.left_running[0].pid}/exe",
     )
 
@@ -55,8 +55,8 @@ def _residents(scene: Scene) -> Hit | None:
 @RULES.rule(
     "users.several",
     0.3,
-    when="Programs run as at least three distinct users.",
-    sentence="programs run as {count} distinct users",
+    when="Programs run as at least three different users.",
+    sentence="programs run as {count} different users",
 )
 def _several_users(scene: Scene) -> Hit | None:
     count = len(scene.users)
@@ -77,14 +77,14 @@ def _single_user(scene: Scene) -> Hit | None:
 
 
 def _can_log_in(shell: str) -> bool:
-    """Return whether a login shell lets somebody in."""
+    """Return whether a login shell lets its user log in."""
     return shell.rpartition("/")[2] not in ("nologin", "false", "sync", "halt", "shutdown", "")
 
 
 @RULES.rule(
     "users.accounts",
     0.2,
-    when="Accounts have a password and a shell.",
+    when="Accounts have a password and a login shell.",
     sentence="accounts can log in: {names}",
     cheap=True,
 )
@@ -99,12 +99,12 @@ def _accounts(scene: Scene) -> Hit | None:
 @RULES.rule(
     "users.utmp",
     0.2,
-    when="Its own record of logins has somebody in it.",
-    sentence="its own record of logins shows {count}",
+    when="Its login records (utmp) list a session.",
+    sentence="its login records (utmp) list {sessions}",
     cheap=True,
 )
 def _utmp(scene: Scene) -> Hit | None:
     root = scene.subject.root
     if root is None or not root.sessions:
         return None
-    return Hit({"count": root.sessions}, source=proc(scene, "root/run/utmp"))
+    return Hit({"sessions": plural(root.sessions, "session")}, source=proc(scene, "root/run/utmp"))
