@@ -141,7 +141,7 @@ def parser(facts: HostFacts, targets: Sequence[Target], contents: Mapping[str, b
 
     def parse_all() -> None:
         for parse, raw in work:
-            parse(raw, draft, devices)
+            parse(raw, draft.scalars, draft.tables, devices)
 
     return parse_all
 

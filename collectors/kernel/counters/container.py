@@ -8,7 +8,8 @@ from collectors.hostfs import HostReadError
 from collectors.kernel.cgroups import UNIFIED
 from collectors.kernel.counters import parse, processes
 from collectors.kernel.counters.files import CgroupFiles
-from collectors.kernel.counters.model import Draft, Scalar, Table
+from collectors.kernel.counters.model import Draft
+from collectors.kernel.counters.sources import Scalar, Table, working_set
 from collectors.kernel.processes import parse_stat
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class ContainerCounters:
         if not alive:
             return None
         if changed:
-            parse.working_set(self._draft.scalars)
+            working_set(self._draft.scalars)
             self._last = self._draft.finish()
         return self._last
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from collectors.kernel.counters.model import Scalar
+from collectors.kernel.counters.sources import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +97,7 @@ class CgroupFiles:
             kept += 1
             if raw != file.raw:
                 file.raw = raw
-                file.parse(raw, draft, devices)
+                file.parse(raw, draft.scalars, draft.tables, devices)
                 changed = True
                 ran = ran or file is self._files[0]
         if not alive:

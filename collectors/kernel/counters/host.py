@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
 from collectors.kernel.counters import parse
-from collectors.kernel.counters.model import Draft, Scalar, Table
+from collectors.kernel.counters.model import Draft
+from collectors.kernel.counters.sources import Scalar, Table, working_set
 from collectors.kernel.host import parse_meminfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from collectors.hostfs import HostFS
-    from collectors.kernel.counters.model import Counters, Rows
+    from collectors.kernel.counters.model import Counters
+    from collectors.kernel.counters.parse import Rows
 
 _PRESSURE = (
     ("cpu", parse.pressure(Scalar.PRESSURE_CPU_SOME, Scalar.PRESSURE_CPU_FULL)),
@@ -112,7 +114,7 @@ def memory(raw: bytes, draft: Draft) -> None:
     put(Scalar.MEMORY_ACTIVE_FILE, "Active(file)")
     put(Scalar.MEMORY_DIRTY, "Dirty")
     put(Scalar.MEMORY_WRITEBACK, "Writeback")
-    parse.working_set(draft.scalars)
+    working_set(draft.scalars)
 
 
 def disks(raw: bytes, draft: Draft, is_disk: Callable[[str], bool]) -> None:

@@ -8,14 +8,13 @@ A line or field that is not there, or makes no sense, leaves its value None.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from collectors.kernel.counters.model import Scalar
+Values = list[bytes | None]
+"""The scalars of a container while they are read, by ``Scalar``; None is what was not read."""
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from collectors.kernel.counters.model import Rows, Values
+Rows = tuple[tuple[tuple[str, ...], tuple[bytes | None, ...]], ...]
+"""A table: its keys (an interface's name, say) and the values of each."""
 
 NANOSECONDS = 9
 MICROSECONDS = 6
@@ -43,8 +42,8 @@ def seconds(raw: bytes, digits: int) -> bytes | None:
     return shifted(text, digits) if text.isdigit() else None
 
 
-Fields = tuple[tuple[bytes, Scalar, int], ...]
-"""Name in the file, where it goes, and digits behind the point."""
+Fields = tuple[tuple[bytes, int, int], ...]
+"""Name in the file, index into ``Values``, and digits behind the point."""
 
 
 def flat(fields: Fields) -> Callable[[bytes, Values], None]:
@@ -58,23 +57,23 @@ def flat(fields: Fields) -> Callable[[bytes, Values], None]:
 
     def parse(raw: bytes, values: Values) -> None:
         found = dict(search(b"\n" + raw))
-        for name, scalar, digits in fields:
+        for name, index, digits in fields:
             text = found.get(name)
-            values[scalar] = shifted(text, digits) if digits and text is not None else text
+            values[index] = shifted(text, digits) if digits and text is not None else text
 
     return parse
 
 
-def single(scalar: Scalar, digits: int = 0) -> Callable[[bytes, Values], None]:
+def single(index: int, digits: int = 0) -> Callable[[bytes, Values], None]:
     """Make a parser of a file that is one number."""
 
     def parse(raw: bytes, values: Values) -> None:
-        values[scalar] = seconds(raw, digits) if digits else number(raw)
+        values[index] = seconds(raw, digits) if digits else number(raw)
 
     return parse
 
 
-def pressure(some: Scalar, full: Scalar) -> Callable[[bytes, Values], None]:
+def pressure(some: int, full: int) -> Callable[[bytes, Values], None]:
     """Make a parser of a PSI file; cpu.pressure has no ``full`` before Linux 5.13."""
 
     def parse(raw: bytes, values: Values) -> None:
@@ -84,15 +83,6 @@ def pressure(some: Scalar, full: Scalar) -> Callable[[bytes, Values], None]:
         values[full] = seconds(parts[2], MICROSECONDS) if parts[2:] else None
 
     return parse
-
-
-def working_set(values: Values) -> None:
-    """Work out the memory in use without the page cache that nobody uses."""
-    usage, inactive = values[Scalar.MEMORY_USAGE], values[Scalar.MEMORY_INACTIVE_FILE]
-    if usage is None or inactive is None:
-        values[Scalar.MEMORY_WORKING_SET] = None
-    else:
-        values[Scalar.MEMORY_WORKING_SET] = b"%d" % max(0, int(usage) - int(inactive))
 
 
 MAX_ROWS = 16

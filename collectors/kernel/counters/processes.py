@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
-from collectors.kernel.counters.model import Scalar, Table
+from collectors.kernel.counters.sources import Scalar, Table
 
 if TYPE_CHECKING:
     from collectors.hostfs import Dir

@@ -1,19 +1,99 @@
-"""Which files a container's counters are read from, on v1, hybrid and v2 hosts."""
+"""What the kernel counts of a container, and the files that say it, on v1, hybrid and v2 hosts.
+
+A new counter of a cgroup is a member of ``Scalar`` and a line with each file that says it; the
+metric that shows it is a row in ``agent.metrics.cadvisor``. Where the host has the same counter,
+``host`` reads it from /proc.
+
+All values are decimal text in base units. The kernel prints decimals and Prometheus reads decimals:
+what needs no arithmetic is never turned into a number on the way, and what needs a shift of the
+decimal point gets just that, exactly.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum, auto, unique
 from typing import TYPE_CHECKING
 
 from collectors.kernel.cgroups import UNIFIED
 from collectors.kernel.counters import parse
-from collectors.kernel.counters.model import Scalar, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from collectors.kernel.counters.devices import Devices
-    from collectors.kernel.counters.model import Draft
+    from collectors.kernel.counters.parse import Values
+
+
+@unique
+class Scalar(IntEnum):
+    """The values of which a container has one each: indices into ``Counters.scalars``."""
+
+    CPU_USAGE = 0  # seconds, as all times here
+    CPU_USER = auto()
+    CPU_SYSTEM = auto()
+    CFS_PERIODS = auto()
+    CFS_THROTTLED_PERIODS = auto()
+    CFS_THROTTLED = auto()
+    MEMORY_USAGE = auto()  # bytes
+    MEMORY_MAX_USAGE = auto()
+    MEMORY_WORKING_SET = auto()
+    MEMORY_RSS = auto()
+    MEMORY_CACHE = auto()
+    MEMORY_MAPPED_FILE = auto()
+    MEMORY_SWAP = auto()
+    MEMORY_KERNEL = auto()
+    MEMORY_FAILCNT = auto()
+    PAGE_FAULTS = auto()
+    MAJOR_PAGE_FAULTS = auto()
+    OOM_KILLS = auto()
+    MEMORY_ACTIVE_FILE = auto()
+    MEMORY_INACTIVE_FILE = auto()
+    MEMORY_DIRTY = auto()
+    MEMORY_WRITEBACK = auto()
+    MEMORY_PGSCAN = auto()
+    MEMORY_PGSTEAL = auto()
+    MEMORY_REFAULT_FILE = auto()
+    MEMORY_REFAULT_ANON = auto()
+    MEMORY_EVENTS_HIGH = auto()
+    MEMORY_EVENTS_MAX = auto()
+    PRESSURE_CPU_SOME = auto()
+    PRESSURE_CPU_FULL = auto()
+    PRESSURE_MEMORY_SOME = auto()
+    PRESSURE_MEMORY_FULL = auto()
+    PRESSURE_IO_SOME = auto()
+    PRESSURE_IO_FULL = auto()
+    PROCESSES = auto()
+    THREADS = auto()
+    DESCRIPTORS = auto()
+    SOCKETS = auto()
+
+
+@unique
+class Table(IntEnum):
+    """The values of which a container has several: keys of ``Counters.tables``."""
+
+    NETWORK = 0
+    """By interface: bytes, packets, dropped, errors received; the same sent."""
+    IO_BYTES = auto()
+    """By device: bytes read, bytes written."""
+    IO_OPERATIONS = auto()
+    """By device: reads, writes."""
+    IO_BY_OPERATION = auto()
+    """By device, major, minor and operation: bytes."""
+    HUGETLB = auto()
+    """By page size: bytes in use, most bytes in use."""
+    TCP = auto()
+    """By state: sockets."""
+    TCP6 = auto()
+    UDP = auto()
+    UDP6 = auto()
+    DISK = auto()
+    """By device of the host: seconds reading, seconds writing, requests under way, busy seconds."""
+
+
+Tables = dict[Table, parse.Rows]
+"""The tables of a container while they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +105,7 @@ class Source:
     file: str
     group: str
     """The group that wants it; a source is read when its group is on."""
-    parse: Callable[[bytes, Draft, Devices], None]
+    parse: Callable[[bytes, Values, Tables, Devices], None]
     scalars: tuple[Scalar, ...] = ()
     """What becomes unknown when the file is not there any more; ``tables`` as well."""
     tables: tuple[Table, ...] = ()
@@ -42,7 +122,7 @@ def _flat(
         controller,
         file,
         group,
-        lambda raw, draft, _: parser(raw, draft.scalars),
+        lambda raw, values, _, __: parser(raw, values),
         tuple(scalar for _, scalar, _ in fields),
         moves_when_idle=idle,
     )
@@ -56,7 +136,7 @@ def _single(
         controller,
         file,
         group,
-        lambda raw, draft, _: parser(raw, draft.scalars),
+        lambda raw, values, _, __: parser(raw, values),
         (scalar,),
         moves_when_idle=idle,
     )
@@ -68,14 +148,14 @@ def _pressure(resource: str, some: Scalar, full: Scalar) -> Source:
         UNIFIED,
         f"{resource}.pressure",
         "pressure",
-        lambda raw, draft, _: parser(raw, draft.scalars),
+        lambda raw, values, _, __: parser(raw, values),
         (some, full),
     )
 
 
 def _blkio(file: str, table: Table, group: str) -> Source:
-    def parser(raw: bytes, draft: Draft, devices: Devices) -> None:
-        draft.tables[table] = tuple(
+    def parser(raw: bytes, _: Values, tables: Tables, devices: Devices) -> None:
+        tables[table] = tuple(
             ((devices.name(number),), (found.get("read"), found.get("write")))
             for number, found in list(parse.blkio(raw).items())[: parse.MAX_ROWS]
         )
@@ -84,8 +164,8 @@ def _blkio(file: str, table: Table, group: str) -> Source:
 
 
 def _blkio_operations(file: str) -> Source:
-    def parser(raw: bytes, draft: Draft, devices: Devices) -> None:
-        draft.tables[Table.IO_BY_OPERATION] = tuple(
+    def parser(raw: bytes, _: Values, tables: Tables, devices: Devices) -> None:
+        tables[Table.IO_BY_OPERATION] = tuple(
             ((devices.name(number), *number.partition(":")[::2], operation.capitalize()), (count,))
             for number, found in list(parse.blkio(raw).items())[: parse.MAX_ROWS]
             for operation, count in found.items()
@@ -101,20 +181,20 @@ def _blkio_operations(file: str) -> Source:
     )
 
 
-def _io_stat(raw: bytes, draft: Draft, devices: Devices) -> None:
+def _io_stat(raw: bytes, _: Values, tables: Tables, devices: Devices) -> None:
     found = list(parse.io_stat(raw).items())[: parse.MAX_ROWS]
-    draft.tables[Table.IO_BYTES] = tuple(
+    tables[Table.IO_BYTES] = tuple(
         ((devices.name(number),), (keys.get("rbytes"), keys.get("wbytes")))
         for number, keys in found
     )
-    draft.tables[Table.IO_OPERATIONS] = tuple(
+    tables[Table.IO_OPERATIONS] = tuple(
         ((devices.name(number),), (keys.get("rios"), keys.get("wios"))) for number, keys in found
     )
 
 
-def _io_stat_operations(raw: bytes, draft: Draft, devices: Devices) -> None:
+def _io_stat_operations(raw: bytes, _: Values, tables: Tables, devices: Devices) -> None:
     names = (("rbytes", "Read"), ("wbytes", "Write"), ("dbytes", "Discard"))
-    draft.tables[Table.IO_BY_OPERATION] = tuple(
+    tables[Table.IO_BY_OPERATION] = tuple(
         ((devices.name(number), *number.partition(":")[::2], operation), (keys[key],))
         for number, keys in list(parse.io_stat(raw).items())[: parse.MAX_ROWS]
         for key, operation in names
@@ -266,11 +346,11 @@ def _pids(controller: str) -> Source:
 
 
 def _hugetlb(controller: str, size: str) -> tuple[Source, ...]:
-    def used(raw: bytes, draft: Draft, _: Devices) -> None:
-        _put_hugetlb(draft, size, 0, parse.number(raw))
+    def used(raw: bytes, _: Values, tables: Tables, __: Devices) -> None:
+        _put_hugetlb(tables, size, 0, parse.number(raw))
 
-    def most(raw: bytes, draft: Draft, _: Devices) -> None:
-        _put_hugetlb(draft, size, 1, parse.number(raw))
+    def most(raw: bytes, _: Values, tables: Tables, __: Devices) -> None:
+        _put_hugetlb(tables, size, 1, parse.number(raw))
 
     if controller == UNIFIED:
         return (Source(UNIFIED, f"hugetlb.{size}.current", "hugetlb", used),)
@@ -280,16 +360,25 @@ def _hugetlb(controller: str, size: str) -> tuple[Source, ...]:
     )
 
 
-def _put_hugetlb(draft: Draft, size: str, column: int, value: bytes | None) -> None:
-    rows = {key[0]: list(values) for key, values in draft.tables.get(Table.HUGETLB, ())}
+def _put_hugetlb(tables: Tables, size: str, column: int, value: bytes | None) -> None:
+    rows = {key[0]: list(values) for key, values in tables.get(Table.HUGETLB, ())}
     row = rows.setdefault(size, [None, None])
     row[column] = value
     # A container that has never used huge pages shows none.
-    draft.tables[Table.HUGETLB] = tuple(
+    tables[Table.HUGETLB] = tuple(
         ((name,), tuple(values))
         for name, values in rows.items()
         if any(value is not None and value.strip(b"0") for value in values)
     )
+
+
+def working_set(values: Values) -> None:
+    """Work out the memory in use without inactive page cache, as cAdvisor has it."""
+    usage, inactive = values[Scalar.MEMORY_USAGE], values[Scalar.MEMORY_INACTIVE_FILE]
+    if usage is None or inactive is None:
+        values[Scalar.MEMORY_WORKING_SET] = None
+    else:
+        values[Scalar.MEMORY_WORKING_SET] = b"%d" % max(0, int(usage) - int(inactive))
 
 
 def sources(

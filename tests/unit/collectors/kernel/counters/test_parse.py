@@ -11,7 +11,7 @@ from collectors.kernel.counters import Scalar, Table, parse, processes
 from collectors.kernel.counters.devices import Devices
 from collectors.kernel.counters.host import cpu, disks, memory
 from collectors.kernel.counters.model import Draft
-from collectors.kernel.counters.sources import Source, sources
+from collectors.kernel.counters.sources import Source, sources, working_set
 
 V1 = ("cpu", "cpuacct", "memory", "blkio", "pids", "hugetlb", "name=systemd")
 ALL_GROUPS = (
@@ -37,7 +37,7 @@ def read(file: str, raw: bytes, controllers: tuple[str, ...] = ("",)) -> Draft:
     draft = Draft()
     for source in sources(controllers, ALL_GROUPS, quota=True, hugepages=("2MB",)):
         if source.file == file:
-            source.parse(raw, draft, Devices(HostFS().sys))
+            source.parse(raw, draft.scalars, draft.tables, Devices(HostFS().sys))
     return draft
 
 
@@ -122,7 +122,7 @@ def test_the_working_set_is_usage_less_inactive_file(
 ) -> None:
     values = Draft().scalars
     values[Scalar.MEMORY_USAGE], values[Scalar.MEMORY_INACTIVE_FILE] = usage, inactive
-    parse.working_set(values)
+    working_set(values)
     assert values[Scalar.MEMORY_WORKING_SET] == expected
 
 
@@ -204,11 +204,11 @@ def test_huge_pages_only_of_those_who_used_them() -> None:
     draft = Draft()
     for source in sources(V1, ALL_GROUPS, quota=False, hugepages=("2MB",)):
         if source.file in files:
-            source.parse(files[source.file], draft, Devices(HostFS().sys))
+            source.parse(files[source.file], draft.scalars, draft.tables, Devices(HostFS().sys))
     assert draft.tables[Table.HUGETLB] == ()
     for source in sources(V1, ALL_GROUPS, quota=False, hugepages=("2MB",)):
         if source.file == "hugetlb.2MB.max_usage_in_bytes":
-            source.parse(b"4194304\n", draft, Devices(HostFS().sys))
+            source.parse(b"4194304\n", draft.scalars, draft.tables, Devices(HostFS().sys))
     assert draft.tables[Table.HUGETLB] == ((("2MB",), (None, b"4194304")),)
 
 
@@ -217,7 +217,7 @@ def test_huge_pages_only_of_those_who_used_them() -> None:
 def test_any_bytes_give_numbers_or_nothing(devices: Devices, raw: bytes) -> None:
     draft = Draft()
     for source in every_source():
-        source.parse(raw, draft, devices)
+        source.parse(raw, draft.scalars, draft.tables, devices)
     cpu(raw, draft)
     memory(raw, draft)
     disks(raw, draft, lambda _: True)
@@ -241,7 +241,7 @@ def test_words_of_the_formats_in_any_order_give_numbers_or_nothing(
 ) -> None:
     draft = Draft()
     for source in every_source():
-        source.parse(raw, draft, devices)
+        source.parse(raw, draft.scalars, draft.tables, devices)
     cpu(raw, draft)
     memory(raw, draft)
     disks(raw, draft, lambda _: True)
