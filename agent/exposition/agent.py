@@ -1,4 +1,4 @@
-"""What the agent says of itself, and of the machine, on each page."""
+"""Samples about the agent itself and about the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def machine_samples(host: HostFacts) -> Iterator[Sample]:
-    """Return what the machine is."""
+    """Return the samples about the machine."""
     yield Sample(
         "tallyman_host_info",
         1,
@@ -56,7 +56,7 @@ def machine_samples(host: HostFacts) -> Iterator[Sample]:
 
 
 def inventory_samples(snapshot: Snapshot, now: float) -> Iterator[Sample]:
-    """Return how complete and how old the inventory is, and how its collectors do."""
+    """Return how complete and how old the inventory is, and the health of its collectors."""
     labels = (("version", __version__), ("python", platform.python_version()))
     yield Sample("tallyman_build_info", 1, labels)
     yield Sample("tallyman_inventory_complete", snapshot.complete)
@@ -82,7 +82,7 @@ def _collector(health: CollectorHealth) -> Iterator[Sample]:
 
 
 def process_samples(processes: Mapping[str, int]) -> Iterator[Sample]:
-    """Return CPU time and memory of the agent's processes, by what they are called."""
+    """Return CPU time and memory of the agent's processes; ``processes`` are pids by name."""
     for name, pid in processes.items():
         try:
             process = psutil.Process(pid)
@@ -100,7 +100,7 @@ def process_samples(processes: Mapping[str, int]) -> Iterator[Sample]:
             yield Sample("process_resident_memory_bytes", memory.rss)
             yield Sample("process_virtual_memory_bytes", memory.vms)
             yield Sample("process_start_time_seconds", started)
-            # Linux 6.2 and newer give the count as the size; ten thousand names take 5 ms.
+            # Linux 6.2 and newer report the count as the size; listing ten thousand takes 5 ms.
             open_fds = os.stat("/proc/self/fd").st_size or process.num_fds()
             yield Sample("process_open_fds", open_fds)
     yield Sample("process_max_fds", resource.getrlimit(resource.RLIMIT_NOFILE)[0])

@@ -1,4 +1,4 @@
-"""Compression in pieces, so that a page never stands in memory as a whole."""
+"""Compression piece by piece, so that a page is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ except ImportError:
     import zlib as fastest  # type: ignore[no-redef]
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
-"""zlib's way to ask for gzip's header and trailer."""
+"""For zlib, 16 more means gzip's header and trailer."""
 
 
 def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Compress a page as gzip, piece by piece.
 
-    ISA-L takes a quarter of zlib's time on such pages; without it zlib at its fastest.
+    ISA-L takes a quarter of zlib's time on such pages; where it is missing, zlib at its fastest.
     """
     compressor = fastest.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW)
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""Density: what the containers of a host were promised and what they use, by engine and style."""
+"""Density: what the containers of a host are promised and what they use, by engine and style."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _HOST_ID = "/"
 
 
 def host_samples(containers: Iterable[Container]) -> Iterator[Sample]:
-    """Return what follows from the inventory alone: counts and promises."""
-    there = [container for container in containers if not container.gone]
-    counts = Counter((c.engine, c.verdict.style, c.state) for c in there if c.role != "infra")
+    """Return what follows from the inventory alone: how many containers, and their limits."""
+    present = [container for container in containers if not container.gone]
+    counts = Counter((c.engine, c.verdict.style, c.state) for c in present if c.role != "infra")
     for (engine, style, state), count in counts.items():
         labels = (("engine", engine), ("style", style), ("state", state))
         yield Sample("tallyman_host_containers", count, labels)
-    # What a nested container may use is within what its parent may.
-    outer = [container for container in there if not container.parent_id]
+    # What a nested container may use is part of what its parent may use.
+    outer = [container for container in present if not container.parent_id]
     disk: dict[Kind, float] = defaultdict(float)
     for c in outer:
         if c.openvz is not None and c.openvz.disk_hard_bytes is not None:
@@ -64,26 +64,26 @@ def _promised(
 
 
 class _CpuTime(NamedTuple):
-    """CPU seconds used so far, and when they were read, on whichever clock their source has."""
+    """CPU seconds used so far, and when they were read, on the clock of their source."""
 
     seconds: float
     at: float
 
 
 class Usage:
-    """What is used now. CPU is a difference, so this remembers the reading before."""
+    """What is used now. CPU use is a difference, so the previous reading is remembered."""
 
     def __init__(self) -> None:
         self._before: dict[str, _CpuTime] = {}
         self._before_at = 0.0
         self._rates: dict[str, float] = {}
-        """CPUs kept busy by each container, and by the host under its own id."""
+        """CPUs kept busy by each container, and by the host under the id ``/``."""
         self._cores: dict[Kind, float] = {}
 
     def samples(
         self, counted: Sequence[tuple[Row, Counters]], host: Counters | None, now: float
     ) -> Iterator[Sample]:
-        """Return the use by each kind of container, and outside of any; ``now`` in seconds."""
+        """Return what each kind of container uses, and what runs in none; ``now`` is monotonic."""
         memory: dict[Kind, float] = defaultdict(float)
         for row, counters in counted:
             value = _memory(row.container, counters)
@@ -126,11 +126,11 @@ class Usage:
     def _rate(self, key: str, read: _CpuTime) -> float | None:
         """Return the CPUs that were busy between two readings; None before there are two."""
         before = self._before.get(key)
-        if before is None or read.at < before.at:  # somebody has set the clock back
+        if before is None or read.at < before.at:  # the clock was set back
             return None
         if read.at == before.at:
-            return self._rates.get(key)  # the same reading once more
-        # One that was restarted counts from zero again.
+            return self._rates.get(key)  # the same reading again
+        # A container that was restarted counts from zero again.
         since = read.seconds - before.seconds
         return (since if since >= 0 else read.seconds) / (read.at - before.at)
 
@@ -140,7 +140,7 @@ def _kind(container: Container) -> Kind:
 
 
 def _memory(c: Container, counters: Counters) -> int | None:
-    """Return the memory that a container holds; OpenVZ 6 has no cgroups that say it."""
+    """Return the memory that a container holds; on OpenVZ 6, without cgroups, by beancounters."""
     value = counters.scalars[Scalar.MEMORY_WORKING_SET]
     if value is not None:
         return int(value)
@@ -152,7 +152,7 @@ def _cpu_time(c: Container, counters: Counters, now: float) -> _CpuTime | None:
     read = counters.scalars[Scalar.CPU_USAGE]
     if read is not None:
         return _CpuTime(float(read), now)
-    # OpenVZ 6 has no cgroups that say it; what the scout has read is some seconds old.
+    # OpenVZ 6 has no cgroup for it; the scout's reading is some seconds old.
     facts = c.openvz
     if facts is None or facts.cpu_seconds is None or facts.cpu_as_of is None:
         return None

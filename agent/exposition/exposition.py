@@ -1,4 +1,4 @@
-"""The page of metrics: keeps what is rendered already, reads the counters, puts them together."""
+"""The page of metrics: keeps what is rendered, reads the counters, puts both together."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from agent.exposition.options import Options
 from agent.exposition.page import Page
 from agent.exposition.rows import Row
 from agent.exposition.samples import Sample
-from agent.exposition.series_limit import Room
-from agent.exposition.single_flight import Shared
+from agent.exposition.series_limit import SeriesLimit
+from agent.exposition.single_flight import SingleFlight
 from agent.model import Container, Snapshot
 from collectors.facts import HostFacts
 from collectors.kernel.counters import CounterReader, HostCounters
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collectors.kernel.counters import Counters
 
 
-_AT_ONCE = 20
-"""New containers that are read before a scrape may come in between."""
+_WARM_UP_BATCH = 20
+"""New containers that are read at once, before a scrape may come in between."""
 
 
 class _Inventory:
@@ -40,7 +40,7 @@ class _Inventory:
         self.options = options
         self.host_row = Row(Container(id="/", engine="none"), options)
         self.read_rows = [row for row in rows if row.target is not None]
-        """Those of which there is something to be read when Prometheus scrapes."""
+        """Rows of containers whose counters are read at each scrape."""
         self._fixed: tuple[Sample, ...] | None = None
 
     def with_snapshot(self, snapshot: Snapshot) -> _Inventory:
@@ -66,8 +66,8 @@ class _Inventory:
 class Exposition:
     """Makes the pages. ``update`` may be called by any thread, ``render`` by several at once.
 
-    Those that ask while a reading is under way share it: a page is one picture of the host, and
-    costs one reading however many ask.
+    Scrapes at the same time share one reading: a page shows the host at one moment, and costs one
+    reading however many clients there are.
     """
 
     def __init__(
@@ -79,35 +79,40 @@ class Exposition:
         more: Callable[[], Iterable[Sample]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Show nothing yet. ``processes`` are the agent's own; ``more`` gives more about it."""
+        """Start with an empty inventory.
+
+        ``processes`` returns the pids of the agent's own processes by name, ``more`` returns
+        further samples about the agent.
+        """
         self._host = host
         options = options or Options()
         self._more = more
         self._processes = processes
         self._clock = clock
         self._jump = Clock().jump
-        self._heeding = threading.Lock()
+        self._clock_lock = threading.Lock()
         self._inventory = _Inventory(Snapshot(host=HostFacts(), containers={}), (), options)
         self._groups = options.groups
         self._host_counters = HostCounters(host, self._groups)
         self._reader: CounterReader | None = None
         self._layout: CgroupLayout | None = None
-        self._told: list[Row] | None = None
+        self._synced: list[Row] | None = None
+        """The rows whose containers the reader was given last."""
         self._updating = threading.Lock()
         self._reading = threading.Lock()
-        self._pages = Shared(self._page)
+        self._pages = SingleFlight(self._page)
         self._usage = Usage()
-        self._room = Room()
+        self._series_limit = SeriesLimit()
         self._scrapes = 0
         self._seconds = {"read": 0.0, "encode": 0.0}
         self._warming = False
 
     def update(self, snapshot: Snapshot, options: Options | None = None) -> None:
-        """Take in what the scout has sent. A container that is the same object is kept as it is.
+        """Show another snapshot from now on; rows of containers that are the same object are kept.
 
-        New ``options`` hold from the first page on that shows this snapshot.
+        New ``options`` apply from the first page that shows this snapshot.
         """
-        self._heed_clock()
+        self._follow_clock()
         with self._updating:
             if snapshot.containers is self._inventory.snapshot.containers:
                 self._inventory = self._inventory.with_snapshot(snapshot)
@@ -129,54 +134,54 @@ class Exposition:
                 threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     def render(self, *, openmetrics: bool = False) -> Iterator[bytes]:
-        """Read the counters, or share the reading under way, and give the page in pieces."""
+        """Read the counters, or share the reading under way, and return the page in pieces."""
         return self._pages.get().pieces(openmetrics=openmetrics)
 
-    def _heed_clock(self) -> None:
-        """Where the clock was set, set what is remembered by it as well, as the scout does."""
-        with self._heeding:
+    def _follow_clock(self) -> None:
+        """Shift remembered times where the wall clock was set, as the scout does."""
+        with self._clock_lock:
             jump = self._jump()
             if jump:
                 for row in self._inventory.rows:
                     row.last_seen += jump
 
     def _warm_up(self) -> None:
-        """Read what is new, a little at a time, so that the next scrape need not."""
+        """Read new containers, a few at a time, so that the next scrape need not."""
         more = True
         while more:
             with self._reading:
                 self._warming = False
-                more = self._sync(self._inventory).warm(_AT_ONCE)
+                more = self._sync(self._inventory).warm(_WARM_UP_BATCH)
 
     def _page(self) -> Page:
         with self._reading:
             return self._read()
 
     def _read(self) -> Page:
-        self._heed_clock()
+        self._follow_clock()
         inventory = self._inventory
         now = self._clock()
         started = time.perf_counter()
-        found = zip(inventory.read_rows, self._sync(inventory).read(), strict=True)
-        counted = [(row, counters) for row, counters in found if counters is not None]
+        readings = zip(inventory.read_rows, self._sync(inventory).read(), strict=True)
+        counted = [(row, counters) for row, counters in readings if counters is not None]
         host = self._host_counters.read()
         self._seconds["read"] += time.perf_counter() - started
         self._scrapes += 1
         seen = self._last_seen(inventory, {id(row) for row, _ in counted}, now)
         options = inventory.options
-        shown = self._room.fit(
+        shown = self._series_limit.choose(
             (inventory.host_row, host),
             counted,
             inventory.rows,
             options.max_series,
             time.monotonic(),
         )
-        others = [*inventory.fixed, *self._of_this_page(inventory, counted, host, now)]
+        others = [*inventory.fixed, *self._live_samples(inventory, counted, host, now)]
         others.append(Sample("tallyman_dropped_series", shown.dropped))
         return Page(options, shown, seen, others, self._encoded)
 
     def _sync(self, inventory: _Inventory) -> CounterReader:
-        """Return the reader, told of the containers of that inventory."""
+        """Return the reader, brought up to date with the containers of that inventory."""
         layout = inventory.snapshot.host.cgroups
         groups = inventory.options.groups
         if self._reader is None or layout != self._layout or groups != self._groups:
@@ -185,10 +190,10 @@ class Exposition:
             self._layout, self._groups = layout, groups
             self._reader = CounterReader(self._host, layout, groups)
             self._host_counters = HostCounters(self._host, groups)
-            self._told = None
-        if inventory.read_rows is not self._told:
+            self._synced = None
+        if inventory.read_rows is not self._synced:
             self._reader.update(row.target for row in inventory.read_rows if row.target)
-            self._told = inventory.read_rows
+            self._synced = inventory.read_rows
         return self._reader
 
     def _encoded(self, seconds: float) -> None:
@@ -197,18 +202,18 @@ class Exposition:
     def _last_seen(
         self, inventory: _Inventory, counted: set[int], now: float
     ) -> dict[bytes, float]:
-        """Say when each container was last seen running: now, or when it stopped."""
+        """Return when each container was last seen running: now, or when it stopped."""
         seen = {}
         for row in inventory.rows:
-            # One whose counters are gone has died, though the scout has not said so yet.
+            # One whose counters are gone has died, even if the scout has not noticed yet.
             if row.alive and (row.target is None or id(row) in counted):
                 row.last_seen = now
-            # In the future: an engine's word from before the clock was set.
+            # It may lie in the future: an engine's time from before the clock was set.
             if abs(now - row.last_seen) <= inventory.options.retention:
                 seen[row.base] = row.last_seen
         return seen
 
-    def _of_this_page(
+    def _live_samples(
         self,
         inventory: _Inventory,
         counted: Sequence[tuple[Row, Counters]],

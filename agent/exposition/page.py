@@ -1,6 +1,6 @@
 """One page: a reading and the inventory of one moment, turned into bytes family by family.
 
-Nothing that a page refers to changes any more, so a slow client may take its time over one.
+Nothing that a page refers to changes any more, so a slow client may read it slowly.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LAST_SEEN = "container_last_seen"
 
 
 class Page:
-    """The page of one scrape; ``pieces`` gives its bytes, as often as one likes."""
+    """The page of one scrape; ``pieces`` returns its bytes, each time anew."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Page:
         self._seen = seen
         """``container_last_seen`` by label text."""
         self._spent = spent
-        """Is told how many seconds it took to make a piece."""
+        """Called with the seconds that it took to make each piece."""
         self._bases = [row.base for row, _ in shown.counted]
         self._by_scalar = list(zip(*(c.scalars for _, c in shown.counted), strict=True))
         self._others: dict[int, list[bytes]] = {}

@@ -1,4 +1,4 @@
-"""A container's rows on the page: label text rendered once, and what does not change by itself."""
+"""A container on the page: its label text and the samples of its inventory, rendered once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LABEL_NAME = str.maketrans({c: "_" for c in map(chr, range(128)) if not c.isaln
 
 
 class Row:
-    """One container as the page shows it; made anew when the scout says something new of it."""
+    """One container as the page shows it; replaced when the scout reports a change of it."""
 
     __slots__ = (
         "alive",
@@ -42,11 +42,11 @@ class Row:
         """Label text of its ``container_*`` series, up to where more labels may follow."""
         self.base = self.open + b"} "
         self.last_seen = container.finished or container.last_seen or 0.0
-        """When it was last known to run, for one that does not run any more."""
+        """When it was last known to run, seconds since the epoch; 0 if never."""
         if before is not None:
             self.last_seen = max(self.last_seen, before.last_seen)
         self.target = _target(container) if self.alive else None
-        """What to read of it when Prometheus scrapes; None of one that does not run."""
+        """What to read at each scrape; None of a container that does not run."""
         self.lines: dict[int, bytes] = {}
         """By index in the catalogue: its samples without the metric's name in front of each."""
         self.series = 0

@@ -1,4 +1,4 @@
-"""What the inventory says of one container, as samples; all that changes with the scout alone."""
+"""Samples of one container from the inventory: whatever changes only when the scout reports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OPENVZ_STATUSES = ("running", "stopped", "mounted", "suspended", "paused", "unk
 
 
 class Sample(NamedTuple):
-    """One sample; ``labels`` are those besides what all series of the container carry."""
+    """One sample; ``labels`` are those besides the ones that all series of a container carry."""
 
     name: str
     value: float
@@ -42,9 +42,9 @@ def is_alive(container: Container) -> bool:
 
 
 def container_samples(container: Container, *, all_beancounters: bool = False) -> Iterator[Sample]:
-    """Return the samples of one container, without what is read when Prometheus scrapes.
+    """Return the samples of one container, without the counters that are read at each scrape.
 
-    ``all_beancounters``: OpenVZ's, also of what is not limited.
+    ``all_beancounters``: include those of OpenVZ's resources that have no limit.
     """
     yield _info(container)
     yield from _life(container)
@@ -175,7 +175,7 @@ def _spec(c: Container) -> Iterator[Sample]:
 
 
 def _filesystem(c: Container) -> FilesystemUsage:
-    """Say what its files take and may take, by whoever knows it best."""
+    """Return the space that its files take and may take, from the best source there is."""
     measured = c.filesystem is not None and c.filesystem.used_bytes is not None
     if c.openvz is not None and not (measured and c.openvz.disk_used_bytes is None):
         return FilesystemUsage(
@@ -184,10 +184,10 @@ def _filesystem(c: Container) -> FilesystemUsage:
             inodes=c.openvz.inodes_hard,
             inodes_used=c.openvz.inodes_used,
         )
-    known = c.filesystem or FilesystemUsage()
-    if known.used_bytes is None and c.writable_layer_bytes is not None:
-        return replace(known, used_bytes=c.writable_layer_bytes + (c.log_bytes or 0))
-    return known
+    usage = c.filesystem or FilesystemUsage()
+    if usage.used_bytes is None and c.writable_layer_bytes is not None:
+        return replace(usage, used_bytes=c.writable_layer_bytes + (c.log_bytes or 0))
+    return usage
 
 
 def filesystem_samples(usage: FilesystemUsage) -> Iterator[Sample]:
@@ -205,7 +205,7 @@ def filesystem_samples(usage: FilesystemUsage) -> Iterator[Sample]:
 
 
 def _openvz_counters(container: Container, facts: OpenvzFacts) -> Iterator[Sample]:
-    """Return what cgroups say of others."""
+    """Return counters by OpenVZ's own accounting, for a container without a cgroup."""
     held = {counter.resource: counter for counter in facts.beancounters}
     pages, swap, kernel = held.get("physpages"), held.get("swappages"), held.get("kmemsize")
     yield from _present(
@@ -262,10 +262,10 @@ def _openvz(facts: OpenvzFacts) -> Iterator[Sample]:
 
 
 def beancounter_samples(counter: Beancounter, *, whole: bool) -> Iterator[Sample]:
-    """Return what operators watch of a beancounter, or all of it.
+    """Return what operators watch of a beancounter, or all of it if ``whole``.
 
-    Only what is limited can come near its limit or be refused, and a container of today has two or
-    three resources that are. A barrier of 0 or equal to the limit says nothing of its own.
+    Only a limited resource can come near its limit or be refused, and a container of today has two
+    or three of them. A barrier of 0 or equal to the limit adds no information.
     """
     limited = counter.limit is not None or bool(counter.barrier)
     if not (whole or limited or counter.failures):
@@ -282,7 +282,7 @@ def beancounter_samples(counter: Beancounter, *, whole: bool) -> Iterator[Sample
 
 
 def _present(*values: tuple[str, float | None], labels: Labels = ()) -> Iterator[Sample]:
-    """Return samples of what is known."""
+    """Return samples of the values that are not None."""
     for name, value in values:
         if value is not None:
             yield Sample(name, value, labels)

@@ -1,7 +1,7 @@
-"""What there is room for on a page: who the containers are first, then their counters.
+"""Which series go on a page when there are more than its limit: identities first, then counters.
 
-Who was on the last page stays on this one: what is left out is the same from scrape to scrape, and
-comes in only when there is room for it.
+What was on the last page stays on this one, so that the same containers are left out from scrape to
+scrape; they come in only when there is room.
 """
 
 from __future__ import annotations
@@ -21,28 +21,30 @@ log = logging.getLogger(__name__)
 _MOST_COUNTERS = len(Scalar) + 400
 """Upper bound of a container's counters: its scalars, and 16 rows of each table."""
 
-_SAY_AGAIN_SECONDS = 60.0
+_WARNING_INTERVAL = 60.0
+"""Least time in seconds between two warnings."""
 
 
 class Shown(NamedTuple):
-    """What there is room for on a page."""
+    """What goes on a page."""
 
     counted: Sequence[tuple[Row, Counters]]
     rows: Sequence[Row]
     dropped: int
-    """Series that there was no room for."""
+    """How many series were left out."""
 
 
-class Room:
-    """Takes what fits into so many series, and remembers what that was."""
+class SeriesLimit:
+    """Chooses what goes on a page, and remembers what it chose for the last one."""
 
     def __init__(self) -> None:
         self._counted: frozenset[str] = frozenset()
         self._rows: frozenset[str] = frozenset()
-        self._said = 0
-        self._said_at = float("-inf")
+        self._warned_of = 0
+        """How many containers the last warning was about; 0 since everything has fitted again."""
+        self._warned_at = float("-inf")
 
-    def fit(
+    def choose(
         self,
         host: tuple[Row, Counters],
         counted: Sequence[tuple[Row, Counters]],
@@ -55,10 +57,10 @@ class Room:
         The host's own counters go before any container's.
         """
         everything = [host, *counted]
-        known = sum(row.series for row in rows)
-        if known + len(everything) * _MOST_COUNTERS <= limit:
+        total = sum(row.series for row in rows)
+        if total + len(everything) * _MOST_COUNTERS <= limit:
             self._counted = self._rows = frozenset()
-            self._said = 0
+            self._warned_of = 0
             return Shown(everything, rows, 0)
         sizes = {row.id: row.series for row in rows}
         self._rows, room = _take(sizes, self._rows, limit)
@@ -67,33 +69,33 @@ class Room:
         self._counted, _ = _take(counter_sizes, first, room)
         left_out = sum(size for key, size in sizes.items() if key not in self._rows)
         left_out += sum(size for key, size in counter_sizes.items() if key not in self._counted)
-        lacking = [row for row, _ in everything if row.id not in self._counted]
-        lacking += [r for r in rows if r.id not in self._rows and r.id in self._counted]
-        self._say(lacking, limit, left_out, now)
+        incomplete = [row for row, _ in everything if row.id not in self._counted]
+        incomplete += [r for r in rows if r.id not in self._rows and r.id in self._counted]
+        self._warn(incomplete, limit, left_out, now)
         return Shown(
             [item for item in everything if item[0].id in self._counted],
             [row for row in rows if row.id in self._rows],
             left_out,
         )
 
-    def _say(self, lacking: Sequence[Row], limit: int, series: int, now: float) -> None:
-        """Log whose series are left out when they are more or fewer, but not all the time."""
-        if not lacking:
-            self._said = 0
-        elif len(lacking) != self._said and now - self._said_at >= _SAY_AGAIN_SECONDS:
+    def _warn(self, incomplete: Sequence[Row], limit: int, series: int, now: float) -> None:
+        """Log which containers lack series whenever their number changes, once a minute at most."""
+        if not incomplete:
+            self._warned_of = 0
+        elif len(incomplete) != self._warned_of and now - self._warned_at >= _WARNING_INTERVAL:
             log.warning(
-                "%d series of %d containers are left out, as containers.max_series is %d; "
+                "left out %d series of %d containers, as containers.max_series is %d; "
                 "for instance of %s",
                 series,
-                len(lacking),
+                len(incomplete),
                 limit,
-                ", ".join(repr(row.container.name or row.container.id) for row in lacking[:3]),
+                ", ".join(repr(row.container.name or row.container.id) for row in incomplete[:3]),
             )
-            self._said, self._said_at = len(lacking), now
+            self._warned_of, self._warned_at = len(incomplete), now
 
 
 def _take(sizes: dict[str, int], before: frozenset[str], room: int) -> tuple[frozenset[str], int]:
-    """Take those first that were taken before; give them and the room that is left."""
+    """Choose what fits, what was chosen before first; return it, and the room that is left."""
     kept = set()
     for key in sorted(sizes, key=lambda key: key not in before):
         if sizes[key] <= room:

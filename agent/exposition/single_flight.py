@@ -1,4 +1,4 @@
-"""One piece of work for all who ask for it at the same time."""
+"""One call shared by all threads that make it at the same time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Shared(Generic[T]):
-    """Does the work once for all who ask while it is under way; who asks later starts it anew."""
+class SingleFlight(Generic[T]):
+    """Runs a function once for all threads that ask while it runs; a later one runs it again."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
@@ -21,10 +21,14 @@ class Shared(Generic[T]):
         self._done = 0
         self._result: T | None = None
         self.waiting = 0
-        """How many wait for what another has begun."""
+        """How many threads wait for a call that another has started."""
 
     def get(self) -> T:
-        """Return the result; raises what the work raises, to the one whose turn it was."""
+        """Return the result.
+
+        An exception is raised only in the thread that ran the function; those that waited run it
+        anew.
+        """
         with self._change:
             while self._busy:
                 before = self._done

@@ -1,4 +1,4 @@
-"""The two text formats of Prometheus: what they share, and in what they differ.
+"""The two text formats of Prometheus: what they have in common, and how they differ.
 
 Text: https://prometheus.io/docs/instrumenting/exposition_formats/ (0.0.4). OpenMetrics:
 https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md. Sample lines
@@ -25,15 +25,15 @@ _HELP_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n"})
 
 
 def label_value(text: str) -> str:
-    """Write what a stranger may have chosen as the inside of a label's quotes.
+    """Write untrusted text as the inside of a label's quotes.
 
-    What cannot be printed becomes a visible escape, and it is cut at ``harmless.LIMIT``.
+    Unprintable characters become visible escapes, and it is cut at ``harmless.LIMIT``.
     """
     return harmless.line(text).translate(_ESCAPES)
 
 
 def identity(text: str) -> str:
-    """Write a label that tells series apart: where ``label_value`` loses something, add a hash."""
+    """Write a label that tells series apart, with a hash where ``label_value`` would lose text."""
     shown = harmless.line(text)
     if shown != text:
         raw = text.encode("utf-8", "surrogatepass")
@@ -72,6 +72,6 @@ def header(metric: Metric, *, openmetrics: bool) -> bytes:
     text = metric.help.translate(_ESCAPES)
     lines = [f"# HELP {name} {text}", f"# TYPE {name} {metric.type.value}"]
     if metric.unit and name.endswith(f"_{metric.unit}"):
-        # The format wants the unit at the name's end, and some of cAdvisor's names lack it.
+        # The format requires a name that ends in its unit; some of cAdvisor's do not.
         lines.append(f"# UNIT {name} {metric.unit}")
     return "\n".join(lines).encode()
