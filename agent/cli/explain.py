@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from agent import phrases
-from agent.cli.listing import STYLE_COLOURS, as_object
+from agent.cli.listing import STYLE_COLOURS
 from agent.model import Axis, Container, Evidence, LookAlike, Style
-from agent.sanitize import escape_bytes, line
+from agent.sanitize import line
 from collectors.facts import ALIVE
 
 if TYPE_CHECKING:
@@ -92,41 +92,6 @@ def look_alike_text(other: LookAlike, screen: Screen) -> Iterator[str]:
     places += [f"cgroup {line(other.cgroup)}"] if other.cgroup else []
     if places:
         yield ", ".join(places)
-
-
-def as_json_object(container: Container) -> dict[str, object]:
-    """Return the object of ``explain --json``: that of ``ls --json``, and why."""
-    verdict = container.verdict
-    return as_object(container) | {
-        "verdict": phrases.verdict(container),
-        "axes": {axis.value: round(score, 4) for axis, score in verdict.axes.items()},
-        "evidence": [
-            {
-                "axis": piece.axis.value,
-                "rule": piece.rule,
-                "weight": piece.weight,
-                "sentence": escape_bytes(piece.sentence),
-                "source": escape_bytes(piece.source),
-            }
-            for piece in verdict.evidence
-        ],
-        "findings": [_finding_object(finding) for finding in container.findings],
-        "unseen": [escape_bytes(sentence) for sentence in verdict.unseen],
-        "override": escape_bytes(verdict.override),
-    }
-
-
-def _finding_object(finding: Finding) -> dict[str, str]:
-    kind = phrases.finding_kind(finding)
-    found = {"name": finding.name, "sentence": escape_bytes(finding.sentence)}
-    if kind is not None:
-        found |= {
-            "title": kind.title,
-            "means": kind.means,
-            "matters": kind.matters,
-            "advice": kind.advice,
-        }
-    return found
 
 
 def _facts(container: Container, snapshot: Snapshot) -> Iterator[str]:

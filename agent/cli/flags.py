@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 from agent import __version__
-from agent.cli.listing import STYLES
 from agent.config import DEFAULT_FILE, READERS, declared_keys
 from agent.config.keys import BOOLEAN, Key, duration, unknown
+from agent.selection import STYLES
 
 DONE, NO, WRONG, FAILED = 0, 1, 2, 3
 """Exit codes, as EXIT_CODES tells them."""

@@ -105,9 +105,10 @@ def _serve(config: Config) -> int:
 
 
 def _ls(parsed: Namespace) -> int:
-    from agent.cli import listing  # noqa: PLC0415
+    from agent.cli import json_output, listing  # noqa: PLC0415
+    from agent.selection import Selection  # noqa: PLC0415
 
-    selection = listing.Selection(
+    selection = Selection(
         everything=parsed.all,
         engines=frozenset(parsed.engine),
         styles=frozenset(parsed.style),
@@ -115,7 +116,7 @@ def _ls(parsed: Namespace) -> int:
     )
     snapshot = _look(_quiet_config(parsed), parsed.timeout)
     if parsed.json:
-        _write_json(listing.as_objects(snapshot, selection))
+        _write_json(json_output.listed(snapshot, selection))
     else:
         screen = Screen.of(sys.stdout)
         _write(listing.as_table(snapshot, selection, screen))
@@ -127,7 +128,7 @@ def _ls(parsed: Namespace) -> int:
 
 
 def _explain(parsed: Namespace) -> int:
-    from agent.cli import explain  # noqa: PLC0415
+    from agent.cli import explain, json_output  # noqa: PLC0415
 
     snapshot = _look(_quiet_config(parsed), parsed.timeout)
     found = explain.find(snapshot, parsed.what)
@@ -148,7 +149,7 @@ def _explain(parsed: Namespace) -> int:
             _complain(f"  {line(container.id)}  ({line(container.engine)}, {line(container.name)})")
         return NO
     if parsed.json:
-        _write_json(explain.as_json_object(found[0]))
+        _write_json(json_output.explained(found[0]))
     else:
         _write(explain.as_text(found[0], snapshot, screen))
     return DONE

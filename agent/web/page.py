@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from agent import __version__, phrases
-from agent.cli.listing import Selection
 from agent.model import Axis, Style
 from agent.sanitize import line
+from agent.selection import Selection
 
 if TYPE_CHECKING:
     from agent.model import Container, Evidence, Finding, Snapshot, Verdict

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from agent import phrases
 from agent.cli.explain import (
-    as_json_object,
     as_text,
     find,
     find_look_alikes,
@@ -15,8 +14,10 @@ from agent.cli.explain import (
     suggestion,
 )
 from agent.cli.terminal import Screen
-from agent.model import Container, Style, Verdict
 from tests.support.snapshots import BAD, EVIL, INNER, LEGACY, SERVICE, WEB, picture
+
+if TYPE_CHECKING:
+    from agent.model import Container
 
 
 @pytest.mark.parametrize(
@@ -109,75 +110,3 @@ def test_a_parent_is_named() -> None:
 def test_strangers_words_are_harmless(width: int | None) -> None:
     lines = list(as_text(BAD, picture(), Screen(width=width)))
     assert all(line.isprintable() for line in lines)
-    text = json.dumps(as_json_object(BAD))
-    assert "\\udcff" not in text
-
-
-def test_json_has_the_evidence() -> None:
-    found = as_json_object(LEGACY)
-    assert found["style"] == "system"
-    assert found["axes"] == {"init": 0.95, "provenance": -0.2}
-    assert isinstance(found["evidence"], list)
-    assert found["evidence"][1]["source"] == "/proc/4712/exe"
-    assert found["unseen"] == ["the list of packages could not be read"]
-    assert isinstance(found["findings"], list)
-    assert found["findings"][0]["advice"]
-
-
-@pytest.mark.parametrize(
-    ("verdict", "expected", "sentence"),
-    [
-        (
-            Verdict(style=Style.APP, score=-0.9, confidence=0.9),
-            Style.APP,
-            (
-                "web is app-style: a single application, in an engine made for applications "
-                "(docker; score -0.90, confidence 90 %)."
-            ),
-        ),
-        (
-            Verdict(style=Style.APP, score=-0.9, confidence=0.9),
-            Style.UNKNOWN,
-            "web is app-style: a single application (score -0.90, confidence 90 %).",
-        ),
-        (
-            Verdict(style=Style.SYSTEM, score=0.3, confidence=0.2),
-            Style.APP,
-            (
-                "web looks system-style: a small server of its own, although in an engine made "
-                "for applications, but that is not sure (docker; score +0.30, confidence 20 %)."
-            ),
-        ),
-        (
-            Verdict(),
-            Style.APP,
-            "web could not be judged: too little of it could be seen.",
-        ),
-        (
-            Verdict(style=Style.APP, score=-1, confidence=1, override="name=w*"),
-            Style.SYSTEM,
-            "web is app-style because your configuration says so (name=w*).",
-        ),
-    ],
-)
-def test_verdicts_in_a_sentence(verdict: Verdict, expected: Style, sentence: str) -> None:
-    container = replace(WEB, verdict=verdict, expected_style=expected)
-    assert phrases.verdict(container) == sentence
-
-
-def test_ages_and_percents() -> None:
-    assert [phrases.age(s) for s in (None, 0, 59, 60, 7200, 200_000)] == [
-        "",
-        "0s",
-        "59s",
-        "1m",
-        "2h",
-        "2d",
-    ]
-    assert [phrases.long_age(s) for s in (0.5, 1, 3600, 200_000)] == [
-        "less than a second",
-        "1 second",
-        "1 hour",
-        "2 days",
-    ]
-    assert [phrases.percent(r) for r in (0, 0.5, 0.999, 1)] == ["0 %", "50 %", "99 %", "100 %"]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent import phrases
+from agent.model import Style, Verdict
+from tests.support.snapshots import WEB
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected", "sentence"),
+    [
+        (
+            Verdict(style=Style.APP, score=-0.9, confidence=0.9),
+            Style.APP,
+            (
+                "web is app-style: a single application, in an engine made for applications "
+                "(docker; score -0.90, confidence 90 %)."
+            ),
+        ),
+        (
+            Verdict(style=Style.APP, score=-0.9, confidence=0.9),
+            Style.UNKNOWN,
+            "web is app-style: a single application (score -0.90, confidence 90 %).",
+        ),
+        (
+            Verdict(style=Style.SYSTEM, score=0.3, confidence=0.2),
+            Style.APP,
+            (
+                "web looks system-style: a small server of its own, although in an engine made "
+                "for applications, but that is not sure (docker; score +0.30, confidence 20 %)."
+            ),
+        ),
+        (
+            Verdict(),
+            Style.APP,
+            "web could not be judged: too little of it could be seen.",
+        ),
+        (
+            Verdict(style=Style.APP, score=-1, confidence=1, override="name=w*"),
+            Style.SYSTEM,
+            "web is app-style because your configuration says so (name=w*).",
+        ),
+    ],
+)
+def test_verdicts_in_a_sentence(verdict: Verdict, expected: Style, sentence: str) -> None:
+    container = replace(WEB, verdict=verdict, expected_style=expected)
+    assert phrases.verdict(container) == sentence
+
+
+def test_ages_and_percents() -> None:
+    assert [phrases.age(s) for s in (None, 0, 59, 60, 7200, 200_000)] == [
+        "",
+        "0s",
+        "59s",
+        "1m",
+        "2h",
+        "2d",
+    ]
+    assert [phrases.long_age(s) for s in (0.5, 1, 3600, 200_000)] == [
+        "less than a second",
+        "1 second",
+        "1 hour",
+        "2 days",
+    ]
+    assert [phrases.percent(r) for r in (0, 0.5, 0.999, 1)] == ["0 %", "50 %", "99 %", "100 %"]
