@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import logs, wire
+from agent.config import ConfigError
 from agent.exposition import Exposition
 from agent.model import Container, Snapshot
 from agent.serve import privileges
@@ -26,8 +27,9 @@ from agent.serve.notify import Notifier, Reporter, answers, summary
 from agent.serve.reload import Reloader
 from agent.serve.starter import LauncherGone, ScoutStarter
 from agent.serve.supervisor import Supervisor
+from agent.web.app import make_app
 from agent.web.guard import Guard
-from agent.web.server import WebServer, make_app
+from agent.web.server import WebServer
 from collectors.facts import HostFacts
 from collectors.hostfs import HostFS
 from collectors.syscalls import limit_malloc_arenas
@@ -123,7 +125,7 @@ def run(config: Config, starter: ScoutStarter, files: WebFiles) -> int:
         if supervisor is not None:
             supervisor.renew()
 
-    guard = Guard(starter, files)
+    guard = Guard(lambda: _read_web_files(starter), files)
     reloader = Reloader(starter, guard.prepare, take, notifier)
     exposition = Exposition(host, config.page(), processes=processes, more=reloader.samples)
     state = State(exposition, Handover(lambda: starter.config.containers))
@@ -153,6 +155,14 @@ def run(config: Config, starter: ScoutStarter, files: WebFiles) -> int:
         supervisor.stop()
         listener.join(5.0)
     return listener.exit_code
+
+
+def _read_web_files(starter: ScoutStarter) -> WebFiles:
+    """Read the web configuration; raises ``ConfigError``, also when there is no launcher left."""
+    try:
+        return starter.web_files()
+    except LauncherGone as error:
+        raise ConfigError([str(error)]) from error
 
 
 def _one_heap() -> None:

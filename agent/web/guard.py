@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent.config.keys import ConfigError
-from agent.serve.starter import LauncherGone, LocalStarter
 from agent.web.app import plain
+from agent.web.webconfig import read_files
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.serve.starter import ScoutStarter
     from agent.web.app import Headers, StartResponse
     from agent.web.tls import Gate
     from agent.web.webconfig import WebFiles
@@ -63,18 +62,18 @@ class _Rules:
 
 def check(config: Config) -> None:
     """Read the web configuration and try its certificates. Raises ``ConfigError``."""
-    _Rules(LocalStarter(config).web_files())
+    _Rules(read_files(config.web.config_file))
 
 
 class Guard:
-    """Stands before the application, and looks whether its files have changed."""
+    """Stands before the application; reads the web configuration again when its files change."""
 
-    def __init__(self, starter: ScoutStarter, files: WebFiles) -> None:
-        """Begin with what was read at the start. Raises ``ConfigError``."""
-        self._starter = starter
+    def __init__(self, read: Callable[[], WebFiles], files: WebFiles) -> None:
+        """Start with ``files``; ``read`` reads them again. Both may raise ``ConfigError``."""
+        self._read = read
         self._rules = _Rules(files)
         self._files = files.read
-        self._seen = self._look()
+        self._seen = self._file_stamps()
         self._turn = threading.Lock()
         self._passwords = Passwords()
 
@@ -97,14 +96,14 @@ class Guard:
 
     def prepare(self) -> Callable[[], None]:
         """Read everything again; gives what puts it in force. Raises ``ConfigError``."""
-        seen = self._look()
-        files = self._starter.web_files()
+        seen = self._file_stamps()
+        files = self._read()
         rules = _Rules(files)
 
         def install() -> None:
             self._rules, self._files = rules, files.read
             # What was there before the reading; of files that are new, as they are now.
-            self._seen = seen if len(seen) == len(files.read) else self._look()
+            self._seen = seen if len(seen) == len(files.read) else self._file_stamps()
 
         return install
 
@@ -129,12 +128,12 @@ class Guard:
 
         return guarded
 
-    def _look(self) -> tuple[object, ...]:
+    def _file_stamps(self) -> tuple[object, ...]:
         return tuple(map(_signature, self._files))
 
     def _refresh(self) -> None:
         """Read the files again where one has changed; a wrong one changes nothing but the log."""
-        seen = self._look()
+        seen = self._file_stamps()
         if seen == self._seen or not self._turn.acquire(blocking=False):
             return
         try:
@@ -144,8 +143,6 @@ class Guard:
         except ConfigError as error:
             for problem in error.problems:
                 log.error("the web configuration stays as it was: %s", problem)  # noqa: TRY400
-        except LauncherGone as error:
-            log.error("the web configuration stays as it was: %s", error)  # noqa: TRY400
         finally:
             self._turn.release()
 

@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from agent.config.sections import parse_address
-from agent.web.app import make_app
 
 if TYPE_CHECKING:
     from agent.config import Config
     from agent.web.guard import Guard
-
-__all__ = ["CannotListenError", "WebServer", "make_app"]
 
 log = logging.getLogger(__name__)
 

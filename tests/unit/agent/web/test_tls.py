@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import ConfigError, load
-from agent.serve.starter import LocalStarter
+from agent.config import Config, ConfigError, load
 from agent.web import app, httpd
+from agent.web.app import make_app
 from agent.web.guard import Guard
-from agent.web.server import WebServer, make_app
+from agent.web.server import WebServer
+from agent.web.webconfig import WebFiles, read_files
 from tests.support.certificates import Authority
 from tests.unit.agent.web.test_app import FakeState
 from tests.unit.agent.web.test_web import TIMEOUT, EndlessState
@@ -37,6 +38,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     authority.sign("nameless")
     Authority(folder, "stranger").sign("intruder", "DNS:prometheus.example")
     return folder
+
+
+def guarded(config: Config) -> Guard:
+    def read() -> WebFiles:
+        return read_files(config.web.config_file)
+
+    return Guard(read, read())
 
 
 class Place:
@@ -59,8 +67,7 @@ class Place:
     def serving(self, state: FakeState | None = None, most: int = 8) -> Iterator[tuple[str, int]]:
         flags = {"web.listen_address": "127.0.0.1:0", "web.max_requests": most}
         config = load("", {**flags, "web.config_file": str(self.folder / "web.yml")})
-        starter = LocalStarter(config)
-        guard = Guard(starter, starter.web_files())
+        guard = guarded(config)
         server = WebServer(config, make_app(state or FakeState(), config), guard)
         server.bind()
         thread = threading.Thread(target=server.serve_forever)
@@ -257,10 +264,10 @@ def test_a_certificate_that_is_required_is_as_good_as_a_password(
 ) -> None:
     place.verify("RequireAndVerifyClientCert")
     path = str(place.folder / "web.yml")
-    starter = LocalStarter(load("", {"web.config_file": path, "web.listen_address": ":0"}))
-    guard = Guard(starter, starter.web_files())
+    config = load("", {"web.config_file": path, "web.listen_address": ":0"})
+    guard = guarded(config)
     assert guard.asks
-    server = WebServer(starter.config, make_app(FakeState(), starter.config), guard)
+    server = WebServer(config, make_app(FakeState(), config), guard)
     server.bind()
     server.stop()
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

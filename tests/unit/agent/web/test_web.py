@@ -12,7 +12,8 @@ import pytest
 
 from agent.config import load
 from agent.web import app, httpd
-from agent.web.server import CannotListenError, WebServer, make_app
+from agent.web.app import make_app
+from agent.web.server import CannotListenError, WebServer
 from tests.unit.agent.web.test_app import FakeState
 
 TIMEOUT = 60
