@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from agent.model import Style
 
 
 class Described(Protocol):
@@ -49,3 +52,24 @@ class Pattern:
             label in container.labels and fnmatchcase(container.labels[label], pattern)
             for label, pattern in self.labels.items()
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override(Pattern):
+    """Sets the style of the containers that it matches; one of nothing but a style sets all."""
+
+    style: Style
+
+    def describe(self) -> str:
+        """Write the rule as the operator would: ``engine=docker name=web*``."""
+        given = [
+            f"{key}={pattern}"
+            for key, pattern in (
+                ("engine", self.engine),
+                ("name", self.name),
+                ("image", self.image),
+            )
+            if pattern
+        ]
+        given.extend(f"label {label}={pattern}" for label, pattern in sorted(self.labels.items()))
+        return " ".join(given) or "every container"

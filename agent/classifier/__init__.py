@@ -4,7 +4,6 @@ from agent.classifier.convention import expected_style
 from agent.classifier.findings import CATALOGUE, FindingKind, findings
 from agent.classifier.hysteresis import HeldVerdict, hold
 from agent.classifier.judge import SURE, classify, is_mismatch
-from agent.classifier.override import Override
 from agent.classifier.scene_reader import read_scene
 from agent.classifier.table import RULES
 
@@ -14,7 +13,6 @@ __all__ = [
     "SURE",
     "FindingKind",
     "HeldVerdict",
-    "Override",
     "classify",
     "expected_style",
     "findings",

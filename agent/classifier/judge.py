@@ -15,8 +15,8 @@ from collectors.facts import ALIVE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agent.classifier.override import Override
     from agent.classifier.scene import Scene
+    from agent.patterns import Override
 
 SURE = 0.5
 """Confidence from which a verdict that differs from the expected style is a mismatch."""

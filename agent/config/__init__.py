@@ -10,7 +10,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.config.keys import BOOLEAN, ConfigError, Key, Reader, keys, show_default
 from agent.config.rules import Match, StyleRule
@@ -28,12 +28,9 @@ from agent.config.sections import (
 )
 from agent.metrics.groups import GROUPS
 from agent.model import Style
+from agent.patterns import Override
 from collectors.catalogue import COLLECTORS
 from collectors.contract import Options
-
-if TYPE_CHECKING:
-    from agent import exposition
-    from agent.classifier import Override
 
 __all__ = ["Config", "ConfigError", "Match", "StyleRule", "Web", "declared_keys", "load"]
 
@@ -116,22 +113,8 @@ class Config:
             environment={name: environment[name] for name in ENVIRONMENT if name in environment},
         )
 
-    def page(self) -> exposition.Options:
-        """Return what the page of metrics holds."""
-        from agent import exposition  # noqa: PLC0415 - only serve makes pages
-
-        return exposition.Options(
-            groups=frozenset(name for name in GROUPS if self.enabled(name)),
-            cadvisor_names=self.metrics.cadvisor_names,
-            container_labels=self.metrics.container_labels,
-            max_series=self.containers.max_series,
-            retention=self.containers.retention,
-        )
-
     def overrides(self) -> tuple[Override, ...]:
-        """Return the rules that set a style, as the classifier knows them."""
-        from agent.classifier import Override  # noqa: PLC0415 - only the scout classifies
-
+        """Return the style rules, as the classifier takes them."""
         return tuple(
             Override(
                 style=Style(rule.style),

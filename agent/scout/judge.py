@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from agent.classifier import (
     HeldVerdict,
-    Override,
     classify,
     expected_style,
     findings,
@@ -44,6 +43,7 @@ from collectors.kernel.rootfs import read_root
 if TYPE_CHECKING:
     from agent.inventory.groups import Group
     from agent.inventory.inventory import Picture
+    from agent.patterns import Override
     from collectors.facts import HostFacts, ProcessId
     from collectors.hostfs import HostFS
 

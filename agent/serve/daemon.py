@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from agent import logs, wire
 from agent.config import ConfigError
-from agent.exposition import Exposition
+from agent.exposition import Exposition, Options
+from agent.metrics.groups import GROUPS
 from agent.model import Container, Snapshot
 from agent.serve import privileges
 from agent.serve.handover import Handover
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from agent.config import Config
-    from agent.exposition import Options
     from agent.web.webconfig import WebFiles
 
 log = logging.getLogger(__name__)
@@ -121,13 +121,13 @@ def run(config: Config, starter: ScoutStarter, files: WebFiles) -> int:
         for name, reason in privileges.needed(new, host).items():
             if not privileges.permitted() >> privileges.CAPABILITIES[name] & 1:
                 log.warning("serve has let go of %s until the next start: %s", name, reason)
-        state.configure(new.page())
+        state.configure(page_options(new))
         if supervisor is not None:
             supervisor.renew()
 
     guard = Guard(lambda: _read_web_files(starter), files)
     reloader = Reloader(starter, guard.prepare, take, notifier)
-    exposition = Exposition(host, config.page(), processes=processes, more=reloader.samples)
+    exposition = Exposition(host, page_options(config), processes=processes, more=reloader.samples)
     state = State(exposition, Handover(lambda: starter.config.containers))
     server = WebServer(config, make_app(state, config, reloader.reload), guard)
     server.bind()
@@ -155,6 +155,17 @@ def run(config: Config, starter: ScoutStarter, files: WebFiles) -> int:
         supervisor.stop()
         listener.join(5.0)
     return listener.exit_code
+
+
+def page_options(config: Config) -> Options:
+    """Return what the configuration says of the page of metrics."""
+    return Options(
+        groups=frozenset(name for name in GROUPS if config.enabled(name)),
+        cadvisor_names=config.metrics.cadvisor_names,
+        container_labels=config.metrics.container_labels,
+        max_series=config.containers.max_series,
+        retention=config.containers.retention,
+    )
 
 
 def _read_web_files(starter: ScoutStarter) -> WebFiles:

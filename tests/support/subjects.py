@@ -13,7 +13,7 @@ from collectors.facts import FileId, HostFacts, Namespaces, Process, ProcessId, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from agent.classifier import Override
+    from agent.patterns import Override
 
 NOW = 1_700_000_000.0
 HOST = HostFacts(

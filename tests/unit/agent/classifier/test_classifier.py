@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from agent.classifier import (
     CATALOGUE,
     RULES,
-    Override,
     expected_style,
     is_mismatch,
 )
 from agent.classifier.manual import render
-from agent.model import Style, Subject
+from agent.model import Style, Subject, Verdict
+from agent.patterns import Override
 from collectors.facts import ImageFacts, Isolation, Limits, Listener, NetworkFacts, RootFacts
 from tests.support import CLONE
 from tests.support.subjects import (
@@ -37,9 +37,6 @@ from tests.support.subjects import (
     subject,
     verdict_of,
 )
-
-if TYPE_CHECKING:
-    from agent.model import Verdict
 
 BUSYBOX = "/bin/busybox"
 

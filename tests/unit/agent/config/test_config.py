@@ -99,7 +99,6 @@ def test_switches(written: Path) -> None:
     assert not config.enabled("lxc")
     assert config.enabled("tcp")
     assert config.enabled("podman")
-    assert "tcp" in config.page().groups
 
 
 def test_options_for_collectors(written: Path) -> None:
