@@ -15,7 +15,7 @@ import stat
 import threading
 from collections import Counter
 from pathlib import PurePosixPath
-from typing import Self
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from collectors.facts import FileId
 from collectors.syscalls import (
@@ -27,7 +27,13 @@ from collectors.syscalls import (
     openat2,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 log = logging.getLogger(__name__)
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 READ_LIMIT = 1 << 20
 """Largest file that is read when the caller does not say otherwise, in bytes."""
@@ -58,6 +64,19 @@ class Denied(HostReadError):
 
 class Malformed(HostReadError):
     """It is there, but not what it should be: garbage, too large, not a regular file."""
+
+
+def or_none(
+    read: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+) -> _Result | None:
+    """Return what ``read(*args, **kwargs)`` returns, None where it raises ``HostReadError``.
+
+    What was denied or malformed is counted all the same.
+    """
+    try:
+        return read(*args, **kwargs)
+    except HostReadError:
+        return None
 
 
 class Tally:
@@ -223,11 +242,7 @@ class Dir:
 
     def exists(self, relative: str) -> bool:
         """Return whether a path is there and may be looked at."""
-        try:
-            self.stat(relative)
-        except HostReadError:
-            return False
-        return True
+        return or_none(self.stat, relative) is not None
 
     def open_dir(self, relative: str, *, confined: bool | None = None) -> Dir:
         """Open a directory below this one.

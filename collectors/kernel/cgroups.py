@@ -1,4 +1,4 @@
-"""Which cgroup hierarchies there are, and which cgroup a process is in: cgroups(7)."""
+"""The host's cgroup hierarchies, and the cgroups of a process: cgroups(7)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from collectors.facts import CgroupLayout, CgroupMode
-from collectors.hostfs import HostReadError
+from collectors.hostfs import or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,37 +22,33 @@ _MOUNT_POINT = "fs/cgroup"
 
 
 def read_layout(host: HostFS) -> CgroupLayout:
-    """Find the hierarchies under <sysfs>/fs/cgroup; none is ``CgroupMode.NONE``."""
-    try:
-        names = host.sys.listdir(_MOUNT_POINT)
-    except HostReadError:
-        return CgroupLayout(mode=CgroupMode.NONE)
+    """Find the hierarchies below <sysfs>/fs/cgroup; ``CgroupMode.NONE`` if there are none."""
+    names = or_none(host.sys.listdir, _MOUNT_POINT) or ()
     if "cgroup.controllers" in names:
         return CgroupLayout(mode=CgroupMode.V2, hierarchies={UNIFIED: _MOUNT_POINT})
-    found: dict[str, str] = {}
+    hierarchies: dict[str, str] = {}
     for name in sorted(names):
         where = f"{_MOUNT_POINT}/{name}"
         if host.sys.exists(f"{where}/cgroup.controllers"):
-            found[UNIFIED] = where
+            hierarchies[UNIFIED] = where
         elif host.sys.exists(f"{where}/cgroup.procs") or host.sys.exists(f"{where}/tasks"):
             # "cpu,cpuacct" is one hierarchy of two controllers.
             for controller in name.split(","):
                 key = SYSTEMD if controller == "systemd" else controller
-                found.setdefault(key, where)
+                hierarchies.setdefault(key, where)
     mode = CgroupMode.NONE
-    if found:
-        v1_only = UNIFIED not in found
-        mode = CgroupMode.V1 if v1_only else CgroupMode.HYBRID
-    return CgroupLayout(mode=mode, hierarchies=found)
+    if hierarchies:
+        mode = CgroupMode.HYBRID if UNIFIED in hierarchies else CgroupMode.V1
+    return CgroupLayout(mode=mode, hierarchies=hierarchies)
 
 
 @lru_cache(maxsize=8192)
 def parse_cgroup(data: bytes, *, only_unified: bool = False) -> Mapping[str, str]:
-    """Parse /proc/<pid>/cgroup into path by controller; lines that make no sense are left out.
+    """Parse /proc/<pid>/cgroup into path by controller; malformed lines are left out.
 
     ``only_unified`` is for a pure v2 host: systemd-nspawn makes a ``name=systemd`` hierarchy there
-    when a guest may want v1, and everybody else is at the top of it, wherever they really are.
-    Processes of one cgroup share the answer.
+    for a guest that may want v1, and all other processes are at its root, wherever they really
+    are. Processes of one cgroup share the result.
     """
     paths: dict[str, str] = {}
     for line in data.decode("utf-8", "surrogateescape").splitlines():
@@ -82,10 +78,7 @@ def is_frozen(host: HostFS, layout: CgroupLayout, process: Process) -> bool:
         path = process.cgroups.get(controller)
         if hierarchy is None or path is None:
             continue
-        try:
-            text = host.sys.read_text(f"{hierarchy}{path}/{name}", 4096)
-        except HostReadError:
-            continue
+        text = or_none(host.sys.read_text, f"{hierarchy}{path}/{name}", 4096) or ""
         if sign in text.splitlines():
             return True
     return False

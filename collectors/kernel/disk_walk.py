@@ -1,8 +1,8 @@
-"""What the files below a directory take, found by walking through them: only where asked for.
+"""The disk space that the files below a directory take, found by walking the tree.
 
-Engines, quotas and statfs know it for nothing; this is for writable layers of which none of them
-does. It runs in one thread at idle I/O priority, looks at so many entries a second and no more,
-and goes round: a host with many containers gets old numbers, not a busy disk.
+For writable layers whose size no engine, quota or statfs(2) gives for free. One thread at idle I/O
+priority visits a limited number of entries a second, round after round: a host with many
+containers gets old numbers, not a busy disk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from collectors.hostfs import HostReadError
+from collectors.hostfs import HostReadError, or_none
 from collectors.syscalls import set_idle_io_priority
 
 if TYPE_CHECKING:
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from collectors.hostfs import Dir, HostFS
 
 _BLOCK = 512
-"""What st_blocks counts, whatever the filesystem's own blocks are; stat(2)."""
+"""Unit of st_blocks in bytes, whatever the filesystem's block size is; stat(2)."""
 
 _MOST_NAMES = 500_000
 _MOST_LEFT = 200_000
-"""Beyond so many names in a directory, or directories to go, the size stays unknown."""
+"""With more names in one directory, or more directories to visit, the size stays unknown."""
 
 _BATCH = 100
 """Entries between two pauses."""
 
 _PAUSE = 60.0
-"""Seconds between two rounds at least."""
+"""Least seconds from the start of one round to the next."""
 
 
 class DiskWalk:
-    """Walks through directories in the background and remembers what their files take.
+    """Walks directory trees in the background and keeps the size of each.
 
-    ``entries_per_second`` is the budget. ``want`` says which directories, by any key (a
-    container's id); ``sizes`` gives bytes by key as far as they are known.
+    ``entries_per_second`` is the budget. ``want`` sets the directories, by any key (a container's
+    id); ``sizes`` returns the sizes that are known, by the same keys.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class DiskWalk:
         self._thread: threading.Thread | None = None
 
     def want(self, directories: Mapping[str, str]) -> None:
-        """Return which directories of the host are to be walked, by key; starts the thread once."""
+        """Set the directories of the host to walk, by key; the first call starts the thread."""
         self._wanted = dict(directories)
         self._sizes = {key: size for key, size in self._sizes.items() if key in self._wanted}
         if self._thread is None and self._wanted:
@@ -68,7 +68,7 @@ class DiskWalk:
             self._thread.start()
 
     def sizes(self) -> Mapping[str, int]:
-        """Return what is known: bytes on disk, a file with several names counted once."""
+        """Return the known sizes: bytes on disk, a file with several names counted once."""
         return dict(self._sizes)
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class DiskWalk:
             self._sleep(max(0.0, started + _PAUSE - time.monotonic()))
 
     def walk(self, key: str, path: str) -> None:
-        """Walk through one directory now, at the pace of the budget."""
+        """Walk one directory tree now, within the budget."""
         try:
             with self._host.root.open_dir(path.lstrip("/"), confined=True) as top:
                 size = self._size_below(top)
@@ -94,45 +94,37 @@ class DiskWalk:
             self._sizes[key] = size
 
     def _size_below(self, top: Dir) -> int | None:
-        """Sum up what is below a directory, on its device alone; None where that is not known."""
+        """Add up what is below a directory, on its device only; None if that is not known."""
         device = top.stat().st_dev
         total = 0
         linked: set[int] = set()
         left = ["."]
         while left:
             above = left.pop()
-            try:
-                names = top.listdir(above, _MOST_NAMES)
-            except HostReadError:
-                # Removed meanwhile, or too deep for a path: no more than a part is unknown then.
+            names = or_none(top.listdir, above, _MOST_NAMES)
+            if names is None:
+                # Removed meanwhile, or too deep for a path: then this part alone is not counted.
                 continue
             if len(names) >= _MOST_NAMES or len(left) >= _MOST_LEFT or self._stopping.is_set():
                 return None
             for inner in names if above == "." else [f"{above}/{name}" for name in names]:
                 self._pace()
-                found = _status(top, inner)
-                if found is None or found.st_dev != device:
+                status = or_none(top.stat, inner, follow=False)
+                if status is None or status.st_dev != device:
                     continue
-                if stat.S_ISDIR(found.st_mode):
+                if stat.S_ISDIR(status.st_mode):
                     left.append(inner)
-                elif found.st_nlink > 1:
-                    if found.st_ino in linked:
+                elif status.st_nlink > 1:
+                    if status.st_ino in linked:
                         continue
-                    linked.add(found.st_ino)
-                total += found.st_blocks * _BLOCK
+                    linked.add(status.st_ino)
+                total += status.st_blocks * _BLOCK
         return total
 
     def _pace(self) -> None:
         self._seen += 1
         if self._seen % _BATCH == 0:
             self._sleep(_BATCH * self._seconds_per_entry)
-
-
-def _status(top: Dir, path: str) -> os.stat_result | None:
-    try:
-        return top.stat(path, follow=False)
-    except HostReadError:
-        return None
 
 
 def _be_idle() -> None:

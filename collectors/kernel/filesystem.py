@@ -1,7 +1,7 @@
-"""How full the host's filesystems are, and those that a container has for itself; statfs(2).
+"""How full the host's filesystems and those of containers are, statfs(2).
 
-For the scout: statfs can wait for a broken disk. Filesystems that a stranger or a network serves
-(FUSE, NFS, …) are not asked at all.
+Only the scout may call this: statfs can block on a broken disk. Filesystems that an untrusted
+process or a network serves (FUSE, NFS, …) are never asked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from collectors.facts import FilesystemUsage, Mount
-from collectors.hostfs import HostReadError
+from collectors.hostfs import HostReadError, or_none
 from collectors.kernel.processes import parse_mountinfo
 
 if TYPE_CHECKING:
@@ -23,22 +23,22 @@ _LOCAL = frozenset({"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", 
 """Filesystems on disks of this machine that can be written to."""
 
 _COUNTED_APART = frozenset({"zfs"})
-"""Where each mounted part (dataset) has numbers of its own."""
+"""Of which each mounted part (dataset) has numbers of its own."""
 
 _IN_HOST_MOUNTS = ("1", "self")
 
 
 def read_host_filesystems(host: HostFS) -> tuple[FilesystemUsage, ...]:
     """Return the host's local filesystems that are mounted, each once, by device."""
-    found: dict[str, FilesystemUsage] = {}
+    usages: dict[str, FilesystemUsage] = {}
     for mount in read_host_mounts(host).values():
-        # OpenVZ's ploop is a container's disk, and a file on one of the others.
+        # OpenVZ's ploop is a container's disk: a file on one of the others.
         is_file = mount.source.startswith("/dev/ploop")
-        if mount.fstype in _LOCAL and mount.source not in found and not is_file:
+        if mount.fstype in _LOCAL and mount.source not in usages and not is_file:
             usage = _usage_at(host.host_path(mount.target), mount)
             if usage is not None:
-                found[mount.source] = usage
-    return tuple(found.values())
+                usages[mount.source] = usage
+    return tuple(usages.values())
 
 
 def read_container_filesystem(
@@ -52,8 +52,8 @@ def read_container_filesystem(
 
     ``used_bytes`` is known where that filesystem, dataset or project quota is the container's
     alone; in a part of the host's filesystem only its size is known. ``mounts`` are those that
-    the container's first process sees; ``of_host`` gives the host's, which has one or two for
-    each container and is worth reading once for all of them.
+    the container's first process sees. ``of_host`` returns the host's, and is a function so that
+    the caller can read them once for all containers, and only if needed.
     """
     root = next((mount for mount in reversed(mounts) if mount.target == "/"), None)
     if root is None:
@@ -79,7 +79,7 @@ def _of_overlay(
     if holding is None or holding.fstype not in _LOCAL:
         return None
     usage = _usage_of_root(host, pid, holding)
-    # Above the container's own directory nobody's quota holds.
+    # Above the container's own directory no quota applies.
     whole = _usage_at(host.host_path(os.path.dirname(os.path.dirname(upper))), holding)
     if usage is None or whole is None:
         return None
@@ -87,7 +87,7 @@ def _of_overlay(
 
 
 def upper_directory(root: Mount) -> str:
-    """Return the directory of an overlay that is written to, in the host's view; else nothing."""
+    """Return the upper directory of an overlay, in the host's view; "" for other filesystems."""
     if root.fstype != "overlay":
         return ""
     for option in root.options.split(","):
@@ -98,18 +98,17 @@ def upper_directory(root: Mount) -> str:
 
 
 def read_host_mounts(host: HostFS) -> dict[str, Mount]:
-    """Return what is mounted on the host, by where; none where that cannot be read."""
+    """Return the host's mounts by target; empty where they cannot be read."""
     for process in _IN_HOST_MOUNTS:
-        try:
-            mounts = parse_mountinfo(host.proc.read(f"{process}/mountinfo", 8 << 20))
-        except HostReadError:
-            continue
-        return {mount.target: mount for mount in mounts}  # the last one hides those before it
+        data = or_none(host.proc.read, f"{process}/mountinfo", 8 << 20)
+        if data is not None:
+            # Of two on one target, the last one hides the one before it.
+            return {mount.target: mount for mount in parse_mountinfo(data)}
     return {}
 
 
 def _mount_of(path: str, mounts: Mapping[str, Mount]) -> Mount | None:
-    """Find the mount that a path is in: the deepest one."""
+    """Return the mount that a path is in: the deepest one."""
     while path not in mounts:
         if path in ("/", ""):
             return None
@@ -139,7 +138,7 @@ def _usage(status: os.statvfs_result, mount: Mount) -> FilesystemUsage | None:
         device=mount.source,
         used_bytes=(status.f_blocks - status.f_bfree) * status.f_frsize,
         limit_bytes=status.f_blocks * status.f_frsize,
-        # btrfs makes inodes as it needs them, and says 0.
+        # btrfs creates inodes as it needs them, and reports 0.
         inodes=status.f_files or None,
         inodes_used=status.f_files - status.f_ffree if status.f_files else None,
     )

@@ -1,11 +1,11 @@
-"""What machine this is: names, namespaces, root, memory and CPUs of the host."""
+"""The host itself: its names, namespaces, root, memory and CPUs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from collectors.facts import CgroupLayout, FileId, HostFacts, Namespaces
-from collectors.hostfs import HostReadError
+from collectors.hostfs import or_none
 from collectors.kernel.cgroups import read_layout
 from collectors.kernel.processes import parse_stat, read_namespaces
 from collectors.kernel.virtualization import detect
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _KTHREADD = 2
-"""The parent of all kernel threads: always in the initial namespaces, and readable by root even
-where /proc/1 is not (in some virtual machines and hardened containers)."""
+"""Pid of the parent of all kernel threads, which is always in the initial namespaces. Root can
+read it even where /proc/1 is closed (in some virtual machines and hardened containers)."""
 
 
 def read_host_facts(host: HostFS) -> HostFacts:
@@ -44,17 +44,17 @@ def read_host_facts(host: HostFS) -> HostFacts:
 
 def parse_meminfo(data: bytes) -> dict[str, int]:
     """Parse /proc/meminfo into bytes by name, proc_meminfo(5); counts of pages stay counts."""
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for line in data.decode("ascii", "replace").splitlines():
         name, _, rest = line.partition(":")
         words = rest.split()
         if words and words[0].isdecimal() and words[0].isascii():
-            found[name] = int(words[0]) << 10 if words[1:] == ["kB"] else int(words[0])
-    return found
+            sizes[name] = int(words[0]) << 10 if words[1:] == ["kB"] else int(words[0])
+    return sizes
 
 
 def parse_cpu_list(text: str) -> int:
-    """Count the CPUs in a list such as ``0-3,8``; 0 when it is not one."""
+    """Count the CPUs in a list such as ``0-3,8``; 0 when it is malformed."""
     count = 0
     for part in text.split(","):
         first, dash, last = part.partition("-")
@@ -66,7 +66,8 @@ def parse_cpu_list(text: str) -> int:
 
 def _nodename(host: HostFS) -> str:
     """Return the host's own name, not that of a container that the agent may run in."""
-    own, theirs = _uts(host.proc, "self"), _uts(host.proc, "1")
+    own = or_none(host.proc.readlink, "self/ns/uts")
+    theirs = or_none(host.proc.readlink, "1/ns/uts")
     if own is not None and theirs is not None and own != theirs:
         name = _line(host.root, "etc/hostname")
         if name:
@@ -74,17 +75,10 @@ def _nodename(host: HostFS) -> str:
     return _line(host.proc, "sys/kernel/hostname")
 
 
-def _uts(proc: Dir, process: str) -> str | None:
-    try:
-        return proc.readlink(f"{process}/ns/uts")
-    except HostReadError:
-        return None
-
-
 def _sees_all_processes(host: HostFS, cgroups: CgroupLayout) -> bool:
-    """Return whether /proc shows what is in the cgroups.
+    """Return whether /proc shows all processes that are in the cgroups.
 
-    A process that is in no pid namespace of the reader's has the number 0 in cgroup.procs.
+    In cgroup.procs a process that the reader's pid namespace does not contain has the number 0.
     """
     hidden = (
         b"\n0\n" in b"\n" + _read(host.sys, f"{top}/cgroup.procs")
@@ -94,33 +88,29 @@ def _sees_all_processes(host: HostFS, cgroups: CgroupLayout) -> bool:
 
 
 def _namespaces(host: HostFS) -> Namespaces:
-    """Read the host's namespaces from pid 1, else from kthreadd, else take our own for them."""
+    """Read the host's namespaces: pid 1's, else kthreadd's, else our own."""
     for pid in ("1", str(_KTHREADD), "self"):
         if pid == str(_KTHREADD) and not _is_kernel_thread(host.proc):
             continue
-        try:
-            with host.proc.open_dir(pid) as directory:
-                found = read_namespaces(directory)
-        except HostReadError:
+        directory = or_none(host.proc.open_dir, pid)
+        if directory is None:
             continue
-        if found.mnt is not None:
-            return found
+        with directory:
+            namespaces = read_namespaces(directory)
+        if namespaces.mnt is not None:
+            return namespaces
     return Namespaces()
 
 
 def _root(host: HostFS) -> FileId | None:
-    """Say what the host's / is, in the same order; last, the root that the agent was given."""
+    """Return what the host's / is: pid 1's, else kthreadd's, else the root that the agent has."""
     for pid in ("1", str(_KTHREADD)):
         if pid == str(_KTHREADD) and not _is_kernel_thread(host.proc):
             continue
-        try:
-            return host.proc.file_id(f"{pid}/root/")
-        except HostReadError:
-            continue
-    try:
-        return host.root.file_id()
-    except HostReadError:
-        return None
+        root = or_none(host.proc.file_id, f"{pid}/root/")
+        if root is not None:
+            return root
+    return or_none(host.root.file_id)
 
 
 def _is_kernel_thread(proc: Dir) -> bool:
@@ -138,7 +128,7 @@ def _cpus(host: HostFS) -> int:
 
 
 def _boot_time(data: bytes) -> float:
-    """Take btime out of /proc/stat, proc_stat(5): seconds since the epoch."""
+    """Parse btime in /proc/stat, proc_stat(5): seconds since the epoch; 0 if it is not there."""
     for line in data.split(b"\n"):
         name, _, value = line.partition(b" ")
         if name == b"btime" and value.isdigit():
@@ -147,10 +137,7 @@ def _boot_time(data: bytes) -> float:
 
 
 def _read(directory: Dir, path: str) -> bytes:
-    try:
-        return directory.read(path)
-    except HostReadError:
-        return b""
+    return or_none(directory.read, path) or b""
 
 
 def _line(directory: Dir, path: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from collectors.catalogue import ENGINES
 from collectors.facts import Isolation
-from collectors.hostfs import HostReadError
+from collectors.hostfs import or_none
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ _ALL = sum(
         _CAP_SYS_BOOT,
     )
 )
-"""Who holds all of these has what ``--privileged`` gives, less what the host itself may lack."""
+"""A process with all of these has what ``--privileged`` gives, whatever the host itself lacks."""
 
 _ENGINE_SOCKETS = tuple(path for engine in ENGINES for path in engine.sockets)
 
@@ -44,7 +44,7 @@ _ENGINE_SOCKETS = tuple(path for engine in ENGINES for path in engine.sockets)
 def read_isolation(
     host: HostFS, facts: HostFacts, init: Process, mounts: Sequence[Mount]
 ) -> Isolation:
-    """Work out what separates a container's first process from the host."""
+    """Read what separates a container's first process from the host."""
     mapped = _user_mapped(host, facts, init)
     return Isolation(
         shared_namespaces=frozenset(
@@ -66,18 +66,15 @@ def _user_mapped(host: HostFS, facts: HostFacts, init: Process) -> bool | None:
     mine = init.namespaces.user
     if mine is not None and mine == facts.namespaces.user:
         return False
-    try:
-        data = host.proc.read_head(f"{init.pid}/uid_map", 65536)
-    except HostReadError:
-        return None
-    root = root_outside(data)
+    uid_map = or_none(host.proc.read_head, f"{init.pid}/uid_map", 65536)
+    root = root_outside(uid_map) if uid_map is not None else None
     return None if root is None else root != 0
 
 
 def root_outside(data: bytes) -> int | None:
-    """Parse /proc/<pid>/uid_map, user_namespaces(7): the host's number for the inner root.
+    """Parse /proc/<pid>/uid_map for the host's uid of the inner root, user_namespaces(7).
 
-    None where nobody is mapped to root: then there is no root inside.
+    None where no uid is mapped to root, so that there is no root inside.
     """
     for line in data.decode("ascii", "replace").splitlines():
         fields = line.split()
@@ -87,7 +84,7 @@ def root_outside(data: bytes) -> int | None:
 
 
 def _privileged(init: Process, mapped: bool | None) -> bool | None:
-    """Return whether it has every capability and no filter; the bounding set is what it can get."""
+    """Return whether it can get every capability (the bounding set) and has no seccomp filter."""
     if init.bounding is None or init.seccomp is None:
         return None
     return init.bounding & _ALL == _ALL and init.seccomp == 0 and mapped is not True

@@ -1,4 +1,4 @@
-"""What a container may use at most, from its cgroups: for the slow clock, limits seldom change.
+"""A container's limits, from its cgroups. They seldom change, so they are read seldom.
 
 cgroup v1: Documentation/admin-guide/cgroup-v1/{memory,pids}.rst and
 scheduler/sched-bwc.rst; v2: Documentation/admin-guide/cgroup-v2.rst.
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from collectors.facts import CgroupLayout, Limits
-from collectors.hostfs import HostReadError
+from collectors.hostfs import or_none
 from collectors.kernel.cgroups import UNIFIED
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _UNLIMITED = 1 << 62
 
 
 def read_limits(host: HostFS, layout: CgroupLayout, cgroups: Mapping[str, str]) -> Limits:
-    """Read the limits of the container that has ``cgroups`` (path by controller) for its own.
+    """Read the limits of the container to which ``cgroups`` (path by controller) belong.
 
     What is not there, or may not be read, is not in ``Limits.seen``.
     """
@@ -66,14 +66,11 @@ class _Files:
         path = self.cgroups.get(controller)
         if where is None or path is None:
             return None
-        try:
-            data = self.sys.read(f"{where}{path.rstrip('/')}/{file}", 65536)
-        except HostReadError:
-            return None
-        return data.decode("ascii", "replace").strip()
+        data = or_none(self.sys.read, f"{where}{path.rstrip('/')}/{file}", 65536)
+        return data.decode("ascii", "replace").strip() if data is not None else None
 
     def limit(self, controller: str, v1_file: str, v2_file: str, *, sees: str = "") -> int | None:
-        """Read a limit from the controller's hierarchy or the unified one; None is none."""
+        """Read a limit from the controller's hierarchy or the unified one; None: there is none."""
         text = self.text(controller, v1_file) or self.text(UNIFIED, v2_file)
         if text is None:
             return None
@@ -87,7 +84,7 @@ class _Files:
 
 
 def _cpu_quota(files: _Files) -> tuple[int | None, int | None]:
-    """Return quota and period in microseconds; no quota is None, as is a period without one."""
+    """Return quota and period in microseconds, both None where there is no quota."""
     quota = files.text("cpu", "cpu.cfs_quota_us")
     period = files.text("cpu", "cpu.cfs_period_us")
     if quota is None or period is None:

@@ -1,8 +1,8 @@
-"""How many firewall rules there are in another network namespace: nftables and old iptables.
+"""Counts the firewall rules of another network namespace: nftables and legacy iptables.
 
-Nothing of it is in /proc. nftables is asked through netlink, linux/netfilter/nf_tables.h, and the
-old tables through getsockopt, linux/netfilter_ipv4/ip_tables.h and its sister of IPv6; all only
-where the kernel already has them, as the question would load the module.
+/proc does not show them. nftables answers over netlink, linux/netfilter/nf_tables.h, the legacy
+tables to getsockopt(2), linux/netfilter_ipv4/ip_tables.h and its IPv6 counterpart. Both are asked
+only where the kernel has them already, as the question would load the module.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TABLES_KEPT = 8
 
 
 class _Legacy(NamedTuple):
-    """Where the old tables of one protocol are."""
+    """Where the legacy tables of one protocol are."""
 
     names: str
     family: int
@@ -60,7 +60,7 @@ def count_rules(host: HostFS, pid: int) -> int | None:
 
 
 def _has_nftables(host: HostFS) -> bool:
-    """Return whether the kernel can be asked without loading a module for the question."""
+    """Return whether the kernel can be asked without loading a module for it."""
     if host.sys.exists("module/nf_tables"):
         return True
     if not host.proc.exists("sys/kernel/modprobe"):
@@ -80,7 +80,7 @@ def _count_nftables(host: HostFS, pid: int) -> int:
             kinds = list(message_kinds(netlink.recv(65536)))
             count += kinds.count(_NEW_RULE)
             if _ERROR in kinds:
-                raise OSError("nftables gives no rules")
+                raise OSError("nftables returned an error")
             if _DONE in kinds or not kinds:
                 break
         return count
@@ -115,5 +115,5 @@ def _rules_of(raw: socket.socket, level: int, table: bytes) -> int:
     answer = getsockopt(raw.fileno(), level, _GET_INFO, question)
     fields: tuple[int, ...] = _INFO.unpack(answer)[1:]
     hooks, entries = fields[0], fields[-2]
-    # Each chain that the kernel calls ends in its policy, and the table in an error entry.
+    # Each chain that the kernel calls ends with its policy, and the table with an error entry.
     return max(0, entries - hooks.bit_count() - 1)

@@ -1,7 +1,6 @@
-"""What a network namespace looks like from inside: /proc/<pid>/net, proc_pid_net(5).
+"""A network namespace as seen from inside: /proc/<pid>/net, proc_pid_net(5).
 
-All of it is in files of the kernel but for TCP sockets, which sock_diag gives at a hundredth of the
-price. Netlink would say the same of addresses and routes.
+Listening TCP sockets come from sock_diag(7) where possible, at a hundredth of the cost.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from collectors.facts import Listener, NetworkFacts
-from collectors.hostfs import HostReadError
+from collectors.hostfs import or_none
 from collectors.kernel.netfilter import count_rules
 from collectors.kernel.sock_diag import read_tcp_listeners
 
@@ -54,7 +53,7 @@ def _tcp_listeners(host: HostFS, process: Dir, pid: int) -> list[Listener]:
     try:
         return read_tcp_listeners(host, pid)
     except OSError:
-        # The kernel lists who listens before who is connected, so the head of the file will do.
+        # The kernel lists listening sockets before connected ones: the head of the file is enough.
         return [
             *parse_inet(process.read_head("net/tcp", _LIMIT), "tcp", _TCP_LISTEN),
             *parse_inet(_optional(process, "net/tcp6"), "tcp6", _TCP_LISTEN),
@@ -62,15 +61,12 @@ def _tcp_listeners(host: HostFS, process: Dir, pid: int) -> list[Listener]:
 
 
 def _optional(process: Dir, path: str) -> bytes:
-    """Read a file that a kernel need not have (no IPv6, no iptables); only its head."""
-    try:
-        return process.read_head(path, _LIMIT)
-    except HostReadError:
-        return b""
+    """Read the head of a file that a kernel may lack (no IPv6); empty where it does."""
+    return or_none(process.read_head, path, _LIMIT) or b""
 
 
 def parse_inet(data: bytes, protocol: str, state: int) -> Iterator[Listener]:
-    """Parse /proc/net/{tcp,udp}*; gives the sockets of that state, leaves broken lines out."""
+    """Parse /proc/net/{tcp,udp}* for sockets in one state; malformed lines are left out."""
     for line in data.decode("ascii", "replace").splitlines()[1:]:
         fields = line.split()
         if len(fields) < 10 or fields[3] != f"{state:02X}":
@@ -88,7 +84,7 @@ def parse_inet(data: bytes, protocol: str, state: int) -> Iterator[Listener]:
 
 
 def _address(text: str) -> str:
-    """Turn the kernel's words in host byte order into an address."""
+    """Parse an address, which the kernel prints as 32-bit words in host byte order."""
     raw = bytes.fromhex(text)
     words = struct.unpack(f"={len(raw) // 4}I", raw)
     packed = struct.pack(f">{len(words)}I", *words)
@@ -96,7 +92,7 @@ def _address(text: str) -> str:
 
 
 def parse_unix(data: bytes) -> Iterator[Listener]:
-    """Parse /proc/net/unix; gives the sockets that wait for connections and have a name."""
+    """Parse /proc/net/unix for the sockets that accept connections and have a name."""
     for line in data.decode("utf-8", "replace").splitlines()[1:]:
         fields = line.split(maxsplit=7)
         if len(fields) < 8 or not fields[6].isdigit():
@@ -116,8 +112,8 @@ def parse_routes(data: bytes) -> list[ipaddress.IPv4Network]:
         fields = line.split()
         try:
             destination, mask = int(fields[1], 16), int(fields[7], 16)
-            where = (socket.htonl(destination), mask.bit_count())
-            routes.append(ipaddress.IPv4Network(where, strict=False))
+            prefix = (socket.htonl(destination), mask.bit_count())
+            routes.append(ipaddress.IPv4Network(prefix, strict=False))
         except (IndexError, ValueError, OverflowError):
             continue
     return routes
@@ -125,7 +121,7 @@ def parse_routes(data: bytes) -> list[ipaddress.IPv4Network]:
 
 def parse_fib_trie(data: bytes) -> list[ipaddress.IPv4Address]:
     """Parse /proc/net/fib_trie for the addresses of this namespace that are not the loopback's."""
-    found: dict[ipaddress.IPv4Address, None] = {}
+    addresses: dict[ipaddress.IPv4Address, None] = {}
     last = ""
     for line in data.decode("ascii", "replace").splitlines():
         words = line.split()
@@ -137,8 +133,8 @@ def parse_fib_trie(data: bytes) -> list[ipaddress.IPv4Address]:
             except ValueError:
                 continue
             if not address.is_loopback:
-                found[address] = None
-    return list(found)
+                addresses[address] = None
+    return list(addresses)
 
 
 def _with_prefix(address: ipaddress.IPv4Address, routes: list[ipaddress.IPv4Network]) -> str:

@@ -1,7 +1,7 @@
-"""The kernel's proc connector: it says at once which process executes a program, and which ends.
+"""The kernel's proc connector: events at once when a process executes a program, or ends.
 
-Off unless asked for: pyroute2 takes 22 MB and most of a second, and every program that the host
-starts wakes the agent. What comes in is used as a hint to look, never as a fact.
+Off by default: importing pyroute2 takes 22 MB and most of a second, and each program that the host
+starts wakes the agent. An event only triggers a pass over /proc; it is never taken as a fact.
 Documentation/driver-api/connector.rst, linux/cn_proc.h.
 """
 
@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from collectors.hostfs import HostReadError
+from collectors.hostfs import or_none
 from collectors.syscalls import attach_filter
 
 if TYPE_CHECKING:
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_A_SECOND = 200
-"""A host that starts and ends more programs than that, over ten seconds, is not calm."""
+"""With more events than that, on average over ten seconds, the host is too busy to listen."""
 
 _WINDOW = 10.0
 _REST = 60.0
-"""Seconds for which a host that is not calm is left to the clock."""
+"""Seconds without listening once the host was too busy."""
 
 _EXEC, _EXIT = 0x00000002, 0x80000000
 _WHAT, _PID, _TGID = 36, 52, 56
-"""Offsets in a message: the headers of netlink and of the connector come first."""
+"""Offsets in a message, after the headers of netlink and of the connector."""
 
 
 class ProcessEvents:
-    """Wakes whoever wants it when a program begins in mounts that are new, or a container ends."""
+    """Calls ``wake`` when a program starts in a new mount namespace, or a container's init ends."""
 
     def __init__(self, host: HostFS, wake: Callable[[], None]) -> None:
         self._host = host
@@ -47,11 +47,11 @@ class ProcessEvents:
         self._mounts: AbstractSet[str] = frozenset()
 
     def start(self) -> None:
-        """Begin to listen, in a thread of its own."""
+        """Start listening, in a thread of its own."""
         threading.Thread(target=self._run, name="process events", daemon=True).start()
 
     def know(self, processes: Iterable[Process], inits: Iterable[int]) -> None:
-        """Say what is no news any more, and which processes are the first of a container."""
+        """Set which processes are known already, and which of them are the init of a container."""
         self._mounts = {f"mnt:[{number}]" for number in {p.namespaces.mnt for p in processes}}
         self._inits = frozenset(inits)
 
@@ -60,14 +60,14 @@ class ProcessEvents:
             try:
                 self._listen()
             except OSError as error:
-                log.warning("process events: %s; new processes are found by the clock only", error)
+                log.warning("process events: %s; new processes are found by polling only", error)
                 return
             log.info("process events: too many on this host, not listening for %g s", _REST)
             time.sleep(_REST)
 
     def _listen(self) -> None:
-        """Listen until there are too many; raises OSError where it is not permitted."""
-        # Most agents never come here.
+        """Listen until there are too many events; raises OSError where it is not permitted."""
+        # Only here, as most agents never need it.
         from pyroute2.netlink.connector.cn_proc import ProcEventSocket  # noqa: PLC0415
 
         events = ProcEventSocket()
@@ -93,19 +93,16 @@ class ProcessEvents:
             return event["process_pid"] in self._inits
         if event["what"] != _EXEC:
             return False
-        try:
-            mounts = self._host.proc.readlink(f"{event['process_pid']}/ns/mnt")
-        except HostReadError:
-            return False  # over already
-        return mounts not in self._mounts
+        mounts = or_none(self._host.proc.readlink, f"{event['process_pid']}/ns/mnt")
+        return mounts is not None and mounts not in self._mounts  # None: it has ended already
 
 
 def only_beginnings_and_ends(descriptor: int) -> None:
-    """Have the kernel pass on nothing but executions and ends of processes, not of threads.
+    """Let a socket receive only the events of processes that execute or end, not of threads.
 
-    A filter of classic BPF, socket(7): a host forks and changes names more than it starts programs,
-    and what the kernel drops wakes nobody. Numbers in a message are the machine's, BPF's are the
-    network's.
+    A filter of classic BPF, socket(7): forks and changes of names are more frequent, and what the
+    kernel drops does not wake the agent. BPF loads words in network byte order, and messages are
+    in the machine's.
     """
     load, load_x, equal, same, give = 0x20, 0x07, 0x15, 0x1D, 0x06
     program = (

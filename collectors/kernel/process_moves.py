@@ -1,8 +1,8 @@
-"""Finds old processes that went to other mounts, or another root, without becoming another one.
+"""Finds running processes that moved to another mount namespace or another root.
 
-Nothing tells of unshare(2), setns(2) and pivot_root(2): no event, and no number that moves. So
-those that live on the host's root filesystem, of which alone a container can become, are looked at
-in turn, as many as a small part of a CPU allows: some two hundred in each glance.
+unshare(2), setns(2) and pivot_root(2) cause no event, and change no counter that could be polled.
+So the processes on the host's root filesystem, from which alone a new container can come, are
+checked in turn, as many as a small share of a CPU allows: some two hundred in each call.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from collectors.hostfs import HostFS
 
 SHARE = 0.0003
-"""Part of one CPU that this may take."""
+"""Share of one CPU that this may take."""
 
 _LONGEST = 0.005
-"""Seconds that one turn may take, however long ago the last one was."""
+"""Most seconds of CPU for one call, however long ago the last one was."""
 
 
 class ProcessMoves:
-    """Goes round the processes of the host, a part of them at each ``look``.
+    """Checks the processes of the host in turn, some of them in each ``look``.
 
-    ``touch`` is told of a process before it is looked at in a way that could block.
+    ``touch`` is called before a process is read in a way that can block.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ProcessMoves:
         self._looked_at = 0.0
 
     def look(self, table: ProcessTable, facts: HostFacts, now: float) -> list[int]:
-        """Return those, by number, that are elsewhere than the table says; ``now`` is monotonic."""
+        """Return the pids of those that are not where the table says; ``now`` is monotonic."""
         end = self._spent() + min(_LONGEST, (now - self._looked_at) * SHARE)
         self._looked_at = now
         if not self._left:
@@ -65,4 +65,4 @@ class ProcessMoves:
             self._touch(process.id)
             return self._host.proc.file_id(f"{process.pid}/root/") != process.root
         except HostReadError:
-            return False  # gone, or not for us to see
+            return False  # it has ended, or may not be read

@@ -1,4 +1,4 @@
-"""Every process of the host as the kernel shows it, with its namespaces, root and cgroups."""
+"""All processes of the host as /proc shows them, with their namespaces, roots and cgroups."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from collectors.facts import CgroupMode, FileId, Mount, Namespaces, Process, ProcessId, ProcessTable
 from collectors.formats.numbers import parse_decimal
-from collectors.hostfs import Denied, Gone, HostReadError
+from collectors.hostfs import Denied, Gone, HostReadError, or_none
 from collectors.kernel.cgroups import parse_cgroup, read_layout
 
 if TYPE_CHECKING:
@@ -22,25 +22,25 @@ _KERNEL_THREAD = 0x00200000  # PF_KTHREAD, include/linux/sched.h
 _NAMESPACE_KINDS = ("mnt", "cgroup", "ipc", "net", "pid", "time", "user", "uts")
 _ARGV_LIMIT = 16 << 10
 _ARGV_KEPT = 64
-"""Arguments kept of a process: enough to judge it, whatever it was started with."""
+"""Arguments kept of a process: enough to judge it, however many it was started with."""
 _DEVICE_DIGITS = 7  # of 20 bits, MINORBITS in include/linux/kdev_t.h
 
 
 class ProcessReader:
-    """Reads the process table; keeps what it read, so that a light pass reads only what is new.
+    """Reads the process table, and keeps it: a light pass reads only processes that are new.
 
-    A process can move between namespaces and cgroups and become another program, so what is kept
-    is good only until the next full pass, and a young process is read again in every pass.
+    A process can move between namespaces and cgroups and execute another program, so what is kept
+    is valid only until the next full pass, and a young process is read again in each pass.
     """
 
     YOUNG_PASSES = 3
 
     appeared: tuple[Process, ...] = ()
-    """Those that the last pass saw and the one before it did not, or as something else."""
+    """Those that are new in the last pass, or not what they were in the pass before it."""
     vanished: tuple[Process, ...] = ()
-    """Those that the last pass did not see any more."""
+    """Those that have ended between the last pass and the one before it."""
     young: bool = False
-    """The last pass saw some that are so new that the next one reads them again."""
+    """The last pass saw some that are so new that the next pass reads them again."""
 
     def __init__(
         self,
@@ -51,10 +51,10 @@ class ProcessReader:
     ) -> None:
         self._host = host
         self._known: dict[int, tuple[Process | None, int]] = {}
-        self._skip = skip  # reading these has hung before: only what cannot block is read
+        self._skip = skip  # reading these hung before: only what cannot block is read
         self._only_unified = read_layout(host).mode is CgroupMode.V2
-        self._touch = touch  # told before a process is read in a way that it could block
-        self._disk = _file_id(host.root, ".")  # the host's root filesystem
+        self._touch = touch  # called before a process is read in a way that can block
+        self._disk = or_none(host.root.file_id)  # the host's root filesystem
 
     def read(self, *, full: bool = True) -> ProcessTable:
         """Read the table; a light pass (``full=False``) reads only new and young processes."""
@@ -94,16 +94,16 @@ class ProcessReader:
         return ProcessTable(by_pid=table)
 
     def forget(self, pids: Iterable[int]) -> None:
-        """Have the next pass read these as if they were new."""
+        """Let the next pass read these as if they were new."""
         for pid in pids:
             self._known.pop(pid, None)
 
     def _read(self, pid: int) -> Process | None:
-        """Read one process; None is a kernel thread, which never is in a container."""
+        """Read one process; None is a kernel thread, which is never in a container."""
         with self._host.process(pid) as directory:
             fields = parse_stat(directory.read("stat", 4096))
             if fields is None:
-                raise directory.malformed("stat", "not as proc_pid_stat(5) says")
+                raise directory.malformed("stat", "not in the format of proc_pid_stat(5)")
             if fields.flags & _KERNEL_THREAD:
                 return None
             process = Process(
@@ -116,7 +116,7 @@ class ProcessReader:
                 cgroups=_or_empty_cgroups(directory, only_unified=self._only_unified),
             )
             if process.id in self._skip or fields.state in "ZX":
-                # A zombie has no memory, root or namespaces left, but it is still somebody's.
+                # A zombie has no memory, root or namespaces left, but a parent and a cgroup.
                 return process
             self._touch(process.id)
             return self._details(process, directory)
@@ -126,16 +126,18 @@ class ProcessReader:
             status = parse_status(directory.read("status", 65536))
         except Denied:
             status = {}
-        exe, root_path = _link(directory, "exe"), _link(directory, "root")
+        exe = or_none(directory.readlink, "exe")
+        root_path = or_none(directory.readlink, "root")
         root_path = root_path.removesuffix(" (deleted)") if root_path else None
         outside = False
         if exe and root_path and root_path.startswith("/") and root_path != "/":
-            # Both are told from the top of its mount namespace: it has changed its root since.
+            # Both paths start at the top of its mount namespace, so it has changed its root.
             outside = not exe.startswith(root_path + "/")
             exe = exe.removeprefix(root_path) if not outside else exe
-        exe_id, root = _file_id(directory, "exe"), _file_id(directory, "root/")
+        exe_id = or_none(directory.file_id, "exe")
+        root = or_none(directory.file_id, "root/")
         if self._disk is not None and exe_id is not None and root not in (None, self._disk):
-            # What has gone on to another root with pivot_root(2) is told no path to tell it by.
+            # After pivot_root(2) no path shows that its root is another one.
             outside |= exe_id.device == self._disk.device and not _is_at(directory, exe, exe_id)
         return replace(
             process,
@@ -161,14 +163,14 @@ _alike_in = attrgetter(
 
 
 def _alike(one: Process, other: Process) -> bool:
-    """Return whether two readings of a process differ in nothing but its use of the machine."""
+    """Return whether two readings of a process show the same program in the same place."""
     return bool(_alike_in(one) == _alike_in(other))
 
 
 def read_pulse(host: HostFS) -> tuple[int, int] | None:
-    """Read what moves whenever a task of the host starts or ends; None where that is not to be had.
+    """Read two numbers that change whenever a task of the host starts or ends; None if unreadable.
 
-    It is how many have been started since boot, proc_stat(5), and how many there are now,
+    They are how many were started since boot, proc_stat(5), and how many there are now,
     proc_loadavg(5): two small reads instead of a directory with an entry for each process.
     """
     try:
@@ -182,7 +184,7 @@ def read_pulse(host: HostFS) -> tuple[int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """The fields of /proc/<pid>/stat that are of use, proc_pid_stat(5)."""
+    """The fields of /proc/<pid>/stat that are used, proc_pid_stat(5)."""
 
     comm: str
     state: str
@@ -194,12 +196,12 @@ class Stat:
 
 
 def parse_stat(data: bytes) -> Stat | None:
-    """Parse /proc/<pid>/stat; None when it is not one.
+    """Parse /proc/<pid>/stat; None when it is malformed.
 
-    The name stands in parentheses and may hold parentheses and blanks itself: the last one counts.
+    The name stands in parentheses and may contain parentheses and blanks: it ends at the last one.
     """
-    head, found, tail = data.rpartition(b")")
-    if not found:
+    head, parenthesis, tail = data.rpartition(b")")
+    if not parenthesis:
         return None
     fields = tail.split()
     try:
@@ -222,8 +224,8 @@ _FIELD = re.compile(r"^(\w+):[ \t]*(.*)$", re.MULTILINE)
 def parse_status(data: bytes) -> dict[str, str]:
     """Parse /proc/<pid>/status into its fields, proc_pid_status(5).
 
-    Of two lines of one name the first is the kernel's: the process's name stands in the very first
-    line, and the kernel escapes its line ends.
+    The first of two fields of the same name counts. The process chooses its name, in the very
+    first line, but the kernel escapes line ends in it.
     """
     fields = _FIELD.findall(data.decode("utf-8", "replace"))
     fields.reverse()
@@ -234,7 +236,7 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def parse_mountinfo(data: bytes) -> tuple[Mount, ...]:
-    """Parse /proc/<pid>/mountinfo, proc_pid_mountinfo(5); broken lines are left out."""
+    """Parse /proc/<pid>/mountinfo, proc_pid_mountinfo(5); malformed lines are left out."""
     mounts = []
     for line in data.decode("utf-8", "surrogateescape").split("\n"):
         left, dash, right = line.partition(" - ")
@@ -266,17 +268,17 @@ def read_mounts(host: HostFS, pid: int) -> tuple[Mount, ...]:
 
 def read_namespaces(directory: Dir) -> Namespaces:
     """Read which namespaces the process of an open /proc/<pid> is in."""
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for kind in _NAMESPACE_KINDS:
-        link = _link(directory, f"ns/{kind}")
+        link = or_none(directory.readlink, f"ns/{kind}")
         if link is not None and link.endswith("]"):
             number = link.partition("[")[2][:-1]
             if number.isdigit():
-                found[kind] = int(number)
+                numbers[kind] = int(number)
         elif link is None and kind == "mnt":
-            # Denied or gone: the others would be, too. An old kernel lacks some of the others.
+            # Denied or gone, so the others would be too. Only mnt tells: an old kernel lacks some.
             break
-    return Namespaces(**found)
+    return Namespaces(**numbers)
 
 
 def _unescape(text: str) -> str:
@@ -299,27 +301,13 @@ def _read_argv(directory: Dir) -> tuple[str, ...]:
     return tuple(word.decode("utf-8", "replace") for word in words)
 
 
-def _link(directory: Dir, name: str) -> str | None:
-    try:
-        return directory.readlink(name)
-    except HostReadError:
-        return None
-
-
-def _file_id(directory: Dir, name: str) -> FileId | None:
-    try:
-        return directory.file_id(name)
-    except HostReadError:
-        return None
-
-
 def _is_at(directory: Dir, exe: str | None, exe_id: FileId) -> bool:
-    """Return whether a process's binary is where its path leads to in the root of the process."""
+    """Return whether the path of a process's binary leads to it in the process's own root."""
     if exe is None or exe.endswith(" (deleted)"):
-        return True  # not to be told
+        return True  # unknown
     try:
         if directory.stat("exe", follow=False).st_size:
-            return True  # not the kernel's own link, but one in a captured tree: it leads anywhere
+            return True  # a link of a captured tree, not the kernel's: it may lead anywhere
         with directory.open_dir("root/", confined=True) as root:
             return root.file_id(exe.lstrip("/")) == exe_id
     except Gone:

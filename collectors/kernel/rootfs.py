@@ -1,7 +1,7 @@
-"""What the root filesystem of a container looks like: its system, packages, accounts, logins.
+"""What is in a container's root filesystem: its operating system, packages, accounts, logins.
 
-Whoever is inside has written every byte that is read here. Reads are few (about twenty opens),
-confined to the container's root, capped, and of regular files only.
+The container controls every byte that is read here. Reads are few (about twenty opens), confined
+to the container's root, capped, and of regular files only.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read_root(host: HostFS, pid: int, mounts: Sequence[Mount]) -> RootFacts:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads in one root; what is not there is empty, what is denied is counted."""
+    """Reads in one root: a missing file is empty, a denied one is counted too."""
 
     root: Dir
     denied: int = 0
@@ -92,7 +92,7 @@ class _Reader:
             return []
 
     def changed(self, path: str) -> float | None:
-        """Return when a file or directory was last written; None where there is none."""
+        """Return when a file or directory was last modified; None where there is none."""
         try:
             return self.root.stat(path).st_mtime
         except HostReadError as error:
@@ -104,15 +104,15 @@ class _Reader:
 
 
 def root_mount(mounts: Sequence[Mount]) -> Mount | None:
-    """Return the mount that is the root: the last one that was put there."""
+    """Return the mount that is the root: the last one with that target."""
     return next((m for m in reversed(mounts) if m.target == "/"), None)
 
 
 def is_layered(mount: Mount) -> bool:
     """Return whether a root lies over the layers of an image, or is an image.
 
-    Overlay and aufs show it; of a plain directory or subvolume only the store that it lies in
-    does (Docker's vfs and btrfs drivers, containerd's native snapshots).
+    The filesystem shows it for overlay and aufs; for a plain directory or subvolume only the path
+    of its store does (Docker's vfs and btrfs drivers, containerd's native snapshots).
     """
     if mount.fstype in _IMAGE_FILESYSTEMS:
         return True
@@ -122,19 +122,19 @@ def is_layered(mount: Mount) -> bool:
 
 
 def parse_os_release(data: bytes) -> dict[str, str]:
-    """Parse os-release(5): assignments as in a shell, without its substitutions."""
-    found: dict[str, str] = {}
+    """Parse os-release(5): assignments as in a shell, without substitutions."""
+    values: dict[str, str] = {}
     for line in data.decode("utf-8", "replace").splitlines():
         key, equals, value = line.strip().partition("=")
         if equals and key.replace("_", "").isalnum():
             if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
                 value = value[1:-1]
-            found[key] = value[:200]
-    return found
+            values[key] = value[:200]
+    return values
 
 
 def parse_accounts(passwd: bytes, shadow: bytes) -> tuple[Account, ...]:
-    """Parse passwd(5) and shadow(5); broken lines are left out, at most some hundred are kept."""
+    """Parse passwd(5) and shadow(5): the first 200 accounts, malformed lines left out."""
     hashes = dict(_pairs(shadow))
     accounts = []
     for line in passwd.decode("utf-8", "replace").splitlines():
@@ -142,7 +142,7 @@ def parse_accounts(passwd: bytes, shadow: bytes) -> tuple[Account, ...]:
         if len(fields) < 7 or not fields[2].isdigit() or len(fields[2]) > 10:
             continue
         name, password = fields[0], fields[1]
-        if password == "x":  # noqa: S105 - says that the hash stands in the other file
+        if password == "x":  # noqa: S105 - means that the hash is in the other file
             password = hashes.get(name, "!")
         accounts.append(
             Account(name=name, uid=int(fields[2]), shell=fields[6], locked=not _is_hash(password))
@@ -174,7 +174,7 @@ class _Packages:
 
 
 def _packages(reader: _Reader) -> _Packages:
-    """Find the package database: which manager's, when it last changed, how much is in it."""
+    """Find the package database: whose it is, how many packages it lists, when it last changed."""
     when = reader.changed("var/lib/dpkg/status")
     if when is not None:
         names = reader.names("var/lib/dpkg/info", 20_000)
@@ -213,7 +213,7 @@ def _machine_id(data: bytes) -> str:
 
 
 def _sessions(reader: _Reader) -> int | None:
-    """Count logins: of logind where it runs, else those of utmp(5)."""
+    """Count logins: logind's where it runs, else those in utmp(5)."""
     names = reader.names("run/systemd/sessions", 1000)
     if names:
         return sum(name.isalnum() for name in names)
@@ -222,6 +222,6 @@ def _sessions(reader: _Reader) -> int | None:
 
 
 def count_logins(data: bytes) -> int:
-    """Count the records of users logged in, in the bytes of utmp(5); a cut record is left out."""
+    """Count the records of logged-in users in utmp(5); an incomplete last record is left out."""
     whole = len(data) - len(data) % _UTMP.size
     return sum(record[0] == _USER_PROCESS for record in _UTMP.iter_unpack(data[:whole]))

@@ -1,9 +1,9 @@
 """TCP sockets that listen in another network namespace, by sock_diag(7).
 
-/proc/<pid>/net/tcp walks the hash table of all connections of the machine for each namespace: 5 ms
-for an empty one on a host with 24 GiB, and tcp6 as much again. Asked for listening sockets alone
-the kernel looks at those alone, in 20 µs. The thread enters the namespace just to open the socket,
-setns(2), which takes CAP_SYS_ADMIN; a socket stays where it was opened.
+Reading /proc/<pid>/net/tcp walks the hash table of all connections of the machine, whatever the
+namespace: 5 ms for an empty one on a host with 24 GiB, and tcp6 as much again. Asked for listening
+sockets only, the kernel walks only those, in 20 µs. The thread enters the namespace just to open
+the socket, setns(2), which takes CAP_SYS_ADMIN; a socket stays where it was opened.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _ANSWERS_READ = 256
 
 
 def read_tcp_listeners(host: HostFS, pid: int) -> list[Listener]:
-    """Return who listens on TCP in the network namespace of a process.
+    """Return the listening TCP sockets in the network namespace of a process.
 
-    Raises ``HostReadError`` when the process is gone, OSError where the namespace must not be
+    Raises ``HostReadError`` when the process is gone, OSError where the namespace may not be
     entered or the kernel has no sock_diag.
     """
     with socket_inside(host, pid, socket.AF_NETLINK, _NETLINK_SOCK_DIAG) as diag:
@@ -49,10 +49,10 @@ def read_tcp_listeners(host: HostFS, pid: int) -> list[Listener]:
 
 
 def socket_inside(host: HostFS, pid: int, family: int, protocol: int) -> socket.socket:
-    """Open a raw socket in the network namespace of a process; it waits a second for an answer.
+    """Open a raw socket in the network namespace of a process, with a timeout of one second.
 
-    Raises ``HostReadError`` when the process is gone, OSError where the namespace must not be
-    entered or there is no such socket.
+    Raises ``HostReadError`` when the process is gone, OSError where the namespace may not be
+    entered or the kernel has no such socket.
     """
     target = host.open_namespace(pid, "net")
     try:

@@ -1,8 +1,8 @@
 """What a host itself runs in: a container, a virtual machine, or nothing.
 
-In the ways and with the names of systemd-detect-virt(1): containers first, as the inner of the two
-is what counts; then what the firmware, the clock and the processor say of a virtual machine.
-Everything in here can be made up by whoever runs the container, so it is shown and not relied on.
+By the same signs and with the same names as systemd-detect-virt(1): first those of a container,
+as that is the inner one of the two; then firmware, clock and processor of a virtual machine. What
+runs the container can forge all of them, so the result is shown and not relied on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from collectors.catalogue import ENGINES
-from collectors.hostfs import HostReadError
+from collectors.hostfs import or_none
 from collectors.kernel.processes import parse_status
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _CGROUPS = tuple(
     (re.compile(f":/{pattern}".encode()), name)
     for name, pattern in (engine.detect_virt for engine in ENGINES if engine.detect_virt)
 )
-"""Cgroup of pid 1 where nothing hides it: cgroup namespaces do since Linux 4.6."""
+"""Cgroup of pid 1, where no cgroup namespace hides it (they do since Linux 4.6)."""
 
 _DMI = ("product_name", "sys_vendor", "board_vendor", "bios_vendor", "product_version")
 _FIRMWARE = (
@@ -55,14 +55,14 @@ _LIMIT = 1 << 16
 
 
 def detect(host: HostFS) -> str:
-    """Name what the host runs in, as ``systemd-detect-virt`` does; "" for nothing that is known."""
+    """Return what the host runs in, in the words of systemd-detect-virt(1); "" if nothing."""
     return detect_container(host) or detect_machine(host)
 
 
 def is_inside(host: HostFacts) -> bool:
-    """Return whether the host is the inside of a container, so that what is outside is not seen.
+    """Return whether the "host" is a container, so that what is outside it cannot be seen.
 
-    An agent in a container of its own that was given the host's processes is not.
+    False for an agent in a container that was given the host's processes.
     """
     kind = host.virtualization
     is_container = kind in (*_CONTAINERS, "openvz", "container-other") and kind != "wsl"
@@ -70,27 +70,27 @@ def is_inside(host: HostFacts) -> bool:
 
 
 def detect_container(host: HostFS) -> str:
-    """Name the kind of container that the host is in; "" when it is in none."""
+    """Return the kind of container that the host is; "" when it is none."""
     if inside_openvz(host):
         return "openvz"
     release = _text(host.proc, "sys/kernel/osrelease")
     if "Microsoft" in release or "WSL" in release:
         return "wsl"
-    for said in (
+    for declared in (
         _text(host.root, "run/host/container-manager"),
         _text(host.root, "run/systemd/container"),
         _variable(_read(host.proc, "1/environ"), b"container"),
     ):
-        if said.strip():
-            return _known(said.strip(), host)
+        if declared.strip():
+            return _manager(declared.strip(), host)
     return _by_marks(host) or _by_cgroup(_read(host.proc, "1/cgroup"))
 
 
 def inside_openvz(host: HostFS) -> bool:
     """Return whether the host is an OpenVZ container.
 
-    There /proc/vz exists and /proc/bc, which shows all containers of the node, does not. A process
-    knows, too: ``envID`` is 0 for the node alone.
+    In one, /proc/vz exists and /proc/bc, which shows all containers of the node, does not; and
+    ``envID`` of a process is not 0, which stands for the node.
     """
     if not host.proc.exists("vz") or host.proc.exists("bc"):
         return False
@@ -98,26 +98,26 @@ def inside_openvz(host: HostFS) -> bool:
 
 
 def detect_machine(host: HostFS) -> str:
-    """Name the hypervisor that the host runs on; "" on bare metal, or when it hides well."""
+    """Return the hypervisor that the host runs on; "" on bare metal, or where it does not show."""
     by_firmware = _by_firmware(host.sys)
     by_clock = _by_clock(host.sys)
     if by_firmware not in ("", "qemu"):
         return by_firmware
     if by_clock == "xen" and "control_d" in _text(host.proc, "xen/capabilities"):
-        # The first domain of Xen is what the machine belongs to.
+        # This is Xen's first domain, which controls the machine.
         return ""
-    # QEMU with KVM and without have the same firmware.
-    found = by_clock or by_firmware
-    if not found and _text(host.sys, "hypervisor/type").strip() == "xen":
-        found = "" if "control_d" in _text(host.proc, "xen/capabilities") else "xen"
-    return found or ("vm-other" if _has_hypervisor_flag(host.proc) else "")
+    # QEMU has the same firmware with KVM and without it.
+    hypervisor = by_clock or by_firmware
+    if not hypervisor and _text(host.sys, "hypervisor/type").strip() == "xen":
+        hypervisor = "" if "control_d" in _text(host.proc, "xen/capabilities") else "xen"
+    return hypervisor or ("vm-other" if _has_hypervisor_flag(host.proc) else "")
 
 
-def _known(said: str, host: HostFS) -> str:
-    """Return a container manager's name as it is known; ``oci`` says that it was any of them."""
-    if said in _CONTAINERS:
-        return said
-    return (_by_marks(host) if said == "oci" else "") or "container-other"
+def _manager(declared: str, host: HostFS) -> str:
+    """Return the name of a container manager; ``oci`` may be any that follows that standard."""
+    if declared in _CONTAINERS:
+        return declared
+    return (_by_marks(host) if declared == "oci" else "") or "container-other"
 
 
 def _by_marks(host: HostFS) -> str:
@@ -129,10 +129,10 @@ def _by_cgroup(data: bytes) -> str:
 
 
 def _by_firmware(sys: Dir) -> str:
-    said = [_text(sys, f"class/dmi/id/{name}") for name in _DMI]
-    if said[0].strip() == "Virtual Machine" and said[1].startswith("Microsoft"):
+    product, vendor, *others = (_text(sys, f"class/dmi/id/{name}") for name in _DMI)
+    if product.strip() == "Virtual Machine" and vendor.startswith("Microsoft"):
         return "microsoft"
-    for text in said:
+    for text in (product, vendor, *others):
         for start, name in _FIRMWARE:
             if text.startswith(start):
                 return name
@@ -157,11 +157,7 @@ def _variable(environ: bytes, name: bytes) -> str:
 
 
 def _read(directory: Dir, path: str) -> bytes:
-    try:
-        return directory.read_head(path, _LIMIT)
-    except HostReadError:
-        # Not there, or not to be seen: then the other ways decide.
-        return b""
+    return or_none(directory.read_head, path, _LIMIT) or b""
 
 
 def _text(directory: Dir, path: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.hostfs import Denied, Gone, HostFS, Malformed, path_class
+from collectors.hostfs import Denied, Gone, HostFS, Malformed, or_none, path_class
 
 
 @pytest.fixture
@@ -40,6 +40,14 @@ def test_a_file_that_is_too_large_is_malformed_and_counted(host: HostFS, tmp_pat
     assert len(host.proc.read("big", 101)) == 101
     with pytest.raises(Malformed):
         host.proc.read("big", 100)
+    assert host.tally.malformed == {"/proc/big": 1}
+
+
+def test_a_read_that_fails_is_none_and_counted_all_the_same(host: HostFS, tmp_path: Path) -> None:
+    (tmp_path / "proc/big").write_bytes(b"x" * 101)
+    assert or_none(host.proc.read, "big", limit=101) == b"x" * 101
+    assert or_none(host.proc.read, "big", limit=100) is None
+    assert or_none(host.proc.readlink, "1/exe") is None
     assert host.tally.malformed == {"/proc/big": 1}
 
 
