@@ -217,11 +217,6 @@ class OpenvzFacts:
     configured_addresses: tuple[str, ...] = ()
     """What its configuration gives it; ``addresses`` are those that it has."""
     onboot: bool | None = None
-    bootorder: int | None = None
-    disabled: bool | None = None
-    """It may not be started."""
-    features: tuple[str, ...] = ()
-    """As ``nfs:on`` and ``bridge:off``, sorted."""
     layout: str = ""
     """simfs, ploop, or vzfs4 (a directory tree of layout 4); empty where it is not known."""
     beancounters: tuple[Beancounter, ...] = ()

@@ -25,9 +25,9 @@ from agent.scout.runner import Runner
 from agent.scout.schedule import Schedule, Task
 from agent.scout.watcher import CgroupWatcher
 from collectors.contract import Context
-from collectors.engines.openvz.kernel import read_own_beancounters
 from collectors.facts import ALIVE, HostFacts, ProcessId, ProcessTable, Sighting
 from collectors.hostfs import HostFS
+from collectors.kernel.beancounters import read_own_beancounters
 from collectors.kernel.filesystem import read_host_filesystems
 from collectors.kernel.host import read_host_facts
 from collectors.kernel.process_events import ProcessEvents

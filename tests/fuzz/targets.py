@@ -19,13 +19,15 @@ from collectors.engines.lxc.config import parse_config
 from collectors.engines.nspawn.registration import parse_registration
 from collectors.engines.nspawn.settings import parse_settings
 from collectors.engines.openvz import kernel as openvz
-from collectors.engines.openvz.config import parse_parameters, parse_paths
+from collectors.engines.openvz.discovery import parse_paths
+from collectors.engines.openvz.parameters import parse_parameters
 from collectors.engines.openvz.vzlist.errors import VzlistError
 from collectors.engines.openvz.vzlist.output import parse_output
 from collectors.engines.proxmox.settings import parse_settings as parse_proxmox
 from collectors.formats.bolt import BoltError, Bucket, parse_bolt
 from collectors.formats.oci_spec import parse_spec
 from collectors.kernel import network
+from collectors.kernel.beancounters import parse_beancounters
 from collectors.kernel.cgroups import parse_cgroup
 from collectors.kernel.processes import parse_mountinfo, parse_stat, parse_status
 from collectors.kernel.rootfs import count_logins, parse_accounts, parse_os_release
@@ -107,7 +109,7 @@ TARGETS: dict[str, Target] = {
     "shown": _shown,
     "stat": parse_stat,
     "status": parse_status,
-    "vz_beancounters": openvz.parse_beancounters,
+    "vz_beancounters": parse_beancounters,
     "vz_parameters": _text(parse_parameters),
     "vz_paths": _text(parse_paths),
     "vz_quota": openvz.parse_vzquota,

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.engines.openvz.units import amount, is_ctid
+from collectors.engines.openvz.units import is_ctid
 from collectors.facts import OpenvzFacts
 from collectors.formats.numbers import parse_decimal
 from collectors.hostfs import HostReadError
+from collectors.kernel.beancounters import amount
 from collectors.kernel.cgroups import UNIFIED
 
 if TYPE_CHECKING:

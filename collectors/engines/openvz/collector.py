@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from collectors.contract import CollectorError, PartlySeen
 from collectors.engines.openvz.cgroups import CgroupView, ContainerCgroups, parent_cgroup
-from collectors.engines.openvz.config import Configuration, ConfigurationReader, expand
+from collectors.engines.openvz.config import Configuration, ConfigurationReader
+from collectors.engines.openvz.discovery import expand, is_node
 from collectors.engines.openvz.inits import container_of, find_inits, starts_a_system
 from collectors.engines.openvz.kernel import (
     Kernel,
@@ -17,7 +18,6 @@ from collectors.engines.openvz.kernel import (
     Share,
     VeInfo,
     cpu_times,
-    is_node,
     read_cpus,
     read_kernel,
     running_now,

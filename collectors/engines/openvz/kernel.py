@@ -1,9 +1,9 @@
-"""What the OpenVZ kernel says of its containers, without vzlist.
+"""The files of the OpenVZ kernel, from which containers are known without vzlist.
 
-/proc/vz/veinfo (0400) lists what runs, /proc/vz/vestat (0400) its CPU time, /proc/user_beancounters
-and /proc/bc the user beancounters, /proc/fairsched and /proc/vz/fairsched the CPU limits of 6, and
-/proc/vz/vzquota the disk quota of simfs. Since 7 the limits are in cgroups. On 7 and 9 a UUID
-stands where 6 has a number, wider than its column: rows are split on white space.
+/proc/vz/veinfo (0400) lists the running containers, /proc/vz/vestat (0400) their CPU time,
+/proc/fairsched and /proc/vz/fairsched the CPU limits of 6, and /proc/vz/vzquota the disk quota of
+simfs. Since 7 the limits are in cgroups. 7 and 9 write a UUID where 6 writes a number, wider than
+its column: rows are split on white space.
 """
 
 from __future__ import annotations
@@ -17,26 +17,24 @@ from collectors.engines.openvz.units import (
     BLOCK,
     MAX_CPU_UNITS,
     addresses,
-    amount,
     is_ctid,
-    is_resource,
-    unit_of,
 )
-from collectors.facts import Beancounter
 from collectors.formats.numbers import parse_decimal
 from collectors.hostfs import HostReadError
+from collectors.kernel.beancounters import amount, read_beancounters
 
 if TYPE_CHECKING:
+    from collectors.facts import Beancounter
     from collectors.hostfs import Dir, HostFS
 
 HOST = "0"
-"""What stands for the host where a container's number would."""
+"""The host, where the number of a container would be."""
 
-_LIMIT = 64 << 20  # 25 lines of 120 bytes a container
+_LIMIT = 64 << 20
 _DIGITS = 20  # of 64 bits
 _NO_FAIRSCHED_NODE = "2147483647"
 _DEFAULT_HZ = 1000.0
-_KNOWN_HZ = (100.0, 250.0, 300.0, 1000.0)
+_HZ_VALUES = (100.0, 250.0, 300.0, 1000.0)
 _STAB = re.compile(r"(?:\d+)?stab\d")
 
 
@@ -89,50 +87,28 @@ class Quota(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """One look at the kernel's files."""
+    """What the kernel's files held at one moment."""
 
     version: int = 0
     """6, 7, 8 or 9; 0 where it is not known."""
     running: Mapping[str, VeInfo] | None = None
-    """What runs now; None where the agent may not know."""
+    """Containers that run now; None where the agent may not read it."""
     beancounters: Mapping[str, tuple[Beancounter, ...]] = field(default_factory=dict)
     stats: Mapping[str, VeStat] = field(default_factory=dict)
     shares: Mapping[str, Share] = field(default_factory=dict)
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     uptime: float | None = None
-    """Seconds since the node was booted, by the clock that start times are counted in."""
-
-
-def is_node(host: HostFS) -> bool:
-    """Return whether this is the kernel of an OpenVZ node, seen from the host.
-
-    Inside a container /proc/vz exists, too, but shows that container alone.
-    """
-    if not host.proc.exists("vz"):
-        return False
-    return host.proc.exists("bc") or HOST in parse_veinfo(_read(host.proc, "vz/veinfo"))
-
-
-def read_own_beancounters(host: HostFS) -> tuple[Beancounter, ...]:
-    """Read what the node holds this host to, which is an OpenVZ container itself; () elsewhere.
-
-    Inside a container /proc/user_beancounters shows that container alone, to root.
-    """
-    if not host.proc.exists("vz") or is_node(host):
-        return ()
-    found = parse_beancounters(_read(host.proc, "user_beancounters"))
-    return next(iter(found.values()), ()) if len(found) == 1 else ()
+    """Seconds since the node was booted, by the clock of process start times."""
 
 
 def read_kernel(host: HostFS) -> Kernel:
-    """Read all of it; what cannot be read is empty, and counted by the door."""
+    """Read the kernel's files; what cannot be read is empty, and counted by HostFS."""
     proc = host.proc
-    running = parse_veinfo(_read(proc, "vz/veinfo"))
-    counters = parse_beancounters(_read(proc, "bc/resources") or _read(proc, "user_beancounters"))
+    running = read_veinfo(host)
     return Kernel(
         version=parse_version(_read(proc, "vz/version").decode("utf-8", "replace")),
         running={c: row for c, row in running.items() if c != HOST} if HOST in running else None,
-        beancounters=counters,
+        beancounters=read_beancounters(host),
         stats=parse_vestat(_read(proc, "vz/vestat")),
         shares=parse_fairsched(_read(proc, "fairsched")),
         quotas=parse_vzquota(_read(proc, "vz/vzquota")),
@@ -140,8 +116,13 @@ def read_kernel(host: HostFS) -> Kernel:
     )
 
 
+def read_veinfo(host: HostFS) -> dict[str, VeInfo]:
+    """Read /proc/vz/veinfo: the running containers by CTID, and the host on a node."""
+    return parse_veinfo(_read(host.proc, "vz/veinfo"))
+
+
 def running_now(host: HostFS) -> frozenset[str]:
-    """Read which containers run, and nothing else; none where the agent may not know."""
+    """Read only which containers run; none where the agent may not read it."""
     rows = _read(host.proc, "vz/veinfo").decode("ascii", "replace").split("\n")
     words = (row.split(None, 1)[:1] for row in rows)
     return frozenset(word for (word,) in filter(None, words) if word != HOST and is_ctid(word))
@@ -169,13 +150,13 @@ def parse_veinfo(data: bytes) -> dict[str, VeInfo]:
 
     Row 0 is the host. See veinfo_seq_show in the kernel's vecalls.c.
     """
-    found = {}
+    by_ctid = {}
     for words in _rows(data):
         if len(words) >= 3 and (words[0] == HOST or is_ctid(words[0])):
             processes = _integer(words[2])
             if processes is not None:
-                found[words[0]] = VeInfo(processes, addresses(reversed(words[3:])))
-    return found
+                by_ctid[words[0]] = VeInfo(processes, addresses(reversed(words[3:])))
+    return by_ctid
 
 
 def parse_vestat(data: bytes) -> dict[str, VeStat]:
@@ -183,105 +164,77 @@ def parse_vestat(data: bytes) -> dict[str, VeStat]:
 
     Columns: VEID, user, nice, system, uptime (jiffies), idle, strv, uptime, used, and more.
     """
-    found = {}
+    by_ctid = {}
     for words in _rows(data):
         numbers = [_integer(word) for word in words[1:9]]
         if is_ctid(words[0]) and len(numbers) >= 3 and None not in numbers:
             user, nice, system, jiffies, _, _, uptime, used = [n or 0 for n in numbers] + [0] * (
                 8 - len(numbers)
             )
-            found[words[0]] = VeStat(user, nice, system, jiffies, uptime, used)
-    return found
+            by_ctid[words[0]] = VeStat(user, nice, system, jiffies, uptime, used)
+    return by_ctid
 
 
 def cpu_times(stat: VeStat, version: int, uptime_seconds: float | None) -> CpuTimes:
     """Return the CPU time of a container in seconds.
 
-    The jiffies are the kernel's own and not the 1/100 s of other files. How long one is shows in
-    the uptime, which is there in jiffies and, since 7, in nanoseconds; before, it is known from
-    elsewhere if at all. Red Hat's kernels, on which these are built, have 1,000 a second.
+    The jiffies are the kernel's own and not the 1/100 s of other files. Their length follows from
+    the uptime, which is there in jiffies and, since 7, in nanoseconds; before 7 it is
+    ``uptime_seconds``, where that is known. Red Hat's kernels, on which these are built, have 1,000
+    a second.
     """
     in_nanoseconds = version >= 7
     seconds = stat.uptime / 1e9 if in_nanoseconds else uptime_seconds
     hertz = _DEFAULT_HZ
     if seconds and seconds >= 1 and stat.uptime_jiffies:
         measured = stat.uptime_jiffies / seconds
-        hertz = min(_KNOWN_HZ, key=lambda known: abs(known / measured - 1))
+        hertz = min(_HZ_VALUES, key=lambda hz: abs(hz / measured - 1))
     user, system = (stat.user + stat.nice) / hertz, stat.system / hertz
     total = stat.used / 1e9 if in_nanoseconds and stat.used else user + system
     return CpuTimes(total, user, system)
 
 
-def parse_beancounters(data: bytes) -> dict[str, tuple[Beancounter, ...]]:
-    """Parse /proc/user_beancounters or /proc/bc/resources by CTID, version 2.5.
-
-    The CTID stands on the first row of a container alone. Rows before any CTID, which is all that
-    /proc/bc/<CTID>/resources has, are found under "". Host and containers alike.
-    """
-    found: dict[str, dict[str, Beancounter]] = {}
-    owner = ""
-    for words in _rows(data):
-        if words[0].endswith(":"):
-            owner = words.pop(0)[:-1]
-        if len(words) != 6 or not is_resource(words[0]):
-            continue
-        numbers = [_integer(word) for word in words[1:]]
-        if None in numbers:
-            continue
-        name, unit = words[0], unit_of(words[0])
-        held, maxheld, barrier, limit, failures = numbers
-        found.setdefault(owner, {})[name] = Beancounter(
-            resource=name,
-            held=amount(held, unit),
-            maxheld=amount(maxheld, unit),
-            barrier=amount(barrier, unit),
-            limit=amount(limit, unit),
-            failures=amount(failures),
-        )
-    return {owner: tuple(counters.values()) for owner, counters in found.items()}
-
-
 def parse_fairsched(data: bytes) -> dict[str, Share]:
     """Parse /proc/fairsched of 6 by CTID.
 
-    A container's node is the row with veid 0 and its number as id; weight is 500,000 by the
-    cpuunits, rate 1024 for each CPU that it may use, 0 for no limit.
+    The row of a container has veid 0 and the CTID as id; weight is 500,000 divided by the cpuunits,
+    rate 1024 for each CPU that it may use, 0 for no limit.
     """
-    found = {}
+    by_ctid = {}
     for words in _rows(data):
         if len(words) < 5 or words[0] != HOST or not is_ctid(words[1]):
             continue
         weight, rate = _integer(words[3]), _integer(words[4])
         if words[1] != _NO_FAIRSCHED_NODE and weight is not None and rate is not None:
             units = MAX_CPU_UNITS // weight if weight else None
-            found[words[1]] = Share(units, rate / 1024 or None)
-    return found
+            by_ctid[words[1]] = Share(units, rate / 1024 or None)
+    return by_ctid
 
 
 def parse_vzquota(data: bytes) -> dict[str, Quota]:
     """Parse /proc/vz/vzquota by quota id, which vzctl makes the CTID."""
-    found: dict[str, Quota] = {}
+    by_ctid: dict[str, Quota] = {}
     owner = ""
     for words in _rows(data):
         if words[0].endswith(":"):
             owner = words[0][:-1] if is_ctid(words[0][:-1]) else ""
             if owner:
-                found[owner] = Quota(" ".join(words[1:]))
+                by_ctid[owner] = Quota(" ".join(words[1:]))
             continue
         numbers = [_integer(word) for word in words[1:4]]
         if not owner or len(words) < 4 or None in numbers:
             continue
         if words[0] == "1k-blocks":
             used, soft, hard = (amount(number, BLOCK) for number in numbers)
-            found[owner] = found[owner]._replace(
+            by_ctid[owner] = by_ctid[owner]._replace(
                 used_bytes=used, soft_bytes=soft or None, hard_bytes=hard or None
             )
         elif words[0] == "inodes":
             used, soft, hard = (amount(number) for number in numbers)
-            found[owner] = found[owner]._replace(
+            by_ctid[owner] = by_ctid[owner]._replace(
                 inodes=used, inodes_soft=soft or None, inodes_hard=hard or None
             )
-    return found
+    return by_ctid
 
 
 def read_cpus(host: HostFS, ctid: str) -> int | None:
@@ -305,5 +258,5 @@ def _read(directory: Dir, path: str) -> bytes:
     try:
         return directory.read(path, _LIMIT)
     except HostReadError:
-        # Gone: this kernel has no such file. Denied and malformed are counted by the door.
+        # Gone: this kernel has no such file. Denied and malformed are counted by HostFS.
         return b""

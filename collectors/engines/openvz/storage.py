@@ -8,7 +8,8 @@ from collectors.engines.openvz.units import LAYOUTS
 from collectors.hostfs import Gone, HostReadError
 
 if TYPE_CHECKING:
-    from collectors.engines.openvz.config import Configured, Paths
+    from collectors.engines.openvz.config import Configured
+    from collectors.engines.openvz.discovery import Paths
     from collectors.hostfs import HostFS
 
 _MOUNTS_LIMIT = 16 << 20

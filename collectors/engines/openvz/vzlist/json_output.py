@@ -1,10 +1,10 @@
-"""vzlist's JSON, also when it is none: 7 and 9 repeat a key, and no version escapes its strings.
+"""vzlist's JSON, also when invalid: 7 and 9 repeat a key, and no version escapes its strings.
 
-Every version prints one field a line, indented by four blanks, and whatever a string holds, it
-holds no newline: the configuration is read by lines. So a document of that shape is read by lines,
-too. A quote, a tab or a backslash in a name then costs nothing, and a name such as
-``x", "status": "running`` cannot pretend to be other fields, as it would for a JSON parser.
-Any other shape, for instance after jq -c, is left to the JSON parser.
+Every version prints one field a line, indented by four blanks, and no string holds a newline: the
+configuration is read by lines. So a document of that shape is parsed by lines, too. A quote, a tab
+or a backslash in a name then does no harm, and a name such as ``x", "status": "running`` cannot
+pretend to be other fields, as it could with a JSON parser. Any other shape, for instance after
+jq -c, is left to the JSON parser.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from collectors.engines.openvz.vzlist.errors import CutShort, NotAList
+from collectors.engines.openvz.vzlist.values import parse_number
 
 if TYPE_CHECKING:
-    from collectors.engines.openvz.vzlist.fields import Fields, Value
+    from collectors.engines.openvz.vzlist.values import Fields, Value
 
 _LITERALS: dict[str, Value] = {"true": True, "false": False, "null": None}
 _MISSING = object()
 _CONTAINER_ENDS = ("  }", "  },")
-_NUMBER_LENGTH = 24
-"""Longer than any number of vzlist; Python refuses to read numbers of thousands of digits."""
 
 
 def parse_json(data: bytes) -> list[Fields]:
@@ -56,7 +55,7 @@ def _first_line(text: str) -> int | None:
 
 
 class _Lines:
-    """The lines one by one: a list of a million of them would be many times their size."""
+    """The lines one by one: a list of a million lines would be many times the size of the text."""
 
     def __init__(self, text: str) -> None:
         self._file = io.StringIO(text, newline="\n")
@@ -70,7 +69,7 @@ class _Lines:
         return line if line is not None else next(self._file).removesuffix("\n")
 
     def again(self, line: str) -> None:
-        """Return a line once more: it belongs to what stands around this."""
+        """Return a line once more: it belongs to the level above."""
         self._again = line
 
 
@@ -136,12 +135,12 @@ def _parse_list(lines: _Lines) -> list[Value]:
 
 
 def _is_around(line: str) -> bool:
-    """Return whether a line belongs to the container already: the end before it was forgotten."""
+    """Return whether a line belongs to the container already: the end of the field is missing."""
     return line in _CONTAINER_ENDS or line.startswith('    "')
 
 
 def _field(line: str, start: str) -> tuple[str, str]:
-    """Split ``    "key": value,``; the key is empty for a line that is none."""
+    """Split ``    "key": value,``; the key is empty for any other line."""
     if not line.startswith(start):
         return "", ""
     key, colon, value = line[len(start) :].partition('": ')
@@ -149,7 +148,7 @@ def _field(line: str, start: str) -> tuple[str, str]:
 
 
 def _value(text: str) -> Any:
-    """Return the value that stands on a line, ``_MISSING`` for what makes no sense.
+    """Return the value on a line, ``_MISSING`` where there is none or it is invalid.
 
     7 prints nothing at all for some fields (``"slmmode": ,``).
     """
@@ -161,17 +160,8 @@ def _value(text: str) -> Any:
     if text.startswith("[") and text.endswith("]"):
         words = (_value(word) for word in text[1:-1].split(", "))
         return [word for word in words if word is not _MISSING]
-    return _number(text)
-
-
-def _number(text: str) -> Any:
-    if not text or len(text) > _NUMBER_LENGTH or not text.isascii():
-        return _MISSING
-    try:
-        # printf(3) writes the decimal point of whoever ran it.
-        return float(text.replace(",", ".")) if "." in text or "," in text else int(text)
-    except ValueError:
-        return _MISSING
+    number = parse_number(text)
+    return _MISSING if number is None else number
 
 
 def _parse_any_json(text: str) -> list[Fields]:

@@ -55,7 +55,7 @@ _COUNTERS = (
     "numiptent",
     "swappages",
 )
-_IDENTITY = ("ctid", "status", "onboot", "bootorder", "layout", "disabled")
+_IDENTITY = ("ctid", "status", "onboot", "layout")
 _RUNTIME = ("laverage", "uptime", "cpus", "iolimit", "iopslimit")
 _CPU = ("cpulimit", "cpuunits")
 # No description: it holds whatever a customer likes, and nobody needs it here.
@@ -68,7 +68,7 @@ _JSON_FIELDS = (
     "diskspace",
     "diskinodes",
     *_COUNTERS,
-    *("features", "ostemplate", "private", "root"),
+    *("ostemplate", "private", "root"),
     *_NAMES,
     *_ADDRESSES,
 )
@@ -81,7 +81,7 @@ _TABLE_FIELDS = (
     *(f"diskspace{part}" for part in ("", ".s", ".h")),
     *(f"diskinodes{part}" for part in ("", ".s", ".h")),
     *(f"{name}{part}" for name in _COUNTERS for part in ("", ".m", ".b", ".l", ".f")),
-    *("features", "ostemplate"),
+    "ostemplate",
     "ip",
 )
 _FIRST_NAMES = ("ctid", "veid", "vpsid")

@@ -13,9 +13,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from collectors.engines.openvz.units import address_of, is_ctid
+from collectors.engines.openvz.units import address_of, flag, is_ctid
 from collectors.engines.openvz.vzlist.errors import CutShort, NotAList
-from collectors.engines.openvz.vzlist.fields import FIRST_ADDRESS, Fields, Value
+from collectors.engines.openvz.vzlist.fields import FIRST_ADDRESS
+from collectors.engines.openvz.vzlist.values import Fields, Value, parse_number
 
 _BEANCOUNTERS = {
     "KMEMSIZE": "kmemsize",
@@ -309,29 +310,17 @@ def _word(text: str) -> str | None:
     return None if text in ("", "-") else text
 
 
-def _flag(text: str) -> bool | None:
-    return {"yes": True, "no": False}.get(text)
-
-
 def _first_addresses(text: str) -> list[Value]:
     # An IPv6 address of 15 characters may be the beginning of a longer one.
     return [w for w in text.split() if len(w) != _ADDRESS_WIDTH or ":" not in w]
 
 
 def _load(text: str) -> list[Value]:
-    return [_real(number) for number in text.split("/")]
+    return [parse_number(number) for number in text.split("/")]
 
 
 def _number(text: str) -> int | None:
     return int(text) if _NUMBER.fullmatch(text) else None
-
-
-def _real(text: str) -> float | None:
-    try:
-        # printf(3) writes the decimal point of whoever ran it.
-        return float(text.replace(",", ".")) if len(text) < 24 else None
-    except ValueError:
-        return None
 
 
 def _uptime(text: str) -> float | None:
@@ -341,11 +330,6 @@ def _uptime(text: str) -> float | None:
         return None
     days, hours, minutes, seconds = (int(group) for group in match.groups())
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
-
-
-def _features(text: str) -> dict[str, Value]:
-    pairs = (pair.partition(":") for pair in text.split(","))
-    return {name: state == "on" for name, _, state in pairs if state in ("on", "off")}
 
 
 _COLUMNS: dict[str, tuple[str, Callable[[str], Value]]] = {
@@ -362,21 +346,21 @@ _COLUMNS: dict[str, tuple[str, Callable[[str], Value]]] = {
     "CPUL_%": ("cpulimit", _number),
     "CPUUNI": ("cpuunits", _number),
     "CPUS": ("cpus", _number),
-    "BOOTORDER": ("bootorder", _number),
     "IOLIMIT": ("iolimit", _number),
     "IOPS": ("iopslimit", _number),
     "IOPSLIMIT": ("iopslimit", _number),
-    "ONBOOT": ("onboot", _flag),
-    "DISABL": ("disabled", _flag),
+    "ONBOOT": ("onboot", flag),
     "LAVERAGE": ("laverage", _load),
     "UPTIME": ("uptime", _uptime),
-    "FEATURES": ("features", _features),
     **dict.fromkeys(_ADDRESSES, (FIRST_ADDRESS, _first_addresses)),
 }
 """Field of the JSON by column, and what makes its value of the column's text."""
 
-_UNUSED = {"UUID", "TM", "AUTOSTOP", "HA_ENABLE", "HA_PRIO", "NETFILTER", "IOP", "IOPRIO", "VSWAP"}
-"""Columns of one word that nobody needs here."""
+_UNUSED = frozenset(
+    {"UUID", "TM", "AUTOSTOP", "HA_ENABLE", "HA_PRIO", "NETFILTER", "IOP", "IOPRIO", "VSWAP"}
+    | {"BOOTORDER", "DISABL", "FEATURES"}
+)
+"""Columns of one word that are not read."""
 
 _RIGHT = frozenset(_CTID) | {
     "UUID",

@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.engines.openvz.cgroups import ContainerCgroups, parent_cgroup
+from collectors.engines.openvz.discovery import is_node
 from collectors.engines.openvz.inits import find_inits, starts_a_system
 from collectors.engines.openvz.kernel import (
     VeInfo,
     VeStat,
     cpu_times,
-    is_node,
-    parse_beancounters,
     parse_fairsched,
     parse_veinfo,
     parse_version,
@@ -25,6 +24,7 @@ from collectors.engines.openvz.kernel import (
 )
 from collectors.facts import Beancounter, ProcessTable
 from collectors.hostfs import HostFS
+from collectors.kernel.beancounters import parse_beancounters
 from collectors.kernel.processes import ProcessReader
 from tests.support.openvz_node import context, make_node
 from tests.support.processes import process, table

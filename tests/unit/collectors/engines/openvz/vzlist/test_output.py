@@ -193,8 +193,8 @@ class TestFacts4:
         assert (web.private, web.root) == ("/vz/private/101", "/vz/root/101")
         assert facts.ostemplate == "debian-12-x86_64"
         assert facts.addresses == ("192.0.2.11", "192.0.2.111", "2001:db8::11")
-        assert (facts.onboot, facts.bootorder, facts.disabled) == (True, 10, False)
-        assert (facts.layout, facts.features) == ("simfs", ("bridge:off", "nfs:on"))
+        assert facts.onboot is True
+        assert facts.layout == "simfs"
         assert facts.load == (0.08, 0.12, 0.10)
         assert facts.uptime_seconds == 1843203.25
         assert (facts.cpu_limit_ratio, facts.cpu_units, facts.cpus) == (None, 1000, 2)
@@ -488,13 +488,13 @@ class TestTable:
 class TestBroken:
     def test_an_end_that_is_missing_costs_no_other_container(self) -> None:
         document = (
-            b'[\n  {\n    "ctid": 101,\n    "features": {\n      "nfs": true\n    "cpus": 2\n  },'
+            b'[\n  {\n    "ctid": 101,\n    "diskspace": {\n      "usage": 4\n    "cpus": 2\n  },'
             b'\n  {\n    "ctid": 102,\n    "ip": [\n      "192.0.2.1"\n  },'
             b'\n  {\n    "ctid": 103\n  }\n]\n'
         )
         found = parse_output(document)
         assert set(found) == {"101", "102", "103"}
-        assert (found["101"].facts.features, found["101"].facts.cpus) == (("nfs:on",), 2)
+        assert (found["101"].facts.disk_used_bytes, found["101"].facts.cpus) == (4096, 2)
 
     def test_an_unknown_status_is_unknown(self) -> None:
         for output in (

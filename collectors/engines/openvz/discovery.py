@@ -1,0 +1,64 @@
+"""Whether this host is a node of OpenVZ, and where a node keeps its containers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from collectors.engines.openvz.kernel import HOST, read_veinfo
+from collectors.engines.openvz.parameters import parse_parameters
+from collectors.hostfs import HostReadError
+
+if TYPE_CHECKING:
+    from collectors.hostfs import HostFS
+
+_GLOBAL = "etc/vz/vz.conf"
+_FILE_LIMIT = 64 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Where a node keeps its containers, vz.conf(5); with ``$VEID`` for the CTID."""
+
+    root: str = "/vz/root/$VEID"
+    private: str = "/vz/private/$VEID"
+    dump: str = "/vz/dump"
+
+
+def is_node(host: HostFS) -> bool:
+    """Return whether this is the kernel of an OpenVZ node, seen from the host.
+
+    Inside a container /proc/vz exists, too, but shows that container only.
+    """
+    if not host.proc.exists("vz"):
+        return False
+    return host.proc.exists("bc") or HOST in read_veinfo(host)
+
+
+def is_container(host: HostFS) -> bool:
+    """Return whether this host is itself an OpenVZ container."""
+    return host.proc.exists("vz") and not is_node(host)
+
+
+def read_paths(host: HostFS) -> Paths:
+    """Read the paths of a node; the defaults where they are not configured."""
+    try:
+        return parse_paths(host.root.read_text(_GLOBAL, _FILE_LIMIT))
+    except HostReadError:
+        return Paths()
+
+
+def parse_paths(text: str) -> Paths:
+    """Parse the directories in /etc/vz/vz.conf."""
+    parameters = parse_parameters(text)
+    default = Paths()
+    return Paths(
+        root=parameters.get("VE_ROOT") or default.root,
+        private=parameters.get("VE_PRIVATE") or default.private,
+        dump=parameters.get("DUMPDIR") or default.dump,
+    )
+
+
+def expand(path: str, ctid: str) -> str:
+    """Replace ``$VEID`` in a path by the CTID."""
+    return path.replace("${VEID}", ctid).replace("$VEID", ctid)
