@@ -12,7 +12,7 @@ from collectors.engines.incus.collector import IncusCollector
 from collectors.engines.libvirt_lxc.collector import LibvirtLxcCollector
 from collectors.engines.lxc.collector import LxcCollector
 from collectors.engines.nspawn.collector import NspawnCollector
-from collectors.engines.openvz import OpenvzCollector
+from collectors.engines.openvz.collector import OpenvzCollector
 from collectors.engines.podman.collector import PodmanCollector
 from collectors.engines.proxmox.collector import ProxmoxCollector
 from collectors.engines.runc.collector import OciCollector

@@ -1,4 +1,4 @@
-"""What the cgroups of a container say since 7: its limits, its load, whether it is frozen.
+"""The cgroups of a container since 7: its limits, its load, whether it is frozen.
 
 A container is machine.slice/<CTID> in the usual hierarchies, /<CTID> in the first releases of 7,
 and always /<CTID> in OpenVZ's own hierarchies ``ve`` and ``beancounter``.
@@ -30,7 +30,7 @@ _FILE_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CgroupView:
-    """What the cgroups say of one container."""
+    """What the cgroups of one container show."""
 
     path: str = ""
     """Its cgroup in the host's view; empty where none was found."""
@@ -47,7 +47,7 @@ class ContainerCgroups:
         self._sys = host.sys
         self._hierarchies = hierarchies
 
-    def known(self) -> list[str]:
+    def ctids(self) -> list[str]:
         """Return the CTIDs that have a cgroup in OpenVZ's own hierarchy."""
         try:
             names = self._sys.subdirectories(self._directory("ve"))
@@ -56,7 +56,7 @@ class ContainerCgroups:
         return [name for name in names if is_ctid(name)]
 
     def view(self, ctid: str) -> CgroupView:
-        """Read what the cgroups say of a container; what is not there is None."""
+        """Read the cgroups of a container; what is not there is None."""
         path = self._path(ctid)
         cpu = f"{self._directory('cpu', 'cpu,cpuacct')}{path}"
         own = f"{self._directory('beancounter')}/{ctid}/beancounter"
@@ -90,9 +90,9 @@ class ContainerCgroups:
 
     def _directory(self, controller: str, *names: str) -> str:
         """Return where a hierarchy is mounted, below sysfs; else where it usually is."""
-        found = self._hierarchies.get(controller)
-        if found is not None:
-            return found
+        mounted = self._hierarchies.get(controller)
+        if mounted is not None:
+            return mounted
         for name in names:
             if self._sys.exists(f"{_MOUNT_POINT}/{name}"):
                 return f"{_MOUNT_POINT}/{name}"
@@ -111,18 +111,18 @@ class ContainerCgroups:
 def parent_cgroup(processes: Iterable[Process], version: int) -> str | None:
     """Return the cgroup in which this node puts its containers, "" for the root; None: not known.
 
-    It is where a running container is; with none running, 7 and later use machine.slice.
+    That of a running container; with none running, 7 and later use machine.slice.
     """
     for process in processes:
         for controller, path in process.cgroups.items():
-            above, found, _ = f"{path}/".partition(f"/{process.envid}/")
-            if found and controller not in _OWN:
+            above, separator, _ = f"{path}/".partition(f"/{process.envid}/")
+            if separator and controller not in _OWN:
                 return above
     return "/machine.slice" if version >= 7 else None
 
 
 def _load(text: str) -> tuple[float, float, float] | None:
-    """Parse cpu.proc.loadavg, which is as /proc/loadavg."""
+    """Parse cpu.proc.loadavg, of the format of /proc/loadavg."""
     try:
         one, five, fifteen = (float(word) for word in text.split()[:3])
     except ValueError:

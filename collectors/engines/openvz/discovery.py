@@ -25,19 +25,17 @@ class Paths:
     dump: str = "/vz/dump"
 
 
+def has_kernel(host: HostFS) -> bool:
+    """Return whether the kernel is OpenVZ's, which is so on a node and inside its containers."""
+    return host.proc.exists("vz")
+
+
 def is_node(host: HostFS) -> bool:
     """Return whether this is the kernel of an OpenVZ node, seen from the host.
 
     Inside a container /proc/vz exists, too, but shows that container only.
     """
-    if not host.proc.exists("vz"):
-        return False
-    return host.proc.exists("bc") or HOST in read_veinfo(host)
-
-
-def is_container(host: HostFS) -> bool:
-    """Return whether this host is itself an OpenVZ container."""
-    return host.proc.exists("vz") and not is_node(host)
+    return has_kernel(host) and (host.proc.exists("bc") or HOST in read_veinfo(host))
 
 
 def read_paths(host: HostFS) -> Paths:

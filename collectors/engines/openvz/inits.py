@@ -21,8 +21,8 @@ def find_inits(table: ProcessTable) -> dict[str, Process]:
     """Find the init of each container in which a process runs, by CTID.
 
     Two kinds of process have a parent outside of their container: init, and what vzctl exec and
-    enter have put in. A pid 1 whose parent is inside belongs to a container nested in this one.
-    Where the inner number is not known, init is the one that was there first.
+    enter have started. A pid 1 whose parent is inside belongs to a container nested in this one.
+    Where the inner number is not known, init is the one that was started first.
     """
     entered: dict[str, list[Process]] = {}
     for process in table:

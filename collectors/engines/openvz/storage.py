@@ -1,4 +1,4 @@
-"""What the disk says of containers that do not run: mounted, suspended, stopped, or not there."""
+"""The state on disk of containers that do not run: mounted, suspended, stopped, or not there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOUNTS_LIMIT = 16 << 20
 
 
 class Storage:
-    """Looks at private areas and mounts, at one moment."""
+    """Private areas and mounts, at one moment."""
 
     def __init__(self, host: HostFS, paths: Paths) -> None:
         self._host = host
@@ -42,7 +42,7 @@ class Storage:
     def layout(self, private: str) -> str:
         """Return the layout of a private area, "" where it cannot be seen.
 
-        7 has it as a number in the link .ve.layout, 6 is told by the disk image.
+        7 has it as a number in the link .ve.layout; on 6 there is a disk image or not.
         """
         if not private or not self._root.exists(private):
             return ""
@@ -53,9 +53,9 @@ class Storage:
         return "ploop" if is_ploop else "simfs"
 
     def created(self, private: str, configured: Configured | None) -> float | None:
-        """Say when a container was made: nothing of it has stayed unchanged since before that.
+        """Return when a container was made: the earliest inode change of its oldest parts.
 
-        The earliest change of inode of its oldest parts; nothing can set that time back.
+        Nothing can set that time back.
         """
         times = [configured.changed] if configured and configured.changed else []
         if private:

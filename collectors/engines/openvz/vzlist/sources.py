@@ -1,4 +1,4 @@
-"""Where vzlist's answer comes from: the program, or a file that somebody else keeps."""
+"""Where vzlist's answer comes from: the program, or a file with its output."""
 
 from __future__ import annotations
 
@@ -14,16 +14,44 @@ from collectors.engines.openvz.vzlist.query import Vzlist
 from collectors.hostfs import Dir, HostReadError, Malformed
 
 if TYPE_CHECKING:
-    from collectors.contract import Context
+    from collections.abc import Mapping
+
+    from collectors.contract import Context, Options
 
 log = logging.getLogger(__name__)
 
 FIRST_WAIT = 3.0
-"""Seconds that the first picture waits for vzlist; the others take what there is."""
+"""Seconds that the first pass waits for vzlist; later ones use the last answer."""
+
+
+def choice_of(options: Options) -> tuple[object, ...]:
+    """Return the options on which the source depends."""
+    path = _environment(options).get("PATH", "")
+    return options.vzlist_file, options.vzlist_command, path
+
+
+def make_source(options: Options, *, inside: bool) -> Source | None:
+    """Return the source that the options name, else the vzlist in the PATH; None without one.
+
+    ``inside`` a container vzlist shows nothing, even where it is installed.
+    """
+    environment = _environment(options)
+    if options.vzlist_file:
+        return FileSource(options.vzlist_file)
+    if options.vzlist_command:
+        return ProgramSource(Program(options.vzlist_command, environment))
+    if inside:
+        return None
+    program = Program(("vzlist",), environment)
+    return ProgramSource(program) if program.path() is not None else None
+
+
+def _environment(options: Options) -> Mapping[str, str]:
+    return options.environment or os.environ
 
 
 class Source(Protocol):
-    """Something that knows vzlist's last good answer."""
+    """Something that has vzlist's last good answer."""
 
     @property
     def answer(self) -> Answer | None:
@@ -36,7 +64,7 @@ class Source(Protocol):
         ...
 
     def refresh(self, ctx: Context, *, containers: int, hurry: bool) -> bool:
-        """Look for a newer answer when it is time, and say whether that was done.
+        """Get a newer answer when it is due; return whether that was tried.
 
         ``containers`` is about how many there are; ``hurry`` says that the answer is known to be
         out of date.
@@ -44,12 +72,12 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what runs or is open."""
+        """Stop what runs and close what is open."""
         ...
 
 
 class FileSource:
-    """A file with vzlist's output, in the agent's own view: the operator wrote its path."""
+    """A file with vzlist's output; its path is one of the agent's own file system."""
 
     def __init__(self, path: str) -> None:
         self._path = os.path.abspath(path)
@@ -105,7 +133,7 @@ class ProgramSource:
         return self._background.problem
 
     def refresh(self, ctx: Context, *, containers: int, hurry: bool) -> bool:
-        """Have it run again when it is time; only the first run is waited for."""
+        """Run it again when it is due; only the first run is waited for."""
         started = self._background.refresh(
             ctx.now, containers=containers, hurry=hurry, done=ctx.wake
         )
@@ -118,5 +146,5 @@ class ProgramSource:
         return started
 
     def close(self) -> None:
-        """Kill what runs."""
+        """Kill a run that is under way."""
         self._background.close()

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from collectors.contract import CollectorError, Context, PartlySeen
-from collectors.engines.openvz import OpenvzCollector
+from collectors.engines.openvz.collector import OpenvzCollector
 from collectors.engines.openvz.merge import FRESH
 from collectors.facts import ALIVE, Beancounter, ProcessId, Sighting, State
 from tests.support.openvz_node import (

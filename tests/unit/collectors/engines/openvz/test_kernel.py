@@ -126,7 +126,7 @@ class TestNode7:
     def test_cgroups(self, node: Path) -> None:
         ctx = context(node)
         groups = ContainerCgroups(ctx.host, ctx.facts.cgroups.hierarchies)
-        assert STOPPED in groups.known()
+        assert STOPPED in groups.ctids()
         web = groups.view(WEB)
         assert (web.path, web.frozen, web.running) == (f"/machine.slice/{WEB}", False, True)
         assert (web.facts.cpu_limit_ratio, web.facts.cpus, web.facts.cpu_units) == (2.0, 2, 1000)
