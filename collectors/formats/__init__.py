@@ -1,1 +1,1 @@
-"""Formats that engines and kernels write: bytes or text in, values out; no host here."""
+"""Formats that engines and kernels write: bytes or text in, values out; no access to the host."""

@@ -1,9 +1,9 @@
-"""A reader of bbolt databases, in which podman (before 4.8) and containerd keep what they know.
+"""A reader of bbolt databases, in which podman (before 4.8) and containerd keep their containers.
 
 The format is that of https://github.com/etcd-io/bbolt (page.go, bucket.go, db.go): pages with a
 B+tree, two meta pages of which the newer whole one counts, and pages that are never written over
 while the newest tree holds them. So a copy of the whole file is a consistent picture as long as
-no second transaction ended while it was made. No lock is taken: the engine never waits for us.
+no second transaction ended while it was made. No lock is taken, so the engine is never delayed.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collectors.hostfs import Dir
+from typing import Protocol
 
 DATABASE_LIMIT = 64 << 20
 """Largest database that is read, in bytes."""
@@ -45,13 +42,13 @@ class _File:
     data: bytes
     page_size: int
     budget: int
-    """Bytes of entries that may still be looked at: the tree of a forged file can be a circle, and
-    its entries can overlap."""
+    """Bytes of entries that may still be read: the tree of a forged file can be a circle, and its
+    entries can overlap."""
 
     def place(self, page: int) -> int:
         """Return where a page begins. Raises BoltError where there is none of that number."""
         if page * self.page_size >= len(self.data):
-            raise BoltError("a page is not there")
+            raise BoltError("a page is missing")
         return page * self.page_size
 
 
@@ -64,21 +61,21 @@ class Bucket:
     _at: int
 
     def __iter__(self) -> Iterator[tuple[str, bytes | Bucket]]:
-        """Go through names and what they hold, in the order of the keys."""
+        """Iterate over names and what they hold, in the order of the keys."""
         return self._walk(self._data, self._at, 0)
 
     def bucket(self, *path: str) -> Bucket:
         """Return a bucket below this one; an empty one where there is none."""
         current = self
         for name in path:
-            found = next((value for key, value in current if key == name), None)
-            if not isinstance(found, Bucket):
+            child = next((value for key, value in current if key == name), None)
+            if not isinstance(child, Bucket):
                 return Bucket(self._file, _EMPTY_PAGE, 0)
-            current = found
+            current = child
         return current
 
     def buckets(self) -> Iterator[tuple[str, Bucket]]:
-        """Go through the buckets directly below this one."""
+        """Return the buckets directly below this one."""
         return ((name, value) for name, value in self if isinstance(value, Bucket))
 
     def values(self) -> dict[str, bytes]:
@@ -128,12 +125,24 @@ def parse_bolt(data: bytes) -> Bucket:
     return Bucket(file, data, file.place(root))
 
 
-def read_bolt(directory: Dir, name: str) -> Bucket:
-    """Read a database as a whole. Raises BoltError, and HostReadError as ``Dir.read`` does."""
+class Files(Protocol):
+    """Where a database is read from: a directory of the host, or of a test."""
+
+    def read(self, relative: str, limit: int) -> bytes:
+        """Read a whole file of at most ``limit`` bytes."""
+        ...
+
+    def read_head(self, relative: str, size: int) -> bytes:
+        """Read the first ``size`` bytes of a file."""
+        ...
+
+
+def read_bolt(files: Files, name: str) -> Bucket:
+    """Read a database as a whole. Raises BoltError, and whatever ``files`` raises."""
     for _ in range(_ATTEMPTS):
-        data = directory.read(name, DATABASE_LIMIT)
+        data = files.read(name, DATABASE_LIMIT)
         transaction, _, page_size = _newest_meta(data)
-        now, _, _ = _newest_meta(directory.read_head(name, 2 * page_size))
+        now, _, _ = _newest_meta(files.read_head(name, 2 * page_size))
         if now - transaction <= 1:
             return parse_bolt(data)
     raise BoltError("it changes faster than it can be read")

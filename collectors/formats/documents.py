@@ -1,7 +1,7 @@
-"""JSON that engines write, read with suspicion: whatever is not of the expected type is absent.
+"""JSON that engines write, as untrusted input: a value that is not of the expected type is absent.
 
-Engines of strangers (Docker in Docker, a user's podman) answer through the same parsers as the
-host's own, so nothing here trusts a type, a size or a nesting depth.
+Untrusted engines (Docker in Docker, a user's podman) are read by the same parsers as the host's
+own, so nothing here trusts a type, a size or a nesting depth.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ITEM_LIMIT = 1024
 
 @dataclass(frozen=True, slots=True)
 class JsonObject:
-    """A JSON object whose getters give the value if it is of the right type, else nothing."""
+    """A JSON object whose getters return a value of the right type, or nothing."""
 
     raw: Mapping[str, object] = field(default_factory=dict)
 
@@ -32,7 +32,7 @@ class JsonObject:
         return clean_text(self.raw.get(key))
 
     def integer(self, key: str) -> int | None:
-        """Return a whole number that fits 64 bits; JSON's true and false are none."""
+        """Return a whole number that fits 64 bits, or None; true and false are not numbers."""
         value = self.raw.get(key)
         if isinstance(value, bool) or not isinstance(value, int):
             return None
@@ -73,7 +73,7 @@ def clean_text(value: object) -> str:
     if not isinstance(value, str):
         return ""
     value = value[:TEXT_LIMIT]
-    # "\ud800" is legal JSON and no legal text.
+    # "\ud800" is legal JSON but not legal Unicode text.
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -89,7 +89,7 @@ def as_objects(value: object) -> list[JsonObject]:
 
 
 def parse_json(data: bytes | str) -> object:
-    """Parse JSON; None is what is none, whatever way it is broken. Bad UTF-8 becomes U+FFFD."""
+    """Parse JSON; None for anything else, however it is broken. Bad UTF-8 becomes U+FFFD."""
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
     try:
         value: object = json.loads(text)
@@ -100,7 +100,7 @@ def parse_json(data: bytes | str) -> object:
 
 
 def parse_object(data: bytes | str) -> JsonObject | None:
-    """Parse a JSON object; None is what is none."""
+    """Parse a JSON object; None for anything else."""
     value = parse_json(data)
     return JsonObject(value) if isinstance(value, dict) else None
 

@@ -1,4 +1,4 @@
-"""Kubernetes' names for a container, in whichever words its engine was told.
+"""Kubernetes' names for a container, from the labels and annotations that its engine was given.
 
 The kubelet labels every container (pkg/kubelet/types/labels.go), containerd's CRI plugin annotates
 the bundle (internal/cri/annotations), CRI-O has its own annotations, and cri-dockerd its labels.
@@ -33,14 +33,14 @@ _SANDBOX_NAME = "POD"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodFacts:
-    """A container as Kubernetes knows it."""
+    """A container as Kubernetes knows it; empty for one that no kubelet started."""
 
-    namespace: str
-    pod: str
-    container_name: str
+    namespace: str = ""
+    pod: str = ""
+    container_name: str = ""
     """Empty for the pod's own sandbox."""
-    is_sandbox: bool
-    image: str
+    is_sandbox: bool = False
+    image: str = ""
 
     @property
     def role(self) -> str:
@@ -49,12 +49,12 @@ class PodFacts:
 
     @property
     def name(self) -> str:
-        """Return a name that is unique on the node: ``<namespace>/<pod>/<container>``."""
+        """Return a name that is unique on the node: ``<namespace>/<pod>/<container>``, or ""."""
         return "/".join(filter(None, (self.namespace, self.pod, self.container_name)))
 
 
 def pod_facts(*sources: Mapping[str, str]) -> PodFacts | None:
-    """Read the facts out of labels and annotations; None for what no kubelet started."""
+    """Read the facts from labels and annotations; None where no kubelet started the container."""
     namespace, pod = _first(sources, _NAMESPACE), _first(sources, _POD)
     if not namespace or not pod:
         return None

@@ -1,4 +1,4 @@
-"""Whole numbers in text that whoever is inside a container may have written."""
+"""Whole numbers in untrusted text."""
 
 from __future__ import annotations
 

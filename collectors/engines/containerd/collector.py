@@ -28,7 +28,7 @@ from collectors.engines.shared.processes import host_numbers, running_state
 from collectors.engines.shared.views import cgroup_prefix, on_host, open_root
 from collectors.facts import ImageFacts, Sighting, State
 from collectors.formats.documents import JsonObject
-from collectors.formats.kubernetes import pod_facts
+from collectors.formats.kubernetes import PodFacts, pod_facts
 from collectors.formats.numbers import parse_decimal
 from collectors.formats.oci_spec import Spec, cgroup_of_spec, parse_spec
 from collectors.hostfs import HostReadError
@@ -158,8 +158,8 @@ class ContainerdCollector:
     def _sighting(
         self, view: _View, record: Record, spec: Spec, process: Process | None
     ) -> Sighting:
-        pod = pod_facts(record.labels, spec.annotations)
-        image = record.image or (pod.image if pod is not None else "")
+        pod = pod_facts(record.labels, spec.annotations) or PodFacts()
+        image = record.image or pod.image
         wanted = cgroup_of_spec(spec.cgroups_path)
         if process is not None:
             cgroup = cgroup_of(process, wanted, record.engine_id)
@@ -171,17 +171,17 @@ class ContainerdCollector:
             engine="containerd",
             instance=f"{view.installation.name}/{record.namespace}",
             engine_id=record.engine_id,
-            name=pod.name if pod else record.labels.get("nerdctl/name") or record.engine_id,
+            name=pod.name or record.labels.get("nerdctl/name") or record.engine_id,
             image=image,
             init=process.id if process is not None else None,
             cgroup=cgroup,
             hostname=spec.hostname or record.labels.get("nerdctl/hostname", ""),
             created=record.created,
             labels=record.labels or spec.annotations,
-            role=pod.role if pod else "",
-            pod=pod.pod if pod else "",
-            namespace=pod.namespace if pod else "",
-            container_name=pod.container_name if pod else "",
+            role=pod.role,
+            pod=pod.pod,
+            namespace=pod.namespace,
+            container_name=pod.container_name,
             runtime=record.runtime,
             command=spec.command,
             tty=spec.tty,

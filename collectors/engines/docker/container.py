@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from collectors.facts import ALIVE, ImageFacts, Publish, Sighting, State
 from collectors.formats.documents import ITEM_LIMIT, JsonObject, as_object, as_objects
-from collectors.formats.kubernetes import pod_facts
+from collectors.formats.kubernetes import PodFacts, pod_facts
 from collectors.formats.numbers import parse_decimal
 from collectors.formats.oci_spec import cgroup_of_spec
 
@@ -60,7 +60,7 @@ def describe(document: JsonObject, host_config: JsonObject, rule: CgroupRule) ->
     state = document.object("State")
     said = _state(state)
     labels = config.text_map("Labels")
-    pod = pod_facts(labels)
+    pod = pod_facts(labels) or PodFacts()
     health = state.object("Health").text("Status")
     running = said in ALIVE
     sighting = Sighting(
@@ -80,10 +80,10 @@ def describe(document: JsonObject, host_config: JsonObject, rule: CgroupRule) ->
         restarts=document.integer("RestartCount"),
         health=None if health in _NO_HEALTH_CHECK else health,
         labels=labels,
-        role=pod.role if pod is not None else "",
-        pod=pod.pod if pod is not None else "",
-        namespace=pod.namespace if pod is not None else "",
-        container_name=pod.container_name if pod is not None else "",
+        role=pod.role,
+        pod=pod.pod,
+        namespace=pod.namespace,
+        container_name=pod.container_name,
         runtime=host_config.text("Runtime"),
         command=tuple(filter(None, (document.text("Path"), *document.texts("Args")))),
         publishes=tuple(_publishes(document.object("NetworkSettings").object("Ports"))),

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.docker.container import CgroupRule
 from collectors.engines.docker.sockets import listening_paths, server_of
-from collectors.engines.shared.files import read_object
-from collectors.engines.shared.homes import homes
+from collectors.engines.shared.files import homes, read_object
 from collectors.engines.shared.processes import binary_name, claimed_name
 from collectors.engines.shared.views import instance_prefix, on_host, open_root, shortest
 from collectors.facts import CgroupMode

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from collectors.engines.incus.instance import BACKUP_LIMIT, Instance, parse_backup
-from collectors.engines.shared.birth import made_at
+from collectors.engines.shared.files import made_at
 from collectors.engines.shared.views import open_root
 from collectors.hostfs import HostReadError
 

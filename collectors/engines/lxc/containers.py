@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from collectors.engines.lxc.config import LxcConfig, read_config
-from collectors.engines.shared.birth import made_at
+from collectors.engines.shared.files import made_at
 from collectors.engines.shared.views import open_root
 from collectors.hostfs import LIST_LIMIT, HostReadError
 

@@ -29,8 +29,8 @@ from collectors.engines.nspawn.settings import (
     find_settings,
     parse_invocation,
 )
-from collectors.engines.shared.birth import made_at
 from collectors.engines.shared.cgroup_paths import find_cgroup
+from collectors.engines.shared.files import made_at
 from collectors.engines.shared.processes import running_state, started_at
 from collectors.engines.shared.views import instance_prefix, open_root
 from collectors.facts import Sighting, State

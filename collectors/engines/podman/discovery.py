@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.engines.shared.homes import homes
+from collectors.engines.shared.files import homes
 from collectors.engines.shared.processes import binary_name
 from collectors.engines.shared.views import instance_prefix, on_host, shortest
 from collectors.formats.command_line import option_value, option_values

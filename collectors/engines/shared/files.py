@@ -1,14 +1,18 @@
-"""Engines' files that are read again and again, and parsed only when they changed."""
+"""Engines' files: parsed again only when they changed, their age, and where users' own lie."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from collectors.formats.documents import JsonObject, parse_object
+from collectors.formats.numbers import parse_decimal
+from collectors.hostfs import HostReadError
+from collectors.syscalls import birth_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from collectors.contract import Context
     from collectors.hostfs import Dir
 
 T = TypeVar("T")
@@ -16,11 +20,11 @@ T = TypeVar("T")
 CONFIG_LIMIT = 4 << 20
 """Largest bundle, state or container file of an engine that is read, in bytes."""
 
-_Mark = tuple[int, int, int, int, int]
+_Stamp = tuple[int, int, int, int, int]
 
 
 class FileCache(Generic[T]):
-    """What files hold, kept while device, inode, size and both times stay the same.
+    """The parsed content of files, kept while device, inode, size and both times stay the same.
 
     Engines write a new file and rename it over the old one, or touch its times, so a change
     always shows in these. ``load`` reads and parses one file; None means that it does not parse.
@@ -28,31 +32,31 @@ class FileCache(Generic[T]):
 
     def __init__(self, load: Callable[[Dir, str], T | None]) -> None:
         self._load = load
-        self._kept: dict[tuple[int, int], tuple[_Mark, T | None]] = {}
-        self._used: set[tuple[int, int]] = set()
+        self._kept: dict[tuple[int, int], tuple[_Stamp, T | None]] = {}
+        self._requested: set[tuple[int, int]] = set()
 
     def get(self, directory: Dir, name: str) -> T | None:
-        """Return what a file holds; None when it does not parse, which is counted once.
+        """Return the parsed content of a file; None when it does not parse, which is counted once.
 
         Raises HostReadError as ``Dir.read`` does.
         """
         status = directory.stat(name)
         file = (status.st_dev, status.st_ino)
-        mark = (*file, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        self._used.add(file)
+        stamp = (*file, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        self._requested.add(file)
         kept = self._kept.get(file)
-        if kept is not None and kept[0] == mark:
+        if kept is not None and kept[0] == stamp:
             return kept[1]
         value = self._load(directory, name)
         if value is None:
-            directory.malformed(name, "not as its engine writes it")
-        self._kept[file] = (mark, value)
+            directory.malformed(name, "not in its engine's format")
+        self._kept[file] = (stamp, value)
         return value
 
     def sweep(self) -> None:
-        """Forget the files that nobody asked for since the last sweep."""
-        self._kept = {file: kept for file, kept in self._kept.items() if file in self._used}
-        self._used.clear()
+        """Forget the files that were not asked for since the last sweep."""
+        self._kept = {file: kept for file, kept in self._kept.items() if file in self._requested}
+        self._requested.clear()
 
 
 def parsed(
@@ -65,3 +69,37 @@ def parsed(
 def read_object(directory: Dir, name: str) -> JsonObject | None:
     """Read a file that holds one JSON object; None when it does not."""
     return parse_object(directory.read(name, CONFIG_LIMIT))
+
+
+def made_at(parent: Dir, path: str) -> float | None:
+    """Return when the directory ``path`` was made, in seconds since the epoch.
+
+    Its birth time, which nothing changes; on a filesystem that keeps none the time of its last
+    change, which is never before that. None when it cannot be looked at.
+    """
+    try:
+        with parent.open_dir(path) as directory:
+            return _birth_time(directory.fd) or directory.stat().st_ctime
+    except HostReadError:
+        return None
+
+
+def _birth_time(fd: int) -> float | None:
+    try:
+        return birth_time(fd)
+    except OSError:  # a kernel or libc older than statx(2)
+        return None
+
+
+def homes(ctx: Context) -> dict[int, str]:
+    """Return the home directory of every user whom /etc/passwd lists, passwd(5)."""
+    try:
+        lines = ctx.host.root.read_text("/etc/passwd").splitlines()
+    except HostReadError:
+        return {}
+    fields = (line.split(":") for line in lines)
+    return {
+        uid: f[5]
+        for f in fields
+        if len(f) >= 7 and (uid := parse_decimal(f[2])) is not None and f[5].startswith("/")
+    }

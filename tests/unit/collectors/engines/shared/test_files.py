@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from collectors.engines.shared.files import FileCache, parsed, read_object
-from collectors.hostfs import Gone, Malformed
+from collectors.engines.shared.files import FileCache, made_at, parsed, read_object
+from collectors.hostfs import Gone, HostFS, Malformed
 from tests.support.engine_host import EngineHost
 
 
@@ -78,3 +78,14 @@ def test_a_missing_or_too_large_file_raises(host: EngineHost) -> None:
         cache.get(root, "etc/nothing")
     with pytest.raises(Malformed):
         cache.get(root, "etc/x")
+
+
+def test_birth_is_not_moved_by_changes(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    host = HostFS("/proc", "/sys", str(tmp_path))
+    before = made_at(host.root, "d")
+    os.utime(tmp_path / "d", (1, 1))
+    assert made_at(host.root, "d") == before
+    assert before is not None
+    assert before <= (tmp_path / "d").stat().st_ctime
+    assert made_at(host.root, "nowhere") is None
