@@ -13,13 +13,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from collectors.engines.podman.discovery import is_podmans, root_store
+from collectors.engines.crio.discovery import Store, find_stores
 from collectors.engines.shared.cgroup_paths import cgroup_of
+from collectors.engines.shared.conmon import is_conmon
 from collectors.engines.shared.containers_storage import folders, load_images
 from collectors.engines.shared.files import FileCache, parsed, read_object
 from collectors.engines.shared.first_process import recorded_process
-from collectors.engines.shared.processes import binary_name, host_numbers, running_state
-from collectors.engines.shared.views import cgroup_prefix, instance_prefix, open_root
+from collectors.engines.shared.processes import host_numbers, running_state
+from collectors.engines.shared.views import cgroup_prefix, open_root
 from collectors.facts import Sighting, State
 from collectors.formats.command_line import option_value
 from collectors.formats.documents import (
@@ -52,9 +53,7 @@ class _View:
     """A store that is open for one reading."""
 
     ctx: Context
-    monitor: Process | None
-    """A conmon in whose view the paths are; None: they are the host's."""
-    instance: str
+    store: Store
     graph: Dir
     numbers: Mapping[int, Process]
     images: Mapping[str, ImageFacts]
@@ -78,35 +77,30 @@ class CrioCollector:
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Read root's store on the host, and in every container where a monitor of CRI-O runs."""
-        monitors = [p for p in ctx.processes if binary_name(p) == "conmon" and not is_podmans(p)]
-        places: dict[str, Process | None] = {"": None}
-        places |= {instance_prefix(ctx, p): p for p in monitors if instance_prefix(ctx, p)}
-        found: list[Sighting] = []
-        for place, monitor in places.items():
+        sightings: list[Sighting] = []
+        for store in find_stores(ctx):
             with ExitStack() as stack:
                 try:
-                    view = self._open(ctx, place, monitor, stack)
+                    view = self._open(ctx, store, stack)
                 except HostReadError:
                     continue
-                found += self._containers(view)
+                sightings += self._containers(view)
         for cache in (self._specs, self._states, self._images):
             cache.sweep()
-        return found
+        return sightings
 
-    def _open(self, ctx: Context, place: str, monitor: Process | None, stack: ExitStack) -> _View:
-        graphroot = root_store(ctx).graphroot if monitor is None else _graphroot(monitor)
-        top = stack.enter_context(open_root(ctx, monitor))
-        graph = stack.enter_context(top.open_dir(graphroot, confined=True))
+    def _open(self, ctx: Context, store: Store, stack: ExitStack) -> _View:
+        top = stack.enter_context(open_root(ctx, store.monitor))
+        graph = stack.enter_context(top.open_dir(store.graphroot, confined=True))
         images: dict[str, ImageFacts] = {}
         for folder in folders(graph, "-images"):
             with suppress(HostReadError):
                 images |= self._images.get(graph, f"{folder}/images.json") or {}
         return _View(
             ctx=ctx,
-            monitor=monitor,
-            instance=f"{place}{graphroot}",
+            store=store,
             graph=graph,
-            numbers=host_numbers(ctx, monitor),
+            numbers=host_numbers(ctx, store.monitor),
             images=images,
         )
 
@@ -147,14 +141,14 @@ class CrioCollector:
         if process is None and pod.is_sandbox and not state:
             return None
         wanted = cgroup_of_spec(spec.cgroups_path)
-        prefix = cgroup_prefix(view.ctx, view.monitor)
+        prefix = cgroup_prefix(view.ctx, view.store.monitor)
         created = parse_time(spec.annotations.get(_CREATED, ""))
         restarts = spec.annotations.get(_RESTARTS, "")
         finished = state.time("finished") if process is None else None
         return Sighting(
             collector=self.name,
             engine="cri-o",
-            instance=view.instance,
+            instance=view.store.instance,
             engine_id=engine_id,
             name=pod.name,
             state=_state(view, state, process),
@@ -208,7 +202,7 @@ def _first_process(
 
 def _runtime(ctx: Context, process: Process | None) -> str:
     monitor = ctx.processes.get(process.ppid) if process is not None else None
-    if monitor is None or binary_name(monitor) != "conmon":
+    if monitor is None or not is_conmon(monitor):
         return ""
     return posixpath.basename(option_value(monitor.argv, "-r", "--runtime"))
 
@@ -222,10 +216,3 @@ def _image(view: _View, spec: Spec, reference: str) -> ImageFacts | None:
 def _labels(spec: Spec) -> dict[str, str]:
     """Return the labels that Kubernetes set, which stand as JSON in one annotation."""
     return JsonObject({"": parse_json(spec.annotations.get(_LABELS, "{}"))}).text_map("")
-
-
-def _graphroot(monitor: Process) -> str:
-    """Take the store out of a monitor's arguments: it logs and writes below there, or in /run."""
-    bundle = option_value(monitor.argv, "-b", "--bundle")
-    root = posixpath.normpath(posixpath.join(bundle, "../../.."))
-    return root if root.startswith("/var/lib/") else "/var/lib/containers/storage"

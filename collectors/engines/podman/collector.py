@@ -1,7 +1,7 @@
 """Podman: root's and every user's containers, from disk and processes.
 
 Podman has no daemon, and its API service is started by connecting to it, so neither is used: the
-database tells what there is, the process table whether it runs. podman(1), conmon(8).
+database has the containers, the process table shows whether they run. podman(1), conmon(8).
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class PodmanCollector:
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Read every store's database, and check against the processes what runs."""
         readers, self._readers = self._readers, {}
-        found: list[Sighting] = []
+        sightings: list[Sighting] = []
         for store in find_stores(ctx):
             reader = readers.get(store.instance) or StoreReader()
             self._readers[store.instance] = reader
-            found += reader.read(ctx, store)
-            if not store.place:
+            sightings += reader.read(ctx, store)
+            if not store.prefix:
                 for folder in (
                     store.graphroot,
                     f"{store.graphroot}/libpod",
                     f"{store.tmpdir}/exits",
                 ):
                     ctx.watch(folder, files=True)
-        return found
+        return sightings

@@ -6,22 +6,19 @@ containers-storage.conf(5) and conmon(8).
 
 from __future__ import annotations
 
-import posixpath
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from collectors.engines.shared.conmon import exit_command, is_conmon, is_of_podman
+from collectors.engines.shared.containers_storage import root_locations, user_locations
 from collectors.engines.shared.files import homes
-from collectors.engines.shared.processes import binary_name
 from collectors.engines.shared.views import instance_prefix, on_host, shortest
-from collectors.formats.command_line import option_value, option_values
+from collectors.formats.command_line import option_value
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
     from collectors.contract import Context
     from collectors.facts import Process
-
-_CONFIGURATIONS = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,40 +34,30 @@ class Store:
     uid: int = 0
     monitor: Process | None = None
     """A conmon through whose root the paths are reached; None: they are the host's."""
-    place: str = ""
+    prefix: str = ""
+    """What names the container that the store is in; empty for one on the host."""
 
     @property
     def instance(self) -> str:
-        """Name the store: its path, after the container that it is in."""
-        return f"{self.place}{self.graphroot}"
+        """Return the engine instance: the store's path, after the container that it is in."""
+        return f"{self.prefix}{self.graphroot}"
 
 
 def find_stores(ctx: Context) -> list[Store]:
     """Find every store of which there may be containers, each once."""
-    found = [root_store(ctx)]
-    monitors = [p for p in ctx.processes if binary_name(p) == "conmon"]
+    stores = [_root_store(ctx)]
+    monitors = [p for p in ctx.processes if is_conmon(p)]
     uids = {p.uid for p in monitors if p.uid and on_host(ctx, p)} | set(_users(ctx))
-    known = homes(ctx) if uids else {}
-    found += [_user_store(ctx, uid, known[uid]) for uid in uids if uid and uid in known]
-    found += filter(None, (_store_of_monitor(ctx, p) for p in monitors))
-    return list({store.instance: store for store in reversed(found)}.values())
-
-
-def monitor_arguments(process: Process) -> tuple[str, ...]:
-    """Return podman's own arguments, which conmon passes back to it when the container ends."""
-    return ("podman", *option_values(process.argv, "--exit-command-arg"))
-
-
-def is_podmans(process: Process) -> bool:
-    """Return whether a conmon works for podman and not for CRI-O."""
-    command = posixpath.basename(option_value(process.argv, "--exit-command"))
-    return command == "podman" or "/libpod" in option_value(process.argv, "--exit-dir")
+    home_of = homes(ctx) if uids else {}
+    stores += [_user_store(ctx, uid, home_of[uid]) for uid in uids if uid and uid in home_of]
+    stores += filter(None, (_store_of_monitor(ctx, p) for p in monitors))
+    return list({store.instance: store for store in reversed(stores)}.values())
 
 
 def _store_of_monitor(ctx: Context, process: Process) -> Store | None:
-    if not is_podmans(process) or process.uid is None:
+    if not is_of_podman(process) or process.uid is None:
         return None
-    arguments = monitor_arguments(process)
+    arguments = exit_command(process)
     graphroot = option_value(arguments, "--root")
     if not graphroot.startswith("/"):
         return None
@@ -81,45 +68,23 @@ def _store_of_monitor(ctx: Context, process: Process) -> Store | None:
         tmpdir=option_value(arguments, "--tmpdir"),
         uid=process.uid,
         monitor=process if inside else None,
-        place=instance_prefix(ctx, process),
+        prefix=instance_prefix(ctx, process),
     )
 
 
-def root_store(ctx: Context) -> Store:
-    """Return root's store, which CRI-O and buildah use as well, storage.conf(5)."""
-    storage: dict[str, object] = {}
-    for path in _CONFIGURATIONS:
-        storage = _storage_conf(ctx, path)
-        if storage:
-            break
-    return Store(
-        graphroot=_path(storage.get("graphroot")) or "/var/lib/containers/storage",
-        runroot=_path(storage.get("runroot")) or "/run/containers/storage",
-        tmpdir="/run/libpod",
-    )
+def _root_store(ctx: Context) -> Store:
+    locations = root_locations(ctx)
+    return Store(graphroot=locations.graphroot, runroot=locations.runroot, tmpdir="/run/libpod")
 
 
 def _user_store(ctx: Context, uid: int, home: str) -> Store:
-    storage = _storage_conf(ctx, f"{home}/.config/containers/storage.conf")
+    locations = user_locations(ctx, uid, home)
     return Store(
-        graphroot=_path(storage.get("graphroot")) or f"{home}/.local/share/containers/storage",
-        runroot=_path(storage.get("runroot")) or f"/run/user/{uid}/containers",
+        graphroot=locations.graphroot,
+        runroot=locations.runroot,
         tmpdir=f"/run/user/{uid}/libpod/tmp",
         uid=uid,
     )
-
-
-def _storage_conf(ctx: Context, path: str) -> dict[str, object]:
-    try:
-        document = tomllib.loads(ctx.host.root.read_text(path, 1 << 18))
-    except (HostReadError, tomllib.TOMLDecodeError, RecursionError):
-        return {}
-    storage = document.get("storage")
-    return storage if isinstance(storage, dict) else {}
-
-
-def _path(value: object) -> str:
-    return posixpath.normpath(value) if isinstance(value, str) and value.startswith("/") else ""
 
 
 def _users(ctx: Context) -> list[int]:
