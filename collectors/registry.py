@@ -1,4 +1,4 @@
-"""All engines' collectors, in one plain list: to add one, write its module and name it here."""
+"""The collectors of all engines, in one plain list; what is known of them is in the catalogue."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from collectors.engines.sandboxes.collector import SandboxCollector
 if TYPE_CHECKING:
     from collectors.contract import Collector
 
+_ALL = (
+    DockerCollector,
+    PodmanCollector,
+    ContainerdCollector,
+    CrioCollector,
+    OciCollector,
+    LxcCollector,
+    ProxmoxCollector,
+    IncusCollector,
+    NspawnCollector,
+    LibvirtLxcCollector,
+    OpenvzCollector,
+    SandboxCollector,
+)
+
 COLLECTORS: Mapping[str, Callable[[], Collector]] = {
-    make.name: make
-    for make in (
-        DockerCollector,
-        PodmanCollector,
-        ContainerdCollector,
-        CrioCollector,
-        OciCollector,
-        LxcCollector,
-        ProxmoxCollector,
-        IncusCollector,
-        NspawnCollector,
-        LibvirtLxcCollector,
-        OpenvzCollector,
-        SandboxCollector,
-    )
+    collector.name: collector for collector in _ALL
 }
-"""What makes each collector, by its name: ``--[no-]collector.NAME``."""
+"""The class of each collector, by its name: ``--[no-]collector.NAME``."""

@@ -298,7 +298,7 @@ def test_lxd() -> None:
         assert_found_once(rows, idle, state="exited")
 
 
-def test_libvirt() -> None:
+def test_libvirt_lxc() -> None:
     need("libvirtd", "virsh", "busybox")
     with managers.libvirt() as (made, idle):
         rows = ls()

@@ -1,18 +1,58 @@
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
 
 import collectors.engines
 from collectors.catalogue import BY_NAME, COLLECTORS, ENGINES, WRAPPERS, EngineInfo
+from collectors.engines.sandboxes.makers import engine_of
 from collectors.registry import COLLECTORS as REGISTRY
+from tests.support.processes import process
 
 TOP = Path(__file__).parents[3]
 FOLDERS = Path(collectors.engines.__file__).parent
 
 NO_COLLECTOR = {"shared"}
 """Folders of collectors/engines that hold no engine."""
+
+BY_BINARY = "known by the binary that makes it, as the test below does for each"
+NOT_RUN = {
+    "cri-o": "not in Debian: tests/hosts/test_made.py::test_crio",
+    "kubernetes": "its containers are containerd's or CRI-O's",
+    "buildkit": "steps of a build end within seconds: tests/unit/collectors/engines/sandboxes",
+    "buildah": "as buildkit",
+    "youki": "not in Debian: tests/unit/collectors/engines/runc",
+    "incus": "not in Debian 12: the same collector as LXD's, which runs",
+    "proxmox": "needs Proxmox VE: tests/hosts/test_made.py::test_proxmox",
+    "openvz": "needs its own kernel: tests/hosts/test_openvz.py, of captured nodes",
+    "snap": "needs snapd and its shop: tests/hosts/test_made.py::test_snap",
+    "apptainer": "not in Debian 12: tests/hosts/test_made.py::test_apptainer",
+    "singularity": "apptainer's former name, and the same files",
+    "firejail": "runs as a look-alike: tests/engines/test_look_alikes.py::test_firejail",
+    **dict.fromkeys(
+        (
+            *("lxc-unshare", "nsjail", "minijail", "schroot", "bazel", "nix", "nomad", "vagga"),
+            *("mmdebstrap", "sbuild", "pbuilder", "mock"),
+        ),
+        BY_BINARY,
+    ),
+}
+"""Engines that tests/engines does not run, and why."""
+
+SPELT = {
+    "classifier/process_tree.py": ({"runc", "crun", "youki"}, "binaries inside a container"),
+    "cli/check.py": ({"docker", "openvz"}, "advice on what a failing collector needs"),
+    "config/__init__.py": ({"docker", "openvz", "lxc"}, "collectors with options of their own"),
+    "inventory/merge.py": ({"openvz"}, "a field of a container"),
+    "logs.py": ({"docker"}, "the logger of a Python package"),
+    "metrics/groups.py": ({"openvz"}, "a group of metrics"),
+    "metrics/openvz.py": ({"openvz"}, "a group of metrics"),
+    "phrases.py": ({"openvz", "lxc"}, "what systemd-detect-virt(1) says of the host"),
+}
+"""Where agent spells a name that is also an engine's or a collector's, and what it means there."""
 
 
 def folder_of(collector: str) -> Path:
@@ -40,6 +80,41 @@ def test_a_collector_has_a_folder_and_an_engine(collector: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 def test_an_engine_has_a_collector(engine: EngineInfo) -> None:
     assert engine.collector in REGISTRY
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_an_engine_is_run_by_the_tests_or_there_is_a_reason(engine: EngineInfo) -> None:
+    source = (TOP / "tests/engines/test_every_engine.py").read_text()
+    case = re.search(
+        rf"^def test_{re.escape(engine.name).replace('-', '_')}(_|\()", source, re.MULTILINE
+    )
+    assert (case is None) == (engine.name in NOT_RUN)
+
+
+@pytest.mark.parametrize(
+    "engine", [name for name, why in NOT_RUN.items() if why == BY_BINARY], ids=str
+)
+def test_a_wrapper_is_known_by_its_binary(engine: str) -> None:
+    row = BY_NAME[engine]
+    for binary in row.makers:
+        assert engine_of(process(10, exe=f"/usr/bin/{binary}")) == engine
+    for script in row.scripts:
+        argv = ("perl", f"/usr/bin/{script}")
+        assert engine_of(process(10, exe="/usr/bin/perl", argv=argv)) == engine
+    assert row.makers or row.scripts
+
+
+def test_the_agent_does_not_spell_engines() -> None:
+    names = {*BY_NAME, *(collector.name for collector in COLLECTORS)}
+    spelt = {}
+    for file in sorted((TOP / "agent").rglob("*.py")):
+        constants = (
+            n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Constant)
+        )
+        name = str(file.relative_to(TOP / "agent"))
+        allowed = SPELT[name][0] if name in SPELT else set()
+        spelt[name] = {n.value for n in constants if n.value in names} - allowed
+    assert {name: engines for name, engines in spelt.items() if engines} == {}
 
 
 def test_an_engine_has_one_row() -> None:
