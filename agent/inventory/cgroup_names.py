@@ -74,9 +74,9 @@ def engine_cgroup(cgroups: Mapping[str, str], sightings: Sequence[Sighting]) -> 
 def cut(path: str, sightings: Sequence[Sighting]) -> str:
     """Cut a path after the component that an engine made for a container; "" if there is none.
 
-    With sightings it is the deepest component that names the container which they saw, as a
-    container nested in another has both in its path; without, the deepest that looks like an
-    engine's.
+    With sightings it is the deepest component that has the id of the container which they saw, or
+    a name that its engine gives; without, the deepest that has any engine's. Deepest, as the path
+    of a nested container has the outer one's name in it, too.
     """
     for sighting in sightings:
         if sighting.cgroup and sighting.cgroup != "/" and contains(sighting.cgroup, path):

@@ -12,8 +12,8 @@ from agent.clock import Clock
 from agent.inventory.inventory import Inventory
 from agent.model import Style, Verdict
 from agent.scout.schedule import Task
+from tests.support.inventory import DOCKER, NS, only, update
 from tests.support.processes import process, sighting
-from tests.unit.agent.inventory.test_inventory import DOCKER, NS, look, only
 from tests.unit.agent.scout.test_scout import Watched, watched
 
 __all__ = ["watched"]
@@ -69,13 +69,13 @@ def test_who_stands_still_between_two_readings_takes_that_for_no_jump() -> None:
 def test_what_is_gone_is_remembered_as_long_as_ever(seconds: float) -> None:
     inventory = Inventory(retention=300)
     init = process(10, ns=NS, root=1, cgroup=DOCKER)
-    look(inventory, init, sightings=[sighting(init)], now=10_000)
-    look(inventory, now=10_010)
+    update(inventory, init, sightings=[sighting(init)], now=10_000)
+    update(inventory, now=10_010)
     inventory.shift(seconds)
-    gone = only(look(inventory, now=10_020 + seconds))
+    gone = only(update(inventory, now=10_020 + seconds))
     assert (gone.gone, gone.last_seen) == (True, 10_000 + seconds)
-    assert look(inventory, now=10_299 + seconds).containers
-    assert not look(inventory, now=10_301 + seconds).containers
+    assert update(inventory, now=10_299 + seconds).containers
+    assert not update(inventory, now=10_301 + seconds).containers
 
 
 def test_who_started_in_the_future_is_no_newborn_for_an_hour() -> None:

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+
+from agent.inventory.inventory import Inventory
+from collectors.facts import FileId
+from tests.support.inventory import DOCKER, ID, NS, only_group, pids, split, update
+from tests.support.processes import HOST, inner, mount, own_root, process, sighting, table
+
+
+def test_the_hosts_programs_in_an_empty_root_are_a_sandbox() -> None:
+    wrapped = process(10, ns={"mnt": 30}, root=1)
+    mounts = (mount("/", 70, "/", "tmpfs"), mount("/usr", 1, "/usr"))
+    parts = split(wrapped, mounts=mounts)
+    assert parts.groups == ()
+    assert parts.look_alikes[0].kind == "sandbox"
+
+
+def test_a_tree_on_the_hosts_disk_is_a_root_of_its_own() -> None:
+    mounts = (mount("/", 1, "/srv/rootfs"),)
+    assert only_group(split(process(10, ns={"mnt": 30}, root=1), mounts=mounts)).leader.pid == 10
+
+
+def test_an_overlay_over_the_hosts_root_is_a_sandbox() -> None:
+    mounts = (mount("/", 70, "/", "overlay", "rw,lowerdir=/,upperdir=/run/x"),)
+    assert split(process(10, ns={"mnt": 30}, root=1), mounts=mounts).groups == ()
+
+
+def test_a_binary_from_outside_the_root_is_a_sandbox() -> None:
+    helper = process(10, ns={"mnt": 30}, root=1, exe_id=FileId(1, 99))
+    parts = split(helper, mounts=(mount("/", 70, "/", "tmpfs"),))
+    assert parts.groups == ()
+
+
+@pytest.mark.parametrize("below", ["", "/workers"])
+def test_a_service_with_its_own_root_belongs_to_the_manager(below: str) -> None:
+    path = f"/system.slice/portable.service{below}"
+    parts = split(process(10, 1, ns={"mnt": 30}, root=1, cgroup=path))
+    assert parts.groups == ()
+    assert parts.look_alikes[0].kind == "service"
+    assert "portable.service" in parts.look_alikes[0].reason
+
+
+def test_what_a_users_manager_adopted_in_a_scope_is_not_its_service() -> None:
+    path = "/user.slice/user@1000.service/app.slice/run-7.scope"
+    adopted = process(10, 1, ns={"mnt": 30}, root=1, cgroup=path)
+    assert pids(only_group(split(adopted))) == {10}
+
+
+def test_a_daemon_of_the_hosts_that_jails_itself_is_a_sandbox() -> None:
+    """It went on to a directory on the host's disk with pivot_root(2)."""
+    daemon = process(10, ns={"mnt": 30, "pid": 50}, root=1, exe_outside=True)
+    parts = split(daemon, mounts=(mount("/", 1, "/srv/data"),))
+    assert parts.groups == ()
+    assert parts.look_alikes[0].kind == "sandbox"
+
+
+def test_a_tool_of_the_host_does_not_fill_an_empty_root() -> None:
+    tool = process(11, ns={"mnt": 31})
+    sandboxed = process(12, 11, ns={"mnt": 31, "pid": 51}, root=2, exe_outside=True)
+    assert split(tool, sandboxed, mounts=()).groups == ()
+
+
+def test_a_sandbox_over_the_hosts_root_is_listed_nowhere_among_containers() -> None:
+    wrapped = process(10, ns={"mnt": 30, "pid": 50})
+    picture = update(Inventory(), wrapped, sightings=[sighting(wrapped, engine="bubblewrap")])
+    assert picture.containers == {}
+    assert [look.engine for look in picture.look_alikes] == ["bubblewrap"]
+
+
+def test_cgroups_named_like_an_engines_hold_no_container_by_that() -> None:
+    shell = process(10, cgroup=DOCKER, exe="/bin/sh")
+    helper = process(11, cgroup=f"/machine.slice/libpod-conmon-{ID}.scope", exe="/usr/bin/conmon")
+    session = process(12, cgroup="/user.slice/session-4.scope")
+    picture = Inventory().update(
+        HOST,
+        table(shell, helper, session),
+        [],
+        own_root,
+        now=2_000_000.0,
+        empty_cgroups=["/lxc.payload.db", "/system.slice/nginx.service"],
+    )
+    assert picture.containers == {}
+    assert {(look.kind, look.cgroup) for look in picture.look_alikes} == {
+        ("cgroup", DOCKER),
+        ("engine", f"/machine.slice/libpod-conmon-{ID}.scope"),
+        ("session", "/user.slice/session-4.scope"),
+        ("cgroup", "/lxc.payload.db"),
+    }
+
+
+def test_a_unit_inside_a_container_is_named_with_the_container() -> None:
+    init = process(10, ns=NS, root=1, cgroup=f"{DOCKER}/init.scope")
+    service = inner(init, 11, cgroups={"": f"{DOCKER}/system.slice/cron.service"})
+    picture = update(Inventory(), init, service, sightings=[sighting(init)])
+    reasons = {look.name: look.reason for look in picture.look_alikes if look.kind == "inner"}
+    assert reasons["cron.service"] == "a cgroup inside the container web"
+
+
+def test_a_browsers_own_namespaces_are_listed_once() -> None:
+    first = process(10, ns={"net": 40}, exe="/usr/bin/firefox")
+    second = process(11, ns={"net": 40}, exe="/usr/bin/firefox")
+    picture = update(Inventory(), first, second)
+    assert [(look.kind, look.name, look.pid) for look in picture.look_alikes] == [
+        ("sandbox", "firefox", 10)
+    ]
