@@ -43,7 +43,7 @@ NOT_RUN = {
 """Engines that tests/engines does not run, and why."""
 
 SPELT = {
-    "classifier/process_tree.py": ({"runc", "crun", "youki"}, "binaries inside a container"),
+    "classifier/init_kind.py": ({"runc", "crun", "youki"}, "binaries inside a container"),
     "cli/check.py": ({"docker", "openvz"}, "advice on what a failing collector needs"),
     "config/__init__.py": ({"docker", "openvz", "lxc"}, "collectors with options of their own"),
     "inventory/merge.py": ({"openvz"}, "a field of a container"),
