@@ -19,10 +19,12 @@ from agent.clock import Clock
 from agent.inventory.inventory import Inventory, Picture
 from agent.model import CollectorHealth, Container
 from agent.scout.changes import Known, lag
+from agent.scout.evidence import EvidenceReader
 from agent.scout.judge import Judge
 from agent.scout.outbox import Outbox
 from agent.scout.runner import Runner
 from agent.scout.schedule import Schedule, Task
+from agent.scout.verdicts import Verdicts
 from agent.scout.watcher import CgroupWatcher
 from collectors.contract import Context
 from collectors.facts import ALIVE, HostFacts, ProcessId, ProcessTable, Sighting
@@ -76,9 +78,8 @@ class Scout:
         self._reader = ProcessReader(self._processes_host, skip=skip_processes, touch=touch)
         self._moves = ProcessMoves(self._processes_host, touch)
         self._table = ProcessTable(by_pid={})
-        self._judge = Judge(
-            self.host, overrides=config.overrides(), skip=skip_containers, begin=progress.begin
-        )
+        self._evidence = EvidenceReader(self.host, skip=skip_containers, begin=progress.begin)
+        self._judge = Judge(self._evidence, Verdicts(config.overrides()))
         self._inventory = Inventory(
             retention=config.containers.retention,
             retained=config.containers.max_retained,
@@ -176,8 +177,8 @@ class Scout:
             return
         if self._watcher.outdated:
             self._watch_cgroups()
-        if self._picture is not None and self._judge.due(now):
-            judged = self._judge.again(self._picture, self._outbox.sent, self.facts, now)
+        if self._picture is not None and self._judge.is_due(now):
+            judged = self._judge.judge_due(self._picture, self._outbox.sent, self.facts, now)
             self._progress.idle()
             self._inventory.judged(judged)
             self._send(judged, now)
@@ -197,7 +198,7 @@ class Scout:
             or read_pulse(self._processes_host) != self._pulse
             or self._reader.young
             or self._schedule.needs_pass(now)
-            or self._judge.due(time.time())
+            or self._judge.is_due(time.time())
             or time.time() > self._inventory.expires
         ):
             self.run_pass(Task.CHECK)
@@ -260,12 +261,12 @@ class Scout:
             self.facts,
             table,
             self._sightings,
-            self._judge.mounts,
+            self._evidence.mounts,
             now=now,
             empty_cgroups=self._empty_cgroups(table),
         )
         first = self._picture is None
-        judged = self._judge.judge(
+        judged = self._judge.judge_all(
             picture, self.facts, now, self._send_part if first else lambda _: None
         )
         self._progress.idle()
@@ -317,7 +318,7 @@ class Scout:
         self._outbox.containers(judged, self.facts, self._health(judged, now), now, picture)
 
     def _health(self, judged: Mapping[str, Container], now: float) -> tuple[CollectorHealth, ...]:
-        processes, evidence = self._processes_host.tally, self._judge.tally
+        processes, evidence = self._processes_host.tally, self._evidence.tally
         return (
             CollectorHealth(
                 name="processes",

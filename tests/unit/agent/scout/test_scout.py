@@ -221,8 +221,8 @@ def test_the_hosts_mounts_are_read_once_for_all_containers(
     def usage(*given: Any) -> None:
         wanted.append(given[-1]())
 
-    monkeypatch.setattr("agent.scout.judge.read_host_mounts", reading)
-    monkeypatch.setattr("agent.scout.judge.read_container_filesystem", usage)
+    monkeypatch.setattr("agent.scout.evidence.read_host_mounts", reading)
+    monkeypatch.setattr("agent.scout.evidence.read_container_filesystem", usage)
     load_host(HOST.read_text()).unpack(tmp_path)
     watched = Watched(tmp_path)
     watched.scout.run_pass(Task.FULL_PASS)

@@ -1,0 +1,239 @@
+"""Reads what the verdict on each container is based on, and keeps it while nothing seems to change.
+
+Reading inside a container is expensive, and an untrusted process can block it. So what was read is
+kept while the container's processes stay the same, and is read again only now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from collectors.facts import (
+    FileId,
+    FilesystemUsage,
+    Isolation,
+    Limits,
+    Mount,
+    NetworkFacts,
+    Process,
+    RootFacts,
+)
+from collectors.hostfs import HostReadError
+from collectors.kernel.filesystem import read_container_filesystem, read_host_mounts
+from collectors.kernel.isolation import read_isolation
+from collectors.kernel.limits import read_limits
+from collectors.kernel.network import read_network
+from collectors.kernel.processes import read_mounts
+from collectors.kernel.rootfs import read_root
+
+if TYPE_CHECKING:
+    from agent.inventory.groups import Group
+    from agent.model import Container
+    from collectors.facts import HostFacts, ProcessId
+    from collectors.hostfs import HostFS
+
+_REFRESH = 600.0
+"""Seconds after which everything is read again though nothing seems to have changed."""
+
+_FILESYSTEM_REFRESH = 50.0
+"""The same for the usage of its filesystem: once in each full pass."""
+
+_YOUNG = 30.0
+"""A container that started less than so many seconds ago is read again each time its age has
+doubled: its services open their sockets, make their users, write their files."""
+
+_YOUNGEST = 1.0
+"""Shortest time in seconds between two such readings."""
+
+_NEVER = float("inf")
+
+
+@dataclass(slots=True)
+class CachedEvidence:
+    """What was read of a container, and when. Times are in seconds since the epoch."""
+
+    init: ProcessId
+    signature: object
+    read_at: float
+    due: float
+    """When it is to be read again though nothing seems to have changed."""
+    mounts: tuple[Mount, ...] | None
+    root: RootFacts | None
+    network: NetworkFacts | None
+    isolation: Isolation
+    limits: Limits
+    filesystem: FilesystemUsage | None = None
+    filesystem_at: float = 0.0
+
+
+class EvidenceReader:
+    """Reads and keeps the evidence of every container.
+
+    ``skip`` names those that are not to be read, as they hung an earlier scout; ``begin`` is called
+    with a container's name of that form before it is read.
+    """
+
+    def __init__(
+        self,
+        host: HostFS,
+        *,
+        skip: frozenset[str] = frozenset(),
+        begin: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._host = host.with_tally()
+        self.tally = self._host.tally
+        self._skip = skip
+        self._begin = begin
+        self._cache: dict[str, CachedEvidence] = {}
+        self._first_due = _NEVER
+        self._mounts: dict[int, tuple[Mount, ...] | None] = {}
+        self._host_mounts: Mapping[str, Mount] | None = None
+        self._roots: dict[FileId, RootFacts] = {}
+        self._networks: dict[int, NetworkFacts] = {}
+
+    def mounts(self, pid: int) -> tuple[Mount, ...] | None:
+        """Read the mounts of a process, once for each pass; None when they cannot be read."""
+        if pid not in self._mounts:
+            try:
+                self._mounts[pid] = read_mounts(self._host, pid)
+            except HostReadError:
+                self._mounts[pid] = None
+        return self._mounts[pid]
+
+    def read(
+        self, container: Container, group: Group, facts: HostFacts, now: float
+    ) -> CachedEvidence:
+        """Return the evidence of a running container, a new object if it was read again."""
+        signature = _signature(container, group)
+        evidence = self._cache.get(container.id)
+        if (
+            evidence is None
+            or evidence.init != group.leader.id
+            or evidence.signature != signature
+            or now - evidence.read_at >= _REFRESH
+            or now >= evidence.due
+        ):
+            evidence = self._read(container, group, signature, facts, now)
+            self._cache[container.id] = evidence
+        self._refresh_filesystem(evidence, facts, now)
+        return evidence
+
+    def is_due(self, now: float) -> bool:
+        """Return whether there is a container that is to be read again because of its age."""
+        return self._first_due <= now
+
+    def due(self, now: float) -> set[str]:
+        """Return the ids of the containers that are to be read again because of their age."""
+        return {key for key, evidence in self._cache.items() if evidence.due <= now}
+
+    def shift(self, seconds: float) -> None:
+        """Move all times along with a clock that was set by so many seconds."""
+        for evidence in self._cache.values():
+            evidence.read_at += seconds
+            evidence.due += seconds
+            evidence.filesystem_at += seconds
+        self._first_due += seconds
+
+    def retain(self, ids: Collection[str]) -> None:
+        """Forget all containers but these."""
+        self._cache = {key: e for key, e in self._cache.items() if key in ids}
+
+    def end_pass(self) -> None:
+        """Forget what is kept for the time of one pass, so that nothing is read twice in it."""
+        for kept in (self._mounts, self._roots, self._networks):
+            kept.clear()
+        self._host_mounts = None
+        self._first_due = min((e.due for e in self._cache.values()), default=_NEVER)
+
+    def _read(
+        self, container: Container, group: Group, signature: object, facts: HostFacts, now: float
+    ) -> CachedEvidence:
+        leader = group.leader
+        subject = f"container {leader.pid} {leader.id.start_ticks}"
+        mounts = root = network = None
+        isolation, limits = Isolation(), Limits()
+        if subject not in self._skip:
+            self._begin(subject)
+            mounts = self.mounts(leader.pid)
+            root = self._root(leader, mounts)
+            network = self._network(leader, facts)
+            isolation = read_isolation(self._host, facts, leader, mounts or ())
+            limits = read_limits(self._host, facts.cgroups, container.cgroups)
+        return CachedEvidence(
+            init=leader.id,
+            signature=signature,
+            read_at=now,
+            due=_due_again(container, now),
+            mounts=mounts,
+            root=root,
+            network=network,
+            isolation=isolation,
+            limits=limits,
+        )
+
+    def _refresh_filesystem(self, evidence: CachedEvidence, facts: HostFacts, now: float) -> None:
+        """Read the usage of its filesystem: it changes while nothing else of a container does."""
+        if now - evidence.filesystem_at < _FILESYSTEM_REFRESH or evidence.mounts is None:
+            return
+        evidence.filesystem_at = now
+        try:
+            evidence.filesystem = read_container_filesystem(
+                self._host, facts, evidence.init.pid, evidence.mounts, self._mounts_of_host
+            )
+        except HostReadError:
+            evidence.filesystem = None
+
+    def _mounts_of_host(self) -> Mapping[str, Mount]:
+        if self._host_mounts is None:
+            self._host_mounts = read_host_mounts(self._host)
+        return self._host_mounts
+
+    def _root(self, leader: Process, mounts: tuple[Mount, ...] | None) -> RootFacts | None:
+        """Read the root filesystem, once for all containers that have the same root directory."""
+        if leader.root is not None and leader.root in self._roots:
+            return self._roots[leader.root]
+        try:
+            root = read_root(self._host, leader.pid, mounts or ())
+        except HostReadError:
+            return None
+        if leader.root is not None:
+            self._roots[leader.root] = root
+        return root
+
+    def _network(self, leader: Process, facts: HostFacts) -> NetworkFacts | None:
+        """Read the network namespace, once for all that share it; None for the host's own."""
+        namespace = leader.namespaces.net
+        if namespace is None or namespace == facts.namespaces.net:
+            return None
+        if namespace not in self._networks:
+            try:
+                self._networks[namespace] = read_network(self._host, leader.pid)
+            except HostReadError:
+                return None
+        return self._networks[namespace]
+
+
+def _signature(container: Container, group: Group) -> object:
+    """Return what the verdict depends on and each pass knows: if it differs, all is read again."""
+    return (
+        tuple(sorted((p.id, p.exe, p.argv, p.uid, p.session) for p in group.members)),
+        group.visitors,
+        container.engine,
+        container.name,
+        container.image,
+        container.state,
+        container.restarts,
+        container.health,
+    )
+
+
+def _due_again(container: Container, now: float) -> float:
+    """Return when a container that was read now is read again because it is young."""
+    if container.started is None:
+        return _NEVER
+    age = now - container.started
+    if not -_YOUNG < age < _YOUNG:
+        return _NEVER  # also one that started in the future: the engine's clock, or ours, was wrong
+    return now + max(age, _YOUNGEST)

@@ -1,0 +1,227 @@
+"""What is read of a container, and what is kept: the readers of the kernel are counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from agent.inventory.groups import Group
+from agent.model import Container
+from agent.scout import evidence
+from agent.scout.evidence import CachedEvidence, EvidenceReader
+from collectors.facts import (
+    FileId,
+    FilesystemUsage,
+    Isolation,
+    Limits,
+    Mount,
+    NetworkFacts,
+    Process,
+    ProcessId,
+    RootFacts,
+    State,
+)
+from collectors.hostfs import Denied, HostFS
+from tests.support.processes import HOST, mount, process
+
+NOW = 1_700_000_000.0
+LIMITS = Limits(pids=7)
+
+
+class Reads(Counter[str]):
+    """How often each reader was called; those in ``denied`` fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.denied: set[str] = set()
+
+    def count(self, name: str, value: Any) -> Any:
+        self[name] += 1
+        if name in self.denied:
+            raise Denied(name, "it is not ours")
+        return value
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    reads = Reads()
+    values: dict[str, Any] = {
+        "mounts": (mount("/", 60, "/", "overlay"),),
+        "root": RootFacts(),
+        "network": NetworkFacts(),
+        "isolation": Isolation(),
+        "limits": LIMITS,
+        "host_mounts": {},
+    }
+
+    def fake(name: str) -> Any:
+        return lambda *_: reads.count(name, values[name])
+
+    def usage(*given: Any) -> FilesystemUsage:
+        host_mounts: Mapping[str, Mount] = given[-1]()
+        assert host_mounts == {}
+        used: FilesystemUsage = reads.count("filesystem", FilesystemUsage(used_bytes=9))
+        return used
+
+    for name in values:
+        monkeypatch.setattr(evidence, f"read_{name}", fake(name))
+    monkeypatch.setattr(evidence, "read_container_filesystem", usage)
+    return reads
+
+
+@pytest.fixture
+def reader(reads: Reads) -> EvidenceReader:
+    assert not reads
+    return EvidenceReader(HostFS())
+
+
+def inside(pid: int = 10, net: int = 50, root: int = 1, **more: Any) -> Process:
+    return process(pid, ns={"mnt": 40 + pid, "net": net, "pid": 60}, root=root, **more)
+
+
+def read(
+    reader: EvidenceReader, *members: Process, now: float = NOW, **container: Any
+) -> CachedEvidence:
+    """Read a container, which is called after its first process, in a pass of its own."""
+    leader, *_ = members or (inside(),)
+    values = {"engine": "docker", "state": State.RUNNING, **container}
+    made = Container(id=f"/{leader.pid}", init=leader.id, **values)
+    group = Group(leader, list(members or (leader,)))
+    found = reader.read(made, group, HOST, now)
+    reader.end_pass()
+    return found
+
+
+def test_everything_is_read_once_and_kept(reader: EvidenceReader, reads: Reads) -> None:
+    first = read(reader)
+    assert (first.limits, first.filesystem) == (LIMITS, FilesystemUsage(used_bytes=9))
+    assert (first.root, first.network) == (RootFacts(), NetworkFacts())
+    assert read(reader, now=NOW + 49) is first
+    assert set(reads.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"members": (inside(), inside(11))},
+        {"members": (inside(exe="/bin/other"),)},
+        {"members": (inside(argv=("other",)),)},
+        {"members": (inside(uid=1),)},
+        {"name": "other"},
+        {"image": "other"},
+        {"restarts": 1},
+        {"health": "healthy"},
+        {"state": State.PAUSED},
+    ],
+    ids=str,
+)
+def test_what_changed_is_read_again(
+    reader: EvidenceReader, reads: Reads, changed: dict[str, Any]
+) -> None:
+    first = read(reader)
+    assert read(reader, *changed.pop("members", ()), **changed) is not first
+    assert reads["root"] == 2
+
+
+def test_another_first_process_is_another_life(reader: EvidenceReader) -> None:
+    first = read(reader)
+    again = inside(id=ProcessId(10, 5000))
+    assert read(reader, again).init == again.id
+    assert first.init != again.id
+
+
+def test_what_stays_the_same_is_read_again_after_ten_minutes(reader: EvidenceReader) -> None:
+    first = read(reader)
+    assert read(reader, now=NOW + 599) is first
+    assert read(reader, now=NOW + 600) is not first
+
+
+def test_the_filesystem_is_read_again_while_all_else_is_kept(
+    reader: EvidenceReader, reads: Reads
+) -> None:
+    first = read(reader)
+    assert read(reader, now=NOW + 50) is first
+    assert (reads["filesystem"], reads["host_mounts"], reads["root"]) == (2, 2, 1)
+    reads.denied.add("filesystem")
+    assert read(reader, now=NOW + 100).filesystem is None
+
+
+def test_a_young_container_is_read_again_each_time_its_age_has_doubled(
+    reader: EvidenceReader,
+) -> None:
+    found, times = None, []
+    for tenth in range(1000):
+        new = read(reader, now=NOW + tenth / 10, started=NOW)
+        if new is not found:
+            times.append(tenth / 10)
+        found = new
+    assert times == [0, 1, 2, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize("started", [None, NOW - 31, NOW + 31])
+def test_any_other_is_not_due(reader: EvidenceReader, started: float | None) -> None:
+    read(reader, started=started)
+    assert not reader.is_due(NOW + 500)
+
+
+def test_who_is_due_is_known_without_reading(reader: EvidenceReader) -> None:
+    read(reader, started=NOW - 5)
+    read(reader, inside(20), started=NOW - 9)
+    assert (reader.is_due(NOW + 4), reader.due(NOW + 4)) == (False, set())
+    assert (reader.is_due(NOW + 6), reader.due(NOW + 6)) == (True, {"/10"})
+    assert reader.due(NOW + 9) == {"/10", "/20"}
+
+
+def test_a_step_of_the_clock_makes_nothing_due(reader: EvidenceReader) -> None:
+    first = read(reader, started=NOW - 5)
+    reader.shift(3600)
+    assert not reader.is_due(NOW + 3604)
+    assert read(reader, now=NOW + 3604, started=NOW + 3595) is first
+    assert reader.is_due(NOW + 3606)
+
+
+def test_those_that_are_gone_are_forgotten(reader: EvidenceReader) -> None:
+    first = read(reader, started=NOW - 5)
+    reader.retain({"/other"})
+    reader.end_pass()
+    assert not reader.is_due(NOW + 500)
+    assert read(reader, started=NOW - 5) is not first
+
+
+def test_what_hung_a_scout_is_not_read(reads: Reads) -> None:
+    begun: list[str] = []
+    reader = EvidenceReader(HostFS(), skip=frozenset({"container 10 110"}), begin=begun.append)
+    skipped = read(reader)
+    assert (skipped.mounts, skipped.root, skipped.limits) == (None, None, Limits())
+    assert (reads.total(), begun) == (0, [])
+    read(reader, inside(20))
+    assert begun == ["container 20 120"]
+
+
+def test_what_cannot_be_read_is_none(reader: EvidenceReader, reads: Reads) -> None:
+    reads.denied |= {"mounts", "root", "network"}
+    found = read(reader)
+    assert (found.mounts, found.root, found.network, found.filesystem) == (None,) * 4
+    assert found.limits == LIMITS
+
+
+def test_the_hosts_own_network_is_not_read(reader: EvidenceReader, reads: Reads) -> None:
+    assert read(reader, inside(net=HOST.namespaces.net or 0)).network is None
+    assert reads["network"] == 0
+
+
+def test_within_a_pass_nothing_is_read_twice(reader: EvidenceReader, reads: Reads) -> None:
+    for pid in (10, 20):
+        leader = inside(pid, root=1)
+        assert leader.root == FileId(51, 2)
+        made = Container(id=f"/{pid}", engine="docker", init=leader.id)
+        reader.read(made, Group(leader, [leader]), HOST, NOW)
+    reader.mounts(10)
+    assert (reads["root"], reads["network"], reads["host_mounts"]) == (1, 1, 1)
+    assert (reads["mounts"], reads["filesystem"], reads["isolation"]) == (2, 2, 2)
+    reader.end_pass()
+    reader.mounts(10)
+    assert reads["mounts"] == 3

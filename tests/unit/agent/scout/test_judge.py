@@ -1,0 +1,194 @@
+"""Who is judged when; the evidence is made up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.inventory.groups import Group
+from agent.inventory.inventory import Picture
+from agent.model import Container, Style, Subject, Verdict
+from agent.scout.evidence import CachedEvidence, EvidenceReader
+from agent.scout.judge import Judge
+from agent.scout.verdicts import Verdicts
+from collectors.facts import HostFacts, Isolation, Limits, NetworkFacts, State
+from collectors.hostfs import HostFS
+from tests.support.processes import HOST, process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NOW = 1_700_000_000.0
+RUNNING = (10, 20)
+
+
+class Evidence(EvidenceReader):
+    """Reads nothing; ``outdated`` are those of which it would read something new."""
+
+    def __init__(self) -> None:
+        super().__init__(HostFS())
+        self.kept: dict[str, CachedEvidence] = {}
+        self.outdated: set[str] = set()
+
+    def read(
+        self,
+        container: Container,
+        group: Group,
+        facts: HostFacts,  # noqa: ARG002
+        now: float,
+    ) -> CachedEvidence:
+        if container.id in self.outdated or container.id not in self.kept:
+            self.kept[container.id] = CachedEvidence(
+                init=group.leader.id,
+                signature=None,
+                read_at=now,
+                due=0.0,
+                mounts=None,
+                root=None,
+                network=NetworkFacts(),
+                isolation=Isolation(),
+                limits=Limits(pids=7),
+            )
+        return self.kept[container.id]
+
+    def due(self, now: float) -> set[str]:  # noqa: ARG002
+        return self.outdated
+
+
+@dataclass
+class Counting(Verdicts):
+    """Notes whom it judges; those in ``impossible`` it cannot."""
+
+    impossible: set[str] = field(default_factory=set)
+    judged: list[Subject] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def judge(self, subject: Subject) -> Container:
+        if subject.container.id in self.impossible:
+            raise KeyError(subject.container.id)
+        self.judged.append(subject)
+        return super().judge(subject)
+
+    def take(self) -> list[str]:
+        """Return the ids of those that were judged since the last call."""
+        ids = [subject.container.id for subject in self.judged]
+        self.judged.clear()
+        return ids
+
+
+@dataclass
+class Bench:
+    evidence: Evidence = field(default_factory=Evidence)
+    verdicts: Counting = field(default_factory=Counting)
+
+    def __post_init__(self) -> None:
+        self.judge = Judge(self.evidence, self.verdicts)
+
+    def all(self, picture: Picture) -> dict[str, Container]:
+        return self.judge.judge_all(picture, HOST, NOW)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def picture(*silent: Container, running: Iterable[int] = RUNNING) -> Picture:
+    """Return an inventory of some that run, and of others."""
+    leaders = {f"/{pid}": process(pid, exe="/usr/bin/redis-server") for pid in running}
+    containers = {
+        key: Container(id=key, engine="docker", state=State.RUNNING, init=leader.id)
+        for key, leader in leaders.items()
+    }
+    return Picture(
+        containers=containers | {container.id: container for container in silent},
+        groups={
+            key: Group(leader, [leader, process(leader.pid + 1, state="Z")])
+            for key, leader in leaders.items()
+        },
+        look_alikes=(),
+        nested={"/10": 2},
+    )
+
+
+def test_each_is_judged_on_its_evidence(bench: Bench) -> None:
+    judged = bench.all(picture())
+    assert (judged["/10"].limits.pids, judged["/10"].listeners) == (7, 0)
+    assert judged["/10"].expected_style is Style.APP
+    first = bench.verdicts.judged[0]
+    assert (first.nested, first.network) == (2, NetworkFacts())
+    assert [p.pid for p in first.processes] == [10], "a zombie does nothing"
+
+
+def test_a_verdict_stands_until_the_evidence_is_another(bench: Bench) -> None:
+    first = bench.all(picture())
+    assert bench.verdicts.take() == ["/10", "/20"]
+    assert bench.all(picture()) == first
+    assert bench.verdicts.take() == []
+    bench.evidence.outdated.add("/20")
+    bench.all(picture())
+    assert bench.verdicts.take() == ["/20"]
+
+
+def test_one_that_is_about_to_turn_is_judged_again_on_the_same_evidence(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.all(picture())
+    bench.verdicts.take()
+    monkeypatch.setattr(bench.verdicts, "is_turning", lambda key: key == "/10")
+    bench.all(picture())
+    assert bench.verdicts.take() == ["/10"]
+
+
+def test_between_two_inventories_those_are_judged_that_are_due(bench: Bench) -> None:
+    judged = bench.all(picture())
+    bench.verdicts.take()
+    bench.evidence.outdated = {"/20", "/gone since"}
+    again = bench.judge.judge_due(picture(), judged, HOST, NOW)
+    assert bench.verdicts.take() == ["/20"]
+    assert again == judged
+
+
+def test_an_unforeseen_error_costs_one_verdict_and_is_logged_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.verdicts.impossible.add("/10")
+    for _ in range(2):
+        judged = bench.all(picture())
+        assert bench.judge.failed == 1
+    assert judged["/10"].verdict == Verdict()
+    assert judged["/20"].verdict != Verdict()
+    assert len(caplog.records) == 1
+    bench.verdicts.impossible.clear()
+    assert bench.all(picture())["/10"].verdict != Verdict()
+    assert bench.judge.failed == 0
+
+
+def test_what_does_not_run_keeps_its_last_verdict(bench: Bench) -> None:
+    stopped = Container(
+        id="/stopped", engine="docker", state=State.EXITED, verdict=Verdict(style=Style.SYSTEM)
+    )
+    judged = bench.all(picture(stopped, running=()))["/stopped"]
+    assert judged == replace(stopped, expected_style=Style.APP)
+    assert bench.verdicts.take() == []
+
+
+def test_what_never_ran_is_judged_by_what_its_engine_knows(bench: Bench) -> None:
+    created = Container(id="/created", engine="docker", state=State.CREATED)
+    assert bench.all(picture(created, running=()))["/created"].verdict.unseen
+    assert bench.verdicts.take() == ["/created"]
+
+
+def test_what_is_gone_is_left_as_it_was(bench: Bench) -> None:
+    gone = Container(id="/gone", engine="docker", gone=True)
+    assert bench.all(picture(gone, running=())) == {"/gone": gone}
+
+
+def test_each_is_handed_on_as_soon_as_it_is_judged(bench: Bench) -> None:
+    seen: list[str] = []
+    bench.judge.judge_all(picture(), HOST, NOW, lambda container: seen.append(container.id))
+    assert seen == ["/10", "/20"]
