@@ -70,9 +70,10 @@ class Judge:
             judged[key] = self._judge_safely(container, picture, facts, now)
             each(judged[key])
         there = {key for key, container in judged.items() if not container.gone}
-        self._evidence.retain(there)
+        # Of what has stopped nothing is read, so what was due of it would stay due for ever.
+        self._evidence.retain(picture.groups.keys())
         self._verdicts.retain(there)
-        self._judged = {key: kept for key, kept in self._judged.items() if key in there}
+        self._judged = {key: kept for key, kept in self._judged.items() if key in picture.groups}
         self._evidence.end_pass()
         return judged
 

@@ -18,7 +18,7 @@ from collectors.hostfs import HostFS
 from tests.support.processes import HOST, process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 NOW = 1_700_000_000.0
 RUNNING = (10, 20)
@@ -31,6 +31,10 @@ class Evidence(EvidenceReader):
         super().__init__(HostFS())
         self.kept: dict[str, CachedEvidence] = {}
         self.outdated: set[str] = set()
+        self.retained: set[str] = set()
+
+    def retain(self, ids: Collection[str]) -> None:
+        self.retained = set(ids)
 
     def read(
         self,
@@ -192,3 +196,10 @@ def test_each_is_handed_on_as_soon_as_it_is_judged(bench: Bench) -> None:
     seen: list[str] = []
     bench.judge.judge_all(picture(), HOST, NOW, lambda container: seen.append(container.id))
     assert seen == ["/10", "/20"]
+
+
+def test_the_evidence_of_what_has_stopped_is_forgotten_and_not_due_for_ever(bench: Bench) -> None:
+    bench.all(picture())
+    stopped = Container(id="/10", engine="docker", state=State.EXITED)
+    bench.all(picture(stopped, running=(20,)))
+    assert bench.evidence.retained == {"/20"}
