@@ -1,13 +1,13 @@
-"""Notices that the wall clock was set, so that nothing is taken for old or young by that."""
+"""Detects steps of the wall clock, so that ages stay right."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-_SET_SECONDS = 1.0
-"""A smaller difference is none: both clocks cannot be read at the same moment. Slewing, as NTP does
-it, moves both alike; a suspended machine's time passes on both."""
+_SMALLEST_STEP = 1.0
+"""In seconds; less may be the time between reading the two clocks. Slewing, as NTP does it, moves
+both alike, and both go on while the machine is suspended."""
 
 
 def since_boot() -> float:
@@ -16,7 +16,7 @@ def since_boot() -> float:
 
 
 class Clock:
-    """The wall clock beside the one that nobody can set."""
+    """Compares the wall clock with one that cannot be set."""
 
     def __init__(
         self,
@@ -25,23 +25,23 @@ class Clock:
     ) -> None:
         self._wall = wall
         self._steady = steady
-        self._offset = self._read()
+        self._offset = self._read_offset()
 
-    def jump(self) -> float:
-        """Say by how many seconds the wall clock was set since this was asked last; 0 if not."""
-        found = self._read()
-        jump = found - self._offset
-        if abs(jump) < _SET_SECONDS:
+    def step(self) -> float:
+        """Return by how many seconds the wall clock was set since the last call; 0 if not."""
+        offset = self._read_offset()
+        step = offset - self._offset
+        if abs(step) < _SMALLEST_STEP:
             return 0.0
-        self._offset = found
-        return jump
+        self._offset = offset
+        return step
 
-    def _read(self) -> float:
-        # The process may stand still for long between two readings: the best of some counts.
-        tries = []
+    def _read_offset(self) -> float:
+        # The process may be suspended between the readings: the quickest of some attempts counts.
+        attempts = []
         for _ in range(3):
             before = self._steady()
             wall = self._wall()
             after = self._steady()
-            tries.append((after - before, wall - after))
-        return min(tries)[1]
+            attempts.append((after - before, wall - after))
+        return min(attempts)[1]

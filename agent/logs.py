@@ -1,7 +1,7 @@
 """Logging: one line a record on standard error, as text or JSON, with priorities for journald.
 
-A record's ``extra`` becomes key=value pairs. Strangers' text in a message cannot forge a line or
-reach a terminal: everything unprintable is escaped.
+A record's ``extra`` becomes key=value pairs. Untrusted text in a message cannot forge a line or
+control a terminal: everything unprintable is escaped.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def configure(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # Their debug lines hold whole answers of engines, and nothing that an operator of ours needs.
+    # Their debug lines contain whole answers of engines, and nothing that an operator needs.
     for chatty in ("docker", "urllib3", "pyroute2"):
         logging.getLogger(chatty).setLevel(max(logging.INFO, root.level))
 
@@ -70,7 +70,7 @@ def _extras(record: logging.LogRecord) -> dict[str, object]:
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people, or for journald, which has its own clock and wants ``<N>`` in front."""
+    """Lines with a time, or for journald, which has its own clock, with ``<N>``, the priority."""
 
     def __init__(self, *, journal: bool = False) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object on each line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one record as an object with ts, level, logger, msg and its extras."""
@@ -113,5 +113,5 @@ class JsonFormatter(logging.Formatter):
 
 
 def priority(level: int) -> int:
-    """Return the priority of syslog(3) for a level of Python's."""
+    """Return the priority of syslog(3) for a level of Python's logging."""
     return next((number for least, number in _PRIORITIES if level >= least), 7)

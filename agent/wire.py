@@ -1,8 +1,8 @@
-"""What crosses the pipes between serve and the scout.
+"""The messages between serve and the scout.
 
-Upwards: frames of pickled dataclasses behind a length. Pickle is right here because only the more
-trusted side writes; what strangers wrote into names crosses as plain strings. Downwards, where
-the less trusted side writes, a single line of JSON.
+The scout sends pickled dataclasses, each after its length. Pickle is safe here because the scout is
+the more trusted side; what untrusted processes wrote into names crosses as plain strings. Serve,
+the less trusted side, sends a single line of JSON.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ _HEAD = struct.Struct("!I")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """What changed since the last one: containers whole, and the rest whenever it is there."""
+    """What changed since the last update; a container that changed is sent whole."""
 
     host: HostFacts
     changed: tuple[Container, ...] = ()
     removed: tuple[str, ...] = ()
     everyone: frozenset[str] = frozenset()
-    """Ids of all containers that there are, with the first whole picture of a scout."""
+    """Ids of all containers, in the first complete update of a scout; empty in all others."""
     look_alikes: tuple[LookAlike, ...] | None = None
-    """None: as before."""
+    """None if they are unchanged."""
     collectors: tuple[CollectorHealth, ...] = ()
     complete: bool = False
     as_of: float = 0.0
     event_lag_seconds: float | None = None
     dropped: int = 0
     fresh: bool = False
-    """The first whole picture of a new scout: what is not in it, and is known from the scout
-    before it, is gone. Parts of it may have come already."""
+    """The first complete update of a new scout: what serve knows from the scout before it, and is
+    not in ``everyone``, is gone. Parts may have been sent before. Set by the supervisor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """What the scout is started with: the configuration that holds, and whom to avoid."""
+    """What the scout is started with: the configuration in force, and what it must not read."""
 
     file: str = ""
     text: str | None = None
-    """What stood in the file when it was read and found right; it may have changed since."""
+    """What was in the file when it was read and found valid; it may have changed since."""
     flags: Mapping[str, object] = field(default_factory=dict)
     quarantine: frozenset[str] = frozenset()
     once: bool = False
 
     def to_line(self) -> bytes:
-        """Write the orders as one line."""
+        """Return the orders as one line of JSON."""
         values = {
             "file": self.file,
             "text": self.text,
@@ -65,7 +65,7 @@ class Orders:
 
     @classmethod
     def from_line(cls, line: bytes) -> Orders:
-        """Read orders back; raises ValueError or KeyError when they are none."""
+        """Read orders from a line; raises ValueError or KeyError if it contains none."""
         values = json.loads(line)
         return cls(
             file=values["file"],
@@ -78,13 +78,13 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """The scout gives up: a collector's thread has hung for too long and cannot be stopped."""
+    """The scout ends: a collector's thread has hung for too long and cannot be stopped."""
 
     subject: str
 
 
 def send(stream: IO[bytes], message: object) -> None:
-    """Write one message and flush it. Raises BrokenPipeError when nobody reads any more."""
+    """Write one message and flush it. Raises BrokenPipeError when serve has ended."""
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     stream.write(_HEAD.pack(len(data)))
     stream.write(data)
@@ -92,13 +92,13 @@ def send(stream: IO[bytes], message: object) -> None:
 
 
 class Frames:
-    """Puts messages together out of the pieces in which they come; half a message is none."""
+    """Puts messages together from the pieces in which they arrive."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def feed(self, piece: bytes) -> Iterator[object]:
-        """Take in a piece, and give the messages that are whole by now."""
+        """Add a piece, and yield the messages that are complete by now."""
         self._data += piece
         while len(self._data) >= _HEAD.size:
             (size,) = _HEAD.unpack_from(self._data)
@@ -112,7 +112,7 @@ class Frames:
 
 
 def apply(snapshot: Snapshot | None, update: Update) -> Snapshot:
-    """Make the next snapshot out of the last one and what changed; the last one stays as it is."""
+    """Return the snapshot after an update; the one before stays as it is."""
     before = snapshot.containers if snapshot is not None else {}
     containers = before
     if update.changed or update.removed or update.fresh:

@@ -89,7 +89,7 @@ class Exposition:
         self._more = more
         self._processes = processes
         self._clock = clock
-        self._jump = Clock().jump
+        self._jump = Clock().step
         self._clock_lock = threading.Lock()
         self._inventory = _Inventory(Snapshot(host=HostFacts(), containers={}), (), options)
         self._groups = options.groups

@@ -1,1 +1,1 @@
-"""The scout: the process that looks at the host, and tells serve what changed."""
+"""The scout: the process that looks at the host and sends serve what changed."""

@@ -1,4 +1,4 @@
-"""``python -m agent.scout FD``, started by the supervisor: orders from stdin, news to stdout."""
+"""``python -m agent.scout FD``, started by serve: orders from stdin, updates to stdout."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from collectors.syscalls import set_parent_death_signal
 
 
 def _end_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, prctl(2): nobody would reap it."""
+    """Have the kernel kill this process when its parent dies, prctl(2)."""
     with suppress(OSError):
         set_parent_death_signal(signal.SIGKILL)
 
 
-def _first_to_go() -> None:
-    """Have this process killed, and not serve, when memory runs out, proc(5): it is replaced."""
+def _prefer_oom_kill() -> None:
+    """Have this process killed first when memory runs out, proc(5): serve then replaces it."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
         stream.write("500")
 
 
 def main() -> int:
-    """Take orders from stdin, look, and send what is seen to stdout."""
+    """Read the orders, and run the scout that they ask for; return the exit code."""
     _end_with_parent()
-    _first_to_go()
+    _prefer_oom_kill()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for serve, which ends us
     orders = wire.Orders.from_line(sys.stdin.buffer.readline())
     config = load(orders.file, orders.flags, orders.text)
     logs.configure(config.log.level, config.log.format)
-    # What a library prints must not get between the frames.
+    # What a library prints must not get between the messages.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     scout = Scout(config, orders.quarantine, Progress(int(sys.argv[1])), out)
@@ -45,11 +45,11 @@ def main() -> int:
         else:
             scout.run(sys.stdin.fileno())
     except BrokenPipeError:
-        return 0  # nobody listens any more
+        return 0  # serve has ended
     finally:
         scout.close()
     out.flush()
-    # Threads that hang in a stranger's socket must not keep the process.
+    # Threads that hang in an engine's socket must not keep the process alive.
     os._exit(0)
 
 

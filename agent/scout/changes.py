@@ -1,4 +1,4 @@
-"""What is news in a process table: whether a container may have come, gone or become another."""
+"""Which changes of the process table may mean that a container came, went or became another."""
 
 from __future__ import annotations
 
@@ -16,55 +16,56 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """By what of a picture it is told whether a process is news."""
+class KnownProcesses:
+    """What the last inventory contained, to decide whether a process can change the containers."""
 
-    first: frozenset[ProcessId] = frozenset()
+    inits: frozenset[ProcessId] = frozenset()
     """The first process of each container."""
-    processes: frozenset[ProcessId] = frozenset()
-    places: frozenset[object] = frozenset()
-    """Mount namespaces, with the root directories in them, in which there were processes."""
+    all: frozenset[ProcessId] = frozenset()
+    filesystems: frozenset[object] = frozenset()
+    """Where there were processes: OpenVZ container, mount namespace, root directory."""
 
     @classmethod
     def of(cls, picture: Picture, table: ProcessTable) -> Self:
-        """Take from a picture what will be asked about."""
+        """Return what an inventory contained that was taken of this table."""
         return cls(
             frozenset(group.leader.id for group in picture.groups.values()),
             frozenset(process.id for process in table),
-            frozenset(map(_place, table)),
+            frozenset(map(_filesystem, table)),
         )
 
-    def is_news(self, process: Process, host: HostFacts) -> bool:
-        """Return whether a new process may mean a new container, or one that became another."""
-        if process.id in self.first:
+    def can_change_containers(self, process: Process, host: HostFacts) -> bool:
+        """Return whether a process that appeared may be of a new container, or of a changed one."""
+        if process.id in self.inits:
             return True
         if process.envid in (None, "", "0") and process.namespaces.mnt == host.namespaces.mnt:
-            # One of the host's own, also where the host's are not to be read. A container of
-            # which no mount namespace tells has an engine that tells.
+            # The host's own, or its mount namespace cannot be read on this kernel. Of a container
+            # that shares the host's mount namespace, the engine reports the start.
             return process.namespaces.mnt is None and process.state not in "ZX"
-        return _place(process) not in self.places
+        return _filesystem(process) not in self.filesystems
 
 
-def _place(process: Process) -> object:
+def _filesystem(process: Process) -> object:
     return process.envid, process.namespaces.mnt, process.root
 
 
-def lag(
-    known: Known, before: Mapping[str, Container], judged: Mapping[str, Container]
+def event_lag(
+    known: KnownProcesses, before: Mapping[str, Container], judged: Mapping[str, Container]
 ) -> float | None:
-    """Return how many seconds ago the containers started and ended that are news; None: none is.
+    """Return the seconds since the first start or end of a container after the last inventory.
 
-    A process that was there before, and became a container by what it did, tells nothing.
+    None if there was none. A process that was there before, and became a container by what it did,
+    does not count.
     """
     ticks = os.sysconf("SC_CLK_TCK")
-    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)  # btime of /proc/stat has whole seconds
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)  # btime of /proc/stat is in whole seconds
     ages = [
         uptime - c.init.start_ticks / ticks
         for c in judged.values()
-        if c.init is not None and c.init not in known.processes
+        if c.init is not None and c.init not in known.all
     ]
     for key, old in before.items():
-        ended = judged.get(key)
-        if old.init and ended and not ended.init and ended.finished:
-            ages.append(time.time() - ended.finished)
+        now = judged.get(key)
+        if old.init and now and not now.init and now.finished:
+            ages.append(time.time() - now.finished)
     return max(0.0, *ages) if ages else None

@@ -1,4 +1,4 @@
-"""OpenVZ's own limits in the terms of a cgroup's, so that whatever asks for limits knows them."""
+"""OpenVZ's own limits in the terms of a cgroup's, as the verdict and the page know them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SHARES_OF_1000_UNITS = 1024
 
 
 def with_openvz_limits(limits: Limits, facts: OpenvzFacts | None) -> Limits:
-    """Fill in what the cgroup does not say: a kernel of OpenVZ 6 has no cgroup that says it.
+    """Fill in what the cgroup does not say: OpenVZ 6's kernel has no cgroups for it.
 
-    Memory is vSwap's physpages; before there was vSwap, privvmpages was what a container was
-    promised. Where both the cgroup and OpenVZ limit something, the smaller one holds.
+    Memory is vSwap's physpages; before vSwap, it was privvmpages that a container was promised.
+    Where both the cgroup and OpenVZ limit something, the smaller limit holds.
     """
     if facts is None:
         return limits
@@ -35,10 +35,10 @@ def with_openvz_limits(limits: Limits, facts: OpenvzFacts | None) -> Limits:
     shares = limits.cpu_shares
     if shares is None and facts.cpu_units is not None:
         shares = facts.cpu_units * _SHARES_OF_1000_UNITS // 1000
-    known = {
+    has_answer = {
         "memory": pages is not None,
         "swap": swap is not None,
-        # Whoever knows the weight knows the limit, too: both stand in one line.
+        # Where the weight is known, so is the limit: both are in one line.
         "cpu": facts.cpu_units is not None or quota is not None,
         "pids": processes is not None,
     }
@@ -50,7 +50,7 @@ def with_openvz_limits(limits: Limits, facts: OpenvzFacts | None) -> Limits:
         cpu_period_us=period,
         cpu_shares=shares,
         pids=_smaller(limits.pids, processes.limit if processes else None),
-        seen=limits.seen | {name for name, is_known in known.items() if is_known},
+        seen=limits.seen | {name for name, answered in has_answer.items() if answered},
     )
 
 

@@ -1,4 +1,4 @@
-"""What the scout tells serve: the parts of the picture that changed since it was last told."""
+"""Sends serve the containers that changed since the last update."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from agent.model import CollectorHealth, Container
     from collectors.facts import HostFacts
 
-_AT_ONCE = 100
-"""Containers of the first picture that are sent together while the others are still judged."""
+_PART_SIZE = 100
+"""Containers of the first inventory that are sent together while the others are still judged."""
 
 
 class Outbox:
     """Remembers what was sent, so that only the difference is.
 
-    All that sends raises BrokenPipeError when nobody listens any more.
+    Every method that sends raises BrokenPipeError when serve has ended.
     """
 
     def __init__(self, out: IO[bytes]) -> None:
@@ -32,12 +32,12 @@ class Outbox:
         self.sent: Mapping[str, Container] = {}
         """The containers that serve knows, by id."""
         self.lag: float | None = None
-        """Seconds from the start or end of a container to its sight; stands until the next."""
+        """Seconds from the last start or end of a container until it was seen."""
 
     def part(self, container: Container, host: HostFacts) -> None:
-        """Have the first picture on its way while the rest of it is still being judged."""
+        """Add a container to the next part of the first inventory, sent when it is long enough."""
         self._part.append(container)
-        if len(self._part) >= _AT_ONCE:
+        if len(self._part) >= _PART_SIZE:
             self.sent = {**self.sent, **{c.id: c for c in self._part}}
             part = wire.Update(host=host, changed=tuple(self._part), as_of=time.time())
             wire.send(self._out, part)
@@ -51,7 +51,7 @@ class Outbox:
         now: float,
         picture: Picture | None = None,
     ) -> None:
-        """Send which containers there are; with a new ``picture`` also what looks like one."""
+        """Send what changed of the containers; with a new ``picture`` also the look-alikes."""
         changed = tuple(c for key, c in judged.items() if self.sent.get(key) != c)
         removed = tuple(key for key in self.sent if key not in judged)
         first = not self._complete
@@ -76,5 +76,5 @@ class Outbox:
         )
 
     def stuck(self, subject: str) -> None:
-        """Say that this scout gives up, because ``subject`` has hung for too long."""
+        """Send that this scout ends, because ``subject`` has hung for too long."""
         wire.send(self._out, wire.Stuck(subject))

@@ -1,7 +1,7 @@
-"""A page of memory by which serve sees what the scout is busy with, and since when.
+"""A page of shared memory in which serve sees what the scout is reading, and since when.
 
-A read that a stranger blocks (a page of its argv on a hung FUSE) stops the whole scout, which can
-then tell nobody: but what it wrote here before it went in says whom to blame.
+A read that an untrusted process blocks (a page of its argv on a hung FUSE) stops the whole scout,
+which can then send nothing; what it wrote here before the read says whose fault it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Self
 
 _SIZE = 4096
 _HEAD = struct.Struct("dH")
-"""Monotonic time in seconds since the subject is at work, 0 for none; length of its name."""
+"""Monotonic time in seconds at which work on the subject began, 0 for none; length of its name."""
 
 
 class Progress:
@@ -26,20 +26,20 @@ class Progress:
 
     @classmethod
     def create(cls) -> Self:
-        """Make a new page in an anonymous file, memfd_create(2)."""
+        """Return a new page in an anonymous file, memfd_create(2)."""
         fd = os.memfd_create("tallyman-progress")
         os.ftruncate(fd, _SIZE)
         return cls(fd)
 
     def begin(self, subject: str) -> None:
-        """Say that work on ``subject`` begins now."""
+        """Note that work on ``subject`` begins now."""
         name = subject.encode("utf-8", "replace")[: _SIZE - _HEAD.size]
         _HEAD.pack_into(self._page, 0, 0.0, len(name))
         self._page[_HEAD.size : _HEAD.size + len(name)] = name
         _HEAD.pack_into(self._page, 0, time.monotonic(), len(name))
 
     def idle(self) -> None:
-        """Say that nothing is being worked on: waiting is no reason to be killed."""
+        """Note that nothing is being worked on: a scout that waits must not be killed."""
         _HEAD.pack_into(self._page, 0, 0.0, 0)
 
     def read(self) -> tuple[float, str] | None:
@@ -51,6 +51,6 @@ class Progress:
         return max(0.0, time.monotonic() - since), name
 
     def close(self) -> None:
-        """Let go of the page."""
+        """Unmap the page and close its descriptor."""
         self._page.close()
         os.close(self.fd)

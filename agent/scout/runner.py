@@ -1,4 +1,4 @@
-"""Runs the engines' collectors side by side: one that fails or hangs never empties another."""
+"""Runs the engines' collectors in parallel: one that fails or hangs affects no other."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class _Slot:
 
 
 class Runner:
-    """Asks all collectors, each in a thread of its own, and waits for them a limited time.
+    """Asks all collectors, each in a thread of its own, and waits for them for a limited time.
 
-    A thread cannot be stopped. A collector that has not come back in time keeps its thread and its
-    last answer, counts as failed, and is not asked again until it has come back; ``hung`` names
-    those that have been away for so long that only a new process will help.
+    A thread cannot be stopped. A collector that has not answered in time keeps its thread and its
+    last answer, counts as failed, and is not asked again until it has answered; ``hung`` names one
+    that has been busy for so long that only a new process helps.
     """
 
     def __init__(self, collectors: Iterable[Collector], host: HostFS) -> None:
@@ -55,7 +55,7 @@ class Runner:
             ).start()
 
     def run(self, context: Callable[[HostFS], Context], timeout: float) -> None:
-        """Ask every collector that is free, and wait at most ``timeout`` seconds for all."""
+        """Ask every collector that is idle, and wait at most ``timeout`` seconds for all."""
         deadline = time.monotonic() + timeout
         asked = []
         with self._done:
@@ -74,12 +74,12 @@ class Runner:
                     self._failed(slot, f"did not answer within {timeout:g} s")
 
     def sightings(self) -> list[Sighting]:
-        """Return what all collectors saw last."""
+        """Return the last answers of all collectors."""
         with self._done:
             return [s for slot in self._slots for s in slot.sightings]
 
     def health(self) -> tuple[CollectorHealth, ...]:
-        """Return how each collector did."""
+        """Return how each collector did when it last ran."""
         with self._done:
             return tuple(
                 CollectorHealth(
@@ -96,16 +96,16 @@ class Runner:
             )
 
     def hung(self, seconds: float) -> str:
-        """Name a collector that has been at work for longer than that; "" for none."""
+        """Return the name of a collector that has been busy for longer than that; "" for none."""
         now = time.monotonic()
         for slot in self._slots:
-            since = slot.busy_since  # once: it may come back between two looks at this
+            since = slot.busy_since  # read once: its thread may change it at any time
             if since is not None and now - since > seconds:
                 return slot.collector.name
         return ""
 
     def close(self) -> None:
-        """Let the collectors go, those that are not at work."""
+        """End the threads, and close the collectors that are not busy."""
         self._closing = True
         for slot in self._slots:
             slot.asked.set()
@@ -127,7 +127,7 @@ class Runner:
             except (CollectorError, HostReadError) as error:
                 self._finished(slot, started, None, str(error))
             except Exception as error:
-                # The boundary: whatever a collector does not foresee costs its own answer only.
+                # An error that a collector did not foresee must cost its own answer only.
                 if slot.success or slot.last_success is None:
                     log.exception("collector %s failed", slot.collector.name)
                 self._finished(slot, started, None, f"{type(error).__name__}: {error}")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from agent.clock import Clock
 from agent.inventory.inventory import Inventory, Picture
 from agent.model import CollectorHealth, Container
-from agent.scout.changes import Known, lag
+from agent.scout.changes import KnownProcesses, event_lag
 from agent.scout.evidence import EvidenceReader
 from agent.scout.judge import Judge
 from agent.scout.outbox import Outbox
@@ -92,7 +92,7 @@ class Scout:
         self._watcher = CgroupWatcher(self.host, self.facts.cgroups)
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._picture: Picture | None = None
-        self._known = Known()
+        self._known_processes = KnownProcesses()
         self._sightings: list[Sighting] = []
         self._schedule = Schedule(
             full_interval=config.inventory.full_interval,
@@ -210,7 +210,7 @@ class Scout:
 
         The kernel does the same with the time of boot, and so with each process's start.
         """
-        step = self._clock.jump()
+        step = self._clock.step()
         if step:
             log.warning("the clock was set by %+.1f s", step)
             if self.facts.boot_time:
@@ -226,9 +226,10 @@ class Scout:
         self._kernel_seconds = time.monotonic() - started
         if self._reader.appeared or self._reader.vanished:
             self._schedule.processes_changed()
-        if any(self._known.is_news(p, self.facts) for p in self._reader.appeared) or any(
-            p.id in self._known.first for p in self._reader.vanished
-        ):
+        if any(
+            self._known_processes.can_change_containers(p, self.facts)
+            for p in self._reader.appeared
+        ) or any(p.id in self._known_processes.inits for p in self._reader.vanished):
             self._schedule.containers_changed()
         return table
 
@@ -272,18 +273,18 @@ class Scout:
         self._progress.idle()
         self._inventory.judged(judged)
         if not first:
-            seconds = lag(self._known, self._outbox.sent, judged)
+            seconds = event_lag(self._known_processes, self._outbox.sent, judged)
             self._outbox.lag = self._outbox.lag if seconds is None else seconds
         if self._process_events is not None:
             self._process_events.know(table, (c.init.pid for c in judged.values() if c.init))
         self._picture = picture
-        self._known = Known.of(picture, table)
+        self._known_processes = KnownProcesses.of(picture, table)
         self._judge_seconds = time.monotonic() - started
         self._schedule.inventory_taken(time.monotonic(), time.process_time() - cpu)
         self._send(judged, now, picture)
 
     def close(self) -> None:
-        """Let the collectors go."""
+        """Close the collectors."""
         self._runner.close()
 
     def _has_event(self, ready: set[int]) -> bool:
@@ -300,7 +301,7 @@ class Scout:
         self._watcher.refresh(c.cgroup for c in self._outbox.sent.values() if c.cgroup)
 
     def _empty_cgroups(self, table: ProcessTable) -> list[str]:
-        """Return the cgroups that hold no process, neither themselves nor below."""
+        """Return the cgroups without a process, in themselves and below."""
         used = set()
         for process in table:
             path = process.cgroups.get("name=systemd") or process.cgroups.get("", "/")
@@ -345,7 +346,7 @@ class Scout:
                     success=False,
                     duration_seconds=0.0,
                     last_success=None,
-                    error="hung before, and is left alone for a while",
+                    error="hung an earlier scout, and is skipped for a while",
                 )
                 for name in sorted(self._skip_collectors)
             ),

@@ -1,4 +1,4 @@
-"""Watches cgroup directories and engines' folders: news are seen when they come, not by polling."""
+"""Watches cgroup directories and engines' folders: changes are seen without polling."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WATCHES = 1000
-"""Directories watched at most: slices and engines' parents, not the containers themselves."""
+"""Most directories that are watched: slices and engines' parents, not containers themselves."""
 
 _DEPTH = 6
 
 _FOLDERS = 500
-"""Folders of engines that are watched at most."""
+"""Most folders of engines that are watched."""
 
 
 class CgroupWatcher:
     """An inotify(7) on the directories of one cgroup hierarchy in which containers may appear.
 
-    And on folders in which engines keep the state of containers, which their collectors name.
+    It also watches folders in which engines keep the state of containers; their collectors name
+    them.
     """
 
     def __init__(self, host: HostFS, layout: CgroupLayout) -> None:
@@ -55,13 +56,13 @@ class CgroupWatcher:
         return self._inotify.fileno() if self._inotify is not None else None
 
     def open(self) -> None:
-        """Begin to watch; without inotify there is only the clock."""
+        """Begin to watch; where inotify cannot be used, nothing is watched."""
         from inotify_simple import INotify  # noqa: PLC0415 - a one-shot run needs none
 
         try:
             self._inotify = INotify(inheritable=False, nonblocking=True)
         except OSError as error:
-            log.warning("inotify: %s; new containers are found by the clock only", error)
+            log.warning("inotify: %s; new containers are found by polling only", error)
 
     def drain(self) -> None:
         """Take the events off the descriptor; ``outdated`` tells whether one of them matters."""
@@ -81,10 +82,10 @@ class CgroupWatcher:
                 self.outdated = True
 
     def watch_folder(self, path: str, *, files: bool = False) -> None:
-        """Watch an engine's folder on the host, if it is there; from any thread, and often.
+        """Watch an engine's folder on the host if it exists; from any thread, any number of times.
 
-        Directories that come and go in it are news; with ``files`` also files, and what is written
-        to them.
+        Directories that are made or removed in it are changes; with ``files`` so are files, and
+        writes to them.
         """
         if self._inotify is None or path in self._folders or len(self._folders) >= _FOLDERS:
             return
@@ -96,7 +97,7 @@ class CgroupWatcher:
                 self._host.host_path(path), mask | flags.MODIFY if files else mask
             )
         except OSError:
-            return  # not there, not to be read, or too many: there is still the clock
+            return  # missing, not readable, or too many watches: polling still finds containers
         if files:
             self._with_files.add(watch)
         self._folders[path] = watch
@@ -107,17 +108,17 @@ class CgroupWatcher:
         if not self._base:
             return
         inside = frozenset(containers)
-        found: list[str] = []
+        directories: list[str] = []
         queue = [("/", 0)]
-        while queue and len(found) < 20 * _WATCHES:
+        while queue and len(directories) < 20 * _WATCHES:
             path, depth = queue.pop()
             if path in inside:
                 continue
-            found.append(path)
+            directories.append(path)
             if depth < _DEPTH:
                 queue += [(f"{path.rstrip('/')}/{d}", depth + 1) for d in self._children(path)]
-        self.directories = tuple(found)
-        self._watch(found)
+        self.directories = tuple(directories)
+        self._watch(directories)
 
     def _children(self, path: str) -> list[str]:
         try:
@@ -137,13 +138,13 @@ class CgroupWatcher:
             try:
                 self._inotify.rm_watch(watch)
             except OSError:
-                continue  # the directory is gone and its watch with it
+                continue  # the directory was removed, and its watch with it
         for path in paths[:_WATCHES]:
             if path in self._watched:
                 continue
-            where = self._host.sys_path(self._base + path)
+            directory = self._host.sys_path(self._base + path)
             try:
-                self._watched[path] = self._inotify.add_watch(where, mask)
+                self._watched[path] = self._inotify.add_watch(directory, mask)
             except OSError as error:
                 if error.errno == errno.ENOSPC:
                     log.warning("inotify: no more watches (fs.inotify.max_user_watches)")

@@ -1,1 +1,1 @@
-"""Serve: the process that answers, and what it needs to be trusted: a launcher, no privileges."""
+"""Serve: the process that answers requests, without privileges, and the launcher that has them."""

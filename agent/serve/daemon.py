@@ -1,7 +1,7 @@
-"""The daemon: holds the published picture, answers Prometheus and people, keeps a scout running.
+"""The daemon: holds the newest snapshot, answers Prometheus and browsers, keeps a scout running.
 
-It binds and answers before the scout has said anything, and says that it is not complete until it
-is. It reads counters and nothing else of the host: all that could block or hurt is the scout's.
+It answers before the scout has sent anything, and tells that the snapshot is not complete. It reads
+counters and nothing else of the host: every read that could block or do harm is the scout's.
 """
 
 from __future__ import annotations
@@ -44,54 +44,54 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SILENCE_SECONDS = 30.0
-"""What a scout may be silent for, beyond the time between two looks, a hung one's deadline, and
-that of the one that replaces it."""
+"""How long a scout may send nothing, besides the time between two checks, a hung scout's deadline,
+and that of the one that replaces it."""
 
 
 _FAILED = 3
-"""Exit code, as ``tallyman --help`` tells them."""
+"""Exit code; ``tallyman --help`` lists them."""
 
 
 class State:
-    """What the web server shows: the newest picture, published by one assignment."""
+    """What the web server shows: the newest snapshot, published by one assignment."""
 
     def __init__(self, exposition: Exposition, handover: Handover | None = None) -> None:
         self._exposition = exposition
         self._handover = handover or Handover()
         self._options: Options | None = None
-        self._held: dict[str, Container] = {}
+        self._parts: dict[str, Container] = {}
         self._snapshot = Snapshot(host=HostFacts(), containers={})
 
     def receive(self, update: wire.Update) -> None:
-        """Take in what the scout says; called by one thread."""
+        """Apply what the scout has sent; called by one thread."""
         before = self._snapshot
         parts = {c.id: c for c in update.changed}
         if before.complete and not update.complete:
-            # Part of a new scout's first picture: what is shown is whole, and stays so.
-            self._held |= parts
+            # Part of a new scout's first inventory: until all have come, the old one is shown.
+            self._parts |= parts
             return
         options = None
         if update.fresh:
             options, self._options = self._options, None
-            update = replace(update, changed=tuple({**self._held, **parts}.values()))
-            self._held = {}
+            update = replace(update, changed=tuple({**self._parts, **parts}.values()))
+            self._parts = {}
         snapshot = wire.apply(before, self._handover.edit(before, update))
         self._exposition.update(snapshot, options)
         self._snapshot = snapshot
         if snapshot.complete and not before.complete:
-            log.info("the picture is complete: %d containers", len(snapshot.containers))
+            log.info("the inventory is complete: %d containers", len(snapshot.containers))
 
     def configure(self, options: Options) -> None:
-        """Have the page changed together with the picture of the next scout, and not before."""
+        """Change the page when the next scout's first inventory is complete, and not before."""
         self._options = options
 
     def snapshot(self) -> Snapshot:
-        """Return the newest picture."""
+        """Return the newest snapshot."""
         return self._snapshot
 
     @property
     def ready(self) -> bool:
-        """The first full picture has been made."""
+        """Whether the first inventory is complete."""
         return self._snapshot.complete
 
     def metrics(self, openmetrics: bool) -> Iterator[bytes]:
@@ -100,12 +100,12 @@ class State:
 
 
 def run(config: Config, starter: ScoutStarter, files: WebFiles) -> int:
-    """Serve until SIGTERM or SIGINT; gives the exit code.
+    """Serve until SIGTERM or SIGINT; return the exit code.
 
-    ``starter`` and ``files`` are what ``launcher.split`` gave.
+    ``starter`` and ``files`` are what ``launcher.split`` returned.
     """
     host = HostFS(config.path.procfs, config.path.sysfs, config.path.rootfs)
-    # The watchdog of systemd sends SIGABRT: the journal then says where each thread was.
+    # systemd's watchdog sends SIGABRT: the stack of each thread is then in the journal.
     faulthandler.enable()
     _one_heap()
     notifier = Notifier()
@@ -120,7 +120,7 @@ def run(config: Config, starter: ScoutStarter, files: WebFiles) -> int:
         logs.configure(new.log.level, new.log.format)
         for name, reason in privileges.needed(new, host).items():
             if not privileges.permitted() >> privileges.CAPABILITIES[name] & 1:
-                log.warning("serve has let go of %s until the next start: %s", name, reason)
+                log.warning("serve has dropped %s until the next start: %s", name, reason)
         state.configure(page_options(new))
         if supervisor is not None:
             supervisor.renew()
@@ -177,29 +177,29 @@ def _read_web_files(starter: ScoutStarter) -> WebFiles:
 
 
 def _one_heap() -> None:
-    """Have all threads take memory from one heap, mallopt(3): of one each, most lies idle. glibc's.
+    """Have all threads allocate from one heap, mallopt(3) of glibc: one for each wastes memory.
 
-    It costs no time: of our threads one works at a time. Must be called before there are threads.
+    It costs no time, as only one thread runs at a time. Must be called before there are threads.
     """
     with suppress(OSError):  # not glibc
         limit_malloc_arenas(1)
 
 
 def _import_all(config: Config) -> None:
-    """Import now what is otherwise imported when it is needed: no other user could do that later.
+    """Import what is otherwise imported when it is needed, while this user can still read it.
 
-    A Python or a clone in root's home is nobody else's to read.
+    A Python or a clone in root's home can be read by root alone.
     """
-    late = ["agent.web.page", "agent.classifier"]
+    modules = ["agent.web.page", "agent.classifier"]
     if config.web.config_file:
-        late += ["agent.web.tls", "bcrypt"]
-    for name in late:
+        modules += ["agent.web.tls", "bcrypt"]
+    for name in modules:
         with suppress(ModuleNotFoundError):  # bcrypt is an extra
             importlib.import_module(name)
 
 
 class Listener(threading.Thread):
-    """Runs the supervisor; where there can be no scout any more, the agent ends."""
+    """Runs the supervisor; when no scout can be started any more, the agent ends."""
 
     def __init__(self, supervisor: Supervisor, server: WebServer) -> None:
         super().__init__(name="supervisor", daemon=True)
@@ -212,21 +212,21 @@ class Listener(threading.Thread):
         try:
             self._supervisor.run()
         except LauncherGone as error:
-            log.critical("%s: nobody else may look at this host; the agent ends", error)
+            log.critical("%s: no scout can be started without it; the agent ends", error)
             self.exit_code = _FAILED
             self._server.stop()
 
 
 def _on(number: signal.Signals, action: Callable[[], object], name: str) -> None:
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        # A handler must not wait for anything: another thread does.
+        # A handler must not block, so another thread does the work.
         threading.Thread(target=action, name=name).start()
 
     signal.signal(number, handle)
 
 
 def _trouble(server: WebServer, supervisor: Supervisor, config: Config) -> str:
-    """Return which of the two loops does not advance any more; empty while both do."""
+    """Return which of the two loops has stopped, as a sentence; empty while both advance."""
     longest = config.inventory.poll_interval + 2 * config.inventory.deadline + _SILENCE_SECONDS
     if supervisor.silence > longest:
         return f"nothing has been heard from the scout for {supervisor.silence:.0f} s"

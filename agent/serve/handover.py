@@ -1,7 +1,7 @@
-"""What one scout knew and the next one cannot see: who was removed, and how often verdicts turned.
+"""What one scout knew and the next cannot see: removed containers, and how often verdicts turned.
 
-A scout is replaced when the configuration is read again, and when it hung or was killed. Its
-memory ends with it; serve has what it said, and adds that to what the next one says.
+A scout is replaced when the configuration is read again, and when it hung or was killed. Serve
+still has what it sent, and adds that to what the next one sends.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Handover:
-    """Edits what scouts say, so that it goes on from what the scouts before them said."""
+    """Edits the updates of a scout, so that they continue those of the scouts before it."""
 
     def __init__(self, containers: Callable[[], Containers] = Containers) -> None:
-        """Begin with nothing; ``containers`` gives the configuration of now."""
+        """Begin with nothing; ``containers`` returns that section of the current configuration."""
         self._containers = containers
         self._turned: dict[str, int] = {}
         self._carried: dict[str, Container] = {}
@@ -49,7 +49,7 @@ class Handover:
         alive = {c.init for c in update.changed if c.init is not None}
         ended = [
             c
-            for c in (_frozen(c, before.as_of) for c in shown if c.init not in alive)
+            for c in (_ended(c, before.as_of) for c in shown if c.init not in alive)
             if c.gone and c.id not in update.everyone and self._containers().admits(c)
         ]
         ended.sort(key=lambda c: -(c.last_seen or 0.0))
@@ -62,23 +62,23 @@ class Handover:
     def _with_carried(self, update: Update) -> Update:
         _forget(self._carried, (c.id for c in update.changed))
         retention = self._containers().retention
-        over = [
+        expired = [
             c.id
             for c in self._carried.values()
             if not 0 <= update.as_of - (c.last_seen or 0.0) <= retention
         ]
-        _forget(self._carried, over)
+        _forget(self._carried, expired)
         if update.fresh:
             return replace(
                 update,
                 changed=(*update.changed, *self._carried.values()),
                 everyone=update.everyone | self._carried.keys(),
             )
-        return replace(update, removed=(*update.removed, *over)) if over else update
+        return replace(update, removed=(*update.removed, *expired)) if expired else update
 
 
-def _frozen(container: Container, when: float) -> Container:
-    """Freeze one that ran and is not there any more; the others are left to the next scout."""
+def _ended(container: Container, when: float) -> Container:
+    """Return one that ran, and does not any more, as gone; any other as it is."""
     if container.gone or container.init is None:
         return container
     return as_gone(container, when)

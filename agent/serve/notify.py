@@ -1,12 +1,12 @@
-"""Tells systemd how the agent does, sd_notify(3): ready, a line of status, and that it is alive.
+"""Notifies systemd, sd_notify(3): that the agent is ready and alive, and a line of status.
 
-``READY=1`` is said when the agent listens, not when its picture is complete: a hung engine delays
-the picture, and must not make the start fail. /-/ready says when the picture is complete.
+``READY=1`` is sent when the agent listens, not when its inventory is complete: a hung engine delays
+that, and must not make the start fail. /-/ready answers when it is complete.
 
-The watchdog is for what the agent cannot mend by itself. A scout that hangs is killed and replaced
-by its supervisor, and whoever hung it is left alone afterwards: a restart by systemd would forget
-that. So what counts is that the supervisor hears or does something, and that the web server
-answers. Where one of them does not, systemd is told nothing more, and starts the agent anew.
+The watchdog is for what the agent cannot repair itself. A scout that hangs is killed and replaced
+by its supervisor, which then skips what hung it; a restart by systemd would forget that. So the
+agent counts as alive while the supervisor hears or does something, and the web server answers. If
+one of them does not, nothing more is sent, and systemd restarts the agent.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _INTERVAL = 10.0
-"""Seconds between two looks at how things are, where the watchdog does not want them sooner."""
+"""Seconds between two reports, unless the watchdog needs them more often."""
 
 _ANSWER_SECONDS = 5.0
-"""How long the web server may take for its first byte; it has threads that scrapes cannot take."""
+"""How long the web server may take for its first byte; some of its threads serve no scrapes."""
 
 
 class Notifier:
-    """The datagram socket of whoever started the agent; without one it says nothing."""
+    """The datagram socket that systemd gave the agent; without one nothing is sent."""
 
     def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
-        # Taken out: it is meant for this process and not for those that it starts.
+        # Removed from the environment: they are for this process, not for those that it starts.
         address = environment.pop("NOTIFY_SOCKET", "")
         usec = environment.pop("WATCHDOG_USEC", "")
         pid = environment.pop("WATCHDOG_PID", "")
         self.watchdog: float | None = None
-        """After so many seconds without a word from ``alive`` the agent is started anew."""
+        """Seconds after the last ``alive`` at which systemd restarts the agent; None: never."""
         self._socket: socket.socket | None = None
         if not address:
             return
@@ -58,23 +58,23 @@ class Notifier:
             self.watchdog = int(usec) / 1e6
 
     def ready(self) -> None:
-        """Say that the agent has started, or that it has read its configuration again."""
+        """Send that the agent has started, or has read its configuration again."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """Say that the configuration is being read again; ``ready`` says when that is done."""
+        """Send that the configuration is being read again; ``ready`` ends that state."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Say that the agent ends."""
+        """Send that the agent ends."""
         self._send("STOPPING=1\nSTATUS=stopping")
 
     def status(self, text: str) -> None:
-        """Return the line that ``systemctl status`` shows."""
+        """Send the line that ``systemctl status`` shows."""
         self._send("STATUS=" + text.replace("\n", " "))
 
     def alive(self) -> None:
-        """Say that every loop has advanced."""
+        """Send that every loop has advanced."""
         self._send("WATCHDOG=1")
 
     def _send(self, text: str) -> None:
@@ -83,54 +83,54 @@ class Notifier:
         try:
             self._socket.send(text.encode())
         except OSError as error:
-            log.debug("systemd could not be told %s: %s", text, error)
+            log.debug("systemd could not be sent %s: %s", text, error)
 
     @property
-    def listened_to(self) -> bool:
-        """There is somebody to tell."""
+    def is_connected(self) -> bool:
+        """Whether systemd, or another manager, receives what is sent."""
         return self._socket is not None
 
 
 class Reporter:
-    """Tells the notifier the status and, as long as nothing is wrong, that the agent is alive."""
+    """Sends the status and, as long as nothing is wrong, that the agent is alive."""
 
     def __init__(
         self, notifier: Notifier, status: Callable[[], str], trouble: Callable[[], str]
     ) -> None:
-        """Begin with nothing said. ``trouble`` gives what has stopped, empty while all is well."""
+        """Begin with nothing sent. ``trouble`` returns what has stopped; "" if nothing has."""
         self._notifier = notifier
         self._status = status
         self._trouble = trouble
-        self._said = ""
-        self._complained = False
+        self._sent_status = ""
+        self._in_trouble = False
         self._ended = threading.Event()
 
     def start(self) -> None:
         """Report from a thread of its own until ``stop``."""
-        if self._notifier.listened_to:
+        if self._notifier.is_connected:
             threading.Thread(target=self._run, name="notify", daemon=True).start()
 
     def stop(self) -> None:
-        """Say that the agent ends, and nothing afterwards."""
+        """Send that the agent ends, and nothing afterwards."""
         self._ended.set()
         self._notifier.stopping()
 
     def report(self) -> None:
-        """Say once how things are."""
+        """Send one report."""
         trouble = self._trouble()
         if not trouble:
             self._notifier.alive()
-        elif not self._complained:
-            # The journal then says why the watchdog bit.
-            log.error("%s; systemd is no longer told that the agent is alive", trouble)
-        self._complained = bool(trouble)
+        elif not self._in_trouble:
+            # So that the journal says why the watchdog restarted the agent.
+            log.error("%s; systemd is no longer notified that the agent is alive", trouble)
+        self._in_trouble = bool(trouble)
         status = trouble or self._status()
-        if status != self._said and not self._ended.is_set():
+        if status != self._sent_status and not self._ended.is_set():
             self._notifier.status(status)
-            self._said = status
+            self._sent_status = status
 
     def _run(self) -> None:
-        # Three chances each time.
+        # Two of three reports may be late.
         interval = min(_INTERVAL, (self._notifier.watchdog or 3 * _INTERVAL) / 3)
         while not self._ended.is_set():
             self.report()
@@ -138,7 +138,7 @@ class Reporter:
 
 
 def summary(snapshot: Snapshot) -> str:
-    """Return the status in a line."""
+    """Return the status as one line."""
     if not snapshot.complete:
         return "looking at this host for the first time"
     styles: dict[str, int] = {}
@@ -153,10 +153,10 @@ def summary(snapshot: Snapshot) -> str:
 
 
 def answers(address: tuple[str, int], seconds: float = _ANSWER_SECONDS) -> bool:
-    """Return whether the web server at this address says anything at all to a request.
+    """Return whether the web server at this address answers a request with anything at all.
 
-    Whether it refuses (no TLS spoken, no password given, too many connections) does not matter:
-    its loop and one of its threads are at work.
+    It may refuse it (no TLS, no password, too many connections): its loop and one of its threads
+    work.
     """
     try:
         with socket.create_connection((_reachable(address[0]), address[1]), seconds) as sock:
@@ -168,7 +168,7 @@ def answers(address: tuple[str, int], seconds: float = _ANSWER_SECONDS) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """Return the loopback address in place of the one that stands for all."""
+    """Return the loopback address for the one that stands for all addresses, any other as it is."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,8 +1,8 @@
-"""What serve gives up before it answers anybody: its user and its capabilities.
+"""Drops root and the capabilities, before serve answers its first request.
 
-Root without capabilities still owns every file of root's, and Docker's socket: so serve becomes
-another user where it can. What it reads (counters of cgroups, net/dev of processes) everybody may
-read; the two exceptions are in ``needed``.
+Root without capabilities still owns root's files and Docker's socket, so serve becomes another user
+where it can. Every user may read what it reads (counters of cgroups, net/dev of processes); the two
+exceptions are in ``needed``.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ CAPABILITIES = {  # include/uapi/linux/capability.h
     "CAP_SYS_PTRACE": 19,
     "CAP_SYS_ADMIN": 21,
 }
-"""The capabilities that are spoken of here, and their numbers."""
+"""The capabilities that the agent uses, with their numbers."""
 
 USERS = ("tallyman", "nobody")
-"""Whom serve becomes if nobody is named: the first of them that there is."""
+"""The users that serve becomes if none is configured: the first of them that exists."""
 
 _NOBODY = 65534
 
 
 def permitted() -> int:
-    """Return the capabilities that this thread may use, a bit each, capget(2); 0 if unknown."""
+    """Return the permitted capabilities of this thread, a bit each, capget(2); 0 if unknown."""
     try:
         return permitted_capabilities()
     except OSError:
@@ -59,27 +59,29 @@ def permitted() -> int:
 
 
 def needed(config: Config, host: HostFS) -> Mapping[str, str]:
-    """Return the capabilities that serve itself cannot do without, each with the reason."""
-    found = {}
+    """Return the capabilities that serve itself needs, each with the reason."""
+    reasons = {}
     if config.enabled("descriptors"):
         reason = "collector.descriptors looks into /proc/<pid>/fd of every process"
-        found = {"CAP_SYS_PTRACE": reason, "CAP_DAC_READ_SEARCH": reason}
+        reasons = {"CAP_SYS_PTRACE": reason, "CAP_DAC_READ_SEARCH": reason}
     hidden = hidden_processes(host)
     if hidden is not None and hidden == 0:
-        found["CAP_SYS_PTRACE"] = "/proc is mounted with hidepid and no gid= that serve could join"
-    return found
+        reasons["CAP_SYS_PTRACE"] = (
+            "/proc is mounted with hidepid and no gid= that serve could join"
+        )
+    return reasons
 
 
 def hidden_processes(host: HostFS) -> int | None:
-    """Return the group that sees other users' processes, 0 if none does; None: they are not hidden.
+    """Return the group that sees other users' processes, 0 if none does, None if all users do.
 
-    That is proc(5)'s hidepid= and gid= of the mount that the processes are read from.
+    See hidepid= and gid= in proc(5), of the mount that the processes are read from.
     """
     try:
         mounts = host.proc.read_text("self/mountinfo")
     except HostReadError:
         return None
-    for line in reversed(mounts.splitlines()):  # what was mounted last lies on top
+    for line in reversed(mounts.splitlines()):  # the last mount covers those before it
         before, _, after = line.partition(" - ")
         if before.split(" ")[4:5] == [host.procfs] and after.startswith("proc "):
             options = before.split(" ")[5] + "," + after.rpartition(" ")[2]
@@ -87,26 +89,26 @@ def hidden_processes(host: HostFS) -> int | None:
             if hidden is None or hidden[1] in ("0", "off"):
                 return None
             group = re.search(r"\bgid=(\d+)", options)
-            # With the fourth way no group is let in.
+            # With hidepid=4 no group sees them.
             return int(group[1]) if group and hidden[1] not in ("4", "ptraceable") else 0
     return None
 
 
 def readable_by_all(*paths: str) -> bool:
-    """Return whether whoever a process becomes can still read these files."""
-    for path in paths:
-        for place in (PurePath(path), *PurePath(path).parents):
-            wanted = stat.S_IROTH if place == PurePath(path) else stat.S_IXOTH
-            if not os.stat(place).st_mode & wanted:
+    """Return whether every user can read these files."""
+    for path in map(PurePath, paths):
+        for entry in (path, *path.parents):
+            needed_bit = stat.S_IROTH if entry == path else stat.S_IXOTH
+            if not os.stat(entry).st_mode & needed_bit:
                 return False
     return True
 
 
 def drop(config: Config, host: HostFS) -> None:
-    """Become another user, if this is root, and let go of all capabilities that are not needed.
+    """Become another user, if this is root, and drop all capabilities that are not needed.
 
-    For a process with one thread, as others would keep theirs (RuntimeError). What cannot be
-    dropped is said in the log, and is no reason to stop. Nothing that is executed later gains it.
+    Raises RuntimeError if there are other threads, as those would keep theirs. What cannot be
+    dropped is logged, and is no reason to stop. No program that is executed later can regain any.
     """
     if threading.active_count() > 1:
         raise RuntimeError("there are threads that would keep their privileges")
@@ -148,8 +150,8 @@ def _become(user: str, group: int | None, *, keep: bool) -> None:
 def account(user: str) -> tuple[str, int, int]:
     """Return name, uid and gid of a user, or of the first of ``USERS``; raises KeyError."""
     if user:
-        found = pwd.getpwnam(user)
-        return user, found.pw_uid, found.pw_gid
+        entry = pwd.getpwnam(user)
+        return user, entry.pw_uid, entry.pw_gid
     for name in USERS:
         try:
             return account(name)

@@ -1,4 +1,4 @@
-"""Reading the configuration again while the agent runs: all of it, or none."""
+"""Reads the configuration again while the agent runs: all of it takes effect, or none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Reloader:
-    """Does one reload after the other, and knows how the last one went."""
+    """Reloads, one request at a time, and remembers how the last one went."""
 
     def __init__(
         self,
@@ -33,21 +33,21 @@ class Reloader:
     ) -> None:
         """Begin with what was read at the start.
 
-        ``prepare_web`` reads the web configuration and gives what puts it in force, or raises
-        ``ConfigError``; ``take`` puts the rest in force.
+        ``prepare_web`` reads the web configuration and returns what puts it into effect, or raises
+        ``ConfigError``; ``take`` puts the rest into effect.
         """
         self._starter = starter
         self._prepare_web = prepare_web
         self._take = take
         self._notifier = notifier
         self._clock = clock
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._successful = True
         self._succeeded_at = clock()
 
     def reload(self) -> tuple[str, ...]:
-        """Read everything again; gives what is wrong, and then everything is as it was before."""
-        with self._turn:
+        """Read everything again; return what is wrong, and then nothing has changed."""
+        with self._lock:
             self._notifier.reloading()
             try:
                 return self._read()
@@ -71,7 +71,7 @@ class Reloader:
         return ()
 
     def samples(self) -> Iterator[Sample]:
-        """Say how the last one went, as Prometheus does of itself."""
+        """Return how the last reload went, in the metrics that Prometheus has of itself."""
         yield Sample("tallyman_config_last_reload_successful", self._successful)
         name = "tallyman_config_last_reload_success_timestamp_seconds"
         yield Sample(name, self._succeeded_at)

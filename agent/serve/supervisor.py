@@ -1,7 +1,7 @@
-"""Starts the scout by exec, listens to it, and replaces it when it dies or hangs.
+"""Has a scout started, receives its updates, and replaces it when it dies or hangs.
 
-The scout is a process of its own because a read that a stranger blocks can only be ended by
-killing whoever reads. Whatever it was busy with when it hung is in quarantine afterwards.
+The scout is a process of its own because a read that an untrusted process blocks can only be ended
+by killing the reader. What it was reading when it hung is then skipped for a while: quarantine.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ log = logging.getLogger(__name__)
 _QUARANTINE_SECONDS = 600.0
 _BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _ATTEMPTS = 5
-"""Scouts that a single look may cost: each that hung leaves one culprit out."""
+"""Most scouts that a one-shot run may start: after each that hung, one more subject is skipped."""
 
 _STEADY_SECONDS = 60.0
-"""A scout that lived so long starts the back-off anew."""
+"""After a scout that ran for so long, the back-off begins anew."""
 
 _PIPE_BYTES = 1 << 16
 
@@ -41,7 +41,7 @@ Receiver = Callable[[wire.Update], None]
 
 
 class Supervisor:
-    """Keeps one scout running and hands on what it says."""
+    """Keeps one scout running, and passes on its updates."""
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class Supervisor:
         self._once = once
         self._hang = hang
         self._quarantine: dict[str, float] = {}
-        self._child: ScoutProcess | None = None
-        self._given_up = -1
+        self._scout: ScoutProcess | None = None
+        self._kill_event = -1
         self._stopping = threading.Event()
-        self._at_once = threading.Event()
-        self._starting = threading.Lock()
+        self._renewed = threading.Event()
+        self._lock = threading.Lock()
         self.restarts = 0
-        """How often a scout had to be replaced."""
-        self._advanced = time.monotonic()
+        """How many scouts ended by themselves and were replaced."""
+        self._last_heard = time.monotonic()
         self.exit_code: int | None = None
 
     def run(self) -> None:
@@ -71,33 +71,33 @@ class Supervisor:
         failures = 0
         while not self._stopping.is_set():
             started = time.monotonic()
-            self._at_once.clear()
+            self._renewed.clear()
             self.run_one()
             if self._stopping.is_set():
                 return
-            if self._at_once.is_set():
+            if self._renewed.is_set():
                 continue
-            lived = time.monotonic() - started
-            failures = 1 if lived > _STEADY_SECONDS else failures + 1
+            age = time.monotonic() - started
+            failures = 1 if age > _STEADY_SECONDS else failures + 1
             self.restarts += 1
             wait = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS)) - 1]
             log.warning("the scout ended; a new one starts in %g s", wait)
-            self._at_once.wait(wait)
+            self._renewed.wait(wait)
 
     @property
     def pid(self) -> int | None:
-        """The scout's number; None while there is none."""
-        child = self._child
-        return child.pid if child is not None else None
+        """The scout's process; None while there is none."""
+        scout = self._scout
+        return scout.pid if scout is not None else None
 
     @property
     def silence(self) -> float:
-        """Seconds since a scout last said something, or one that hung was found out."""
-        return time.monotonic() - self._advanced
+        """Seconds since a scout last sent something, or one that hung was detected."""
+        return time.monotonic() - self._last_heard
 
     @property
     def stopped(self) -> bool:
-        """It was told to stop."""
+        """Whether ``stop`` was called."""
         return self._stopping.is_set()
 
     def stop(self) -> None:
@@ -106,32 +106,32 @@ class Supervisor:
         self.renew()
 
     def renew(self) -> None:
-        """Have a new scout, with the configuration of now, in place of the one that runs."""
-        self._at_once.set()
-        with self._starting:
-            self._give_up()
+        """Replace the scout by one with the current configuration."""
+        self._renewed.set()
+        with self._lock:
+            self._kill()
 
-    def _give_up(self) -> None:
-        """Kill the scout, and do not wait for it any longer than it takes to die."""
-        if self._child is not None:
+    def _kill(self) -> None:
+        """Kill the scout, and have ``_receive_until_end`` wait no longer than it takes to die."""
+        if self._scout is not None:
             with suppress(LauncherGone):
-                self._child.kill()
-            os.eventfd_write(self._given_up, 1)
+                self._scout.kill()
+            os.eventfd_write(self._kill_event, 1)
 
     def run_one(self) -> None:
-        """Start a scout and listen until it ends, by itself or because it hung.
+        """Start a scout and receive its updates until it ends, by itself or because it hung.
 
-        ``exit_code`` is what it ended with: negative is the signal that killed it. Raises
-        ``LauncherGone`` when none can be started any more.
+        Sets ``exit_code``; a negative one is the signal that killed it. Raises ``LauncherGone``
+        when no scout can be started any more.
         """
         progress = Progress.create()
         try:
-            with self._starting:
-                if self.stopped:  # by somebody who found no scout to end
+            with self._lock:
+                if self.stopped:  # while there was no scout to kill
                     progress.close()
                     return
-                self._child = child = self._start(progress)
-                self._given_up = given_up = os.eventfd(0)
+                self._scout = scout = self._start(progress)
+                self._kill_event = kill_event = os.eventfd(0)
         except OSError:
             log.exception("the scout cannot be started")
             progress.close()
@@ -145,21 +145,21 @@ class Supervisor:
         )
         watchdog.start()
         try:
-            self._listen(child, given_up)
+            self._receive_until_end(scout, kill_event)
         finally:
             ended.set()
             watchdog.join()
-            for stream in (child.stdin, child.stdout):
+            for stream in (scout.stdin, scout.stdout):
                 if stream is not None:
                     stream.close()
-            with self._starting:
-                self._child = None
-                os.close(given_up)
+            with self._lock:
+                self._scout = None
+                os.close(kill_event)
             progress.close()
-            self.exit_code = child.end(kill=not self._once or self.stopped)
+            self.exit_code = scout.end(kill=not self._once or self.stopped)
             if self.exit_code is None:
-                # Killed, but stuck in the kernel: it ends when what it waits for does.
-                log.warning("the scout (pid %d) cannot be ended: it hangs in the kernel", child.pid)
+                # Killed, but blocked in the kernel: it ends when that call returns.
+                log.warning("the scout (pid %d) cannot be ended: it hangs in the kernel", scout.pid)
 
     def _start(self, progress: Progress) -> ScoutProcess:
         now = time.monotonic()
@@ -168,60 +168,61 @@ class Supervisor:
         }
         return self._starter.start(progress.fd, self._quarantine, once=self._once)
 
-    def _listen(self, child: ScoutProcess, given_up: int) -> None:
-        """Take in what a scout says until it ends, or was given up and says nothing more.
+    def _receive_until_end(self, scout: ScoutProcess, kill_event: int) -> None:
+        """Receive what a scout sends until it ends, or has been killed and sends nothing more.
 
-        One that hangs in the kernel (in a read that a hung FUSE has taken on) does not die of
-        SIGKILL, and keeps its end of the pipe: no end of file comes of it.
+        One that hangs in the kernel (in a read from a hung FUSE) does not die of SIGKILL, and keeps
+        its end of the pipe open, so that there is no end of file.
         """
-        if child.stdout is None:
+        if scout.stdout is None:
             return
-        pipe, frames, fresh = child.stdout.fileno(), wire.Frames(), True
-        patience = None
+        pipe, frames, fresh = scout.stdout.fileno(), wire.Frames(), True
+        timeout = None
         poller = select.poll()
         poller.register(pipe, select.POLLIN)
-        poller.register(given_up, select.POLLIN)
-        while ready := dict(poller.poll(patience)):
+        poller.register(kill_event, select.POLLIN)
+        while ready := dict(poller.poll(timeout)):
             if pipe not in ready:
-                poller.unregister(given_up)
-                patience = END_SECONDS * 1000
+                poller.unregister(kill_event)
+                timeout = END_SECONDS * 1000
                 continue
             piece = os.read(pipe, _PIPE_BYTES)
             if not piece:
                 return
             for message in frames.feed(piece):
-                self._advanced = time.monotonic()
+                self._last_heard = time.monotonic()
                 if isinstance(message, wire.Update):
                     self._receive(replace(message, fresh=fresh and message.complete))
                     fresh &= not message.complete
                 elif isinstance(message, wire.Stuck):
-                    self._blame(message.subject)
+                    self._quarantine_subject(message.subject)
 
     def _watch(self, progress: Progress, ended: threading.Event) -> None:
         hang = self._starter.config.inventory.deadline if self._hang is None else self._hang
         while not ended.wait(min(2.0, hang / 4)):
             busy = progress.read()
             if busy is not None and busy[0] > hang:
-                self._blame(busy[1])
-                with self._starting:
-                    self._give_up()
+                self._quarantine_subject(busy[1])
+                with self._lock:
+                    self._kill()
                 return
 
-    def _blame(self, subject: str) -> None:
-        log.warning("%s hung the scout: it is left alone for a while", subject)
-        self._quarantine[subject] = self._advanced = time.monotonic()
+    def _quarantine_subject(self, subject: str) -> None:
+        log.warning("%s hung the scout: it is skipped for a while", subject)
+        self._quarantine[subject] = self._last_heard = time.monotonic()
 
 
 def take_once(config: Config, *, deadline: float = 30.0) -> Snapshot | None:
-    """Let a scout look at the host once, and give what it saw; None if it saw nothing in time.
+    """Run one pass over the host and return the snapshot; None if there is none in time.
 
-    ``deadline`` is in seconds for all, also for scouts that were hung and replaced. What could not
-    be read is told by ``complete`` and by the collectors' health.
+    ``deadline`` is in seconds for all, including scouts that hung and were replaced. Whether
+    anything could not be read is in ``complete`` and in the collectors' health.
     """
-    found: list[Snapshot] = []
+    snapshot: Snapshot | None = None
 
     def receive(update: wire.Update) -> None:
-        found[:] = [wire.apply(found[0] if found else None, update)]
+        nonlocal snapshot
+        snapshot = wire.apply(snapshot, update)
 
     supervisor = Supervisor(LocalStarter(config), receive, once=True, hang=deadline / _ATTEMPTS)
     timer = threading.Timer(deadline, supervisor.stop)
@@ -231,9 +232,9 @@ def take_once(config: Config, *, deadline: float = 30.0) -> Snapshot | None:
         for _ in range(_ATTEMPTS):
             supervisor.run_one()
             crashed = supervisor.exit_code is not None and supervisor.exit_code > 0
-            if (found and found[0].complete) or crashed or supervisor.stopped:
-                break  # another would end just the same
+            if (snapshot and snapshot.complete) or crashed or supervisor.stopped:
+                break  # another scout would end in the same way
     finally:
         timer.cancel()
         supervisor.stop()
-    return found[0] if found else None
+    return snapshot

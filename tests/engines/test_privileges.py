@@ -192,7 +192,7 @@ def test_without_the_launcher_the_agent_ends_and_says_so() -> None:
         pids = processes(agent)
         os.kill(pids["launcher"], signal.SIGKILL)
         assert agent.daemon.process.wait(60) == 3
-        assert "nobody else may look at this host" in agent.daemon.output()
+        assert "no scout can be started without it" in agent.daemon.output()
         wait_until(lambda: not os.path.exists(f"/proc/{pids['scout']}"), "the scout to end")
 
 

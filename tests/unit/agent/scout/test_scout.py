@@ -191,7 +191,7 @@ def test_where_the_kernel_gives_no_pulse_every_glance_looks(watched: Watched) ->
 def test_the_first_picture_comes_in_parts_and_names_everyone(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.scout.outbox._AT_ONCE", 2)
+    monkeypatch.setattr("agent.scout.outbox._PART_SIZE", 2)
     again = Watched(watched.proc.parent)
 
     again.scout.run_pass(Task.FULL_PASS)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.classifier import Override
+from agent.patterns import Override
 from agent.model import Style, Subject
 from agent.scout.verdicts import Verdicts
 from tests.support.subjects import CRON, NOW, REDIS, SSHD, booted, subject

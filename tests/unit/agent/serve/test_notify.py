@@ -43,7 +43,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd
 def test_without_systemd_nothing_is_said() -> None:
     notifier = Notifier({})
     notifier.ready()
-    assert (notifier.listened_to, notifier.watchdog) == (False, None)
+    assert (notifier.is_connected, notifier.watchdog) == (False, None)
 
 
 def test_the_life_of_a_service(systemd: Systemd) -> None:
@@ -95,7 +95,7 @@ def test_a_socket_that_is_gone_stops_nobody(systemd: Systemd, tmp_path: Path) ->
     notifier = Notifier({"NOTIFY_SOCKET": "notify"})
     systemd.socket.close()
     notifier.ready()
-    assert not Notifier({"NOTIFY_SOCKET": str(tmp_path / "none")}).listened_to
+    assert not Notifier({"NOTIFY_SOCKET": str(tmp_path / "none")}).is_connected
 
 
 def test_alive_is_said_only_while_every_loop_advances(
