@@ -68,7 +68,7 @@ class Verdict:
     """Score by axis, of those on which there is evidence."""
     evidence: tuple[Evidence, ...] = ()
     unseen: tuple[str, ...] = ()
-    """What could not be looked at, as sentences."""
+    """What could not be read, as sentences."""
     override: str = ""
     """The operator's rule that set the style; empty where the evidence did."""
     services: int | None = None
@@ -79,7 +79,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A named practice that the model warns of."""
+    """A practice that the agent warns of."""
 
     name: str
     """As in docs/verdict.md: ``docker_as_vm``, ``logged_into``, ``no_limits``, …"""
@@ -89,11 +89,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """One container of the host, whoever made it. ``id`` never changes while it exists."""
+    """One container of the host, of any engine. ``id`` never changes while it exists."""
 
     id: str
     engine: str
-    """Empty string never: a container without an engine has ``none``."""
+    """Never empty: ``none`` if it belongs to no engine."""
     instance: str = ""
     engine_id: str = ""
     name: str = ""
@@ -104,7 +104,7 @@ class Container:
     cgroup: str = ""
     """Cgroup path in the host's view; empty where it has none of its own."""
     cgroups: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Path by controller, only where the cgroup holds this container and nobody else."""
+    """Path by controller; only of cgroups that hold this container and nothing else."""
     parent_id: str = ""
     role: str = ""
     hostname: str = ""
@@ -138,7 +138,7 @@ class Container:
     limits: Limits = Limits()
     openvz: OpenvzFacts | None = None
     filesystem: FilesystemUsage | None = None
-    """The disk or quota that its files are in, as of the last time that it was looked at."""
+    """Usage of the disk or quota that its files are in, as it was last read."""
     listeners: int | None = None
     processes: int | None = None
     expected_style: Style = Style.UNKNOWN
@@ -170,7 +170,7 @@ def as_gone(container: Container, when: float) -> Container:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookAlike:
-    """Something that looks like a container and is none, with the reason."""
+    """Something that looks like a container and is not one, with the reason."""
 
     kind: str
     """service, sandbox, chroot, session, engine, cgroup, …"""
@@ -183,7 +183,7 @@ class LookAlike:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """All that is known of one container: what the classifier judges. No I/O from here on."""
+    """All that is known of one container: what the classifier, which reads nothing, judges."""
 
     container: Container
     host: HostFacts
@@ -223,8 +223,8 @@ class Snapshot:
     look_alikes: tuple[LookAlike, ...] = ()
     collectors: tuple[CollectorHealth, ...] = ()
     complete: bool = False
-    """The first full picture has been made."""
+    """Whether the first inventory was complete."""
     as_of: float = 0.0
     event_lag_seconds: float | None = None
     dropped: int = 0
-    """Containers that were left out because of the cap."""
+    """Containers that were left out because of containers.max."""

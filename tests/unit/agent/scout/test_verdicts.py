@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.patterns import Override
 from agent.model import Style, Subject
+from agent.patterns import Override
 from agent.scout.verdicts import Verdicts
 from tests.support.subjects import CRON, NOW, REDIS, SSHD, booted, subject
 

@@ -1,22 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from agent import wire
 from agent.config import Config, ConfigError, load
-from agent.exposition import Exposition, Options
-from agent.serve.daemon import State
 from agent.serve.notify import Notifier
 from agent.serve.reload import Reloader
 from agent.serve.starter import LauncherGone, LocalStarter
-from collectors.facts import HostFacts
-from collectors.facts import State as State_
-from collectors.hostfs import HostFS
-from tests.support.snapshots import LEGACY, WEB
 
 
 @dataclass
@@ -100,36 +93,3 @@ def test_a_launcher_that_is_gone_is_a_failure(
     monkeypatch.setattr(parts.starter, "reload", gone)
     assert parts.reloader.reload() == ("the launcher has ended",)
     assert parts.shown == [0, 1000]
-
-
-def test_the_page_changes_with_the_next_scouts_first_picture(tmp_path: Path) -> None:
-    for folder in ("proc", "sys"):
-        (tmp_path / folder).mkdir()
-    host = HostFS(str(tmp_path / "proc"), str(tmp_path / "sys"), str(tmp_path))
-    web, legacy = (
-        replace(c, state=State_.EXITED, init=None, cgroups={}, finished=1.0) for c in (WEB, LEGACY)
-    )
-    state = State(Exposition(host, Options(), clock=lambda: 2.0))
-
-    def names() -> tuple[bool, bool, bool]:
-        page = b"".join(state.metrics(openmetrics=False))
-        return (WEB.id.encode() in page, LEGACY.id.encode() in page, b"\ncontainer_" in page)
-
-    both = frozenset({web.id, legacy.id})
-    first = wire.Update(
-        host=HostFacts(), changed=(web, legacy), everyone=both, complete=True, fresh=True
-    )
-    state.receive(first)
-    assert names() == (True, True, True)
-    state.configure(Options(cadvisor_names=False))
-    # What the old scout still says is shown as it was.
-    state.receive(replace(first, changed=(), fresh=False))
-    assert names() == (True, True, True)
-    # The new one's first picture comes in parts, and is shown when it is whole.
-    part = replace(web, name="renamed")
-    state.receive(wire.Update(host=HostFacts(), changed=(part,)))
-    assert names() == (True, True, True)
-    assert state.snapshot().containers[web.id] == web
-    state.receive(replace(first, changed=(), everyone=frozenset({web.id})))
-    assert names() == (True, False, False)
-    assert state.snapshot().containers == {web.id: part}

@@ -3,15 +3,15 @@ from __future__ import annotations
 import sys
 import threading
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from agent import wire
 from agent.config import load
-from agent.model import Container, Snapshot
 from agent.scout.progress import Progress
 from agent.serve.starter import LocalStarter
 from agent.serve.supervisor import Supervisor
-from collectors.facts import HostFacts
+
+if TYPE_CHECKING:
+    from agent import wire
 
 PATIENCE = 120.0
 
@@ -123,39 +123,3 @@ def test_no_scout_is_started_once_it_was_stopped() -> None:
     supervisor = Supervisor(NoMore(load("")), lambda _: None)
     supervisor.stop()
     supervisor.run_one()
-
-
-def test_progress_is_seen_through_another_mapping() -> None:
-    ours = Progress.create()
-    theirs = Progress(ours.fd)
-    assert ours.read() is None
-    theirs.begin("container 42 \u00e9")
-    busy = ours.read()
-    assert busy is not None
-    assert busy[1] == "container 42 \u00e9"
-    theirs.begin("x" * 10_000)
-    busy = ours.read()
-    assert busy is not None
-    assert set(busy[1]) == {"x"}
-    theirs.idle()
-    assert ours.read() is None
-
-
-def test_updates_make_the_next_snapshot_and_leave_the_last_alone() -> None:
-    host = HostFacts(nodename="h")
-    one, two = Container(id="/one", engine="none"), Container(id="/two", engine="none")
-    first = wire.apply(None, wire.Update(host=host, changed=(one, two), look_alikes=()))
-    second = wire.apply(first, wire.Update(host=host, removed=("/one",), complete=True))
-    assert set(first.containers) == {"/one", "/two"}
-    assert set(second.containers) == {"/two"}
-    assert second.complete
-    assert isinstance(second, Snapshot)
-
-
-def test_orders_cross_as_one_line() -> None:
-    orders = wire.Orders(
-        file="/etc/x.toml", flags={"a.b": True}, quarantine=frozenset({"q"}), once=True
-    )
-    line = orders.to_line()
-    assert line.count(b"\n") == 1
-    assert wire.Orders.from_line(line) == orders
