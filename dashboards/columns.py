@@ -12,7 +12,7 @@ WORTH_A_LOOK: Steps = ((None, TEXT), (1, ORANGE))
 _BARE: Steps = ((None, BLUE),)
 """Bars of what has no limit."""
 
-HOST = Key(label="instance", title="Host", link=to_host(), width=132, grows=True)
+HOST = Key("instance", "Host", link=to_host(), width=132, grows=True)
 
 
 def container_keys(*hidden: str) -> tuple[Key, ...]:
@@ -21,12 +21,12 @@ def container_keys(*hidden: str) -> tuple[Key, ...]:
     ``hidden`` are labels that need not be shown: all rows have the same, or there is no room.
     """
     return (
-        Key(label="name", title="Container", link=to_container(), width=130, grows=True),
-        Key(label="instance") if "instance" in hidden else HOST,
-        Key(label="engine", title="" if "engine" in hidden else "Engine", width=95),
-        Key(label="style", title="" if "style" in hidden else "Style", width=70),
-        Key(label="job"),
-        Key(label="id"),
+        Key("name", "Container", link=to_container(), width=130, grows=True),
+        Key("instance") if "instance" in hidden else HOST,
+        Key("engine", "" if "engine" in hidden else "Engine", width=95),
+        Key("style", "" if "style" in hidden else "Style", width=70),
+        Key("job"),
+        Key("id"),
     )
 
 
@@ -38,23 +38,16 @@ def count(
     link: tuple[str, str] | None = None,
 ) -> Column:
     """Return a count."""
-    return Column(
-        title=title, expr=expr, unit="none", decimals=0, steps=steps, width=width, link=link
-    )
+    return Column(title, expr, unit="none", decimals=0, steps=steps, width=width, link=link)
 
 
 def share(
-    title: str,
-    expr: str,
-    width: int = 80,
-    steps: Steps = SHARE,
-    *,
-    gauge: bool = False,
+    title: str, expr: str, width: int = 80, steps: Steps = SHARE, *, gauge: bool = False
 ) -> Column:
     """Return a share, of a limit if not said otherwise."""
     return Column(
-        title=title,
-        expr=expr,
+        title,
+        expr,
         unit="percentunit",
         decimals=0,
         gauge=gauge,
@@ -67,8 +60,8 @@ def share(
 def cpu(expr: str, title: str = "CPU", width: int = 0, *, gauge: bool = True) -> Column:
     """Return CPUs kept busy."""
     return Column(
-        title=title,
-        expr=expr,
+        title,
+        expr,
         unit="cores",
         decimals=3,
         gauge=gauge,
@@ -80,8 +73,8 @@ def cpu(expr: str, title: str = "CPU", width: int = 0, *, gauge: bool = True) ->
 def memory(expr: str, title: str = "Memory", width: int = 0, *, gauge: bool = False) -> Column:
     """Return bytes of memory."""
     return Column(
-        title=title,
-        expr=expr,
+        title,
+        expr,
         unit="bytes",
         gauge=gauge,
         steps=_BARE if gauge else PLAIN,
@@ -96,4 +89,4 @@ def throttled(expr: str) -> Column:
 
 def ago(title: str, expr: str, width: int = 140) -> Column:
     """Return how long ago a moment was, which ``expr`` gives in seconds since the epoch."""
-    return Column(title=title, expr=f"{expr} * 1000", unit="dateTimeFromNow", width=width)
+    return Column(title, f"{expr} * 1000", unit="dateTimeFromNow", width=width)

@@ -8,19 +8,7 @@ from dashboards.columns import ago, container_keys, count, share
 from dashboards.layout import Annotation
 from dashboards.links import series_to_container
 from dashboards.panels import BAD_IF_ANY, PLAIN, WATCH_IF_ANY, Figure, figures, graph, query
-from dashboards.promql import (
-    DISK,
-    ID,
-    NETWORK,
-    WHO,
-    host,
-    increase,
-    mine,
-    rate,
-    total,
-    who,
-    zero,
-)
+from dashboards.promql import DISK, ID, NETWORK, WHO, host, increase, mine, rate, total, who, zero
 from dashboards.tables import Column, Key, rows
 from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE_COLOURS, TEXT, Uid
 
@@ -44,9 +32,9 @@ def running(of_style: Callable[[str], str], to: Callable[[Uid], tuple[str, str]]
         "Running containers",
         "App-style exist to run one application, system-style are small servers; unknown are "
         "those of which too little could be seen for a verdict.",
-        Figure(name="app", expr=of_style("app"), colour=BLUE, link=to(Uid.APP)),
-        Figure(name="system", expr=of_style("system"), colour=PURPLE, link=to(Uid.SYSTEM)),
-        Figure(name="unknown", expr=of_style("unknown"), colour=GREY),
+        Figure("app", of_style("app"), colour=BLUE, link=to(Uid.APP)),
+        Figure("system", of_style("system"), colour=PURPLE, link=to(Uid.SYSTEM)),
+        Figure("unknown", of_style("unknown"), colour=GREY),
     )
 
 
@@ -57,13 +45,13 @@ def to_look_at(mismatches: str, to_agent: tuple[str, str]) -> stat.Panel:
         "To look at",
         "Mismatches: the verdict is sure and differs from what the engine is made for. OOM kills: "
         "of the time shown. Collectors: those that fail, so that what they see is missing or old.",
-        Figure(name="mismatches", expr=zero(mismatches), steps=WATCH_IF_ANY),
+        Figure("mismatches", zero(mismatches), steps=WATCH_IF_ANY),
         Figure(
-            name="OOM kills",
-            expr=zero(f"sum({mine(increase('container_oom_events_total'))})"),
+            "OOM kills",
+            zero(f"sum({mine(increase('container_oom_events_total'))})"),
             steps=BAD_IF_ANY,
         ),
-        Figure(name="collectors", expr=zero(failing), steps=BAD_IF_ANY, link=to_agent),
+        Figure("collectors", zero(failing), steps=BAD_IF_ANY, link=to_agent),
     )
 
 
@@ -170,7 +158,7 @@ def findings(title: str, *hidden: str, style: str = "$style") -> table.Panel:
         title,
         "Practices that the model warns of, of containers that run; tallyman explain NAME says "
         "what each means and what to do. Confidence is that of the verdict.",
-        (*keys[:4], Key(label="finding", title="Finding", width=170, grows=True), *keys[4:]),
+        (*keys[:4], Key("finding", "Finding", width=170, grows=True), *keys[4:]),
         (share("Confidence", total(f"{WHO}, finding", who(found, style)), 105, PLAIN),),
         sort="Confidence",
         empty="no findings",
@@ -191,20 +179,20 @@ def ended(title: str, style: str, *hidden: str) -> table.Panel:
         title,
         "Stopped ones that the engine keeps, and removed ones for five minutes. 137 is a kill: by "
         "a person, a time-out or the kernel.",
-        (*keys[:4], Key(label="state", title="State", width=80), *keys[4:]),
+        (*keys[:4], Key("state", "State", width=80), *keys[4:]),
         (
             # The one that is known of all: without it a stopped OpenVZ container had no row.
             share("Confidence", shown(host("tallyman_container_style_confidence")), 95, PLAIN),
             count("Exit code", shown(host("tallyman_container_exit_code")), 80, _EXIT),
             Column(
-                title="OOM",
-                expr=shown(host("tallyman_container_oom_killed")),
+                "OOM",
+                shown(host("tallyman_container_oom_killed")),
                 values={"1": ("killed", RED), "0": ("no", TEXT)},
                 width=65,
             ),
             Column(
-                title="Lived",
-                expr=shown(f"{finished} - {host('tallyman_container_started_seconds')}"),
+                "Lived",
+                shown(f"{finished} - {host('tallyman_container_started_seconds')}"),
                 unit="s",
                 decimals=1,
                 width=90,

@@ -44,7 +44,12 @@ class Row:
 
     title: str
     lines: Sequence[Line]
-    collapsed: bool = False
+    collapsed: bool
+
+
+def row(title: str, *lines: Line, collapsed: bool = False) -> Row:
+    """Put lines under a heading."""
+    return Row(title, lines, collapsed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 from grafana_foundation_sdk.builders import (
@@ -123,12 +123,13 @@ def prepare(panel: Panel, title: str, about: str, queries: Sequence[Query], empt
     panel.no_value(empty)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One of several numbers in one panel."""
 
     name: str
     expr: str
+    _: KW_ONLY
     colour: str = ""
     steps: Steps = PLAIN
     """Only where the number is measured by a limit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.models import common as options
@@ -21,12 +21,13 @@ from dashboards.panels import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Column:
     """One value column of a table."""
 
     title: str
     expr: str
+    _: KW_ONLY
     unit: str = "short"
     decimals: int | None = None
     gauge: bool = False
@@ -38,13 +39,14 @@ class Column:
     link: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Key:
     """One label that tells the rows of a table apart."""
 
     label: str
     title: str = ""
     """Empty: needed for links, not shown."""
+    _: KW_ONLY
     link: tuple[str, str] | None = None
     width: int = 0
     grows: bool = False
@@ -108,10 +110,7 @@ def _key_properties(key: Key, *, filters: bool) -> list[models.DynamicConfigValu
             property_of("custom.hidden", value=True),
             property_of("custom.hideFrom", {"viz": True, "legend": True, "tooltip": True}),
         ]
-    found = [
-        property_of("displayName", key.title),
-        property_of("custom.filterable", value=filters),
-    ]
+    found = [property_of("displayName", key.title), property_of("custom.filterable", value=filters)]
     if key.link:
         found.append(property_of("links", [{"title": key.link[0], "url": key.link[1]}]))
     if key.width:

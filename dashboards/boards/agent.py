@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards import variables
 from dashboards.columns import WORTH_A_LOOK, count
 from dashboards.common import CALCS
-from dashboards.layout import Annotation, Board, Row, line
+from dashboards.layout import Annotation, Board, line, row
 from dashboards.links import series_to_host, to_host
 from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query, states
 from dashboards.promql import host, increase, rate, total, zero
@@ -27,11 +27,11 @@ _OVERVIEW = line(
             "Agents",
             "Those that answer, those that Prometheus could not scrape, and those that have not "
             "made their first full picture yet: no host sums before.",
-            Figure(name="up", expr=zero(f"count({host('up')} == 1)")),
-            Figure(name="down", expr=zero(f"count({host('up')} == 0)"), steps=BAD_IF_ANY),
+            Figure("up", zero(f"count({host('up')} == 1)")),
+            Figure("down", zero(f"count({host('up')} == 0)"), steps=BAD_IF_ANY),
             Figure(
-                name="starting",
-                expr=zero(f"count({host('tallyman_inventory_complete')} == 0)"),
+                "starting",
+                zero(f"count({host('tallyman_inventory_complete')} == 0)"),
                 steps=WATCH_IF_ANY,
             ),
         ),
@@ -43,14 +43,14 @@ _OVERVIEW = line(
             "Those whose last run did not succeed, and over the time shown: reads that were not "
             "permitted (what the agent is blind to), and reads of what was not as it should be.",
             Figure(
-                name="failing",
-                expr=zero(f"count({host('tallyman_collector_success')} == 0)"),
+                "failing",
+                zero(f"count({host('tallyman_collector_success')} == 0)"),
                 steps=BAD_IF_ANY,
             ),
             *(
                 Figure(
-                    name=what,
-                    expr=zero(f"sum({increase(f'tallyman_collector_{what}_total')})"),
+                    what,
+                    zero(f"sum({increase(f'tallyman_collector_{what}_total')})"),
                     steps=WATCH_IF_ANY,
                 )
                 for what in ("denied", "malformed")
@@ -63,7 +63,7 @@ _OVERVIEW = line(
             "Left out",
             "Containers and series beyond the caps: they are not on any dashboard.",
             *(
-                Figure(name=what, expr=f"sum({host(f'tallyman_dropped_{what}')})", steps=BAD_IF_ANY)
+                Figure(what, f"sum({host(f'tallyman_dropped_{what}')})", steps=BAD_IF_ANY)
                 for what in ("containers", "series")
             ),
         ),
@@ -71,7 +71,7 @@ _OVERVIEW = line(
     figures(
         "Cost",
         "CPUs that all agents together keep busy.",
-        Figure(name="CPUs", expr=f"sum({rate('tallyman_process_cpu_seconds_total')})", colour=BLUE),
+        Figure("CPUs", f"sum({rate('tallyman_process_cpu_seconds_total')})", colour=BLUE),
         decimals=3,
     ),
 )
@@ -117,22 +117,22 @@ _TABLES = line(
             "What runs where, how old the picture is that it shows, and how long the last start or "
             "end of a container took to be known.",
             (
-                Key(label="instance", title="Host", link=to_host(), width=132, grows=True),
-                Key(label="version", title="Version", width=85),
-                Key(label="python"),
-                Key(label="job"),
+                Key("instance", "Host", link=to_host(), width=132, grows=True),
+                Key("version", "Version", width=85),
+                Key("python"),
+                Key("job"),
             ),
             (
                 Column(
-                    title="Age",
-                    expr=_of_build("tallyman_inventory_age_seconds"),
+                    "Age",
+                    _of_build("tallyman_inventory_age_seconds"),
                     unit="s",
                     decimals=1,
                     width=70,
                 ),
                 Column(
-                    title="Event lag",
-                    expr=_of_build("tallyman_event_lag_seconds"),
+                    "Event lag",
+                    _of_build("tallyman_event_lag_seconds"),
                     unit="s",
                     decimals=1,
                     width=82,
@@ -147,14 +147,14 @@ _TABLES = line(
         "Age of the last success, how long a run takes, what it found and, over the time shown, "
         "was refused.",
         (
-            Key(label="collector", title="Collector", width=90, grows=True),
-            Key(label="instance", title="Host", link=to_host(), width=132),
-            Key(label="job"),
+            Key("collector", "Collector", width=90, grows=True),
+            Key("instance", "Host", link=to_host(), width=132),
+            Key("job"),
         ),
         (
             Column(
-                title="Succeeded",
-                expr=_of_collector(
+                "Succeeded",
+                _of_collector(
                     f"time() - {host('tallyman_collector_last_success_timestamp_seconds')}"
                 ),
                 unit="s",
@@ -162,8 +162,8 @@ _TABLES = line(
                 width=92,
             ),
             Column(
-                title="Took",
-                expr=_of_collector(host("tallyman_collector_duration_seconds")),
+                "Took",
+                _of_collector(host("tallyman_collector_duration_seconds")),
                 unit="s",
                 decimals=1,
                 width=78,
@@ -181,115 +181,110 @@ _TABLES = line(
     ),
 )
 
-_BLIND = Row(
+_BLIND = row(
     "What it could not see",
-    (
-        line(
-            8,
+    line(
+        8,
+        graph(
+            "Denied reads",
+            "Reads a second, by collector. tallyman check on the host says what is lost by it.",
+            query(f"{rate('tallyman_collector_denied_total')} > 0", _COLLECTOR),
+            empty="nothing was denied",
+        ),
+        graph(
+            "Malformed reads",
+            "Reads a second, by collector: a kernel or an engine that writes what is not known "
+            "here.",
+            query(f"{rate('tallyman_collector_malformed_total')} > 0", _COLLECTOR),
+            empty="nothing was malformed",
+        ),
+        (
+            12,
             graph(
-                "Denied reads",
-                "Reads a second, by collector. tallyman check on the host says what is lost by it.",
-                query(f"{rate('tallyman_collector_denied_total')} > 0", _COLLECTOR),
-                empty="nothing was denied",
-            ),
-            graph(
-                "Malformed reads",
-                "Reads a second, by collector: a kernel or an engine that writes what is not known "
-                "here.",
-                query(f"{rate('tallyman_collector_malformed_total')} > 0", _COLLECTOR),
-                empty="nothing was malformed",
-            ),
-            (
-                12,
-                graph(
-                    "Collector durations",
-                    "How long the last run of each took; in the background, never on a scrape.",
-                    query(host("tallyman_collector_duration_seconds"), _COLLECTOR),
-                    unit="s",
-                    legend=CALCS,
-                    empty=_NONE_YET,
-                ),
+                "Collector durations",
+                "How long the last run of each took; in the background, never on a scrape.",
+                query(host("tallyman_collector_duration_seconds"), _COLLECTOR),
+                unit="s",
+                legend=CALCS,
+                empty=_NONE_YET,
             ),
         ),
-        line(
-            8,
-            graph(
-                "Inventory age by host",
-                "How old the inventory is that a scrape shows; it is never waited for.",
-                query(host("tallyman_inventory_age_seconds"), _WHERE),
-                unit="s",
-                link=series_to_host(),
-            ),
-            graph(
-                "Event lag by host",
-                "From the last container's start or end until it was known.",
-                query(host("tallyman_event_lag_seconds"), _WHERE),
-                unit="s",
-                link=series_to_host(),
-                empty="nothing has started or ended yet",
-            ),
+    ),
+    line(
+        8,
+        graph(
+            "Inventory age by host",
+            "How old the inventory is that a scrape shows; it is never waited for.",
+            query(host("tallyman_inventory_age_seconds"), _WHERE),
+            unit="s",
+            link=series_to_host(),
+        ),
+        graph(
+            "Event lag by host",
+            "From the last container's start or end until it was known.",
+            query(host("tallyman_event_lag_seconds"), _WHERE),
+            unit="s",
+            link=series_to_host(),
+            empty="nothing has started or ended yet",
         ),
     ),
 )
 
-_COST = Row(
+_COST = row(
     "What it costs",
-    (
-        line(
-            8,
-            graph(
-                "CPU by process",
-                "serve answers Prometheus, scout looks at the host.",
-                query(rate("tallyman_process_cpu_seconds_total"), _PROCESS),
-                unit="cores",
-                legend=CALCS,
-            ),
-            graph(
-                "Memory by process",
-                "Resident memory.",
-                query(host("tallyman_process_resident_memory_bytes"), _PROCESS),
-                unit="bytes",
-                legend=CALCS,
-            ),
+    line(
+        8,
+        graph(
+            "CPU by process",
+            "serve answers Prometheus, scout looks at the host.",
+            query(rate("tallyman_process_cpu_seconds_total"), _PROCESS),
+            unit="cores",
+            legend=CALCS,
         ),
-        line(
-            8,
-            graph(
-                "Scrape duration",
-                "As Prometheus measures it, network and parsing included.",
-                query(host("scrape_duration_seconds"), _WHERE),
-                unit="s",
-                link=series_to_host(),
+        graph(
+            "Memory by process",
+            "Resident memory.",
+            query(host("tallyman_process_resident_memory_bytes"), _PROCESS),
+            unit="bytes",
+            legend=CALCS,
+        ),
+    ),
+    line(
+        8,
+        graph(
+            "Scrape duration",
+            "As Prometheus measures it, network and parsing included.",
+            query(host("scrape_duration_seconds"), _WHERE),
+            unit="s",
+            link=series_to_host(),
+        ),
+        graph(
+            "Scrape by phase",
+            "Reading counters, encoding and compressing the page; mean over all hosts.",
+            query(
+                f"sum by (phase) ({rate('tallyman_scrape_seconds_total')}) "
+                f"/ on () group_left () sum({rate('tallyman_scrapes_total')})",
+                "{{phase}}",
             ),
-            graph(
-                "Scrape by phase",
-                "Reading counters, encoding and compressing the page; mean over all hosts.",
-                query(
-                    f"sum by (phase) ({rate('tallyman_scrape_seconds_total')}) "
-                    f"/ on () group_left () sum({rate('tallyman_scrapes_total')})",
-                    "{{phase}}",
-                ),
-                unit="s",
-                stacked=True,
+            unit="s",
+            stacked=True,
+        ),
+        graph(
+            "Series by host",
+            "Samples of one scrape that Prometheus keeps.",
+            query(host("scrape_samples_post_metric_relabeling"), _WHERE),
+            link=series_to_host(),
+        ),
+        graph(
+            "Kept descriptors",
+            "Share of those that may stay open. At 100 % files are opened for each scrape, "
+            "which costs more CPU.",
+            query(
+                f"{host('tallyman_kept_descriptors')} / {host('tallyman_kept_descriptors_limit')}",
+                _WHERE,
             ),
-            graph(
-                "Series by host",
-                "Samples of one scrape that Prometheus keeps.",
-                query(host("scrape_samples_post_metric_relabeling"), _WHERE),
-                link=series_to_host(),
-            ),
-            graph(
-                "Kept descriptors",
-                "Share of those that may stay open. At 100 % files are opened for each scrape, "
-                "which costs more CPU.",
-                query(
-                    f"{host('tallyman_kept_descriptors')} / "
-                    f"{host('tallyman_kept_descriptors_limit')}",
-                    _WHERE,
-                ),
-                unit="percentunit",
-                high=1,
-            ),
+            unit="percentunit",
+            high=1,
         ),
     ),
 )
@@ -300,7 +295,7 @@ BOARD = Board(
     about="The agents themselves: whether they see everything, how fresh it is, and what they "
     "cost.",
     variables=(variables.datasource(), variables.job(), variables.instances()),
-    rows=(Row("", (_OVERVIEW, _STATES, _TABLES)), _BLIND, _COST),
+    rows=(row("", _OVERVIEW, _STATES, _TABLES), _BLIND, _COST),
     annotations=(
         Annotation(
             name="Agent started",

@@ -21,17 +21,9 @@ from dashboards.columns import (
     throttled,
 )
 from dashboards.common import CALCS, ended, findings, oom_kills
-from dashboards.layout import Board, Row, line
+from dashboards.layout import Board, line, row
 from dashboards.links import drill
-from dashboards.panels import (
-    BAD_IF_ANY,
-    WATCH_IF_ANY,
-    Figure,
-    figures,
-    graph,
-    query,
-    states,
-)
+from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query, states
 from dashboards.promql import (
     CPU,
     DISK,
@@ -76,13 +68,11 @@ _OVERVIEW = line(
             "Those that run now, and those of them that were started within the time shown: short "
             "lives and restarts.",
             Figure(
-                name="running",
-                expr=zero(f"count({mine(host('tallyman_container_state', _RUNNING))})"),
+                "running",
+                zero(f"count({mine(host('tallyman_container_state', _RUNNING))})"),
                 colour=BLUE,
             ),
-            Figure(
-                name="started", expr=zero(f"count({mine(f'time() - {_STARTED} < $__range_s')})")
-            ),
+            Figure("started", zero(f"count({mine(f'time() - {_STARTED} < $__range_s')})")),
         ),
     ),
     figures(
@@ -91,34 +81,32 @@ _OVERVIEW = line(
         "memory. Failed are stopped containers that ended with an error and that the engine still "
         "keeps.",
         Figure(
-            name="restarts",
-            expr=zero(f"sum({mine(increase('tallyman_container_restarts_total'))})"),
+            "restarts",
+            zero(f"sum({mine(increase('tallyman_container_restarts_total'))})"),
             steps=WATCH_IF_ANY,
         ),
         Figure(
-            name="OOM kills",
-            expr=zero(f"sum({mine(increase('container_oom_events_total'))})"),
+            "OOM kills",
+            zero(f"sum({mine(increase('container_oom_events_total'))})"),
             steps=BAD_IF_ANY,
         ),
-        Figure(name="failed", expr=zero(f"count({mine(_FAILED)})"), steps=WATCH_IF_ANY),
+        Figure("failed", zero(f"count({mine(_FAILED)})"), steps=WATCH_IF_ANY),
     ),
     figures(
         "Is wrong now",
         "Unhealthy by their own check; throttled, kept from the CPU in more than a quarter of the "
         "periods; without a memory limit, free to take all of the host's.",
         Figure(
-            name="unhealthy",
-            expr=zero(f"count({mine(host('tallyman_container_health', _UNHEALTHY))})"),
+            "unhealthy",
+            zero(f"count({mine(host('tallyman_container_health', _UNHEALTHY))})"),
             steps=BAD_IF_ANY,
         ),
         Figure(
-            name="throttled",
-            expr=zero(f"count({mine(recorded(THROTTLED, APP))} > 0.25)"),
-            steps=WATCH_IF_ANY,
+            "throttled", zero(f"count({mine(recorded(THROTTLED, APP))} > 0.25)"), steps=WATCH_IF_ANY
         ),
         Figure(
-            name="unlimited",
-            expr=zero(f"count({mine(host('container_spec_memory_limit_bytes') + ' == 0')})"),
+            "unlimited",
+            zero(f"count({mine(host('container_spec_memory_limit_bytes') + ' == 0')})"),
             steps=WATCH_IF_ANY,
         ),
     ),
@@ -135,19 +123,14 @@ _APPLICATIONS = rows(
     "One row for each image, Compose service, pod …, as chosen by Group by; a row leads to its "
     "containers. Of limit and throttled are those of the worst container; restarts and OOM kills "
     "are of the time shown.",
-    (Key(label="unit", title="Application", width=170, grows=True, link=_APPLICATION),),
+    (Key("unit", "Application", width=170, grows=True, link=_APPLICATION),),
     (
         count("Count", by_unit(host("container_processes"), "count"), 58),
         cpu(by_unit(recorded(CPU, APP))),
         memory(by_unit(_WORKING_SET), width=85),
         share("Of limit", by_unit(recorded(MEMORY_SHARE, APP), "max"), 72),
         throttled(by_unit(recorded(THROTTLED, APP), "max")),
-        count(
-            "Restarts",
-            by_unit(increase("tallyman_container_restarts_total")),
-            75,
-            WORTH_A_LOOK,
-        ),
+        count("Restarts", by_unit(increase("tallyman_container_restarts_total")), 75, WORTH_A_LOOK),
         count(
             "OOM kills",
             by_unit(increase("container_oom_events_total")),
@@ -159,34 +142,32 @@ _APPLICATIONS = rows(
     empty=_NOBODY,
 )
 
-_CONTAINERS = Row(
+_CONTAINERS = row(
     "Their containers",
-    (
-        line(
-            10,
-            rows(
-                "Containers of these applications",
-                "Those of all applications, or of the one that was chosen above.",
-                container_keys("engine", "style"),
-                (
-                    cpu(by_container(recorded(CPU, APP)), gauge=False),
-                    memory(by_container(recorded(MEMORY, APP))),
-                    share("Of limit", by_container(recorded(MEMORY_SHARE, APP)), 75),
-                    throttled(by_container(recorded(THROTTLED, APP))),
-                    count(
-                        "Restarts",
-                        by_container(
-                            f"{increase('tallyman_container_restarts_total')} and on ({ID}) "
-                            f"{host('tallyman_container_state', _ALIVE)}"
-                        ),
-                        75,
-                        WORTH_A_LOOK,
+    line(
+        10,
+        rows(
+            "Containers of these applications",
+            "Those of all applications, or of the one that was chosen above.",
+            container_keys("engine", "style"),
+            (
+                cpu(by_container(recorded(CPU, APP)), gauge=False),
+                memory(by_container(recorded(MEMORY, APP))),
+                share("Of limit", by_container(recorded(MEMORY_SHARE, APP)), 75),
+                throttled(by_container(recorded(THROTTLED, APP))),
+                count(
+                    "Restarts",
+                    by_container(
+                        f"{increase('tallyman_container_restarts_total')} and on ({ID}) "
+                        f"{host('tallyman_container_state', _ALIVE)}"
                     ),
-                    ago("Started", by_container(host("container_start_time_seconds"))),
+                    75,
+                    WORTH_A_LOOK,
                 ),
-                sort="CPU",
-                empty=_NOBODY,
+                ago("Started", by_container(host("container_start_time_seconds"))),
             ),
+            sort="CPU",
+            empty=_NOBODY,
         ),
     ),
 )
@@ -214,62 +195,60 @@ def _by_application(
     )
 
 
-_USE = Row(
+_USE = row(
     "Use by application",
-    (
-        line(
-            10,
-            _by_application(
-                "CPU by application",
-                "Of the busiest over the time shown.",
-                top_rate("container_cpu_usage_seconds_total"),
-                unit="cores",
-            ),
-            _by_application(
-                "Memory by application",
-                "Working sets, of those that held most over the time shown.",
-                top_gauge(_WORKING_SET),
-                unit="bytes",
-            ),
+    line(
+        10,
+        _by_application(
+            "CPU by application",
+            "Of the busiest over the time shown.",
+            top_rate("container_cpu_usage_seconds_total"),
+            unit="cores",
         ),
-        line(
-            10,
-            _by_application(
-                "Memory against limit",
-                "The container closest to its limit, of each application. Containers without a "
-                "limit are not here.",
-                top_gauge(recorded(MEMORY_SHARE, APP), "max"),
-                unit="percentunit",
-                high=1,
-                steps=((None, "transparent"), (0.9, RED)),
-                empty="no container has a memory limit",
-            ),
-            _by_application(
-                "Throttled periods",
-                "Share of periods in which a container with a CPU quota was kept waiting; the "
-                "worst container of each application.",
-                top_gauge(recorded(THROTTLED, APP), "max"),
-                unit="percentunit",
-                high=1,
-                empty="no container has a CPU quota",
-            ),
+        _by_application(
+            "Memory by application",
+            "Working sets, of those that held most over the time shown.",
+            top_gauge(_WORKING_SET),
+            unit="bytes",
         ),
-        line(
-            10,
-            _by_application(
-                "Network by application",
-                "Bytes received and sent, of containers with a network of their own.",
-                top_rate(*NETWORK),
-                unit="Bps",
-                empty="no container has a network of its own",
-            ),
-            _by_application(
-                "Disk by application",
-                "Bytes read and written on block devices.",
-                top_rate(*DISK),
-                unit="Bps",
-                empty="no container read or wrote",
-            ),
+    ),
+    line(
+        10,
+        _by_application(
+            "Memory against limit",
+            "The container closest to its limit, of each application. Containers without a "
+            "limit are not here.",
+            top_gauge(recorded(MEMORY_SHARE, APP), "max"),
+            unit="percentunit",
+            high=1,
+            steps=((None, "transparent"), (0.9, RED)),
+            empty="no container has a memory limit",
+        ),
+        _by_application(
+            "Throttled periods",
+            "Share of periods in which a container with a CPU quota was kept waiting; the "
+            "worst container of each application.",
+            top_gauge(recorded(THROTTLED, APP), "max"),
+            unit="percentunit",
+            high=1,
+            empty="no container has a CPU quota",
+        ),
+    ),
+    line(
+        10,
+        _by_application(
+            "Network by application",
+            "Bytes received and sent, of containers with a network of their own.",
+            top_rate(*NETWORK),
+            unit="Bps",
+            empty="no container has a network of its own",
+        ),
+        _by_application(
+            "Disk by application",
+            "Bytes read and written on block devices.",
+            top_rate(*DISK),
+            unit="Bps",
+            empty="no container read or wrote",
         ),
     ),
 )
@@ -292,58 +271,53 @@ def _grown(counter: str) -> str:
     return f"{by_unit(increase(counter, '', RATE))} > 0"
 
 
-_TROUBLE = Row(
+_TROUBLE = row(
     "Restarts, health and ends",
-    (
-        line(
-            8,
-            _happened(
-                "Restarts by application",
-                "Restarts by the engine within each step.",
-                _grown("tallyman_container_restarts_total"),
-                ORANGE,
-                "no restarts",
-            ),
-            _happened(
-                "OOM kills by application",
-                "Processes that the kernel killed for want of memory within each step.",
-                _grown("container_oom_events_total"),
-                RED,
-                "no OOM kills",
-            ),
-            _happened(
-                "Short lives",
-                "Containers that were started within the five minutes before each step.",
-                by_unit(f"time() - {_STARTED} < 300", "count"),
-                BLUE,
-                "nothing was started",
-            ),
+    line(
+        8,
+        _happened(
+            "Restarts by application",
+            "Restarts by the engine within each step.",
+            _grown("tallyman_container_restarts_total"),
+            ORANGE,
+            "no restarts",
         ),
-        line(
-            8,
-            (
-                16,
-                _happened(
-                    "Ended with an error",
-                    "Stopped containers with an exit code other than 0, as long as known.",
-                    by_unit(_FAILED, "count"),
-                    ORANGE,
-                    "nothing has failed",
-                ),
-            ),
-            states(
-                "Health checks",
-                "Containers that have a health check of their own.",
-                query(
-                    total(NAMED, mine(f"{host('container_health_state')} >= 0", "name")),
-                    "{{name}}",
-                ),
-                values={"1": ("healthy", GREEN), "0": ("not healthy", RED)},
-                empty="no container has a health check",
-            ),
+        _happened(
+            "OOM kills by application",
+            "Processes that the kernel killed for want of memory within each step.",
+            _grown("container_oom_events_total"),
+            RED,
+            "no OOM kills",
         ),
-        line(8, ended("Containers that do not run", APP, "style")),
+        _happened(
+            "Short lives",
+            "Containers that were started within the five minutes before each step.",
+            by_unit(f"time() - {_STARTED} < 300", "count"),
+            BLUE,
+            "nothing was started",
+        ),
     ),
+    line(
+        8,
+        (
+            16,
+            _happened(
+                "Ended with an error",
+                "Stopped containers with an exit code other than 0, as long as known.",
+                by_unit(_FAILED, "count"),
+                ORANGE,
+                "nothing has failed",
+            ),
+        ),
+        states(
+            "Health checks",
+            "Containers that have a health check of their own.",
+            query(total(NAMED, mine(f"{host('container_health_state')} >= 0", "name")), "{{name}}"),
+            values={"1": ("healthy", GREEN), "0": ("not healthy", RED)},
+            empty="no container has a health check",
+        ),
+    ),
+    line(8, ended("Containers that do not run", APP, "style")),
 )
 
 
@@ -351,45 +325,36 @@ def _of_image(metric: str, how: str = "max") -> str:
     return f"{how} by (image) ({mine(host(metric), 'image')})"
 
 
-_IMAGES = Row(
+_IMAGES = row(
     "Images and drift",
-    (
-        line(
-            10,
-            (
-                14,
-                rows(
-                    "Images",
-                    "What containers were made from, those that ended too; the oldest first.",
-                    (Key(label="image", title="Image", width=170, grows=True),),
-                    (
-                        count(
-                            "Count", _of_image("tallyman_container_image_size_bytes", "count"), 65
-                        ),
-                        ago("Built", _of_image("tallyman_container_image_created_seconds")),
-                        memory(_of_image("tallyman_container_image_size_bytes"), "Size"),
-                    ),
-                    sort="Built",
-                    ascending=True,
-                    empty="no image says when it was built",
-                ),
-            ),
+    line(
+        10,
+        (
+            14,
             rows(
-                "Most written over the image",
-                "The writable layer: what is lost when the container is replaced.",
-                container_keys("engine", "style"),
+                "Images",
+                "What containers were made from, those that ended too; the oldest first.",
+                (Key("image", "Image", width=170, grows=True),),
                 (
-                    memory(
-                        f"topk($top, {by_container(_WRITTEN)})",
-                        "Written",
-                    ),
+                    count("Count", _of_image("tallyman_container_image_size_bytes", "count"), 65),
+                    ago("Built", _of_image("tallyman_container_image_created_seconds")),
+                    memory(_of_image("tallyman_container_image_size_bytes"), "Size"),
                 ),
-                sort="Written",
-                empty="no engine says how much was written",
+                sort="Built",
+                ascending=True,
+                empty="no image says when it was built",
             ),
         ),
-        line(8, findings("Findings of app-style containers", "style", style=APP)),
+        rows(
+            "Most written over the image",
+            "The writable layer: what is lost when the container is replaced.",
+            container_keys("engine", "style"),
+            (memory(f"topk($top, {by_container(_WRITTEN)})", "Written"),),
+            sort="Written",
+            empty="no engine says how much was written",
+        ),
     ),
+    line(8, findings("Findings of app-style containers", "style", style=APP)),
     collapsed=True,
 )
 
@@ -408,12 +373,6 @@ BOARD = Board(
         variables.application(),
         variables.busiest(),
     ),
-    rows=(
-        Row("", (_OVERVIEW, line(11, _APPLICATIONS))),
-        _CONTAINERS,
-        _USE,
-        _TROUBLE,
-        _IMAGES,
-    ),
+    rows=(row("", _OVERVIEW, line(11, _APPLICATIONS)), _CONTAINERS, _USE, _TROUBLE, _IMAGES),
     annotations=(oom_kills(APP),),
 )

@@ -15,7 +15,7 @@ from dashboards.columns import (
     throttled,
 )
 from dashboards.common import by_style, findings, oom_kills, outside, running, to_look_at
-from dashboards.layout import Annotation, Board, Row, line
+from dashboards.layout import Annotation, Board, line, row
 from dashboards.links import drill, series_to_host, to_container
 from dashboards.panels import BAD_IF_ANY, PLAIN, Figure, figures, graph, query
 from dashboards.promql import (
@@ -58,10 +58,10 @@ _OVERVIEW = line(
             "Hosts",
             "Hosts whose agent answers, and hosts whose agent Prometheus could not scrape: those "
             "are missing from every other number here.",
-            Figure(name="up", expr=zero(f"count({host('up')} == 1)")),
+            Figure("up", zero(f"count({host('up')} == 1)")),
             Figure(
-                name="down",
-                expr=zero(f"count({host('up')} == 0)"),
+                "down",
+                zero(f"count({host('up')} == 0)"),
                 steps=BAD_IF_ANY,
                 link=drill(Uid.AGENT, "The agents"),
             ),
@@ -110,7 +110,7 @@ _DENSITY = rows(
     "What each host runs, how full it is, and how much of its memory and CPU is promised to "
     "containers by their limits. More than 100 % is over-committed; containers without a limit are "
     "not in the sum. Failing: collectors.",
-    (Key(label="instance", title="Host", link=HOST.link, width=120, grows=True), Key(label="job")),
+    (Key("instance", "Host", link=HOST.link, width=120, grows=True), Key("job")),
     (
         count("App", _of_host(kind(_RUNNING, _OF_STYLE["app"])), 60, link=_containers_of(Uid.APP)),
         count(
@@ -172,7 +172,7 @@ _KINDS = line(
             "Engines and what they run",
             "Running containers. The engine does not tell which kind it is: that is why both are "
             "here.",
-            (Key(label="engine", title="Engine", width=80, grows=True),),
+            (Key("engine", "Engine", width=80, grows=True),),
             tuple(
                 count(
                     style.title(),
@@ -198,7 +198,7 @@ _KINDS = line(
             "Practices that the model warns of, and how many running containers have each; the "
             "row Inventory lists them. What each means, and what to do: docs/verdict.md, or "
             "tallyman explain NAME.",
-            (Key(label="finding", title="Finding", width=200, grows=True),),
+            (Key("finding", "Finding", width=200, grows=True),),
             (count("Count", total("finding", kind(_FINDINGS)), 65, ((None, ORANGE),)),),
             sort="Count",
             empty="no findings",
@@ -244,10 +244,10 @@ _ATTENTION = (
             "The alerts of deploy/prometheus/alerts.yml that fire now. docs/runbooks.md says of "
             "each what it means and what to do.",
             (
-                Key(label="alertname", title="Alert", width=210, grows=True),
+                Key("alertname", "Alert", width=210, grows=True),
                 Key(
-                    label="severity",
-                    title="Severity",
+                    "severity",
+                    "Severity",
                     width=90,
                     values={
                         "critical": ("critical", RED),
@@ -255,10 +255,10 @@ _ATTENTION = (
                         "info": ("info", TEXT),
                     },
                 ),
-                Key(label="name", title="Container", link=to_container()),
+                Key("name", "Container", link=to_container()),
                 HOST,
-                Key(label="job"),
-                Key(label="id"),
+                Key("job"),
+                Key("id"),
             ),
             (
                 ago(
@@ -296,7 +296,7 @@ _ATTENTION = (
             "The style is what the container does, the expected one what its engine is made for.",
             (
                 *container_keys()[:4],
-                Key(label="expected_style", title="Expected", width=102),
+                Key("expected_style", "Expected", width=102),
                 *container_keys()[4:],
             ),
             (share("Confidence", total(f"{WHO}, expected_style", _MISMATCHED), 95, PLAIN),),
@@ -306,69 +306,64 @@ _ATTENTION = (
     ),
 )
 
-_INVENTORY = Row(
+_INVENTORY = row(
     "Inventory",
-    (
-        line(
-            12,
-            rows(
-                "Busiest containers",
-                "The containers that use most CPU now. Choose how many above.",
-                container_keys(),
-                (
-                    cpu(f"topk($top, {total(WHO, recorded(CPU))})"),
-                    memory(_busiest(MEMORY)),
-                    share("Of limit", _busiest(MEMORY_SHARE)),
-                    throttled(_busiest(THROTTLED)),
-                ),
-                sort="CPU",
-                empty="no recording rules, or no containers",
+    line(
+        12,
+        rows(
+            "Busiest containers",
+            "The containers that use most CPU now. Choose how many above.",
+            container_keys(),
+            (
+                cpu(f"topk($top, {total(WHO, recorded(CPU))})"),
+                memory(_busiest(MEMORY)),
+                share("Of limit", _busiest(MEMORY_SHARE)),
+                throttled(_busiest(THROTTLED)),
             ),
+            sort="CPU",
+            empty="no recording rules, or no containers",
         ),
-        line(10, findings("Containers with findings")),
     ),
+    line(10, findings("Containers with findings")),
 )
 
-_BY_HOST = Row(
+_BY_HOST = row(
     "Use by host and style",
-    (
-        line(
-            8,
-            *(
-                graph(
-                    f"{what} by host",
-                    f"Share of the host's {of} in use, in containers or not.",
-                    query(f"{_of_host(host(used))} / {_of_host(host(there_is))}", "{{instance}}"),
-                    unit="percentunit",
-                    high=1,
-                    link=series_to_host(),
-                )
-                for what, of, used, there_is in (
-                    ("CPU", "CPUs", "tallyman_host_cores", "machine_cpu_cores"),
-                    ("Memory", "memory", "tallyman_host_memory_bytes", "machine_memory_bytes"),
-                )
-            ),
+    line(
+        8,
+        *(
+            graph(
+                f"{what} by host",
+                f"Share of the host's {of} in use, in containers or not.",
+                query(f"{_of_host(host(used))} / {_of_host(host(there_is))}", "{{instance}}"),
+                unit="percentunit",
+                high=1,
+                link=series_to_host(),
+            )
+            for what, of, used, there_is in (
+                ("CPU", "CPUs", "tallyman_host_cores", "machine_cpu_cores"),
+                ("Memory", "memory", "tallyman_host_memory_bytes", "machine_memory_bytes"),
+            )
         ),
-        line(
-            8,
-            by_style(
-                "Network by style",
-                "Received and sent, of containers that have a network of their own.",
-                query(
-                    total("style", kind("instance_engine_style:container_network_bytes:rate5m")),
-                    "{{style}}",
-                ),
-                unit="Bps",
+    ),
+    line(
+        8,
+        by_style(
+            "Network by style",
+            "Received and sent, of containers that have a network of their own.",
+            query(
+                total("style", kind("instance_engine_style:container_network_bytes:rate5m")),
+                "{{style}}",
             ),
-            by_style(
-                "Disk by style",
-                "Read and written on block devices.",
-                query(
-                    total("style", kind("instance_engine_style:container_fs_bytes:rate5m")),
-                    "{{style}}",
-                ),
-                unit="Bps",
+            unit="Bps",
+        ),
+        by_style(
+            "Disk by style",
+            "Read and written on block devices.",
+            query(
+                total("style", kind("instance_engine_style:container_fs_bytes:rate5m")), "{{style}}"
             ),
+            unit="Bps",
         ),
     ),
     collapsed=True,
@@ -389,7 +384,7 @@ BOARD = Board(
         variables.busiest(),
     ),
     rows=(
-        Row("", (_OVERVIEW, _STYLES, line(7, _DENSITY), _KINDS, *_ATTENTION)),
+        row("", _OVERVIEW, _STYLES, line(7, _DENSITY), _KINDS, *_ATTENTION),
         _INVENTORY,
         _BY_HOST,
     ),

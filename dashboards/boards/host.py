@@ -17,7 +17,7 @@ from dashboards.common import (
     starts,
     to_look_at,
 )
-from dashboards.layout import Board, Row, line
+from dashboards.layout import Board, line, row
 from dashboards.links import drill
 from dashboards.panels import SHARE, Figure, figures, query
 from dashboards.promql import (
@@ -76,10 +76,10 @@ _FACTS = line(
         "Host and kernel",
         "What the agent says of the host.",
         (
-            Key(label="nodename", title="Name"),
-            Key(label="kernel", title="Kernel"),
-            Key(label="cgroup_mode", title="Cgroups", width=90),
-            Key(label="virtualization", title="Runs on", width=100),
+            Key("nodename", "Name"),
+            Key("kernel", "Kernel"),
+            Key("cgroup_mode", "Cgroups", width=90),
+            Key("virtualization", "Runs on", width=100),
         ),
         (
             count("CPUs", _machine("machine_cpu_cores")),
@@ -98,10 +98,7 @@ _COUNTS = line(
         "Without a limit",
         "Running containers that may take all of the host's CPU, or memory.",
         *(
-            Figure(
-                name=name,
-                expr=zero(f"sum({host('tallyman_host_unlimited_containers', matcher)})"),
-            )
+            Figure(name, zero(f"sum({host('tallyman_host_unlimited_containers', matcher)})"))
             for name, matcher in (("CPU", 'resource="cpu"'), ("memory", 'resource="memory"'))
         ),
     ),
@@ -111,17 +108,9 @@ _SHARES = line(
     figures(
         "Used",
         "Share of the host's CPUs, memory and disks in use, in containers or not.",
-        Figure(name="CPU", expr=f"sum({host('tallyman_host_cores')}) / {_CORES}", steps=SHARE),
-        Figure(
-            name="memory",
-            expr=f"sum({host('tallyman_host_memory_bytes')}) / {_MEMORY}",
-            steps=SHARE,
-        ),
-        Figure(
-            name="disk",
-            expr=f"sum({host('container_fs_usage_bytes', _ROOT)}) / {_SPACE}",
-            steps=SHARE,
-        ),
+        Figure("CPU", f"sum({host('tallyman_host_cores')}) / {_CORES}", steps=SHARE),
+        Figure("memory", f"sum({host('tallyman_host_memory_bytes')}) / {_MEMORY}", steps=SHARE),
+        Figure("disk", f"sum({host('container_fs_usage_bytes', _ROOT)}) / {_SPACE}", steps=SHARE),
         unit="percentunit",
     ),
     figures(
@@ -129,7 +118,7 @@ _SHARES = line(
         "Sum of the limits against what there is. More than 100 %: not all can have what they were "
         "promised. Containers without a limit are not in it.",
         *(
-            Figure(name=name, expr=f"sum({host(promised)}) / {there_is}", steps=_OVER)
+            Figure(name, f"sum({host(promised)}) / {there_is}", steps=_OVER)
             for name, promised, there_is in (
                 ("CPU", "tallyman_host_limit_cores", _CORES),
                 ("memory", "tallyman_host_limit_bytes", _MEMORY),
@@ -143,9 +132,7 @@ _SHARES = line(
         "In no container",
         "Share of the CPU in use, and of the memory in use, that belongs to no container.",
         *(
-            Figure(
-                name=name, expr=f"sum({host(metric, _OUTSIDE)}) / sum({host(metric)})", colour=SAND
-            )
+            Figure(name, f"sum({host(metric, _OUTSIDE)}) / sum({host(metric)})", colour=SAND)
             for name, metric in (
                 ("CPU", "tallyman_host_cores"),
                 ("memory", "tallyman_host_memory_bytes"),
@@ -162,154 +149,141 @@ def _of_kind(metric: str, more: str = "") -> str:
     return total(_KIND, kind(metric, more))
 
 
-_PROMISED = Row(
+_PROMISED = row(
     "Promised and used",
-    (
-        line(
-            8,
-            by_style(
-                "CPU used",
-                "CPUs kept busy by style, and how many there are; none is what runs in no "
-                "container.",
-                query(total("style", kind("tallyman_host_cores")), "{{style}}"),
-                outside("tallyman_host_cores"),
-                query(_CORES, "there is"),
-                unit="cores",
-            ),
-            by_style(
-                "Memory used",
-                "Working sets by style, and how much there is; none is what runs in no container.",
-                query(total("style", kind("tallyman_host_memory_bytes")), "{{style}}"),
-                outside("tallyman_host_memory_bytes"),
-                query(_MEMORY, "there is"),
-                unit="bytes",
-            ),
+    line(
+        8,
+        by_style(
+            "CPU used",
+            "CPUs kept busy by style, and how many there are; none is what runs in no container.",
+            query(total("style", kind("tallyman_host_cores")), "{{style}}"),
+            outside("tallyman_host_cores"),
+            query(_CORES, "there is"),
+            unit="cores",
         ),
-        line(
-            8,
-            by_style(
-                "CPU promised",
-                "Sums of the CPU quotas by style, and how many CPUs there are.",
-                query(total("style", kind("tallyman_host_limit_cores")), "{{style}}"),
-                query(_CORES, "there is"),
-                unit="cores",
-            ),
-            by_style(
-                "Memory promised",
-                "Sums of the memory limits by style, and how much memory there is.",
-                query(total("style", kind("tallyman_host_limit_bytes")), "{{style}}"),
-                query(_MEMORY, "there is"),
-                unit="bytes",
-            ),
+        by_style(
+            "Memory used",
+            "Working sets by style, and how much there is; none is what runs in no container.",
+            query(total("style", kind("tallyman_host_memory_bytes")), "{{style}}"),
+            outside("tallyman_host_memory_bytes"),
+            query(_MEMORY, "there is"),
+            unit="bytes",
         ),
-        line(
-            8,
-            rows(
-                "By engine and style",
-                "What containers use and were promised, and how many may take all memory. Stopped "
-                "are those that the engine keeps.",
-                (
-                    Key(label="engine", title="Engine", width=100, grows=True),
-                    Key(label="style", title="Style", width=75),
+    ),
+    line(
+        8,
+        by_style(
+            "CPU promised",
+            "Sums of the CPU quotas by style, and how many CPUs there are.",
+            query(total("style", kind("tallyman_host_limit_cores")), "{{style}}"),
+            query(_CORES, "there is"),
+            unit="cores",
+        ),
+        by_style(
+            "Memory promised",
+            "Sums of the memory limits by style, and how much memory there is.",
+            query(total("style", kind("tallyman_host_limit_bytes")), "{{style}}"),
+            query(_MEMORY, "there is"),
+            unit="bytes",
+        ),
+    ),
+    line(
+        8,
+        rows(
+            "By engine and style",
+            "What containers use and were promised, and how many may take all memory. Stopped "
+            "are those that the engine keeps.",
+            (Key("engine", "Engine", width=100, grows=True), Key("style", "Style", width=75)),
+            (
+                count("Running", _of_kind("tallyman_host_containers", 'state="running"')),
+                count("Stopped", _of_kind("tallyman_host_containers", 'state!="running"')),
+                cpu(_of_kind("tallyman_host_cores"), "CPU used"),
+                cpu(_of_kind("tallyman_host_limit_cores"), "CPU promised", 120, gauge=False),
+                memory(_of_kind("tallyman_host_memory_bytes"), "Memory used", gauge=True),
+                memory(_of_kind("tallyman_host_limit_bytes"), "Memory promised", 145),
+                count(
+                    "No limit", _of_kind("tallyman_host_unlimited_containers", 'resource="memory"')
                 ),
-                (
-                    count("Running", _of_kind("tallyman_host_containers", 'state="running"')),
-                    count("Stopped", _of_kind("tallyman_host_containers", 'state!="running"')),
-                    cpu(_of_kind("tallyman_host_cores"), "CPU used"),
-                    cpu(_of_kind("tallyman_host_limit_cores"), "CPU promised", 120, gauge=False),
-                    memory(_of_kind("tallyman_host_memory_bytes"), "Memory used", gauge=True),
-                    memory(_of_kind("tallyman_host_limit_bytes"), "Memory promised", 145),
-                    count(
-                        "No limit",
-                        _of_kind("tallyman_host_unlimited_containers", 'resource="memory"'),
-                    ),
-                ),
-                sort="Memory used",
-                empty="no containers",
             ),
+            sort="Memory used",
+            empty="no containers",
         ),
     ),
 )
 
-_BUSIEST = Row(
+_BUSIEST = row(
     "Busiest containers",
-    (
-        line(
-            11,
-            by_name(
-                "CPU by container",
-                "Of the busiest over the time shown. Click a line for its container.",
-                busiest("container_cpu_usage_seconds_total"),
-                unit="cores",
-                empty=_NOBODY,
-            ),
-            by_name(
-                "Memory by container",
-                "Working sets of those that held most over the time shown.",
-                largest(MEMORY),
-                unit="bytes",
-                empty=_NOBODY,
-            ),
+    line(
+        11,
+        by_name(
+            "CPU by container",
+            "Of the busiest over the time shown. Click a line for its container.",
+            busiest("container_cpu_usage_seconds_total"),
+            unit="cores",
+            empty=_NOBODY,
         ),
-        line(
-            11,
-            by_name(
-                "Disk by container",
-                "Bytes read and written on block devices.",
-                busiest(*DISK),
-                unit="Bps",
-                empty="no container read or wrote",
-            ),
-            by_name(
-                "Network by container",
-                "Bytes received and sent, of containers with a network of their own.",
-                busiest(*NETWORK),
-                unit="Bps",
-                empty="no container has a network of its own",
-            ),
+        by_name(
+            "Memory by container",
+            "Working sets of those that held most over the time shown.",
+            largest(MEMORY),
+            unit="bytes",
+            empty=_NOBODY,
+        ),
+    ),
+    line(
+        11,
+        by_name(
+            "Disk by container",
+            "Bytes read and written on block devices.",
+            busiest(*DISK),
+            unit="Bps",
+            empty="no container read or wrote",
+        ),
+        by_name(
+            "Network by container",
+            "Bytes received and sent, of containers with a network of their own.",
+            busiest(*NETWORK),
+            unit="Bps",
+            empty="no container has a network of its own",
         ),
     ),
 )
 
-_TABLES = Row(
+_TABLES = row(
     "Containers of this host",
-    (
-        line(
-            12,
-            rows(
-                "All running containers",
-                "Filter and sort by the headings; a name leads to its container.",
-                container_keys("instance"),
-                (
-                    cpu(total(WHO, recorded(CPU))),
-                    memory(total(WHO, recorded(MEMORY)), gauge=True),
-                    share("Of limit", total(WHO, recorded(MEMORY_SHARE))),
-                    count("Processes", total(WHO, who(host("container_processes"))), 85),
-                    ago("Started", total(WHO, who(host("container_start_time_seconds")))),
-                ),
-                sort="CPU",
-                empty=_NOBODY,
+    line(
+        12,
+        rows(
+            "All running containers",
+            "Filter and sort by the headings; a name leads to its container.",
+            container_keys("instance"),
+            (
+                cpu(total(WHO, recorded(CPU))),
+                memory(total(WHO, recorded(MEMORY)), gauge=True),
+                share("Of limit", total(WHO, recorded(MEMORY_SHARE))),
+                count("Processes", total(WHO, who(host("container_processes"))), 85),
+                ago("Started", total(WHO, who(host("container_start_time_seconds")))),
             ),
+            sort="CPU",
+            empty=_NOBODY,
         ),
-        line(8, ended("Containers that do not run", "$style", "instance")),
     ),
+    line(8, ended("Containers that do not run", "$style", "instance")),
 )
 
-_DEVICES = Row(
+_DEVICES = row(
     "The machine: pressure, disks, network",
-    (
-        line(
-            8,
-            pressure(
-                "Pressure",
-                "Share of time in which some task waited for CPU, memory or I/O. Kernels without "
-                "PSI have none.",
-                _ROOT,
-                "this kernel has no PSI",
-            ),
-            disk(_ROOT, "nothing is read or written"),
-            network(_ROOT, "no traffic"),
+    line(
+        8,
+        pressure(
+            "Pressure",
+            "Share of time in which some task waited for CPU, memory or I/O. Kernels without "
+            "PSI have none.",
+            _ROOT,
+            "this kernel has no PSI",
         ),
+        disk(_ROOT, "nothing is read or written"),
+        network(_ROOT, "no traffic"),
     ),
     collapsed=True,
 )
@@ -328,6 +302,6 @@ BOARD = Board(
         variables.containers(),
         variables.busiest(),
     ),
-    rows=(Row("", (_FACTS, _COUNTS, _SHARES)), _PROMISED, _BUSIEST, _TABLES, _DEVICES),
+    rows=(row("", _FACTS, _COUNTS, _SHARES), _PROMISED, _BUSIEST, _TABLES, _DEVICES),
     annotations=(starts(), oom_kills(on=True)),
 )

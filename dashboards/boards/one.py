@@ -6,7 +6,7 @@ from dashboards import variables
 from dashboards.boards.why import WHY
 from dashboards.columns import count, share
 from dashboards.common import disk, network, oom_kills, pressure, starts, turns
-from dashboards.layout import Board, Row, line
+from dashboards.layout import Board, line, row
 from dashboards.links import to_host
 from dashboards.me import ME, grown, my, my_rate
 from dashboards.panels import (
@@ -37,17 +37,17 @@ _WHO = line(
         "What the engine and the kernel say of it. Expected is the style that its engine is made "
         "for.",
         (
-            Key(label="name", title="Name"),
-            Key(label="instance", title="Host", link=to_host(), width=132),
-            Key(label="engine", title="Engine", width=85),
-            Key(label="style", title="Style", width=70),
-            Key(label="expected_style", title="Expected", width=78),
-            Key(label="image", title="Image or template"),
-            Key(label="hostname"),
-            Key(label="network", title="Network", width=75),
-            Key(label="oci_runtime"),
-            Key(label="job"),
-            Key(label="id"),
+            Key("name", "Name"),
+            Key("instance", "Host", link=to_host(), width=132),
+            Key("engine", "Engine", width=85),
+            Key("style", "Style", width=70),
+            Key("expected_style", "Expected", width=78),
+            Key("image", "Image or template"),
+            Key("hostname"),
+            Key("network", "Network", width=75),
+            Key("oci_runtime"),
+            Key("job"),
+            Key("id"),
         ),
         (
             share(
@@ -71,18 +71,10 @@ _NUMBERS = line(
             "Life",
             "Time since it was last started; over the time shown, restarts by its engine and "
             "processes that the kernel killed for want of memory; how it ended, of a stopped one.",
-            Figure(
-                name="up for",
-                expr=f"time() - {my('container_start_time_seconds')}",
-                unit="s",
-            ),
-            Figure(
-                name="restarts",
-                expr=grown("tallyman_container_restarts_total"),
-                steps=WATCH_IF_ANY,
-            ),
-            Figure(name="OOM kills", expr=grown("container_oom_events_total"), steps=BAD_IF_ANY),
-            Figure(name="exit code", expr=my("tallyman_container_exit_code")),
+            Figure("up for", f"time() - {my('container_start_time_seconds')}", unit="s"),
+            Figure("restarts", grown("tallyman_container_restarts_total"), steps=WATCH_IF_ANY),
+            Figure("OOM kills", grown("container_oom_events_total"), steps=BAD_IF_ANY),
+            Figure("exit code", my("tallyman_container_exit_code")),
         ),
     ),
     (
@@ -92,18 +84,16 @@ _NUMBERS = line(
             "Working set against the memory limit, CPU against the quota, and files against the "
             "disk or quota that they may fill; missing where there is no limit.",
             Figure(
-                name="memory",
-                expr=f"{my('container_memory_working_set_bytes')} / ({_LIMIT})",
+                "memory", f"{my('container_memory_working_set_bytes')} / ({_LIMIT})", steps=SHARE
+            ),
+            Figure(
+                "CPU",
+                f"sum({my_rate('container_cpu_usage_seconds_total')}) / sum({_QUOTA})",
                 steps=SHARE,
             ),
             Figure(
-                name="CPU",
-                expr=f"sum({my_rate('container_cpu_usage_seconds_total')}) / sum({_QUOTA})",
-                steps=SHARE,
-            ),
-            Figure(
-                name="disk",
-                expr=f"sum({my('container_fs_usage_bytes')}) / "
+                "disk",
+                f"sum({my('container_fs_usage_bytes')}) / "
                 f"(sum({my('container_fs_limit_bytes')}) > 0)",
                 steps=SHARE,
             ),
@@ -116,12 +106,8 @@ _NUMBERS = line(
         figures(
             "Image",
             "Size of the image that it was made from, and time since that was built.",
-            Figure(name="size", expr=my("tallyman_container_image_size_bytes"), unit="bytes"),
-            Figure(
-                name="age",
-                expr=f"time() - {my('tallyman_container_image_created_seconds')}",
-                unit="s",
-            ),
+            Figure("size", my("tallyman_container_image_size_bytes"), unit="bytes"),
+            Figure("age", f"time() - {my('tallyman_container_image_created_seconds')}", unit="s"),
             empty="no image",
         ),
     ),
@@ -165,91 +151,89 @@ def _faults(kind: str) -> str:
     return my_rate("container_memory_failures_total", matchers)
 
 
-_USE = Row(
+_USE = row(
     "Use",
-    (
-        line(
-            8,
-            graph(
-                "CPU",
-                "CPUs kept busy, in user mode and in the kernel, and its quota where it has one.",
-                query(my_rate("container_cpu_user_seconds_total"), "user"),
-                query(my_rate("container_cpu_system_seconds_total"), "kernel"),
-                query(_QUOTA, "quota"),
-                unit="cores",
-                stacked=True,
-                colours={"quota": RED},
-                dashed=("quota",),
-                empty="not running",
-            ),
-            graph(
-                "Throttled",
-                "Share of periods in which it was kept from the CPU by its quota.",
-                query(
-                    f"{my_rate('container_cpu_cfs_throttled_periods_total')} / "
-                    f"{my_rate('container_cpu_cfs_periods_total')}",
-                    "throttled",
-                ),
-                unit="percentunit",
-                high=1,
-                colours={"throttled": ORANGE},
-                empty="it has no CPU quota",
-            ),
-            pressure(
-                "Pressure on it",
-                "Share of time in which some of its tasks waited for CPU, memory or I/O.",
-                ME,
-                "this kernel has no PSI for it",
-            ),
+    line(
+        8,
+        graph(
+            "CPU",
+            "CPUs kept busy, in user mode and in the kernel, and its quota where it has one.",
+            query(my_rate("container_cpu_user_seconds_total"), "user"),
+            query(my_rate("container_cpu_system_seconds_total"), "kernel"),
+            query(_QUOTA, "quota"),
+            unit="cores",
+            stacked=True,
+            colours={"quota": RED},
+            dashed=("quota",),
+            empty="not running",
         ),
-        line(
-            8,
-            graph(
-                "Memory",
-                "Anonymous memory, page cache and the working set, which the kernel cannot give "
-                "back easily; and the limit.",
-                query(my("container_memory_working_set_bytes"), "working set"),
-                query(my("container_memory_rss"), "anonymous"),
-                query(my("container_memory_cache"), "page cache"),
-                query(my("container_memory_swap"), "swap"),
-                query(_LIMIT, "limit"),
-                unit="bytes",
-                colours={"limit": RED},
-                dashed=("limit",),
-                empty="not running",
+        graph(
+            "Throttled",
+            "Share of periods in which it was kept from the CPU by its quota.",
+            query(
+                f"{my_rate('container_cpu_cfs_throttled_periods_total')} / "
+                f"{my_rate('container_cpu_cfs_periods_total')}",
+                "throttled",
             ),
-            graph(
-                "Page faults",
-                "Faults a second; major ones had to read from disk.",
-                query(_faults("pgfault"), "all"),
-                query(_faults("pgmajfault"), "major"),
-                empty="not running",
-            ),
-            graph(
-                "Processes and threads",
-                "Those of inner cgroups too.",
-                query(my("container_processes"), "processes"),
-                query(my("container_threads"), "threads"),
-                decimals=0,
-                empty="not running",
-            ),
+            unit="percentunit",
+            high=1,
+            colours={"throttled": ORANGE},
+            empty="it has no CPU quota",
         ),
-        line(
-            8,
-            disk(ME, "it read and wrote nothing"),
-            network(ME, "no traffic, or no network of its own"),
-            graph(
-                "Files",
-                "What its files take and may take: the writable layer alone, and with its log; or "
-                "its disk.",
-                query(my("tallyman_container_writable_layer_bytes"), "writable layer"),
-                query(f"sum({my('container_fs_usage_bytes')})", "in use"),
-                query(f"sum({my('container_fs_limit_bytes')}) > 0", "limit"),
-                unit="bytes",
-                colours={"limit": RED},
-                dashed=("limit",),
-                empty="nobody says what its files take",
-            ),
+        pressure(
+            "Pressure on it",
+            "Share of time in which some of its tasks waited for CPU, memory or I/O.",
+            ME,
+            "this kernel has no PSI for it",
+        ),
+    ),
+    line(
+        8,
+        graph(
+            "Memory",
+            "Anonymous memory, page cache and the working set, which the kernel cannot give "
+            "back easily; and the limit.",
+            query(my("container_memory_working_set_bytes"), "working set"),
+            query(my("container_memory_rss"), "anonymous"),
+            query(my("container_memory_cache"), "page cache"),
+            query(my("container_memory_swap"), "swap"),
+            query(_LIMIT, "limit"),
+            unit="bytes",
+            colours={"limit": RED},
+            dashed=("limit",),
+            empty="not running",
+        ),
+        graph(
+            "Page faults",
+            "Faults a second; major ones had to read from disk.",
+            query(_faults("pgfault"), "all"),
+            query(_faults("pgmajfault"), "major"),
+            empty="not running",
+        ),
+        graph(
+            "Processes and threads",
+            "Those of inner cgroups too.",
+            query(my("container_processes"), "processes"),
+            query(my("container_threads"), "threads"),
+            decimals=0,
+            empty="not running",
+        ),
+    ),
+    line(
+        8,
+        disk(ME, "it read and wrote nothing"),
+        network(ME, "no traffic, or no network of its own"),
+        graph(
+            "Files",
+            "What its files take and may take: the writable layer alone, and with its log; or "
+            "its disk.",
+            query(my("tallyman_container_writable_layer_bytes"), "writable layer"),
+            query(f"sum({my('container_fs_usage_bytes')})", "in use"),
+            query(f"sum({my('container_fs_limit_bytes')}) > 0", "limit"),
+            unit="bytes",
+            colours={"limit": RED},
+            dashed=("limit",),
+            empty="nobody says what its files take",
         ),
     ),
 )
@@ -262,70 +246,68 @@ def _counter(name: str) -> str:
 
 
 def _amount(title: str, name: str) -> Column:
-    return Column(title=title, expr=_counter(name), unit="si:", decimals=1, width=85)
+    return Column(title, _counter(name), unit="si:", decimals=1, width=85)
 
 
 def _of_quota(used: str, limit: str) -> str:
     return f"{my(f'tallyman_openvz_{used}')} / ({my(f'tallyman_openvz_{limit}')} > 0)"
 
 
-_OPENVZ = Row(
+_OPENVZ = row(
     "OpenVZ",
-    (
-        line(
-            9,
-            (
-                14,
-                rows(
-                    "Beancounters",
-                    "Held now and at most, and what may be held; memory in bytes, else counts. "
-                    "Unlimited is left out.",
-                    (Key(label="resource", title="Resource", width=110, grows=True),),
-                    (
-                        _amount("Held", "held"),
-                        _amount("At most", "maxheld"),
-                        _amount("Barrier", "barrier"),
-                        _amount("Limit", "limit"),
-                        share("Of limit", f"{_counter('held')} / ({_counter('limit')} > 0)"),
-                        count(
-                            "Refused",
-                            "sum by (resource) "
-                            f"({grown('tallyman_openvz_beancounter_failures_total')})",
-                            80,
-                            ((None, TEXT), (1, RED)),
-                        ),
+    line(
+        9,
+        (
+            14,
+            rows(
+                "Beancounters",
+                "Held now and at most, and what may be held; memory in bytes, else counts. "
+                "Unlimited is left out.",
+                (Key("resource", "Resource", width=110, grows=True),),
+                (
+                    _amount("Held", "held"),
+                    _amount("At most", "maxheld"),
+                    _amount("Barrier", "barrier"),
+                    _amount("Limit", "limit"),
+                    share("Of limit", f"{_counter('held')} / ({_counter('limit')} > 0)"),
+                    count(
+                        "Refused",
+                        "sum by (resource) "
+                        f"({grown('tallyman_openvz_beancounter_failures_total')})",
+                        80,
+                        ((None, TEXT), (1, RED)),
                     ),
-                    sort="Of limit",
-                    empty=_NO_OPENVZ,
                 ),
-            ),
-            graph(
-                "Load",
-                "Load averages, and the CPUs that it sees.",
-                *(
-                    query(my(f"tallyman_openvz_load{minutes}"), f"{minutes} min")
-                    for minutes in (1, 5, 15)
-                ),
-                query(my("tallyman_openvz_cpus"), "CPUs"),
-                colours={"CPUs": RED},
-                dashed=("CPUs",),
-                decimals=2,
+                sort="Of limit",
                 empty=_NO_OPENVZ,
             ),
         ),
-        line(
-            7,
-            graph(
-                "Quotas",
-                "What is used of the disk quota, of the inodes and of swap.",
-                query(_of_quota("disk_used_bytes", "disk_hard_limit_bytes"), "disk"),
-                query(_of_quota("disk_inodes_used", "disk_inodes_hard_limit"), "inodes"),
-                query(_of_quota("swap_used_bytes", "swap_limit_bytes"), "swap"),
-                unit="percentunit",
-                high=1,
-                steps=((None, "transparent"), (0.9, RED)),
-                empty=_NO_OPENVZ,
+        graph(
+            "Load",
+            "Load averages, and the CPUs that it sees.",
+            *(
+                query(my(f"tallyman_openvz_load{minutes}"), f"{minutes} min")
+                for minutes in (1, 5, 15)
             ),
+            query(my("tallyman_openvz_cpus"), "CPUs"),
+            colours={"CPUs": RED},
+            dashed=("CPUs",),
+            decimals=2,
+            empty=_NO_OPENVZ,
+        ),
+    ),
+    line(
+        7,
+        graph(
+            "Quotas",
+            "What is used of the disk quota, of the inodes and of swap.",
+            query(_of_quota("disk_used_bytes", "disk_hard_limit_bytes"), "disk"),
+            query(_of_quota("disk_inodes_used", "disk_inodes_hard_limit"), "inodes"),
+            query(_of_quota("swap_used_bytes", "swap_limit_bytes"), "swap"),
+            unit="percentunit",
+            high=1,
+            steps=((None, "transparent"), (0.9, RED)),
+            empty=_NO_OPENVZ,
         ),
     ),
     collapsed=True,
@@ -345,11 +327,7 @@ BOARD = Board(
         variables.container(),
         variables.identity(),
     ),
-    rows=(Row("", (_WHO, _NUMBERS, _HISTORY)), WHY, _USE, _OPENVZ),
+    rows=(row("", _WHO, _NUMBERS, _HISTORY), WHY, _USE, _OPENVZ),
     since="now-3h",
-    annotations=(
-        starts(more=ME, on=True),
-        oom_kills(more=ME, on=True),
-        turns(more=ME, on=True),
-    ),
+    annotations=(starts(more=ME, on=True), oom_kills(more=ME, on=True), turns(more=ME, on=True)),
 )

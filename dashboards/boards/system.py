@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards import variables
 from dashboards.columns import container_keys, count, cpu, share
 from dashboards.common import by_name, ended, findings, oom_kills, starts, turns
-from dashboards.layout import Board, Row, line
+from dashboards.layout import Board, line, row
 from dashboards.links import series_to_container
 from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query, states
 from dashboards.promql import (
@@ -79,18 +79,18 @@ _OVERVIEW = line(
         "Those that run now, people who are logged into them, and those that were booted within "
         "the time shown.",
         Figure(
-            name="running",
-            expr=zero(f"count({_mine(host('tallyman_container_state', _RUNNING))})"),
+            "running",
+            zero(f"count({_mine(host('tallyman_container_state', _RUNNING))})"),
             colour=PURPLE,
         ),
-        Figure(name="people", expr=zero(f"sum({_mine(host('tallyman_container_sessions'))})")),
-        Figure(name="booted", expr=zero(f"count({_mine(f'{_UPTIME} < $__range_s')})")),
+        Figure("people", zero(f"sum({_mine(host('tallyman_container_sessions'))})")),
+        Figure("booted", zero(f"count({_mine(f'{_UPTIME} < $__range_s')})")),
     ),
     figures(
         "Near a limit",
         "Above 90 % of the memory limit, of the disk quota, of the inode quota.",
         *(
-            Figure(name=name, expr=zero(f"count({of_limit} > 0.9)"), steps=BAD_IF_ANY)
+            Figure(name, zero(f"count({of_limit} > 0.9)"), steps=BAD_IF_ANY)
             for name, of_limit in (
                 ("memory", recorded(MEMORY_SHARE, _SYSTEM)),
                 ("disk", _mine(_DISK)),
@@ -103,19 +103,17 @@ _OVERVIEW = line(
         "Over the time shown: what beancounters refused (failcnt), processes killed for want of "
         "memory. Throttled: kept from the CPU in more than a quarter of the periods now.",
         Figure(
-            name="refused",
-            expr=zero(f"sum({_mine(increase('tallyman_openvz_beancounter_failures_total'))})"),
+            "refused",
+            zero(f"sum({_mine(increase('tallyman_openvz_beancounter_failures_total'))})"),
             steps=BAD_IF_ANY,
         ),
         Figure(
-            name="OOM kills",
-            expr=zero(f"sum({_mine(increase('container_oom_events_total'))})"),
+            "OOM kills",
+            zero(f"sum({_mine(increase('container_oom_events_total'))})"),
             steps=BAD_IF_ANY,
         ),
         Figure(
-            name="throttled",
-            expr=zero(f"count({recorded(THROTTLED, _SYSTEM)} > 0.25)"),
-            steps=WATCH_IF_ANY,
+            "throttled", zero(f"count({recorded(THROTTLED, _SYSTEM)} > 0.25)"), steps=WATCH_IF_ANY
         ),
     ),
 )
@@ -126,11 +124,11 @@ _SERVERS = rows(
     "is missing where there is no limit.",
     container_keys("engine", "style"),
     (
-        Column(title="Up for", expr=_rows(_UPTIME), unit="s", decimals=1, width=90),
+        Column("Up for", _rows(_UPTIME), unit="s", decimals=1, width=90),
         count("Services", _rows(host("tallyman_container_services")), 75),
         count("Users", _rows(host("tallyman_container_users")), 60),
         cpu(total(WHO, recorded(CPU, _SYSTEM)), gauge=False),
-        Column(title="Load", expr=_rows(host("tallyman_openvz_load1")), decimals=2, width=60),
+        Column("Load", _rows(host("tallyman_openvz_load1")), decimals=2, width=60),
         share("Memory", total(WHO, recorded(MEMORY_SHARE, _SYSTEM)), 100, gauge=True),
         share("Swap", _rows(_SWAP), 60),
         share("Disk", _rows(_DISK), 60),
@@ -139,104 +137,100 @@ _SERVERS = rows(
     empty=_NOBODY,
 )
 
-_MEMORY = Row(
+_MEMORY = row(
     "Memory and swap",
-    (
-        line(
-            9,
-            by_name(
-                "Memory by server",
-                "Working sets, of those that had most over the time shown.",
-                largest(MEMORY, _SYSTEM),
-                unit="bytes",
-                empty=_NOBODY,
-            ),
-            by_name(
-                "Memory against limit by server",
-                "Working set against the limit, of those that are closest to it. Servers without "
-                "a limit are not here.",
-                f"sum by ({NAMED}) ({recorded(MEMORY_SHARE, _SYSTEM)}) and on ({ID}) "
-                f"topk($top, {at_end(recorded(MEMORY_SHARE, _SYSTEM))})",
-                unit="percentunit",
-                high=1,
-                steps=_FULL,
-                empty="no server has a memory limit",
-            ),
-            by_name(
-                "Swap against limit by server",
-                "Of OpenVZ, which alone says both.",
-                _top_share(_SWAP),
-                unit="percentunit",
-                high=1,
-                empty="no server says its swap",
-            ),
+    line(
+        9,
+        by_name(
+            "Memory by server",
+            "Working sets, of those that had most over the time shown.",
+            largest(MEMORY, _SYSTEM),
+            unit="bytes",
+            empty=_NOBODY,
+        ),
+        by_name(
+            "Memory against limit by server",
+            "Working set against the limit, of those that are closest to it. Servers without "
+            "a limit are not here.",
+            f"sum by ({NAMED}) ({recorded(MEMORY_SHARE, _SYSTEM)}) and on ({ID}) "
+            f"topk($top, {at_end(recorded(MEMORY_SHARE, _SYSTEM))})",
+            unit="percentunit",
+            high=1,
+            steps=_FULL,
+            empty="no server has a memory limit",
+        ),
+        by_name(
+            "Swap against limit by server",
+            "Of OpenVZ, which alone says both.",
+            _top_share(_SWAP),
+            unit="percentunit",
+            high=1,
+            empty="no server says its swap",
         ),
     ),
 )
 
-_WORK = Row(
+_WORK = row(
     "CPU, load and people",
-    (
-        line(
-            9,
-            by_name(
-                "CPU by server",
-                "Of the busiest over the time shown.",
-                busiest("container_cpu_usage_seconds_total", style=_SYSTEM),
-                unit="cores",
-                empty=_NOBODY,
-            ),
-            by_name(
-                "Load by CPU",
-                "Load over five minutes for each CPU that the server sees: above 1 work waits. "
-                "OpenVZ alone.",
-                _top_share(_LOAD),
-                decimals=2,
-                empty="no server says its load",
-            ),
-            graph(
-                "People logged in",
-                "Sessions of people, by server.",
-                query(f"{_named(host('tallyman_container_sessions'))} > 0", _NAME),
-                decimals=0,
-                stacked=True,
-                link=series_to_container(),
-                empty="nobody was logged in",
-            ),
+    line(
+        9,
+        by_name(
+            "CPU by server",
+            "Of the busiest over the time shown.",
+            busiest("container_cpu_usage_seconds_total", style=_SYSTEM),
+            unit="cores",
+            empty=_NOBODY,
         ),
-        line(
-            9,
-            by_name(
-                "Processes by server",
-                "Processes, of those that had most over the time shown.",
-                largest("container_processes", _SYSTEM),
-                decimals=0,
-                empty=_NOBODY,
-            ),
-            by_name(
-                "Network by server",
-                "Bytes received and sent on its own interfaces.",
-                busiest(*NETWORK, style=_SYSTEM),
-                unit="Bps",
-                empty="no server has a network of its own",
-            ),
-            by_name(
-                "Disk reads and writes by server",
-                "Bytes read and written on block devices.",
-                busiest(*DISK, style=_SYSTEM),
-                unit="Bps",
-                empty="no server read or wrote",
-            ),
+        by_name(
+            "Load by CPU",
+            "Load over five minutes for each CPU that the server sees: above 1 work waits. "
+            "OpenVZ alone.",
+            _top_share(_LOAD),
+            decimals=2,
+            empty="no server says its load",
         ),
-        line(
-            12,
-            states(
-                "Running",
-                "When each ran; gaps are stops, or times without data.",
-                query(_named(host("tallyman_container_state", _RUNNING)), _NAME),
-                values={"1": ("running", PURPLE)},
-                empty="no system-style container ran",
-            ),
+        graph(
+            "People logged in",
+            "Sessions of people, by server.",
+            query(f"{_named(host('tallyman_container_sessions'))} > 0", _NAME),
+            decimals=0,
+            stacked=True,
+            link=series_to_container(),
+            empty="nobody was logged in",
+        ),
+    ),
+    line(
+        9,
+        by_name(
+            "Processes by server",
+            "Processes, of those that had most over the time shown.",
+            largest("container_processes", _SYSTEM),
+            decimals=0,
+            empty=_NOBODY,
+        ),
+        by_name(
+            "Network by server",
+            "Bytes received and sent on its own interfaces.",
+            busiest(*NETWORK, style=_SYSTEM),
+            unit="Bps",
+            empty="no server has a network of its own",
+        ),
+        by_name(
+            "Disk reads and writes by server",
+            "Bytes read and written on block devices.",
+            busiest(*DISK, style=_SYSTEM),
+            unit="Bps",
+            empty="no server read or wrote",
+        ),
+    ),
+    line(
+        12,
+        states(
+            "Running",
+            "When each ran; gaps are stops, or times without data.",
+            query(_named(host("tallyman_container_state", _RUNNING)), _NAME),
+            values={"1": ("running", PURPLE)},
+            empty="no system-style container ran",
         ),
     ),
 )
@@ -261,75 +255,68 @@ def _closest(expression: str) -> str:
     return f"{expression} and on ({_RESOURCE}) topk($top, {_of('limit')})"
 
 
-_QUOTAS = Row(
+_QUOTAS = row(
     "Quotas and beancounters",
-    (
-        line(
-            9,
-            by_name(
-                "Disk against quota",
-                "Space in use against the hard quota or the size of its disk.",
-                _top_share(f"({_DISK})"),
-                unit="percentunit",
-                high=1,
-                steps=_FULL,
-                empty="no server has a disk quota",
-            ),
-            by_name(
-                "Inodes against quota",
-                "Inodes in use against the hard quota. OpenVZ alone.",
-                _top_share(_INODES),
-                unit="percentunit",
-                high=1,
-                empty="no server has an inode quota",
+    line(
+        9,
+        by_name(
+            "Disk against quota",
+            "Space in use against the hard quota or the size of its disk.",
+            _top_share(f"({_DISK})"),
+            unit="percentunit",
+            high=1,
+            steps=_FULL,
+            empty="no server has a disk quota",
+        ),
+        by_name(
+            "Inodes against quota",
+            "Inodes in use against the hard quota. OpenVZ alone.",
+            _top_share(_INODES),
+            unit="percentunit",
+            high=1,
+            empty="no server has an inode quota",
+        ),
+    ),
+    line(
+        9,
+        (
+            6,
+            graph(
+                "Refused",
+                "How often a server was refused more of a resource (failcnt), within each step.",
+                query(f"{_refused(RATE)} > 0", "{{name}} {{resource}}"),
+                bars=True,
+                stacked=True,
+                shades=RED,
+                link=series_to_container(),
+                empty="nothing was refused",
             ),
         ),
-        line(
-            9,
+        rows(
+            "Beancounters closest to their limit",
+            "Held now, against limit and barrier, and how often more was refused within the "
+            "time shown; unlimited ones are not here.",
             (
-                6,
-                graph(
-                    "Refused",
-                    "How often a server was refused more of a resource (failcnt), within each "
-                    "step.",
-                    query(f"{_refused(RATE)} > 0", "{{name}} {{resource}}"),
-                    bars=True,
-                    stacked=True,
-                    shades=RED,
-                    link=series_to_container(),
-                    empty="nothing was refused",
-                ),
+                *container_keys("engine", "style")[:2],
+                Key("resource", "Resource", width=100),
+                Key("job"),
+                Key("id"),
             ),
-            rows(
-                "Beancounters closest to their limit",
-                "Held now, against limit and barrier, and how often more was refused within the "
-                "time shown; unlimited ones are not here.",
-                (
-                    *container_keys("engine", "style")[:2],
-                    Key(label="resource", title="Resource", width=100),
-                    Key(label="job"),
-                    Key(label="id"),
-                ),
-                (
-                    share("Of limit", f"topk($top, {_of('limit')})", 100, gauge=True),
-                    share("Of barrier", _closest(_of("barrier")), 90),
-                    count(
-                        "Refused", _closest(_refused("[$__range]")), 80, ((None, TEXT), (1, RED))
-                    ),
-                ),
-                sort="Of limit",
-                empty="no server has beancounters",
+            (
+                share("Of limit", f"topk($top, {_of('limit')})", 100, gauge=True),
+                share("Of barrier", _closest(_of("barrier")), 90),
+                count("Refused", _closest(_refused("[$__range]")), 80, ((None, TEXT), (1, RED))),
             ),
+            sort="Of limit",
+            empty="no server has beancounters",
         ),
     ),
 )
 
-_REST = Row(
+_REST = row(
     "Findings, and servers that do not run",
-    (
-        line(8, findings("Findings of servers", "style", style=_SYSTEM)),
-        line(8, ended("Servers that do not run", _SYSTEM, "style")),
-    ),
+    line(8, findings("Findings of servers", "style", style=_SYSTEM)),
+    line(8, ended("Servers that do not run", _SYSTEM, "style")),
     collapsed=True,
 )
 
@@ -346,6 +333,6 @@ BOARD = Board(
         variables.containers(_SYSTEM),
         variables.busiest(),
     ),
-    rows=(Row("", (_OVERVIEW, line(13, _SERVERS))), _MEMORY, _WORK, _QUOTAS, _REST),
+    rows=(row("", _OVERVIEW, line(13, _SERVERS)), _MEMORY, _WORK, _QUOTAS, _REST),
     annotations=(starts(_SYSTEM), oom_kills(_SYSTEM), turns(_SYSTEM)),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.columns import share
-from dashboards.layout import Row, line
+from dashboards.layout import line, row
 from dashboards.me import my
 from dashboards.panels import Steps, bars, graph, now, query
 from dashboards.tables import Column, Key, rows
@@ -13,108 +13,101 @@ _LEAN: Steps = ((None, BLUE), (0, PURPLE))
 """Below zero it leans to app, above to system."""
 
 
-WHY = Row(
+WHY = row(
     "The verdict, and why",
-    (
-        line(
-            10,
-            (
-                7,
-                bars(
-                    "Axis by axis",
-                    "From -1 (app, blue) to +1 (system, purple); only axes on which there is "
-                    "evidence.",
-                    now(f"sort({my('tallyman_container_axis_score')})", "{{axis}}"),
-                    now(my("tallyman_container_style_score"), "all together"),
-                    low=-1,
-                    high=1,
-                    steps=_LEAN,
-                    decimals=2,
-                    empty="no evidence: too little could be seen",
-                ),
-            ),
-            (
-                10,
-                rows(
-                    "Evidence",
-                    "What speaks for app (below zero) or for system, and how strongly. Needs the "
-                    "agent's --collector.verdict_detail; docs/verdict.md explains each rule, and "
-                    "tallyman explain NAME on the host gives the facts themselves.",
-                    (
-                        Key(label="axis", title="Axis", width=95),
-                        Key(label="rule", title="Rule"),
-                    ),
-                    (
-                        Column(
-                            title="Weight",
-                            expr=f"sum by (axis, rule) ({my('tallyman_container_evidence')})",
-                            decimals=2,
-                            steps=_LEAN,
-                            width=80,
-                        ),
-                    ),
-                    sort="Weight",
-                    empty="see tallyman explain, or start the agent with "
-                    "--collector.verdict_detail",
-                ),
-            ),
-            rows(
-                "Findings",
-                "Practices that the model warns of, and for what share of the time shown. tallyman "
-                "explain NAME says what each means and what to do.",
-                (Key(label="finding", title="Finding", width=120, grows=True),),
-                (
-                    share(
-                        "Of the time",
-                        "sum by (finding) (count_over_time("
-                        f"{my('tallyman_container_finding')}[$__range])) / "
-                        "scalar(max(count_over_time("
-                        f"{my('tallyman_container_style_confidence')}[$__range])))",
-                        100,
-                        ((None, ORANGE),),
-                    ),
-                ),
-                empty="no findings",
-            ),
-        ),
-        line(
-            8,
-            (
-                8,
-                graph(
-                    "Verdict over time",
-                    "Score from -1 (app) to +1 (system), and how sure it is.",
-                    query(my("tallyman_container_style_score"), "score"),
-                    query(my("tallyman_container_style_confidence"), "confidence"),
-                    low=-1,
-                    high=1,
-                    colours={"score": PURPLE, "confidence": GREY},
-                    dashed=("confidence",),
-                    empty="no verdict",
-                ),
-            ),
-            graph(
-                "Axes over time",
-                "From -1 (app) to +1 (system).",
-                query(my("tallyman_container_axis_score"), "{{axis}}"),
+    line(
+        10,
+        (
+            7,
+            bars(
+                "Axis by axis",
+                "From -1 (app, blue) to +1 (system, purple); only axes on which there is evidence.",
+                now(f"sort({my('tallyman_container_axis_score')})", "{{axis}}"),
+                now(my("tallyman_container_style_score"), "all together"),
                 low=-1,
                 high=1,
-                fill=0,
+                steps=_LEAN,
+                decimals=2,
+                empty="no evidence: too little could be seen",
+            ),
+        ),
+        (
+            10,
+            rows(
+                "Evidence",
+                "What speaks for app (below zero) or for system, and how strongly. Needs the "
+                "agent's --collector.verdict_detail; docs/verdict.md explains each rule, and "
+                "tallyman explain NAME on the host gives the facts themselves.",
+                (Key("axis", "Axis", width=95), Key("rule", "Rule")),
+                (
+                    Column(
+                        "Weight",
+                        f"sum by (axis, rule) ({my('tallyman_container_evidence')})",
+                        decimals=2,
+                        steps=_LEAN,
+                        width=80,
+                    ),
+                ),
+                sort="Weight",
+                empty="see tallyman explain, or start the agent with --collector.verdict_detail",
+            ),
+        ),
+        rows(
+            "Findings",
+            "Practices that the model warns of, and for what share of the time shown. tallyman "
+            "explain NAME says what each means and what to do.",
+            (Key("finding", "Finding", width=120, grows=True),),
+            (
+                share(
+                    "Of the time",
+                    "sum by (finding) (count_over_time("
+                    f"{my('tallyman_container_finding')}[$__range])) / "
+                    "scalar(max(count_over_time("
+                    f"{my('tallyman_container_style_confidence')}[$__range])))",
+                    100,
+                    ((None, ORANGE),),
+                ),
+            ),
+            empty="no findings",
+        ),
+    ),
+    line(
+        8,
+        (
+            8,
+            graph(
+                "Verdict over time",
+                "Score from -1 (app) to +1 (system), and how sure it is.",
+                query(my("tallyman_container_style_score"), "score"),
+                query(my("tallyman_container_style_confidence"), "confidence"),
+                low=-1,
+                high=1,
+                colours={"score": PURPLE, "confidence": GREY},
+                dashed=("confidence",),
                 empty="no verdict",
             ),
-            graph(
-                "What it was judged from",
-                "Unrelated services that run, users that run things, people who are logged in, "
-                "sockets that wait for connections.",
-                query(my("tallyman_container_services"), "services"),
-                query(my("tallyman_container_users"), "users"),
-                query(my("tallyman_container_sessions"), "people"),
-                query(my("tallyman_container_listening_sockets"), "sockets"),
-                decimals=0,
-                colours={"services": PURPLE, "users": GREEN, "people": ORANGE, "sockets": GREY},
-                fill=0,
-                empty="not seen",
-            ),
+        ),
+        graph(
+            "Axes over time",
+            "From -1 (app) to +1 (system).",
+            query(my("tallyman_container_axis_score"), "{{axis}}"),
+            low=-1,
+            high=1,
+            fill=0,
+            empty="no verdict",
+        ),
+        graph(
+            "What it was judged from",
+            "Unrelated services that run, users that run things, people who are logged in, "
+            "sockets that wait for connections.",
+            query(my("tallyman_container_services"), "services"),
+            query(my("tallyman_container_users"), "users"),
+            query(my("tallyman_container_sessions"), "people"),
+            query(my("tallyman_container_listening_sockets"), "sockets"),
+            decimals=0,
+            colours={"services": PURPLE, "users": GREEN, "people": ORANGE, "sockets": GREY},
+            fill=0,
+            empty="not seen",
         ),
     ),
 )
