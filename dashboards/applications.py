@@ -18,24 +18,23 @@ _CHOSEN = (
 """The chosen app-style containers, each with the application that it belongs to."""
 
 
-def mine(expression: str, labels: str = "") -> str:
+def chosen(expression: str, labels: str = "") -> str:
     """Keep what belongs to the chosen applications, with labels that tell whose it is."""
     return f"({expression}) * on ({ID}) group_left ({labels}) {_CHOSEN}"
 
 
 def by_container(expression: str) -> str:
     """Return the rows of a table of containers."""
-    return total(WHO, mine(expression, "name, engine, style"))
+    return total(WHO, chosen(expression, "name, engine, style"))
 
 
 def by_unit(expression: str, how: str = "sum") -> str:
     """Put together what belongs to one application."""
-    return f"{how} by (unit) ({mine(expression, 'unit')})"
+    return f"{how} by (unit) ({chosen(expression, 'unit')})"
 
 
 def _top(expression: str, over_range: str, how: str = "sum") -> str:
-    chosen = by_unit(over_range, how)
-    return f"{by_unit(expression, how)} and on (unit) topk($top, {chosen})"
+    return f"{by_unit(expression, how)} and on (unit) topk($top, {by_unit(over_range, how)})"
 
 
 def top_rate(*counters: str) -> str:

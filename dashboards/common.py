@@ -8,7 +8,7 @@ from dashboards.columns import ago, container_keys, count, share
 from dashboards.layout import Annotation
 from dashboards.links import series_to_container
 from dashboards.panels import BAD_IF_ANY, PLAIN, WATCH_IF_ANY, Figure, figures, graph, query
-from dashboards.promql import DISK, ID, NETWORK, WHO, host, increase, mine, rate, total, who, zero
+from dashboards.promql import DISK, ID, NETWORK, WHO, chosen, host, increase, rate, total, who, zero
 from dashboards.tables import Column, Key, rows
 from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE_COLOURS, TEXT, Uid
 
@@ -38,6 +38,23 @@ def running(of_style: Callable[[str], str], to: Callable[[Uid], tuple[str, str]]
     )
 
 
+def oom_kills_of(keep: Callable[[str], str]) -> Figure:
+    """Count OOM kills over the time shown, of the containers that ``keep`` narrows to."""
+    kills = keep(increase("container_oom_events_total"))
+    return Figure("OOM kills", zero(f"sum({kills})"), steps=BAD_IF_ANY)
+
+
+def throttled_of(ratio: str) -> Figure:
+    """Count containers that are kept from the CPU in more than a quarter of the periods."""
+    return Figure("throttled", zero(f"count({ratio} > 0.25)"), steps=WATCH_IF_ANY)
+
+
+def running_of(keep: Callable[[str], str], colour: str) -> Figure:
+    """Count running containers, of those that ``keep`` narrows to."""
+    series = keep(host("tallyman_container_state", 'state="running"'))
+    return Figure("running", zero(f"count({series})"), colour=colour)
+
+
 def to_look_at(mismatches: str, to_agent: tuple[str, str]) -> stat.Panel:
     """Count what somebody should look at."""
     failing = f"count({host('tallyman_collector_success')} == 0)"
@@ -46,11 +63,7 @@ def to_look_at(mismatches: str, to_agent: tuple[str, str]) -> stat.Panel:
         "Mismatches: the verdict is sure and differs from what the engine is made for. OOM kills: "
         "of the time shown. Collectors: those that fail, so that what they see is missing or old.",
         Figure("mismatches", zero(mismatches), steps=WATCH_IF_ANY),
-        Figure(
-            "OOM kills",
-            zero(f"sum({mine(increase('container_oom_events_total'))})"),
-            steps=BAD_IF_ANY,
-        ),
+        oom_kills_of(chosen),
         Figure("collectors", zero(failing), steps=BAD_IF_ANY, link=to_agent),
     )
 

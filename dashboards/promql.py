@@ -63,7 +63,7 @@ def who(expression: str, style: str = "$style", labels: str = "name, engine, sty
     return f"({expression}) * on ({ID}) group_left ({labels}) {info(style)}"
 
 
-def mine(expression: str, style: str = "$style") -> str:
+def chosen(expression: str, style: str = "$style") -> str:
     """Keep what belongs to the chosen containers."""
     return f"({expression}) * on ({ID}) group_left () {info(style)}"
 

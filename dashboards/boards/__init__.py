@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.boards import agent, app, fleet, host, one, system
+from dashboards.boards import agent, app, container, fleet, host, system
 
-BOARDS = (fleet.BOARD, host.BOARD, app.BOARD, system.BOARD, one.BOARD, agent.BOARD)
+BOARDS = (fleet.BOARD, host.BOARD, app.BOARD, system.BOARD, container.BOARD, agent.BOARD)
 """All dashboards."""

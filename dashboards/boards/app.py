@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dashboards import variables
-from dashboards.applications import APP, by_container, by_unit, mine, top_gauge, top_rate
+from dashboards.applications import APP, by_container, by_unit, chosen, top_gauge, top_rate
 from dashboards.columns import (
     WORTH_A_LOOK,
     ago,
@@ -20,7 +20,15 @@ from dashboards.columns import (
     share,
     throttled,
 )
-from dashboards.common import CALCS, ended, findings, oom_kills
+from dashboards.common import (
+    CALCS,
+    ended,
+    findings,
+    oom_kills,
+    oom_kills_of,
+    running_of,
+    throttled_of,
+)
 from dashboards.layout import Board, line, row
 from dashboards.links import drill
 from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query, states
@@ -51,7 +59,6 @@ if TYPE_CHECKING:
 _LEGEND = "{{unit}}"
 _STARTED = host("tallyman_container_started_seconds")
 _FAILED = f"({host('tallyman_container_exit_code')} != 0)"
-_RUNNING = 'state="running"'
 _ALIVE = 'state=~"running|paused|restarting"'
 _UNHEALTHY = 'health="unhealthy"'
 _WORKING_SET = host("container_memory_working_set_bytes")
@@ -67,12 +74,8 @@ _OVERVIEW = line(
             "App-style containers",
             "Those that run now, and those of them that were started within the time shown: short "
             "lives and restarts.",
-            Figure(
-                "running",
-                zero(f"count({mine(host('tallyman_container_state', _RUNNING))})"),
-                colour=BLUE,
-            ),
-            Figure("started", zero(f"count({mine(f'time() - {_STARTED} < $__range_s')})")),
+            running_of(chosen, BLUE),
+            Figure("started", zero(f"count({chosen(f'time() - {_STARTED} < $__range_s')})")),
         ),
     ),
     figures(
@@ -82,15 +85,11 @@ _OVERVIEW = line(
         "keeps.",
         Figure(
             "restarts",
-            zero(f"sum({mine(increase('tallyman_container_restarts_total'))})"),
+            zero(f"sum({chosen(increase('tallyman_container_restarts_total'))})"),
             steps=WATCH_IF_ANY,
         ),
-        Figure(
-            "OOM kills",
-            zero(f"sum({mine(increase('container_oom_events_total'))})"),
-            steps=BAD_IF_ANY,
-        ),
-        Figure("failed", zero(f"count({mine(_FAILED)})"), steps=WATCH_IF_ANY),
+        oom_kills_of(chosen),
+        Figure("failed", zero(f"count({chosen(_FAILED)})"), steps=WATCH_IF_ANY),
     ),
     figures(
         "Is wrong now",
@@ -98,15 +97,13 @@ _OVERVIEW = line(
         "periods; without a memory limit, free to take all of the host's.",
         Figure(
             "unhealthy",
-            zero(f"count({mine(host('tallyman_container_health', _UNHEALTHY))})"),
+            zero(f"count({chosen(host('tallyman_container_health', _UNHEALTHY))})"),
             steps=BAD_IF_ANY,
         ),
-        Figure(
-            "throttled", zero(f"count({mine(recorded(THROTTLED, APP))} > 0.25)"), steps=WATCH_IF_ANY
-        ),
+        throttled_of(chosen(recorded(THROTTLED, APP))),
         Figure(
             "unlimited",
-            zero(f"count({mine(host('container_spec_memory_limit_bytes') + ' == 0')})"),
+            zero(f"count({chosen(host('container_spec_memory_limit_bytes') + ' == 0')})"),
             steps=WATCH_IF_ANY,
         ),
     ),
@@ -312,7 +309,9 @@ _TROUBLE = row(
         states(
             "Health checks",
             "Containers that have a health check of their own.",
-            query(total(NAMED, mine(f"{host('container_health_state')} >= 0", "name")), "{{name}}"),
+            query(
+                total(NAMED, chosen(f"{host('container_health_state')} >= 0", "name")), "{{name}}"
+            ),
             values={"1": ("healthy", GREEN), "0": ("not healthy", RED)},
             empty="no container has a health check",
         ),
@@ -322,7 +321,7 @@ _TROUBLE = row(
 
 
 def _of_image(metric: str, how: str = "max") -> str:
-    return f"{how} by (image) ({mine(host(metric), 'image')})"
+    return f"{how} by (image) ({chosen(host(metric), 'image')})"
 
 
 _IMAGES = row(

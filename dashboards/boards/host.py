@@ -28,10 +28,10 @@ from dashboards.promql import (
     NETWORK,
     WHO,
     busiest,
+    chosen,
     host,
     kind,
     largest,
-    mine,
     recorded,
     total,
     who,
@@ -93,7 +93,7 @@ _FACTS = line(
 _COUNTS = line(
     4,
     running(_running, _here),
-    to_look_at(f"sum({mine(host('tallyman_container_mismatch'))})", _here(Uid.AGENT)),
+    to_look_at(f"sum({chosen(host('tallyman_container_mismatch'))})", _here(Uid.AGENT)),
     figures(
         "Without a limit",
         "Running containers that may take all of the host's CPU, or memory.",

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from dashboards import variables
 from dashboards.columns import container_keys, count, cpu, share
-from dashboards.common import by_name, ended, findings, oom_kills, starts, turns
+from dashboards.common import (
+    by_name,
+    ended,
+    findings,
+    oom_kills,
+    oom_kills_of,
+    running_of,
+    starts,
+    throttled_of,
+    turns,
+)
 from dashboards.layout import Board, line, row
 from dashboards.links import series_to_container
-from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query, states
+from dashboards.panels import BAD_IF_ANY, Figure, figures, graph, query, states
 from dashboards.promql import (
     CPU,
     DISK,
@@ -21,10 +31,10 @@ from dashboards.promql import (
     WHO,
     at_end,
     busiest,
+    chosen,
     host,
     increase,
     largest,
-    mine,
     recorded,
     total,
     who,
@@ -55,8 +65,8 @@ _FULL = ((None, "transparent"), (0.9, RED))
 _NOBODY = "no system-style container runs"
 
 
-def _mine(expression: str) -> str:
-    return mine(expression, _SYSTEM)
+def _chosen(expression: str) -> str:
+    return chosen(expression, _SYSTEM)
 
 
 def _named(expression: str) -> str:
@@ -78,13 +88,9 @@ _OVERVIEW = line(
         "System-style containers",
         "Those that run now, people who are logged into them, and those that were booted within "
         "the time shown.",
-        Figure(
-            "running",
-            zero(f"count({_mine(host('tallyman_container_state', _RUNNING))})"),
-            colour=PURPLE,
-        ),
-        Figure("people", zero(f"sum({_mine(host('tallyman_container_sessions'))})")),
-        Figure("booted", zero(f"count({_mine(f'{_UPTIME} < $__range_s')})")),
+        running_of(_chosen, PURPLE),
+        Figure("people", zero(f"sum({_chosen(host('tallyman_container_sessions'))})")),
+        Figure("booted", zero(f"count({_chosen(f'{_UPTIME} < $__range_s')})")),
     ),
     figures(
         "Near a limit",
@@ -93,8 +99,8 @@ _OVERVIEW = line(
             Figure(name, zero(f"count({of_limit} > 0.9)"), steps=BAD_IF_ANY)
             for name, of_limit in (
                 ("memory", recorded(MEMORY_SHARE, _SYSTEM)),
-                ("disk", _mine(_DISK)),
-                ("inodes", _mine(_INODES)),
+                ("disk", _chosen(_DISK)),
+                ("inodes", _chosen(_INODES)),
             )
         ),
     ),
@@ -104,17 +110,11 @@ _OVERVIEW = line(
         "memory. Throttled: kept from the CPU in more than a quarter of the periods now.",
         Figure(
             "refused",
-            zero(f"sum({_mine(increase('tallyman_openvz_beancounter_failures_total'))})"),
+            zero(f"sum({_chosen(increase('tallyman_openvz_beancounter_failures_total'))})"),
             steps=BAD_IF_ANY,
         ),
-        Figure(
-            "OOM kills",
-            zero(f"sum({_mine(increase('container_oom_events_total'))})"),
-            steps=BAD_IF_ANY,
-        ),
-        Figure(
-            "throttled", zero(f"count({recorded(THROTTLED, _SYSTEM)} > 0.25)"), steps=WATCH_IF_ANY
-        ),
+        oom_kills_of(_chosen),
+        throttled_of(recorded(THROTTLED, _SYSTEM)),
     ),
 )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dashboards.columns import share
 from dashboards.layout import line, row
-from dashboards.me import my
 from dashboards.panels import Steps, bars, graph, now, query
 from dashboards.tables import Column, Key, rows
 from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PURPLE
+from dashboards.this_container import this
 
 _LEAN: Steps = ((None, BLUE), (0, PURPLE))
 """Below zero it leans to app, above to system."""
@@ -22,8 +22,8 @@ WHY = row(
             bars(
                 "Axis by axis",
                 "From -1 (app, blue) to +1 (system, purple); only axes on which there is evidence.",
-                now(f"sort({my('tallyman_container_axis_score')})", "{{axis}}"),
-                now(my("tallyman_container_style_score"), "all together"),
+                now(f"sort({this('tallyman_container_axis_score')})", "{{axis}}"),
+                now(this("tallyman_container_style_score"), "all together"),
                 low=-1,
                 high=1,
                 steps=_LEAN,
@@ -42,7 +42,7 @@ WHY = row(
                 (
                     Column(
                         "Weight",
-                        f"sum by (axis, rule) ({my('tallyman_container_evidence')})",
+                        f"sum by (axis, rule) ({this('tallyman_container_evidence')})",
                         decimals=2,
                         steps=_LEAN,
                         width=80,
@@ -61,9 +61,9 @@ WHY = row(
                 share(
                     "Of the time",
                     "sum by (finding) (count_over_time("
-                    f"{my('tallyman_container_finding')}[$__range])) / "
+                    f"{this('tallyman_container_finding')}[$__range])) / "
                     "scalar(max(count_over_time("
-                    f"{my('tallyman_container_style_confidence')}[$__range])))",
+                    f"{this('tallyman_container_style_confidence')}[$__range])))",
                     100,
                     ((None, ORANGE),),
                 ),
@@ -78,8 +78,8 @@ WHY = row(
             graph(
                 "Verdict over time",
                 "Score from -1 (app) to +1 (system), and how sure it is.",
-                query(my("tallyman_container_style_score"), "score"),
-                query(my("tallyman_container_style_confidence"), "confidence"),
+                query(this("tallyman_container_style_score"), "score"),
+                query(this("tallyman_container_style_confidence"), "confidence"),
                 low=-1,
                 high=1,
                 colours={"score": PURPLE, "confidence": GREY},
@@ -90,7 +90,7 @@ WHY = row(
         graph(
             "Axes over time",
             "From -1 (app) to +1 (system).",
-            query(my("tallyman_container_axis_score"), "{{axis}}"),
+            query(this("tallyman_container_axis_score"), "{{axis}}"),
             low=-1,
             high=1,
             fill=0,
@@ -100,10 +100,10 @@ WHY = row(
             "What it was judged from",
             "Unrelated services that run, users that run things, people who are logged in, "
             "sockets that wait for connections.",
-            query(my("tallyman_container_services"), "services"),
-            query(my("tallyman_container_users"), "users"),
-            query(my("tallyman_container_sessions"), "people"),
-            query(my("tallyman_container_listening_sockets"), "sockets"),
+            query(this("tallyman_container_services"), "services"),
+            query(this("tallyman_container_users"), "users"),
+            query(this("tallyman_container_sessions"), "people"),
+            query(this("tallyman_container_listening_sockets"), "sockets"),
             decimals=0,
             colours={"services": PURPLE, "users": GREEN, "people": ORANGE, "sockets": GREY},
             fill=0,

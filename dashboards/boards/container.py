@@ -8,7 +8,6 @@ from dashboards.columns import count, share
 from dashboards.common import disk, network, oom_kills, pressure, starts, turns
 from dashboards.layout import Board, line, row
 from dashboards.links import to_host
-from dashboards.me import ME, grown, my, my_rate
 from dashboards.panels import (
     BAD_IF_ANY,
     PLAIN,
@@ -23,9 +22,10 @@ from dashboards.panels import (
 from dashboards.promql import ID
 from dashboards.tables import Column, Key, rows
 from dashboards.theme import GREEN, ORANGE, RED, STYLE_COLOURS, TEXT, Uid
+from dashboards.this_container import THIS, this, this_increase, this_rate
 
-_LIMIT = f"{my('container_spec_memory_limit_bytes')} > 0"
-_QUOTA = f"{my('container_spec_cpu_quota')} / {my('container_spec_cpu_period')}"
+_LIMIT = f"{this('container_spec_memory_limit_bytes')} > 0"
+_QUOTA = f"{this('container_spec_cpu_quota')} / {this('container_spec_cpu_period')}"
 _IDENTITY = (
     "job, instance, id, name, engine, style, expected_style, image, hostname, network, oci_runtime"
 )
@@ -52,8 +52,8 @@ _WHO = line(
         (
             share(
                 "Confidence",
-                f"sum by ({_IDENTITY}) ({my('tallyman_container_info')} * on ({ID}) "
-                f"group_left () {my('tallyman_container_style_confidence')})",
+                f"sum by ({_IDENTITY}) ({this('tallyman_container_info')} * on ({ID}) "
+                f"group_left () {this('tallyman_container_style_confidence')})",
                 95,
                 PLAIN,
             ),
@@ -71,10 +71,12 @@ _NUMBERS = line(
             "Life",
             "Time since it was last started; over the time shown, restarts by its engine and "
             "processes that the kernel killed for want of memory; how it ended, of a stopped one.",
-            Figure("up for", f"time() - {my('container_start_time_seconds')}", unit="s"),
-            Figure("restarts", grown("tallyman_container_restarts_total"), steps=WATCH_IF_ANY),
-            Figure("OOM kills", grown("container_oom_events_total"), steps=BAD_IF_ANY),
-            Figure("exit code", my("tallyman_container_exit_code")),
+            Figure("up for", f"time() - {this('container_start_time_seconds')}", unit="s"),
+            Figure(
+                "restarts", this_increase("tallyman_container_restarts_total"), steps=WATCH_IF_ANY
+            ),
+            Figure("OOM kills", this_increase("container_oom_events_total"), steps=BAD_IF_ANY),
+            Figure("exit code", this("tallyman_container_exit_code")),
         ),
     ),
     (
@@ -84,17 +86,17 @@ _NUMBERS = line(
             "Working set against the memory limit, CPU against the quota, and files against the "
             "disk or quota that they may fill; missing where there is no limit.",
             Figure(
-                "memory", f"{my('container_memory_working_set_bytes')} / ({_LIMIT})", steps=SHARE
+                "memory", f"{this('container_memory_working_set_bytes')} / ({_LIMIT})", steps=SHARE
             ),
             Figure(
                 "CPU",
-                f"sum({my_rate('container_cpu_usage_seconds_total')}) / sum({_QUOTA})",
+                f"sum({this_rate('container_cpu_usage_seconds_total')}) / sum({_QUOTA})",
                 steps=SHARE,
             ),
             Figure(
                 "disk",
-                f"sum({my('container_fs_usage_bytes')}) / "
-                f"(sum({my('container_fs_limit_bytes')}) > 0)",
+                f"sum({this('container_fs_usage_bytes')}) / "
+                f"(sum({this('container_fs_limit_bytes')}) > 0)",
                 steps=SHARE,
             ),
             unit="percentunit",
@@ -106,8 +108,8 @@ _NUMBERS = line(
         figures(
             "Image",
             "Size of the image that it was made from, and time since that was built.",
-            Figure("size", my("tallyman_container_image_size_bytes"), unit="bytes"),
-            Figure("age", f"time() - {my('tallyman_container_image_created_seconds')}", unit="s"),
+            Figure("size", this("tallyman_container_image_size_bytes"), unit="bytes"),
+            Figure("age", f"time() - {this('tallyman_container_image_created_seconds')}", unit="s"),
             empty="no image",
         ),
     ),
@@ -116,7 +118,7 @@ _NUMBERS = line(
 
 def _of_style(style: str) -> str:
     matcher = f'style="{style}"'
-    return my("tallyman_container_info", matcher)
+    return this("tallyman_container_info", matcher)
 
 
 _HISTORY = line(
@@ -125,13 +127,13 @@ _HISTORY = line(
         "State, style and health",
         "State as its engine says, the style that it was judged to be, and its own health check "
         "where it has one.",
-        query(my("tallyman_container_state"), "{{state}}"),
+        query(this("tallyman_container_state"), "{{state}}"),
         query(
             f"max({_of_style('app')} * 10 or {_of_style('system')} * 11 or "
             f"{_of_style('unknown')} * 12)",
             "style",
         ),
-        query(f"{my('container_health_state')} + 2 > 1", "health"),
+        query(f"{this('container_health_state')} + 2 > 1", "health"),
         values={
             "1": ("yes", GREEN),
             "2": ("not healthy", RED),
@@ -148,7 +150,7 @@ _HISTORY = line(
 def _faults(kind: str) -> str:
     # cAdvisor has the same once more under another scope.
     matchers = f'failure_type="{kind}",scope="container"'
-    return my_rate("container_memory_failures_total", matchers)
+    return this_rate("container_memory_failures_total", matchers)
 
 
 _USE = row(
@@ -158,8 +160,8 @@ _USE = row(
         graph(
             "CPU",
             "CPUs kept busy, in user mode and in the kernel, and its quota where it has one.",
-            query(my_rate("container_cpu_user_seconds_total"), "user"),
-            query(my_rate("container_cpu_system_seconds_total"), "kernel"),
+            query(this_rate("container_cpu_user_seconds_total"), "user"),
+            query(this_rate("container_cpu_system_seconds_total"), "kernel"),
             query(_QUOTA, "quota"),
             unit="cores",
             stacked=True,
@@ -171,8 +173,8 @@ _USE = row(
             "Throttled",
             "Share of periods in which it was kept from the CPU by its quota.",
             query(
-                f"{my_rate('container_cpu_cfs_throttled_periods_total')} / "
-                f"{my_rate('container_cpu_cfs_periods_total')}",
+                f"{this_rate('container_cpu_cfs_throttled_periods_total')} / "
+                f"{this_rate('container_cpu_cfs_periods_total')}",
                 "throttled",
             ),
             unit="percentunit",
@@ -183,7 +185,7 @@ _USE = row(
         pressure(
             "Pressure on it",
             "Share of time in which some of its tasks waited for CPU, memory or I/O.",
-            ME,
+            THIS,
             "this kernel has no PSI for it",
         ),
     ),
@@ -193,10 +195,10 @@ _USE = row(
             "Memory",
             "Anonymous memory, page cache and the working set, which the kernel cannot give "
             "back easily; and the limit.",
-            query(my("container_memory_working_set_bytes"), "working set"),
-            query(my("container_memory_rss"), "anonymous"),
-            query(my("container_memory_cache"), "page cache"),
-            query(my("container_memory_swap"), "swap"),
+            query(this("container_memory_working_set_bytes"), "working set"),
+            query(this("container_memory_rss"), "anonymous"),
+            query(this("container_memory_cache"), "page cache"),
+            query(this("container_memory_swap"), "swap"),
             query(_LIMIT, "limit"),
             unit="bytes",
             colours={"limit": RED},
@@ -213,23 +215,23 @@ _USE = row(
         graph(
             "Processes and threads",
             "Those of inner cgroups too.",
-            query(my("container_processes"), "processes"),
-            query(my("container_threads"), "threads"),
+            query(this("container_processes"), "processes"),
+            query(this("container_threads"), "threads"),
             decimals=0,
             empty="not running",
         ),
     ),
     line(
         8,
-        disk(ME, "it read and wrote nothing"),
-        network(ME, "no traffic, or no network of its own"),
+        disk(THIS, "it read and wrote nothing"),
+        network(THIS, "no traffic, or no network of its own"),
         graph(
             "Files",
             "What its files take and may take: the writable layer alone, and with its log; or "
             "its disk.",
-            query(my("tallyman_container_writable_layer_bytes"), "writable layer"),
-            query(f"sum({my('container_fs_usage_bytes')})", "in use"),
-            query(f"sum({my('container_fs_limit_bytes')}) > 0", "limit"),
+            query(this("tallyman_container_writable_layer_bytes"), "writable layer"),
+            query(f"sum({this('container_fs_usage_bytes')})", "in use"),
+            query(f"sum({this('container_fs_limit_bytes')}) > 0", "limit"),
             unit="bytes",
             colours={"limit": RED},
             dashed=("limit",),
@@ -242,7 +244,7 @@ _NO_OPENVZ = "it is no OpenVZ container"
 
 
 def _counter(name: str) -> str:
-    return f"sum by (resource) ({my(f'tallyman_openvz_beancounter_{name}')})"
+    return f"sum by (resource) ({this(f'tallyman_openvz_beancounter_{name}')})"
 
 
 def _amount(title: str, name: str) -> Column:
@@ -250,7 +252,7 @@ def _amount(title: str, name: str) -> Column:
 
 
 def _of_quota(used: str, limit: str) -> str:
-    return f"{my(f'tallyman_openvz_{used}')} / ({my(f'tallyman_openvz_{limit}')} > 0)"
+    return f"{this(f'tallyman_openvz_{used}')} / ({this(f'tallyman_openvz_{limit}')} > 0)"
 
 
 _OPENVZ = row(
@@ -273,7 +275,7 @@ _OPENVZ = row(
                     count(
                         "Refused",
                         "sum by (resource) "
-                        f"({grown('tallyman_openvz_beancounter_failures_total')})",
+                        f"({this_increase('tallyman_openvz_beancounter_failures_total')})",
                         80,
                         ((None, TEXT), (1, RED)),
                     ),
@@ -286,10 +288,10 @@ _OPENVZ = row(
             "Load",
             "Load averages, and the CPUs that it sees.",
             *(
-                query(my(f"tallyman_openvz_load{minutes}"), f"{minutes} min")
+                query(this(f"tallyman_openvz_load{minutes}"), f"{minutes} min")
                 for minutes in (1, 5, 15)
             ),
-            query(my("tallyman_openvz_cpus"), "CPUs"),
+            query(this("tallyman_openvz_cpus"), "CPUs"),
             colours={"CPUs": RED},
             dashed=("CPUs",),
             decimals=2,
@@ -329,5 +331,9 @@ BOARD = Board(
     ),
     rows=(row("", _WHO, _NUMBERS, _HISTORY), WHY, _USE, _OPENVZ),
     since="now-3h",
-    annotations=(starts(more=ME, on=True), oom_kills(more=ME, on=True), turns(more=ME, on=True)),
+    annotations=(
+        starts(more=THIS, on=True),
+        oom_kills(more=THIS, on=True),
+        turns(more=THIS, on=True),
+    ),
 )
