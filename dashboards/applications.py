@@ -19,7 +19,7 @@ _CHOSEN = (
 
 
 def chosen(expression: str, labels: str = "") -> str:
-    """Keep what belongs to the chosen applications, with labels that tell whose it is."""
+    """Keep what belongs to the chosen applications, with ``labels`` of their containers."""
     return f"({expression}) * on ({ID}) group_left ({labels}) {_CHOSEN}"
 
 
@@ -29,7 +29,7 @@ def by_container(expression: str) -> str:
 
 
 def by_unit(expression: str, how: str = "sum") -> str:
-    """Put together what belongs to one application."""
+    """Aggregate by application."""
     return f"{how} by (unit) ({chosen(expression, 'unit')})"
 
 

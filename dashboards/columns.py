@@ -8,9 +8,9 @@ from dashboards.tables import Column, Key
 from dashboards.theme import BLUE, ORANGE, TEXT
 
 WORTH_A_LOOK: Steps = ((None, TEXT), (1, ORANGE))
-"""Of a count that is mostly nothing."""
+"""For a count that is usually zero."""
 _BARE: Steps = ((None, BLUE),)
-"""Bars of what has no limit."""
+"""For bars without a limit."""
 
 HOST = Key("instance", "Host", link=to_host(), width=132, grows=True)
 
@@ -44,7 +44,7 @@ def count(
 def share(
     title: str, expr: str, width: int = 80, steps: Steps = SHARE, *, gauge: bool = False
 ) -> Column:
-    """Return a share, of a limit if not said otherwise."""
+    """Return a share; the default ``steps`` are those for a share of a limit."""
     return Column(
         title,
         expr,

@@ -23,15 +23,15 @@ _OUTSIDE = 'style="none"'
 _WHERE = "{{name}} on {{instance}}"
 _EXIT = ((None, GREEN), (1, ORANGE))
 CALCS = ("mean", "max")
-"""What stands beside the names of a graph with many lines."""
+"""Numbers in the legend of a graph with many lines."""
 
 
 def running(of_style: Callable[[str], str], to: Callable[[Uid], tuple[str, str]]) -> stat.Panel:
     """Count running containers by style; ``to`` links to the board of a style."""
     return figures(
         "Running containers",
-        "App-style exist to run one application, system-style are small servers; unknown are "
-        "those of which too little could be seen for a verdict.",
+        "App-style containers exist to run one application, system-style containers are small "
+        "servers; unknown are those of which too little could be seen for a verdict.",
         Figure("app", of_style("app"), colour=BLUE, link=to(Uid.APP)),
         Figure("system", of_style("system"), colour=PURPLE, link=to(Uid.SYSTEM)),
         Figure("unknown", of_style("unknown"), colour=GREY),
@@ -56,12 +56,13 @@ def running_of(keep: Callable[[str], str], colour: str) -> Figure:
 
 
 def to_look_at(mismatches: str, to_agent: tuple[str, str]) -> stat.Panel:
-    """Count what somebody should look at."""
+    """Count what needs attention."""
     failing = f"count({host('tallyman_collector_success')} == 0)"
     return figures(
         "To look at",
-        "Mismatches: the verdict is sure and differs from what the engine is made for. OOM kills: "
-        "of the time shown. Collectors: those that fail, so that what they see is missing or old.",
+        "Mismatches: a confident verdict differs from the style that the engine is made for. OOM "
+        "kills: over the time shown. Collectors: those that fail, so that their data is missing "
+        "or old.",
         Figure("mismatches", zero(mismatches), steps=WATCH_IF_ANY),
         oom_kills_of(chosen),
         Figure("collectors", zero(failing), steps=BAD_IF_ANY, link=to_agent),
@@ -71,7 +72,7 @@ def to_look_at(mismatches: str, to_agent: tuple[str, str]) -> stat.Panel:
 def by_style(
     title: str, about: str, shown: Query, *more: Query, unit: str, empty: str = "no containers"
 ) -> timeseries.Panel:
-    """Draw something by style, stacked; what ``more`` calls "there is" is drawn as a limit."""
+    """Draw something by style, stacked; a series named "there is" is drawn as a limit."""
     return graph(
         title,
         about,
@@ -86,12 +87,12 @@ def by_style(
 
 
 def outside(metric: str) -> Query:
-    """Ask for what runs in no container."""
+    """Ask for what runs outside containers."""
     return query(f"sum({host(metric, _OUTSIDE)})", "none")
 
 
 def pressure(title: str, about: str, matchers: str, empty: str) -> timeseries.Panel:
-    """Draw for what share of the time tasks waited."""
+    """Draw the share of time in which tasks waited."""
     return graph(
         title,
         about,
@@ -159,7 +160,7 @@ def by_name(
 
 
 def findings(title: str, *hidden: str, style: str = "$style") -> table.Panel:
-    """List containers with what the model warns of."""
+    """List containers with their findings."""
     confidence = host("tallyman_container_style_confidence")
     running = host("tallyman_container_state", 'state="running"')
     found = (
@@ -169,8 +170,8 @@ def findings(title: str, *hidden: str, style: str = "$style") -> table.Panel:
     keys = container_keys(*hidden)
     return rows(
         title,
-        "Practices that the model warns of, of containers that run; tallyman explain NAME says "
-        "what each means and what to do. Confidence is that of the verdict.",
+        "Findings about running containers; tallyman explain NAME says what each means and what "
+        "to do. Confidence is that of the verdict.",
         (*keys[:4], Key("finding", "Finding", width=170, grows=True), *keys[4:]),
         (share("Confidence", total(f"{WHO}, finding", who(found, style)), 105, PLAIN),),
         sort="Confidence",
@@ -190,11 +191,11 @@ def ended(title: str, style: str, *hidden: str) -> table.Panel:
     keys = container_keys(*hidden)
     return rows(
         title,
-        "Stopped ones that the engine keeps, and removed ones for five minutes. 137 is a kill: by "
-        "a person, a time-out or the kernel.",
+        "Stopped containers that the engine keeps, and removed ones for five minutes. Exit code "
+        "137 means killed: by a person, a time-out or the kernel.",
         (*keys[:4], Key("state", "State", width=80), *keys[4:]),
         (
-            # The one that is known of all: without it a stopped OpenVZ container had no row.
+            # Every container has this one: without it a stopped OpenVZ container had no row.
             share("Confidence", shown(host("tallyman_container_style_confidence")), 95, PLAIN),
             count("Exit code", shown(host("tallyman_container_exit_code")), 80, _EXIT),
             Column(
@@ -213,12 +214,12 @@ def ended(title: str, style: str, *hidden: str) -> table.Panel:
             ago("Ended", shown(finished)),
         ),
         sort="Ended",
-        empty="nothing that ended is still known",
+        empty="no container has ended",
     )
 
 
 def oom_kills(style: str = "$style", more: str = "", *, on: bool = False) -> Annotation:
-    """Mark kills for want of memory, of the chosen containers."""
+    """Mark OOM kills in the chosen containers."""
     kills = increase("container_oom_events_total", more, "[2m]")
     return Annotation(
         name="OOM kill", expr=f"{who(kills, style, 'name')} > 0", text=_WHERE, colour=RED, on=on
@@ -239,7 +240,7 @@ def starts(style: str = "$style", more: str = "", *, on: bool = False) -> Annota
 
 
 def turns(style: str = "$style", more: str = "", *, on: bool = False) -> Annotation:
-    """Mark when the verdicts of the chosen containers turned."""
+    """Mark when the verdicts of the chosen containers changed."""
     changes = increase("tallyman_container_style_changes_total", more, "[2m]")
     return Annotation(
         name="Verdict turned",

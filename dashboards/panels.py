@@ -1,4 +1,4 @@
-"""Panels as this project draws them: the SDK's builders with our habits built in."""
+"""Panels as this project draws them: the SDK's builders with our defaults."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WATCH_IF_ANY: Steps = ((None, GREEN), (1, ORANGE))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One PromQL expression and what its series are called."""
+    """One PromQL expression and the legend of its series."""
 
     expr: str
     legend: str = "__auto"

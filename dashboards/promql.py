@@ -1,4 +1,4 @@
-"""PromQL in pieces: selectors that follow the variables, and the join that tells who it is."""
+"""PromQL in pieces: selectors that follow the variables, and the join with a container's name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS = f'{HOSTS},engine=~"$engine"'
 RATE = "[$__rate_interval]"
 ID = "job, instance, id"
 NAMED = "job, instance, id, name"
-"""Labels of a graph's line that is one container: without style, which may turn on the way."""
+"""Labels of a graph's line that is one container: without style, which may change meanwhile."""
 WHO = "job, instance, id, name, engine, style"
 """Labels of a table's row that is one container."""
 
@@ -59,7 +59,7 @@ def kind(rule: str, more: str = "") -> str:
 
 
 def who(expression: str, style: str = "$style", labels: str = "name, engine, style") -> str:
-    """Return an expression by container the labels that people know it by."""
+    """Join an expression by container with the labels that identify it to people."""
     return f"({expression}) * on ({ID}) group_left ({labels}) {info(style)}"
 
 

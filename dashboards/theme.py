@@ -1,4 +1,4 @@
-"""What all dashboards share: who they are, and which colour means what."""
+"""What all dashboards share: their addresses, and what each colour means."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RED = "red"
 TEXT = "text"
 
 STYLE_COLOURS = {"app": BLUE, "system": PURPLE, "unknown": GREY, "none": SAND}
-"""One colour for a style, everywhere; ``none`` is what runs in no container."""
+"""One colour for a style, everywhere; ``none`` is what runs outside containers."""
 
 
 class Uid(StrEnum):

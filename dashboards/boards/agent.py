@@ -25,8 +25,8 @@ _OVERVIEW = line(
         8,
         figures(
             "Agents",
-            "Those that answer, those that Prometheus could not scrape, and those that have not "
-            "made their first full picture yet: no host sums before.",
+            "Agents that answer, agents that Prometheus could not scrape, and agents whose first "
+            "inventory is not complete yet: they export no host totals.",
             Figure("up", zero(f"count({host('up')} == 1)")),
             Figure("down", zero(f"count({host('up')} == 0)"), steps=BAD_IF_ANY),
             Figure(
@@ -40,8 +40,8 @@ _OVERVIEW = line(
         8,
         figures(
             "Collectors",
-            "Those whose last run did not succeed, and over the time shown: reads that were not "
-            "permitted (what the agent is blind to), and reads of what was not as it should be.",
+            "Collectors whose last run failed, and over the time shown: reads that failed for "
+            "lack of permission, and reads of malformed data.",
             Figure(
                 "failing",
                 zero(f"count({host('tallyman_collector_success')} == 0)"),
@@ -61,7 +61,7 @@ _OVERVIEW = line(
         5,
         figures(
             "Left out",
-            "Containers and series beyond the caps: they are not on any dashboard.",
+            "Containers and series above the limits: they are on no dashboard.",
             *(
                 Figure(what, f"sum({host(f'tallyman_dropped_{what}')})", steps=BAD_IF_ANY)
                 for what in ("containers", "series")
@@ -70,7 +70,7 @@ _OVERVIEW = line(
     ),
     figures(
         "Cost",
-        "CPUs that all agents together keep busy.",
+        "CPUs kept busy by all agents together.",
         Figure("CPUs", f"sum({rate('tallyman_process_cpu_seconds_total')})", colour=BLUE),
         decimals=3,
     ),
@@ -82,7 +82,7 @@ _STATES = line(
         9,
         states(
             "Agents over time",
-            "Whether Prometheus could scrape each.",
+            "Whether Prometheus could scrape each agent.",
             query(total(_HOST, host("up")), _WHERE),
             values={"1": ("up", GREEN), "0": ("down", RED)},
             empty="no agents",
@@ -90,8 +90,8 @@ _STATES = line(
     ),
     states(
         "Collectors over time",
-        "Whether the last run of each succeeded. One that may not read what it needs fails here; "
-        "it never shows as an empty graph.",
+        "Whether the last run of each collector succeeded. A collector that lacks permission "
+        "fails here; it never shows as an empty graph.",
         query(host("tallyman_collector_success"), _COLLECTOR),
         values={"1": ("succeeds", GREEN), "0": ("fails", RED)},
         empty=_NONE_YET,
@@ -114,8 +114,8 @@ _TABLES = line(
         10,
         rows(
             "Versions and age",
-            "What runs where, how old the picture is that it shows, and how long the last start or "
-            "end of a container took to be known.",
+            "Versions by host, the age of the inventory that is shown, and the delay until the "
+            "last start or end of a container was noticed.",
             (
                 Key("instance", "Host", link=to_host(), width=132, grows=True),
                 Key("version", "Version", width=85),
@@ -144,8 +144,8 @@ _TABLES = line(
     ),
     rows(
         "Collectors and what they saw",
-        "Age of the last success, how long a run takes, what it found and, over the time shown, "
-        "was refused.",
+        "Time since the last success, duration of the last run, containers found and, over the "
+        "time shown, reads denied.",
         (
             Key("collector", "Collector", width=90, grows=True),
             Key("instance", "Host", link=to_host(), width=132),
@@ -187,14 +187,15 @@ _BLIND = row(
         8,
         graph(
             "Denied reads",
-            "Reads a second, by collector. tallyman check on the host says what is lost by it.",
+            "Reads a second, by collector. tallyman check on the host says what is missing "
+            "because of them.",
             query(f"{rate('tallyman_collector_denied_total')} > 0", _COLLECTOR),
             empty="nothing was denied",
         ),
         graph(
             "Malformed reads",
-            "Reads a second, by collector: a kernel or an engine that writes what is not known "
-            "here.",
+            "Reads a second, by collector: a kernel or an engine writes a format that the agent "
+            "does not know.",
             query(f"{rate('tallyman_collector_malformed_total')} > 0", _COLLECTOR),
             empty="nothing was malformed",
         ),
@@ -202,7 +203,8 @@ _BLIND = row(
             12,
             graph(
                 "Collector durations",
-                "How long the last run of each took; in the background, never on a scrape.",
+                "Duration of the last run of each collector; they run in the background, never "
+                "during a scrape.",
                 query(host("tallyman_collector_duration_seconds"), _COLLECTOR),
                 unit="s",
                 legend=CALCS,
@@ -214,14 +216,14 @@ _BLIND = row(
         8,
         graph(
             "Inventory age by host",
-            "How old the inventory is that a scrape shows; it is never waited for.",
+            "Age of the inventory that a scrape shows; a scrape never waits for a newer one.",
             query(host("tallyman_inventory_age_seconds"), _WHERE),
             unit="s",
             link=series_to_host(),
         ),
         graph(
             "Event lag by host",
-            "From the last container's start or end until it was known.",
+            "Delay from the last start or end of a container until the agent noticed it.",
             query(host("tallyman_event_lag_seconds"), _WHERE),
             unit="s",
             link=series_to_host(),
@@ -236,7 +238,7 @@ _COST = row(
         8,
         graph(
             "CPU by process",
-            "serve answers Prometheus, scout looks at the host.",
+            "serve answers Prometheus, scout finds and judges containers.",
             query(rate("tallyman_process_cpu_seconds_total"), _PROCESS),
             unit="cores",
             legend=CALCS,
@@ -253,7 +255,7 @@ _COST = row(
         8,
         graph(
             "Scrape duration",
-            "As Prometheus measures it, network and parsing included.",
+            "As measured by Prometheus, including network and parsing.",
             query(host("scrape_duration_seconds"), _WHERE),
             unit="s",
             link=series_to_host(),
@@ -271,14 +273,14 @@ _COST = row(
         ),
         graph(
             "Series by host",
-            "Samples of one scrape that Prometheus keeps.",
+            "Samples of one scrape that Prometheus stores.",
             query(host("scrape_samples_post_metric_relabeling"), _WHERE),
             link=series_to_host(),
         ),
         graph(
             "Kept descriptors",
-            "Share of those that may stay open. At 100 % files are opened for each scrape, "
-            "which costs more CPU.",
+            "Open file descriptors against the most that are kept. At 100 % further files are "
+            "opened at each scrape, which costs more CPU.",
             query(
                 f"{host('tallyman_kept_descriptors')} / {host('tallyman_kept_descriptors_limit')}",
                 _WHERE,
@@ -292,8 +294,8 @@ _COST = row(
 BOARD = Board(
     uid=Uid.AGENT,
     title="Agent",
-    about="The agents themselves: whether they see everything, how fresh it is, and what they "
-    "cost.",
+    about="The agents themselves: whether they see everything, how fresh their data is, and what "
+    "they cost.",
     variables=(variables.datasource(), variables.job(), variables.instances()),
     rows=(row("", _OVERVIEW, _STATES, _TABLES), _BLIND, _COST),
     annotations=(

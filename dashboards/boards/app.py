@@ -72,17 +72,17 @@ _OVERVIEW = line(
         6,
         figures(
             "App-style containers",
-            "Those that run now, and those of them that were started within the time shown: short "
-            "lives and restarts.",
+            "Containers that run now, and how many of them were started within the time shown: "
+            "short lives and restarts.",
             running_of(chosen, BLUE),
             Figure("started", zero(f"count({chosen(f'time() - {_STARTED} < $__range_s')})")),
         ),
     ),
     figures(
         "Went wrong",
-        "Over the time shown: restarts by the engine itself and processes killed for want of "
-        "memory. Failed are stopped containers that ended with an error and that the engine still "
-        "keeps.",
+        "Over the time shown: automatic restarts by the engine, and processes killed because "
+        "memory ran out. Failed: stopped containers that ended with an error and that the engine "
+        "still keeps.",
         Figure(
             "restarts",
             zero(f"sum({chosen(increase('tallyman_container_restarts_total'))})"),
@@ -93,8 +93,9 @@ _OVERVIEW = line(
     ),
     figures(
         "Is wrong now",
-        "Unhealthy by their own check; throttled, kept from the CPU in more than a quarter of the "
-        "periods; without a memory limit, free to take all of the host's.",
+        "Unhealthy: their own health check fails. Throttled: kept from the CPU in more than a "
+        "quarter of the periods. Unlimited: without a memory limit, free to use all of the host's "
+        "memory.",
         Figure(
             "unhealthy",
             zero(f"count({chosen(host('tallyman_container_health', _UNHEALTHY))})"),
@@ -117,9 +118,9 @@ _APPLICATION = drill(
 )
 _APPLICATIONS = rows(
     "Applications",
-    "One row for each image, Compose service, pod …, as chosen by Group by; a row leads to its "
-    "containers. Of limit and throttled are those of the worst container; restarts and OOM kills "
-    "are of the time shown.",
+    "One row for each image, Compose service, pod …, as chosen in Group by; a row leads to its "
+    "containers. Of limit and Throttled are those of the worst container; Restarts and OOM kills "
+    "count over the time shown.",
     (Key("unit", "Application", width=170, grows=True, link=_APPLICATION),),
     (
         count("Count", by_unit(host("container_processes"), "count"), 58),
@@ -145,7 +146,7 @@ _CONTAINERS = row(
         10,
         rows(
             "Containers of these applications",
-            "Those of all applications, or of the one that was chosen above.",
+            "Containers of all applications, or of the one chosen above.",
             container_keys("engine", "style"),
             (
                 cpu(by_container(recorded(CPU, APP)), gauge=False),
@@ -198,13 +199,13 @@ _USE = row(
         10,
         _by_application(
             "CPU by application",
-            "Of the busiest over the time shown.",
+            "The busiest over the time shown.",
             top_rate("container_cpu_usage_seconds_total"),
             unit="cores",
         ),
         _by_application(
             "Memory by application",
-            "Working sets, of those that held most over the time shown.",
+            "Working sets, of the applications that used most over the time shown.",
             top_gauge(_WORKING_SET),
             unit="bytes",
         ),
@@ -213,8 +214,8 @@ _USE = row(
         10,
         _by_application(
             "Memory against limit",
-            "The container closest to its limit, of each application. Containers without a "
-            "limit are not here.",
+            "The container closest to its limit, of each application. Containers without a limit "
+            "are not shown.",
             top_gauge(recorded(MEMORY_SHARE, APP), "max"),
             unit="percentunit",
             high=1,
@@ -281,14 +282,14 @@ _TROUBLE = row(
         ),
         _happened(
             "OOM kills by application",
-            "Processes that the kernel killed for want of memory within each step.",
+            "Processes killed because memory ran out, within each step.",
             _grown("container_oom_events_total"),
             RED,
             "no OOM kills",
         ),
         _happened(
             "Short lives",
-            "Containers that were started within the five minutes before each step.",
+            "Containers started within the five minutes before each step.",
             by_unit(f"time() - {_STARTED} < 300", "count"),
             BLUE,
             "nothing was started",
@@ -300,7 +301,8 @@ _TROUBLE = row(
             16,
             _happened(
                 "Ended with an error",
-                "Stopped containers with an exit code other than 0, as long as known.",
+                "Stopped containers with an exit code other than 0, for as long as the engine "
+                "keeps them.",
                 by_unit(_FAILED, "count"),
                 ORANGE,
                 "nothing has failed",
@@ -332,7 +334,7 @@ _IMAGES = row(
             14,
             rows(
                 "Images",
-                "What containers were made from, those that ended too; the oldest first.",
+                "Images of all containers, stopped ones too; oldest first.",
                 (Key("image", "Image", width=170, grows=True),),
                 (
                     count("Count", _of_image("tallyman_container_image_size_bytes", "count"), 65),
@@ -341,16 +343,16 @@ _IMAGES = row(
                 ),
                 sort="Built",
                 ascending=True,
-                empty="no image says when it was built",
+                empty="no image has a build time",
             ),
         ),
         rows(
             "Most written over the image",
-            "The writable layer: what is lost when the container is replaced.",
+            "Size of the writable layer, which is lost when the container is replaced.",
             container_keys("engine", "style"),
             (memory(f"topk($top, {by_container(_WRITTEN)})", "Written"),),
             sort="Written",
-            empty="no engine says how much was written",
+            empty="no engine reports the writable layer",
         ),
     ),
     line(8, findings("Findings of app-style containers", "style", style=APP)),

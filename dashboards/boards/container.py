@@ -34,8 +34,7 @@ _WHO = line(
     4,
     rows(
         "Who it is",
-        "What the engine and the kernel say of it. Expected is the style that its engine is made "
-        "for.",
+        "Facts from the engine and the kernel. Expected is the style that its engine is made for.",
         (
             Key("name", "Name"),
             Key("instance", "Host", link=to_host(), width=132),
@@ -70,7 +69,7 @@ _NUMBERS = line(
         figures(
             "Life",
             "Time since it was last started; over the time shown, restarts by its engine and "
-            "processes that the kernel killed for want of memory; how it ended, of a stopped one.",
+            "processes killed because memory ran out; its exit code if it is stopped.",
             Figure("up for", f"time() - {this('container_start_time_seconds')}", unit="s"),
             Figure(
                 "restarts", this_increase("tallyman_container_restarts_total"), steps=WATCH_IF_ANY
@@ -84,7 +83,7 @@ _NUMBERS = line(
         figures(
             "Against its limits",
             "Working set against the memory limit, CPU against the quota, and files against the "
-            "disk or quota that they may fill; missing where there is no limit.",
+            "size of its disk or quota; missing where there is no limit.",
             Figure(
                 "memory", f"{this('container_memory_working_set_bytes')} / ({_LIMIT})", steps=SHARE
             ),
@@ -107,7 +106,7 @@ _NUMBERS = line(
         7,
         figures(
             "Image",
-            "Size of the image that it was made from, and time since that was built.",
+            "Size of its image, and time since the image was built.",
             Figure("size", this("tallyman_container_image_size_bytes"), unit="bytes"),
             Figure("age", f"time() - {this('tallyman_container_image_created_seconds')}", unit="s"),
             empty="no image",
@@ -125,8 +124,8 @@ _HISTORY = line(
     5,
     states(
         "State, style and health",
-        "State as its engine says, the style that it was judged to be, and its own health check "
-        "where it has one.",
+        "State according to its engine, style according to the verdict, and its own health check "
+        "if it has one.",
         query(this("tallyman_container_state"), "{{state}}"),
         query(
             f"max({_of_style('app')} * 10 or {_of_style('system')} * 11 or "
@@ -159,7 +158,7 @@ _USE = row(
         8,
         graph(
             "CPU",
-            "CPUs kept busy, in user mode and in the kernel, and its quota where it has one.",
+            "CPUs kept busy, in user mode and in the kernel, and its quota if it has one.",
             query(this_rate("container_cpu_user_seconds_total"), "user"),
             query(this_rate("container_cpu_system_seconds_total"), "kernel"),
             query(_QUOTA, "quota"),
@@ -193,8 +192,8 @@ _USE = row(
         8,
         graph(
             "Memory",
-            "Anonymous memory, page cache and the working set, which the kernel cannot give "
-            "back easily; and the limit.",
+            "Anonymous memory, page cache and the working set, which the kernel cannot reclaim "
+            "easily; and the limit.",
             query(this("container_memory_working_set_bytes"), "working set"),
             query(this("container_memory_rss"), "anonymous"),
             query(this("container_memory_cache"), "page cache"),
@@ -214,7 +213,7 @@ _USE = row(
         ),
         graph(
             "Processes and threads",
-            "Those of inner cgroups too.",
+            "Including those of inner cgroups.",
             query(this("container_processes"), "processes"),
             query(this("container_threads"), "threads"),
             decimals=0,
@@ -227,20 +226,20 @@ _USE = row(
         network(THIS, "no traffic, or no network of its own"),
         graph(
             "Files",
-            "What its files take and may take: the writable layer alone, and with its log; or "
-            "its disk.",
+            "Space that its files take, and its limit: the writable layer alone, and with its "
+            "log; or its disk.",
             query(this("tallyman_container_writable_layer_bytes"), "writable layer"),
             query(f"sum({this('container_fs_usage_bytes')})", "in use"),
             query(f"sum({this('container_fs_limit_bytes')}) > 0", "limit"),
             unit="bytes",
             colours={"limit": RED},
             dashed=("limit",),
-            empty="nobody says what its files take",
+            empty="no engine reports its files",
         ),
     ),
 )
 
-_NO_OPENVZ = "it is no OpenVZ container"
+_NO_OPENVZ = "not an OpenVZ container"
 
 
 def _counter(name: str) -> str:
@@ -263,8 +262,8 @@ _OPENVZ = row(
             14,
             rows(
                 "Beancounters",
-                "Held now and at most, and what may be held; memory in bytes, else counts. "
-                "Unlimited is left out.",
+                "Amount held now and at most, and the bounds; memory in bytes, else counts. "
+                "Unlimited resources are left out.",
                 (Key("resource", "Resource", width=110, grows=True),),
                 (
                     _amount("Held", "held"),
@@ -318,8 +317,8 @@ _OPENVZ = row(
 BOARD = Board(
     uid=Uid.ONE,
     title="One container",
-    about="Everything of one container: its verdict axis by axis, findings, use against limits "
-    "and its history.",
+    about="Everything about one container: its verdict axis by axis, findings, use against limits "
+    "and history.",
     variables=(
         variables.datasource(),
         variables.job(),

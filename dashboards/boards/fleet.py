@@ -56,8 +56,8 @@ _OVERVIEW = line(
         6,
         figures(
             "Hosts",
-            "Hosts whose agent answers, and hosts whose agent Prometheus could not scrape: those "
-            "are missing from every other number here.",
+            "Hosts whose agent answers, and hosts whose agent Prometheus could not scrape: the "
+            "latter are missing from every other number here.",
             Figure("up", zero(f"count({host('up')} == 1)")),
             Figure(
                 "down",
@@ -85,14 +85,14 @@ _STYLES = line(
     ),
     by_style(
         "CPU by style",
-        "CPUs kept busy. Style none is what runs in no container.",
+        "CPUs kept busy. Style none is everything outside containers.",
         query(total("style", kind("tallyman_host_cores")), "{{style}}"),
         outside("tallyman_host_cores"),
         unit="cores",
     ),
     by_style(
         "Memory by style",
-        "Working sets. Style none is what runs in no container.",
+        "Working sets. Style none is everything outside containers.",
         query(total("style", kind("tallyman_host_memory_bytes")), "{{style}}"),
         outside("tallyman_host_memory_bytes"),
         unit="bytes",
@@ -107,9 +107,9 @@ def _containers_of(uid: Uid) -> tuple[str, str]:
 
 _DENSITY = rows(
     "Hosts and their density",
-    "What each host runs, how full it is, and how much of its memory and CPU is promised to "
-    "containers by their limits. More than 100 % is over-committed; containers without a limit are "
-    "not in the sum. Failing: collectors.",
+    "What each host runs, how full it is, and how much of its CPU and memory is promised to "
+    "containers by their limits. More than 100 % is over-committed; containers without a limit "
+    "are not counted. Failing: collectors.",
     (Key("instance", "Host", link=HOST.link, width=120, grows=True), Key("job")),
     (
         count("App", _of_host(kind(_RUNNING, _OF_STYLE["app"])), 60, link=_containers_of(Uid.APP)),
@@ -170,8 +170,7 @@ _KINDS = line(
         8,
         rows(
             "Engines and what they run",
-            "Running containers. The engine does not tell which kind it is: that is why both are "
-            "here.",
+            "Running containers by engine and style. The engine alone does not tell the style.",
             (Key("engine", "Engine", width=80, grows=True),),
             tuple(
                 count(
@@ -195,9 +194,8 @@ _KINDS = line(
         9,
         rows(
             "Findings",
-            "Practices that the model warns of, and how many running containers have each; the "
-            "row Inventory lists them. What each means, and what to do: docs/verdict.md, or "
-            "tallyman explain NAME.",
+            "How many running containers have each finding; the row Inventory lists them. "
+            "docs/verdict.md and tallyman explain NAME say what each means and what to do.",
             (Key("finding", "Finding", width=200, grows=True),),
             (count("Count", total("finding", kind(_FINDINGS)), 65, ((None, ORANGE),)),),
             sort="Count",
@@ -206,8 +204,8 @@ _KINDS = line(
     ),
     graph(
         "Started, restarted, killed",
-        "Containers that were started within 5 minutes, restarts by their engine and OOM kills: "
-        "churn is normal for app-style, and rare for system-style.",
+        "Containers started within 5 minutes, restarts by their engine and OOM kills: churn is "
+        "normal for app-style, and rare for system-style.",
         query(
             total("style", kind("instance_engine_style:tallyman_container_starts:count5m")),
             "started, {{style}}",
@@ -241,8 +239,8 @@ _ATTENTION = (
         8,
         rows(
             "What is failing",
-            "The alerts of deploy/prometheus/alerts.yml that fire now. docs/runbooks.md says of "
-            "each what it means and what to do.",
+            "The alerts of deploy/prometheus/alerts.yml that are firing. docs/runbooks.md says "
+            "what each means and what to do.",
             (
                 Key("alertname", "Alert", width=210, grows=True),
                 Key(
@@ -277,7 +275,7 @@ _ATTENTION = (
             8,
             rows(
                 "Closest to their memory limit",
-                "Working set against the limit. Containers without a limit are not here.",
+                "Working set against the limit. Containers without a limit are not shown.",
                 container_keys("instance", "engine", "style"),
                 (
                     share(
@@ -293,7 +291,7 @@ _ATTENTION = (
         ),
         rows(
             "Verdict differs from the engine",
-            "The style is what the container does, the expected one what its engine is made for.",
+            "The style that the container has, and the style that its engine is made for.",
             (
                 *container_keys()[:4],
                 Key("expected_style", "Expected", width=102),
@@ -301,7 +299,7 @@ _ATTENTION = (
             ),
             (share("Confidence", total(f"{WHO}, expected_style", _MISMATCHED), 95, PLAIN),),
             sort="Confidence",
-            empty="every verdict is what its engine is made for",
+            empty="no verdict differs from its engine's style",
         ),
     ),
 )
@@ -312,7 +310,7 @@ _INVENTORY = row(
         12,
         rows(
             "Busiest containers",
-            "The containers that use most CPU now. Choose how many above.",
+            "The containers that use most CPU now. Set how many with Busiest, above.",
             container_keys(),
             (
                 cpu(f"topk($top, {total(WHO, recorded(CPU))})"),
@@ -350,7 +348,7 @@ _BY_HOST = row(
         8,
         by_style(
             "Network by style",
-            "Received and sent, of containers that have a network of their own.",
+            "Bytes received and sent, of containers with a network of their own.",
             query(
                 total("style", kind("instance_engine_style:container_network_bytes:rate5m")),
                 "{{style}}",
@@ -359,7 +357,7 @@ _BY_HOST = row(
         ),
         by_style(
             "Disk by style",
-            "Read and written on block devices.",
+            "Bytes read and written on block devices.",
             query(
                 total("style", kind("instance_engine_style:container_fs_bytes:rate5m")), "{{style}}"
             ),

@@ -74,7 +74,7 @@ _FACTS = line(
     4,
     rows(
         "Host and kernel",
-        "What the agent says of the host.",
+        "Facts about the host.",
         (
             Key("nodename", "Name"),
             Key("kernel", "Kernel"),
@@ -87,7 +87,7 @@ _FACTS = line(
             memory(_machine("machine_swap_bytes"), "Swap"),
         ),
         filters=False,
-        empty="the agent does not say",
+        empty="no data from the agent",
     ),
 )
 _COUNTS = line(
@@ -96,7 +96,7 @@ _COUNTS = line(
     to_look_at(f"sum({chosen(host('tallyman_container_mismatch'))})", _here(Uid.AGENT)),
     figures(
         "Without a limit",
-        "Running containers that may take all of the host's CPU, or memory.",
+        "Running containers that may use all of the host's CPU or memory.",
         *(
             Figure(name, zero(f"sum({host('tallyman_host_unlimited_containers', matcher)})"))
             for name, matcher in (("CPU", 'resource="cpu"'), ("memory", 'resource="memory"'))
@@ -115,8 +115,8 @@ _SHARES = line(
     ),
     figures(
         "Promised",
-        "Sum of the limits against what there is. More than 100 %: not all can have what they were "
-        "promised. Containers without a limit are not in it.",
+        "Sum of the limits against what the host has. Above 100 %, not all containers can get "
+        "what they were promised. Containers without a limit are not counted.",
         *(
             Figure(name, f"sum({host(promised)}) / {there_is}", steps=_OVER)
             for name, promised, there_is in (
@@ -155,7 +155,8 @@ _PROMISED = row(
         8,
         by_style(
             "CPU used",
-            "CPUs kept busy by style, and how many there are; none is what runs in no container.",
+            "CPUs kept busy by style, and how many there are; none is everything outside "
+            "containers.",
             query(total("style", kind("tallyman_host_cores")), "{{style}}"),
             outside("tallyman_host_cores"),
             query(_CORES, "there is"),
@@ -163,7 +164,8 @@ _PROMISED = row(
         ),
         by_style(
             "Memory used",
-            "Working sets by style, and how much there is; none is what runs in no container.",
+            "Working sets by style, and how much memory there is; none is everything outside "
+            "containers.",
             query(total("style", kind("tallyman_host_memory_bytes")), "{{style}}"),
             outside("tallyman_host_memory_bytes"),
             query(_MEMORY, "there is"),
@@ -191,8 +193,8 @@ _PROMISED = row(
         8,
         rows(
             "By engine and style",
-            "What containers use and were promised, and how many may take all memory. Stopped "
-            "are those that the engine keeps.",
+            "What containers use and were promised, and how many have no memory limit. Stopped: "
+            "those that the engine keeps.",
             (Key("engine", "Engine", width=100, grows=True), Key("style", "Style", width=75)),
             (
                 count("Running", _of_kind("tallyman_host_containers", 'state="running"')),
@@ -217,14 +219,14 @@ _BUSIEST = row(
         11,
         by_name(
             "CPU by container",
-            "Of the busiest over the time shown. Click a line for its container.",
+            "The busiest over the time shown. Click a line for its container.",
             busiest("container_cpu_usage_seconds_total"),
             unit="cores",
             empty=_NOBODY,
         ),
         by_name(
             "Memory by container",
-            "Working sets of those that held most over the time shown.",
+            "Working sets of the containers that used most over the time shown.",
             largest(MEMORY),
             unit="bytes",
             empty=_NOBODY,
@@ -291,8 +293,8 @@ _DEVICES = row(
 BOARD = Board(
     uid=Uid.HOST,
     title="Host",
-    about="One host: its capacity, what it promised and what is used, by engine and style, and "
-    "what runs in no container.",
+    about="One host: its capacity, what is promised and what is used, by engine and style, and "
+    "what runs outside containers.",
     variables=(
         variables.datasource(),
         variables.job(),

@@ -86,7 +86,7 @@ _OVERVIEW = line(
     4,
     figures(
         "System-style containers",
-        "Those that run now, people who are logged into them, and those that were booted within "
+        "Containers that run now, people who are logged in to them, and containers booted within "
         "the time shown.",
         running_of(_chosen, PURPLE),
         Figure("people", zero(f"sum({_chosen(host('tallyman_container_sessions'))})")),
@@ -94,7 +94,7 @@ _OVERVIEW = line(
     ),
     figures(
         "Near a limit",
-        "Above 90 % of the memory limit, of the disk quota, of the inode quota.",
+        "Containers above 90 % of their memory limit, disk quota or inode quota.",
         *(
             Figure(name, zero(f"count({of_limit} > 0.9)"), steps=BAD_IF_ANY)
             for name, of_limit in (
@@ -106,8 +106,9 @@ _OVERVIEW = line(
     ),
     figures(
         "Refused and killed",
-        "Over the time shown: what beancounters refused (failcnt), processes killed for want of "
-        "memory. Throttled: kept from the CPU in more than a quarter of the periods now.",
+        "Over the time shown: allocations that beancounters refused (failcnt), and processes "
+        "killed because memory ran out. Throttled: containers kept from the CPU in more than a "
+        "quarter of the periods now.",
         Figure(
             "refused",
             zero(f"sum({_chosen(increase('tallyman_openvz_beancounter_failures_total'))})"),
@@ -120,8 +121,8 @@ _OVERVIEW = line(
 
 _SERVERS = rows(
     "Servers",
-    "One row each; a name leads to its container. Load and swap are known of OpenVZ alone; a share "
-    "is missing where there is no limit.",
+    "One row for each server; a name leads to its container. Load and swap are known only for "
+    "OpenVZ; a share is missing where there is no limit.",
     container_keys("engine", "style"),
     (
         Column("Up for", _rows(_UPTIME), unit="s", decimals=1, width=90),
@@ -143,15 +144,15 @@ _MEMORY = row(
         9,
         by_name(
             "Memory by server",
-            "Working sets, of those that had most over the time shown.",
+            "Working sets, of the servers that used most over the time shown.",
             largest(MEMORY, _SYSTEM),
             unit="bytes",
             empty=_NOBODY,
         ),
         by_name(
             "Memory against limit by server",
-            "Working set against the limit, of those that are closest to it. Servers without "
-            "a limit are not here.",
+            "Working set against the limit, of the servers closest to it. Servers without a limit "
+            "are not shown.",
             f"sum by ({NAMED}) ({recorded(MEMORY_SHARE, _SYSTEM)}) and on ({ID}) "
             f"topk($top, {at_end(recorded(MEMORY_SHARE, _SYSTEM))})",
             unit="percentunit",
@@ -161,11 +162,11 @@ _MEMORY = row(
         ),
         by_name(
             "Swap against limit by server",
-            "Of OpenVZ, which alone says both.",
+            "Only OpenVZ reports both.",
             _top_share(_SWAP),
             unit="percentunit",
             high=1,
-            empty="no server says its swap",
+            empty="no server reports its swap",
         ),
     ),
 )
@@ -176,22 +177,22 @@ _WORK = row(
         9,
         by_name(
             "CPU by server",
-            "Of the busiest over the time shown.",
+            "The busiest over the time shown.",
             busiest("container_cpu_usage_seconds_total", style=_SYSTEM),
             unit="cores",
             empty=_NOBODY,
         ),
         by_name(
             "Load by CPU",
-            "Load over five minutes for each CPU that the server sees: above 1 work waits. "
-            "OpenVZ alone.",
+            "Load over five minutes for each CPU that the server sees: above 1, tasks wait. "
+            "OpenVZ only.",
             _top_share(_LOAD),
             decimals=2,
-            empty="no server says its load",
+            empty="no server reports its load",
         ),
         graph(
             "People logged in",
-            "Sessions of people, by server.",
+            "People who are logged in, by server.",
             query(f"{_named(host('tallyman_container_sessions'))} > 0", _NAME),
             decimals=0,
             stacked=True,
@@ -203,7 +204,7 @@ _WORK = row(
         9,
         by_name(
             "Processes by server",
-            "Processes, of those that had most over the time shown.",
+            "Processes, of the servers that had most over the time shown.",
             largest("container_processes", _SYSTEM),
             decimals=0,
             empty=_NOBODY,
@@ -227,7 +228,7 @@ _WORK = row(
         12,
         states(
             "Running",
-            "When each ran; gaps are stops, or times without data.",
+            "When each container ran; gaps are stops, or times without data.",
             query(_named(host("tallyman_container_state", _RUNNING)), _NAME),
             values={"1": ("running", PURPLE)},
             empty="no system-style container ran",
@@ -270,7 +271,7 @@ _QUOTAS = row(
         ),
         by_name(
             "Inodes against quota",
-            "Inodes in use against the hard quota. OpenVZ alone.",
+            "Inodes in use against the hard quota. OpenVZ only.",
             _top_share(_INODES),
             unit="percentunit",
             high=1,
@@ -283,7 +284,7 @@ _QUOTAS = row(
             6,
             graph(
                 "Refused",
-                "How often a server was refused more of a resource (failcnt), within each step.",
+                "Allocations refused (failcnt) within each step.",
                 query(f"{_refused(RATE)} > 0", "{{name}} {{resource}}"),
                 bars=True,
                 stacked=True,
@@ -294,8 +295,8 @@ _QUOTAS = row(
         ),
         rows(
             "Beancounters closest to their limit",
-            "Held now, against limit and barrier, and how often more was refused within the "
-            "time shown; unlimited ones are not here.",
+            "Amount held now against limit and barrier, and allocations refused over the time "
+            "shown; unlimited resources are not shown.",
             (
                 *container_keys("engine", "style")[:2],
                 Key("resource", "Resource", width=100),

@@ -21,7 +21,7 @@ WHY = row(
             7,
             bars(
                 "Axis by axis",
-                "From -1 (app, blue) to +1 (system, purple); only axes on which there is evidence.",
+                "From -1 (app, blue) to +1 (system, purple); only axes with evidence.",
                 now(f"sort({this('tallyman_container_axis_score')})", "{{axis}}"),
                 now(this("tallyman_container_style_score"), "all together"),
                 low=-1,
@@ -35,9 +35,9 @@ WHY = row(
             10,
             rows(
                 "Evidence",
-                "What speaks for app (below zero) or for system, and how strongly. Needs the "
+                "Evidence for app (below zero) or system (above zero), and its weight. Needs the "
                 "agent's --collector.verdict_detail; docs/verdict.md explains each rule, and "
-                "tallyman explain NAME on the host gives the facts themselves.",
+                "tallyman explain NAME on the host shows the facts.",
                 (Key("axis", "Axis", width=95), Key("rule", "Rule")),
                 (
                     Column(
@@ -54,8 +54,8 @@ WHY = row(
         ),
         rows(
             "Findings",
-            "Practices that the model warns of, and for what share of the time shown. tallyman "
-            "explain NAME says what each means and what to do.",
+            "Findings, and for what share of the time shown they applied. tallyman explain NAME "
+            "says what each means and what to do.",
             (Key("finding", "Finding", width=120, grows=True),),
             (
                 share(
@@ -77,7 +77,7 @@ WHY = row(
             8,
             graph(
                 "Verdict over time",
-                "Score from -1 (app) to +1 (system), and how sure it is.",
+                "Score from -1 (app) to +1 (system), and its confidence from 0 to 1.",
                 query(this("tallyman_container_style_score"), "score"),
                 query(this("tallyman_container_style_confidence"), "confidence"),
                 low=-1,
@@ -98,8 +98,8 @@ WHY = row(
         ),
         graph(
             "What it was judged from",
-            "Unrelated services that run, users that run things, people who are logged in, "
-            "sockets that wait for connections.",
+            "Unrelated services that run in it, users that own processes, people who are logged "
+            "in, and listening sockets.",
             query(this("tallyman_container_services"), "services"),
             query(this("tallyman_container_users"), "users"),
             query(this("tallyman_container_sessions"), "people"),
@@ -107,7 +107,7 @@ WHY = row(
             decimals=0,
             colours={"services": PURPLE, "users": GREEN, "people": ORANGE, "sockets": GREY},
             fill=0,
-            empty="not seen",
+            empty="no data",
         ),
     ),
 )
