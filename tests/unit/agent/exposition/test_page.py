@@ -11,16 +11,13 @@ from hypothesis import strategies as st
 from prometheus_client import Metric as Family
 from prometheus_client.exposition import generate_latest as encode_text
 from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
-from prometheus_client.openmetrics.parser import (
-    text_string_to_metric_families as parse_openmetrics,
-)
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from agent.exposition.options import Options
 from agent.exposition.page import Page
 from agent.exposition.samples import Sample
 from agent.exposition.series_limit import Shown
-from agent.exposition.text import identity, label_value, number
 from agent.metrics import BY_NAME, CATALOGUE, GROUPS, Type
 
 if TYPE_CHECKING:
@@ -113,31 +110,6 @@ def test_openmetrics_is_what_prometheus_client_writes(found: list[Sample]) -> No
 
 def comments(text: str) -> list[str]:
     return [line for line in text.split("\n") if line.startswith("#")]
-
-
-@given(st.one_of(st.floats(), st.integers(-(2**80), 2**80)))
-def test_a_number_reads_back_as_itself(value: float) -> None:
-    text = number(value).decode()
-    if math.isnan(value):
-        assert text == "NaN"
-    else:
-        assert float(text) == float(value)
-
-
-@given(st.text(st.characters(), max_size=60))
-def test_any_text_is_one_line_that_parses_back(text: str) -> None:
-    shown = label_value(text)
-    assert shown.isprintable()
-    line = f'x{{a="{shown}"}} 1\n'
-    ((family,),) = [list(parse_text(line))]
-    value = family.samples[0].labels["a"]
-    if text.isprintable():
-        assert value == text
-
-
-@given(st.lists(st.text(max_size=700), min_size=2, max_size=2, unique=True))
-def test_identities_stay_different(texts: list[str]) -> None:
-    assert identity(texts[0]) != identity(texts[1])
 
 
 def test_every_metric_of_the_catalogue_has_one_name_in_both_formats() -> None:

@@ -16,14 +16,7 @@ from agent.exposition.samples import container_samples
 from agent.metrics import CATALOGUE
 from agent.metrics.model import Cell
 from agent.model import Axis, Container, Style, Verdict
-from collectors.facts import (
-    Beancounter,
-    FilesystemUsage,
-    ImageFacts,
-    Limits,
-    OpenvzFacts,
-    State,
-)
+from collectors.facts import Beancounter, FilesystemUsage, ImageFacts, Limits, OpenvzFacts, State
 from collectors.kernel.cgroups import UNIFIED
 from collectors.kernel.counters import Scalar, Table
 from collectors.kernel.counters.sources import sources
