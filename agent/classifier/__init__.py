@@ -1,4 +1,4 @@
-"""The verdict: app-style or system-style, why, and what follows from it. Pure functions."""
+"""The verdict: app-style or system-style, the evidence for it, and findings. Pure functions."""
 
 from agent.classifier.convention import expected_style
 from agent.classifier.findings import CATALOGUE, FindingKind, findings

@@ -1,8 +1,8 @@
-"""Hysteresis: what a container's verdict is, seen over time.
+"""Hysteresis: which verdict stands for a container over time.
 
-A verdict is judged anew from every picture. A system that boots looks like a shell for a second,
-an application that is being deployed looks like many things: a change of style is therefore
-delayed until it has held. It is only delayed: whatever holds is what is settled on.
+A container is judged again whenever something in it changed. A system that boots looks like a shell
+for a second, and an application that is being deployed goes through several states: a change of
+style is therefore delayed until it has held. It is only delayed: a style that holds is taken.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from agent.model import Evidence
 
 YOUNG = 60.0
-"""Seconds after the start in which a new container may still turn at once, and uncounted."""
+"""Seconds after its start in which a container may change its style at once, uncounted."""
 HOLD = 30.0
 """Seconds that another style must hold before it is taken."""
 PASSES = 2
-"""Pictures, at least, in which it must have been seen."""
+"""Passes, at least, in which it must have been seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,24 +29,27 @@ class HeldVerdict:
 
     verdict: Verdict = Verdict()
     grown: bool = False
-    """It has had a verdict while it was no longer young."""
+    """It has had a verdict when it was no longer young."""
     changes: int = 0
-    """How often the style turned after that, between app and system."""
+    """How often the style has changed since then, between app and system."""
     turned_by: tuple[Evidence, ...] = ()
-    """The evidence that turned it in this very pass; empty when it did not turn."""
+    """The evidence that changed it in this pass; empty when it did not change."""
     candidate: Style | None = None
+    """Another style, which is waiting until it has held long enough."""
     since: float = 0.0
+    """When the candidate was first seen."""
     passes: int = 0
+    """How often in succession it was seen."""
 
 
 def hold(
     before: HeldVerdict | None, new: Verdict, *, now: float, started: float | None = None
 ) -> HeldVerdict:
-    """Return the verdict that stands after a new one, in seconds since the epoch.
+    """Return the verdict that stands after a new one. Pure: the caller keeps the result.
 
-    ``started`` is when the container's first process started. Pure: the caller keeps the result.
+    ``now`` and ``started``, when the first process started, are in seconds since the epoch.
     """
-    # Beyond that in the future its engine's clock, or ours, was set: it is no newborn.
+    # A start further in the future means that a clock was set, not that the container is new.
     young = started is not None and -YOUNG < now - started < YOUNG
     seen = new.services is not None
     if (
@@ -60,7 +63,7 @@ def hold(
             changes=before.changes if before else 0,
         )
     if not seen and before.verdict.services is not None and not new.override:
-        # It stopped, or cannot be seen any more: what was seen of it stands.
+        # It stopped, or can no longer be seen: the verdict from when it was seen stands.
         return replace(before, turned_by=(), candidate=None, passes=0)
     if new.style is before.verdict.style:
         grown = before.grown or not young
@@ -80,8 +83,10 @@ def hold(
 
 
 def _evidence_of_change(old: Verdict, new: Verdict) -> tuple[Evidence, ...]:
-    """Return the evidence that made the difference, the weightiest first."""
-    was = {e.rule: e.weight for e in old.evidence}
+    """Return the evidence for a change of style, the heaviest first."""
+    old_weights = {e.rule: e.weight for e in old.evidence}
     sign = 1 if new.style is Style.SYSTEM else -1
-    moved = [e for e in new.evidence if (e.weight - was.get(e.rule, 0.0)) * sign > 0]
-    return tuple(sorted(moved, key=lambda e: (-abs(e.weight - was.get(e.rule, 0.0)), e.rule)))
+    moved = [e for e in new.evidence if (e.weight - old_weights.get(e.rule, 0.0)) * sign > 0]
+    return tuple(
+        sorted(moved, key=lambda e: (-abs(e.weight - old_weights.get(e.rule, 0.0)), e.rule))
+    )

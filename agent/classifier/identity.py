@@ -1,8 +1,8 @@
-"""Which program a process is, and how far that may be believed.
+"""Which program a process is, and how far that can be believed.
 
-The binary that runs (``/proc/<pid>/exe``) is dear to forge, the arguments are cheap. A process is
-what both say; where they disagree the binary is right, and where the binary is one that can be
-anything (busybox, an interpreter) its arguments are believed by half.
+The binary that runs (``/proc/<pid>/exe``) is hard to forge, the arguments are cheap. A process is
+identified by both. Where they disagree the binary is right; where the binary can be any program
+(busybox, an interpreter) its arguments are trusted by half.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collectors.facts import Process
 
 HALF = 0.5
-"""Trust in a name that stands in the arguments alone."""
+"""Trust in a name that only the arguments give."""
 
 _OWN_CODE = ("/app", "/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root", "/code")
 _OF_MANY = frozenset({"/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root"})
@@ -38,48 +38,48 @@ _SYSTEM_BIN = frozenset({"/bin", "/sbin", "/usr/bin", "/usr/sbin"})
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a process is taken for."""
+    """Which program a process is taken for."""
 
     name: str
     trust: float
-    """1 where the binary and the arguments agree, less where only the arguments say it."""
+    """1 where the binary and the arguments agree, less where only one of them says so."""
     info: ProgramInfo | None
     directory: str
-    """Directory that its program (binary or script) was started from, in the container's view."""
+    """Directory of its program (binary or script), in the container's view."""
     basis: str
-    """What it was told by, for a person: ``exe and argv``."""
+    """What identified it, as text: ``exe and argv``."""
 
     @property
     def title(self) -> str:
-        """The name for a person: one that says little stands with its package's."""
+        """The name to show: one that says little is preceded by its package's."""
         package = product_directory(self.directory).rpartition("/")[2] if self.name in VAGUE else ""
         return f"{package}/{self.name}" if package else self.name
 
     @property
     def by_argv(self) -> bool:
-        """Its binary can be anything: it was told by its arguments, and is believed by half."""
+        """Whether only its arguments identified it, as its binary can be any program."""
         return self.basis.startswith("argv alone")
 
     @property
     def role(self) -> Role:
-        """The role that it plays; what nobody knows is somebody's application."""
+        """Its role; an unknown program is an application."""
         return self.info.role if self.info else Role.APPLICATION
 
     @property
     def believed_by_half(self) -> bool:
-        """It speaks for a system, so that a name in argv is too cheap for it.
+        """Whether a name in argv is trusted by half only, as its role speaks for a system.
 
-        The others speak for an application or for nothing: nothing is gained by forging them.
+        The other roles speak for an application or for nothing: there is no gain in forging them.
         """
         return self.role in (Role.OS, Role.PLUMBING, Role.MANAGER, Role.SUPERVISOR)
 
     def doubted(self, basis: str, by: float = HALF) -> Identity:
-        """Return the same, believed less."""
+        """Return the same identity with less trust."""
         return replace(self, trust=self.trust * by, basis=basis)
 
 
 def identify(process: Process) -> Identity:
-    """Establish which program a process is."""
+    """Return which program a process is."""
     claimed = claimed_name(process.argv) or process.comm
     if process.exe is None:
         info = lookup(claimed)
@@ -112,52 +112,52 @@ def claimed_name(argv: tuple[str, ...]) -> str:
     head, colon, _ = first.partition(": ")
     if colon or first.endswith(":"):
         return _base(head.rstrip(":"))
-    # A rewritten title is one long word with blanks; a path with blanks is rare.
+    # A rewritten title is one argument that contains spaces; a path with spaces is rare.
     return _base(first.split(" ", 1)[0]) if " " in first else _base(first)
 
 
 def _plain(process: Process, name: str, info: ProgramInfo | None, claimed: str) -> Identity:
-    found = Identity(name, 1.0, info, _directory_of(process.exe or ""), "exe and argv")
+    identity = Identity(name, 1.0, info, _directory_of(process.exe or ""), "exe and argv")
     if info is None:
-        return found
+        return identity
     other = lookup(claimed)
     if other is not None and other.family == info.family and info.role is not Role.MANAGER:
         # One binary under two names of its package: udevadm and systemd-udevd, redis-check-rdb.
-        found = replace(found, name=claimed)
+        identity = replace(identity, name=claimed)
     # A title may begin with what the process does: "supervising syslog-ng".
     titled = any(name in title.split() for title in process.argv[:1])
     agrees = titled or unversioned(claimed) == unversioned(name)
     if not agrees and (other is None or other.role != info.role):
-        return found.doubted("exe alone, as its argv says otherwise")
+        return identity.doubted("exe alone, as its argv says otherwise")
     if info.family in _OPTIONS_ONLY and _has_operand(process.argv, _MODES.get(name, ())):
-        # A sleep that was copied to /usr/sbin/cron still wants its number.
+        # A sleep that was copied to /usr/sbin/cron still needs its number.
         what = "exe, though its arguments are not those of such a service"
-        return found.doubted(what, HALF * HALF)
-    return _by_options(found, process.argv)
+        return identity.doubted(what, HALF * HALF)
+    return _by_options(identity, process.argv)
 
 
 _OPTIONS_ONLY = frozenset({"sshd", "cron", "syslog"})
-"""Families of services that are never started with a word that is no option."""
+"""Families of services that are started with options only, never with an operand."""
 _MODES = {"socklog": ("unix", "inet", "ucspi")}
-"""The few of them that want one, and which."""
+"""The exceptions, with the operands that they take."""
 
 
 _OF_A_DESKTOP = ProgramInfo("dbus", Role.UTILITY)
-"""A session's dbus, which is no system's."""
+"""The dbus of a user's session, not the system's."""
 
 
 def _has_operand(argv: tuple[str, ...], modes: Collection[str]) -> bool:
     return any(word and not word.startswith("-") and word not in modes for word in argv[1:2])
 
 
-def _by_options(found: Identity, argv: tuple[str, ...]) -> Identity:
-    """Tell apart what one name is, depending on how it was started."""
-    if found.name == "init" and ("--" in argv or found.directory not in _INITS):
-        # Engines put reapers at /dev/init, images at /init; sysvinit lies where it always did.
-        return replace(found, info=lookup("podman-init"))
-    if found.name == "dbus-daemon" and "--session" in argv:
-        return replace(found, info=_OF_A_DESKTOP)
-    return found
+def _by_options(identity: Identity, argv: tuple[str, ...]) -> Identity:
+    """Tell programs of one name apart by how they were started."""
+    if identity.name == "init" and ("--" in argv or identity.directory not in _INITS):
+        # Engines put reapers at /dev/init, images at /init; sysvinit is only ever in these places.
+        return replace(identity, info=lookup("podman-init"))
+    if identity.name == "dbus-daemon" and "--session" in argv:
+        return replace(identity, info=_OF_A_DESKTOP)
+    return identity
 
 
 def _multi_call(process: Process, name: str, claimed: str) -> Identity:
@@ -168,9 +168,11 @@ def _multi_call(process: Process, name: str, claimed: str) -> Identity:
         script = _shell_script(_without_applet(process.argv, name))
         if script:
             return _of_script(applet, script)
-    found = Identity(applet, 1.0, lookup(applet), "", "argv")
+    identity = Identity(applet, 1.0, lookup(applet), "", "argv")
     basis = f"argv alone, as {name} is many programs"
-    return found.doubted(basis) if found.info is None or found.believed_by_half else found
+    return (
+        identity.doubted(basis) if identity.info is None or identity.believed_by_half else identity
+    )
 
 
 def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:
@@ -185,14 +187,14 @@ def _interpreted(process: Process, interpreter: str, claimed: str) -> Identity:
 
 
 def _of_script(shell: str, script: str) -> Identity:
-    """Identify a shell script: as a shell, but for the few that stand for a program."""
+    """Identify a shell script: as a shell, or as the program that it is the script of."""
     name = _without_suffix(_base(script)) or shell
     info = lookup(name if _can_be_script(name) else "sh")
     return Identity(name, HALF, info, _directory_of(script), f"argv alone, as {shell} runs it")
 
 
 def _can_be_script(name: str) -> bool:
-    """Return whether a name that is known may be a script's; no sshd and no init is one."""
+    """Return whether a known name can be that of a script; an sshd or an init cannot."""
     info = lookup(name)
     if info is None:
         return False
@@ -200,7 +202,7 @@ def _can_be_script(name: str) -> bool:
 
 
 def _loaded(process: Process, loader: str, info: ProgramInfo | None) -> Identity:
-    """Identify what a loader or an emulator runs, which stands in its arguments."""
+    """Identify what a loader or an emulator runs, by its arguments."""
     words = process.argv
     start = next((i for i, w in enumerate(words) if i and w and not w.startswith("-")), None)
     basis = f"argv alone, as {loader} runs it"
@@ -261,7 +263,7 @@ def _directory(argv: tuple[str, ...], index: int) -> str:
 
 
 def package_directory(directory: str) -> str:
-    """Return the directory that tells one package of own code from another, or an empty string.
+    """Return the directory that tells one package from another, or an empty string.
 
     Everything under ``/opt/gitlab`` is one product; ``/usr/bin`` says nothing.
     """
@@ -279,9 +281,9 @@ def package_directory(directory: str) -> str:
 
 
 def product_directory(directory: str) -> str:
-    """Return the directory of the one product that a program was installed with, or nothing.
+    """Return the directory of the product that a program was installed with, or an empty string.
 
-    ``/opt/gitlab`` is one; what lies in ``/usr/local`` may have come together from anywhere.
+    ``/opt/gitlab`` is one; what is in ``/usr/local`` may come from many products.
     """
     package = package_directory(directory)
     return "" if package in _OF_MANY else package

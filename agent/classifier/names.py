@@ -1,6 +1,6 @@
-"""The names of programs, by what they are for; each line is a family and the binaries in it.
+"""Names of programs by what they are for; each line is a family and the binaries in it.
 
-``programs`` gives these their meaning. A family is one service, however many of its programs run.
+``programs`` gives them their meaning. A family is one service, however many of its programs run.
 """
 
 from __future__ import annotations

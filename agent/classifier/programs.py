@@ -1,7 +1,7 @@
-"""What programs are: the table by which a process is recognised once its name is established.
+"""What a program is for, by its name.
 
-A name here is the base name of a binary or of an interpreter's script. Names are cheap to forge;
-``identity`` says how far one may be believed, this module only says what it would mean.
+A name is the base name of a binary or of an interpreter's script. Names are cheap to forge: this
+module only says what a name means, ``identity`` says how far it can be believed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from agent.classifier.names import (
 
 
 class Role(StrEnum):
-    """What a program is for, as far as telling an application from a small server goes."""
+    """What a program is for, as far as that tells an application from a small server."""
 
     MANAGER = "service manager"
     SUPERVISOR = "supervisor"
@@ -46,10 +46,10 @@ class Role(StrEnum):
 
 
 class Part(StrEnum):
-    """Which part of a larger application a program usually plays."""
+    """Which part of a larger application a program usually is."""
 
     WEB_SERVER = "web server"  # takes requests: web servers, proxies
-    RUNTIME = "runtime"  # runs somebody's code: php-fpm, gunicorn, node, an unknown binary
+    RUNTIME = "runtime"  # runs the application's code: php-fpm, gunicorn, node, an unknown binary
     STORE = "store"  # keeps data for the others: databases, caches, queues
     AUXILIARY = "auxiliary"  # serves the others: exporters, log shippers
     STANDALONE = "standalone"  # an application in itself: mail, name service, file service
@@ -61,18 +61,18 @@ SERVERS = frozenset({Part.WEB_SERVER, Part.STORE})
 
 @dataclass(frozen=True, slots=True)
 class ProgramInfo:
-    """What is known of a program by its name."""
+    """What the name of a program means."""
 
     family: str
     """Programs of one family are one service: postfix's master, qmgr and pickup."""
     role: Role
     part: Part = Part.STANDALONE
     weight: float = 1.0
-    """How much of an operating system's service it is: sshd wholly, dbus or ntpd half."""
+    """How far it counts as an operating system service: sshd wholly, dbus or ntpd half."""
 
 
 def _rows(text: str) -> list[tuple[str, list[str]]]:
-    """Read lines of ``family: name name …``; the family is a name of itself where it stands."""
+    """Read lines of ``family: name name …``."""
     rows = []
     for line in text.strip().splitlines():
         family, _, members = line.strip().partition(":")
@@ -111,7 +111,7 @@ _TABLE = _table()
 MULTI_CALL = frozenset(
     {"busybox", "toybox", "dropbearmulti", "coreutils", "sbase-box", "ubase-box", "toolbox"}
 )
-"""One binary that is many programs, told apart by argv alone."""
+"""One binary that is many programs, identified by argv alone."""
 
 INTERPRETERS = frozenset(
     {
@@ -119,7 +119,7 @@ INTERPRETERS = frozenset(
         "tclsh", "guile", "mono", "dotnet", "deno", "bun", "gawk", "awk", "beam.smp",
     }
 )  # fmt: skip
-"""Binaries that run somebody's script: what they are stands in argv."""
+"""Binaries that run a script: which one stands in argv."""
 
 INTERPRETED = frozenset(
     {
@@ -128,39 +128,37 @@ INTERPRETED = frozenset(
         "firewalld", "yum-cron", "dnf-automatic", "waagent", "tuned", "munin-node",
     }
 )  # fmt: skip
-"""An operating system's services that are scripts; no sshd is one, whatever its title says."""
+"""Operating system services that are scripts. An sshd never is, whatever its title says."""
 
 _LOADERS = ("ld-linux", "ld-musl", "ld.so", "ld64.so", "qemu-", "rosetta")
 _NO_LOADERS = ("qemu-system", "qemu-ga", "qemu-nbd", "qemu-img", "qemu-storage")
 
 WAITING = frozenset({"sleep", "tail", "cat", "pause", "s6-pause", "yes", "true", "wait", "read"})
-"""What people start to keep a container alive."""
+"""Programs that are started only to keep a container alive."""
 
 VAGUE = frozenset(
     {"agent", "app", "daemon", "main", "master", "run", "server", "service", "start", "starter"}
 )
-"""Names that tell a person nothing without their package: /usr/lib/postfix/sbin/master."""
+"""Names that say little without their package: /usr/lib/postfix/sbin/master."""
 
 _VERSION = re.compile(r"[-_.]?v?\d+(\.\d+)*$")
 
 
 def lookup(name: str) -> ProgramInfo | None:
-    """Look a base name up; a version at its end is left out (``php-fpm8.2``, ``python3.11``)."""
-    found = _TABLE.get(name)
-    if found is None:
-        found = _TABLE.get(unversioned(name))
-    if found is None and name.startswith("systemd-"):
+    """Look up a base name; a version at its end is ignored (``php-fpm8.2``, ``python3.11``)."""
+    info = _TABLE.get(name) or _TABLE.get(unversioned(name))
+    if info is None and name.startswith("systemd-"):
         return ProgramInfo("systemd", Role.PLUMBING, Part.STANDALONE, 0.5)
-    if found is None and name.startswith("s6-"):
+    if info is None and name.startswith("s6-"):
         return ProgramInfo("s6", Role.UTILITY, Part.RUNTIME)
-    return found
+    return info
 
 
 def is_loader(name: str) -> bool:
-    """Return whether a binary runs another: the dynamic loader called by name, or an emulator."""
+    """Return whether a binary runs another one: the dynamic loader, or an emulator."""
     return name.startswith(_LOADERS) and not name.startswith(_NO_LOADERS)
 
 
 def unversioned(name: str) -> str:
-    """Return a name without the version that distributions put at its end."""
+    """Return a name without the version that a distribution appended."""
     return _VERSION.sub("", name) or name

@@ -1,4 +1,4 @@
-"""Which programs are parts of one application: by the roles that they play for each other."""
+"""Which programs are parts of one application, by what they usually do for each other."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
     from agent.classifier.scene import Program
 
-_STORES_OF_ONE = 2
-"""A database and a cache, say: stores that one application may keep for itself."""
-_KEEPING = frozenset({"mail", "git server", "monitoring", "chat", "radius", "telephony"})
-"""Families of whole applications that are often set up with a database or a cache."""
+_STORES = 2
+"""How many stores one application may have: a database and a cache, say."""
+_WITH_STORES = frozenset({"mail", "git server", "monitoring", "chat", "radius", "telephony"})
+"""Families of standalone applications that often have a database or a cache."""
 
 
 def applications(programs: Iterable[Program]) -> tuple[tuple[Program, ...], ...]:
     """Group programs into unrelated applications.
 
-    What runs somebody's code (php-fpm, gunicorn, a binary that nobody knows) makes one
-    application of itself, of the web servers before it and of up to two stores behind it. Without
-    it a web server and a database have nothing to do with each other, but a mail server may keep
-    its accounts in one, and a forge its users. Exporters and log shippers
-    serve the others and are nobody's application while there is another. Whatever was installed
-    as one product (all below /opt/forge) is one application.
+    Programs that run the application's code (php-fpm, gunicorn, an unknown binary) are one
+    application together with the web servers before them and up to two stores behind them. Without
+    them a web server and a database are unrelated, but a mail server or a git server may keep its
+    data in one. Exporters and log shippers serve the others: they are an application only where
+    there is no other. Whatever was installed as one product (all of it below /opt/forge) is one
+    application.
     """
     by_part: dict[Part, list[Program]] = {part: [] for part in Part}
     for program in sorted(programs, key=lambda p: p.family):
@@ -34,14 +34,14 @@ def applications(programs: Iterable[Program]) -> tuple[tuple[Program, ...], ...]
     stores = by_part[Part.STORE]
     groups: list[list[Program]] = []
     if by_part[Part.RUNTIME]:
-        own, stores = stores[:_STORES_OF_ONE], stores[_STORES_OF_ONE:]
+        own, stores = stores[:_STORES], stores[_STORES:]
         groups.append([*by_part[Part.RUNTIME], *by_part[Part.WEB_SERVER], *own])
     elif by_part[Part.WEB_SERVER]:
         groups.append(by_part[Part.WEB_SERVER])
-    for whole in by_part[Part.STANDALONE]:
-        keeps = _STORES_OF_ONE if whole.family in _KEEPING else 0
-        own, stores = stores[:keeps], stores[keeps:]
-        groups.append([whole, *own])
+    for standalone in by_part[Part.STANDALONE]:
+        allowed = _STORES if standalone.family in _WITH_STORES else 0
+        own, stores = stores[:allowed], stores[allowed:]
+        groups.append([standalone, *own])
     groups.extend([store] for store in stores)
     groups = _joined_by_product(groups)
     if by_part[Part.AUXILIARY]:
@@ -54,11 +54,11 @@ def _joined_by_product(groups: list[list[Program]]) -> list[list[Program]]:
     joined: list[list[Program]] = []
     for group in groups:
         products = _products(group)
-        home = next((other for other in joined if products & _products(other)), None)
-        if home is None:
+        related = next((other for other in joined if products & _products(other)), None)
+        if related is None:
             joined.append(list(group))
         else:
-            home.extend(group)
+            related.extend(group)
     return joined
 
 

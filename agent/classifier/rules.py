@@ -1,4 +1,4 @@
-"""What a rule is, and how one is written: as the function that detects it and its row, in one.
+"""What a rule is, and how to write one: a function that detects something, with its row above it.
 
 The weights are natural logarithms of odds, as in naive Bayes: +0.7 doubles the odds that it is a
 small server, -0.7 halves them. They add up to a sum whose hyperbolic tangent is the score.
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A rule's finding in one container: how strongly it applies, with the particulars."""
+    """How strongly a rule applies to one container, with the details for its sentence."""
 
     values: Mapping[str, object] = field(default_factory=dict)
-    """For the placeholders of the rule's sentence."""
+    """What the placeholders of the rule's sentence stand for."""
     strength: float = 1.0
     """0 to 1: how much of the rule's weight applies."""
     source: str = ""
@@ -43,10 +43,10 @@ class Rule:
     when: str
     """When it applies, for the documentation."""
     sentence: str
-    """What it says of a container, with the placeholders that ``detect`` fills."""
+    """What it says about a container, with placeholders for the values of a ``Hit``."""
     detect: Detector
     cheap: bool = False
-    """Whoever is inside, or names things, can make it so: never decisive."""
+    """It is cheap to forge from inside the container, or by a name or label: never decisive."""
 
 
 class RuleSet:
@@ -82,7 +82,7 @@ class RuleSet:
 
 
 def apply(rule: Rule, scene: Scene) -> Evidence | None:
-    """Try one rule on a container."""
+    """Return the evidence that a rule gives on a container; None where it does not apply."""
     hit = rule.detect(scene)
     if hit is None or hit.strength <= 0:
         return None

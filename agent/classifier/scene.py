@@ -1,4 +1,4 @@
-"""What runs in a container, as a person would sum up its process tree: init, programs, people."""
+"""What runs in a container: a summary of its process tree as init, programs and users."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 _NAMED = 4
-"""Programs of one service that are called by name."""
+"""How many programs of one service its name lists."""
 
 
 class InitKind(StrEnum):
-    """What the first process of a container is, by what it is and does."""
+    """What the first process of a container is, by its binary and its behaviour."""
 
     MANAGER = "a service manager"
     SUPERVISOR = "a supervisor"
-    REAPER = "a process that only looks after its children"
+    REAPER = "a process that only starts and reaps its children"
     SHELL = "a shell"
     WAITING = "a process that only waits"
     PROGRAM = "a program"
@@ -36,21 +36,21 @@ class InitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """Processes that are one service: a master with its workers, the daemons of one package."""
+    """One service: a master process with its workers, or the daemons of one package."""
 
     family: str
     identity: Identity
     lead: Process
-    """The process that the identity is of."""
+    """The process that ``identity`` belongs to."""
     processes: tuple[Process, ...]
     names: tuple[str, ...] = ()
-    """What runs as this service, each once, where that is more than the lead: postfix, dovecot."""
+    """The titles of all programs that run as this service: postfix, dovecot."""
     not_listening: bool = False
-    """It should listen, and nothing listens in its network: it counts half of what it says."""
+    """It does nothing without a socket, and nothing listens in its network: it counts half."""
 
     @property
     def name(self) -> str:
-        """The name that people know it by; of several programs that are one service, all."""
+        """Its common name; of several programs that are one service, all names."""
         if len(self.names) < 2:
             return self.identity.title
         more = len(self.names) - _NAMED
@@ -63,19 +63,19 @@ class Program:
 
     @property
     def doubt(self) -> str:
-        """Why it counts less than its name says; empty where nothing speaks against it."""
+        """Why it counts less than its name suggests; empty where nothing speaks against it."""
         if self.not_listening:
             return "though nothing listens"
         return f"by {self.identity.basis}" if self.identity.trust < 1 else ""
 
     @property
     def part(self) -> Part:
-        """Which part of a larger application it may be; what nobody knows runs its own code."""
+        """The part of a larger application that it may be; unknown programs run its code."""
         return self.identity.info.part if self.identity.info else Part.RUNTIME
 
     @property
     def os_weight(self) -> float:
-        """How far it counts as a service of an operating system: 0 to 1."""
+        """How far it counts as an operating system service, 0 to 1."""
         info = self.identity.info
         if info is None or info.role not in (Role.OS, Role.PLUMBING):
             return 0.0
@@ -84,7 +84,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """The reading of a container's process tree."""
+    """What was read from a container's process tree."""
 
     subject: Subject
     seen: bool
@@ -93,47 +93,47 @@ class Scene:
     init_kind: InitKind
     init_identity: Identity | None
     supervisor: str
-    """The name of what supervises the services, wherever it stands; else empty."""
+    """The name of what supervises the services, wherever it is in the tree; else empty."""
     programs: tuple[Program, ...]
     """All programs but those that only hold others."""
     applications: tuple[tuple[Program, ...], ...]
-    """Programs that are no operating system's, those that are parts of one thing together."""
+    """Programs that are not of an operating system, grouped into unrelated applications."""
     os_services: tuple[Program, ...]
-    """An operating system's own services: sshd, cron, syslog, getty."""
+    """Operating system services: sshd, cron, syslog, getty."""
     plumbing: tuple[Program, ...]
-    """What comes with a service manager and is started by nobody else: journald, dbus."""
+    """Services that come with a service manager: journald, dbus."""
     units: frozenset[str]
     """Units of an inner service manager that have processes in a cgroup of their own."""
     sessions: Mapping[int, tuple[Process, ...]]
-    """Logins through a service of its own, by the pid that heads each."""
+    """The processes of each login through a login service, by the pid that heads them."""
     left_running: tuple[Process, ...]
-    """What people left running when they went: tmux, screen, a program in the background."""
+    """What users left running when they logged out: tmux, screen, a program in the background."""
     exec_shells: tuple[Process, ...]
-    """Shells at a terminal that came in from outside: an engine's exec."""
+    """Shells at a terminal that entered from outside: by an engine's exec."""
 
     @property
     def managed(self) -> bool:
-        """A service manager is its first process."""
+        """Whether its first process is a service manager."""
         return self.init_kind is InitKind.MANAGER
 
     @property
     def supervised(self) -> bool:
-        """Something starts its services again when they end."""
+        """Whether something restarts its services when they exit."""
         return self.managed or bool(self.supervisor)
 
     @property
     def os_weight(self) -> float:
-        """How much of an operating system's own services runs."""
+        """How many operating system services run, each by how far it counts as one."""
         return sum(program.os_weight for program in self.os_services)
 
     @property
     def services(self) -> int:
-        """Unrelated services that run."""
+        """How many unrelated services run."""
         return len(self.applications) + len(self.os_services)
 
     @property
     def login_users(self) -> frozenset[int]:
-        """Users that are logged in or left something running, in the host's numbering."""
+        """Users who are logged in or left something running, in the host's numbering."""
         logged_in = {_user(session) for session in self.sessions.values()}
         return frozenset(
             uid for uid in (*logged_in, *(p.uid for p in self.left_running)) if uid is not None
@@ -141,7 +141,7 @@ class Scene:
 
     @property
     def users(self) -> frozenset[int]:
-        """Distinct users that run programs or are logged in, in the host's numbering."""
+        """All users that run programs or have logged in, in the host's numbering."""
         own = {program.lead.uid for program in self.programs}
         if not self.programs and self.init is not None:
             own.add(self.init.uid)
@@ -149,5 +149,5 @@ class Scene:
 
 
 def _user(session: tuple[Process, ...]) -> int | None:
-    """Return who is logged in: the user of what runs deepest; above it stands the login service."""
+    """Return who is logged in: the user of the last process; the first ones are the login's."""
     return session[-1].uid

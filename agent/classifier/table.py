@@ -22,4 +22,4 @@ RULES = (
     *lifecycle.RULES,
 )
 CHEAP = frozenset(rule.name for rule in RULES if rule.cheap)
-"""Rules whose evidence is cheap to forge."""
+"""The names of the rules whose evidence is cheap to forge."""
