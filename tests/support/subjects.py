@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.classifier import classify, findings, read_scene
-from agent.model import Container, Subject, Verdict
+from agent.model import Container, Evidence, Subject, Verdict
 from collectors.facts import FileId, HostFacts, Namespaces, Process, ProcessId, State
 
 if TYPE_CHECKING:
@@ -78,6 +78,23 @@ def claims(exe: str, *argv: str, **more: Any) -> Node:
     return Node(exe, argv, (), more)
 
 
+def applet(name: str, *children: Node, **more: Any) -> Node:
+    """Return an applet of busybox."""
+    return run(f"/bin/busybox {name}", *children, **more)
+
+
+def session(*inside: Node, user: int = 1001) -> Node:
+    """A login over ssh: the privileged half, the user's half, a shell at a pty."""
+    shell = run("bash", *inside, args="-l", uid=user, tty=34816, own=True)
+    half = claims("/usr/sbin/sshd", "sshd: ann@pts/0", uid=user)
+    return Node(
+        "/usr/sbin/sshd",
+        ("sshd: ann [priv]",),
+        (Node(half.exe, half.argv, (shell,), half.more),),
+        {"own": True},
+    )
+
+
 def subject(
     tree: Node | None,
     *beside: Node,
@@ -127,6 +144,11 @@ def findings_of(subject: Subject) -> set[str]:
     """Return the names of a subject's findings."""
     scene = read_scene(subject)
     return {f.name for f in findings(scene, classify(scene))}
+
+
+def evidence_of(subject: Subject) -> dict[str, Evidence]:
+    """Return the evidence on a subject, by rule."""
+    return {piece.rule: piece for piece in verdict_of(subject).evidence}
 
 
 def _processes(node: Node, parent: int, session: int, numbers: Iterator[int]) -> list[Process]:

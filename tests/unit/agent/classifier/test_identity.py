@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.classifier.identity import claimed_name, identify, package_directory
-from agent.classifier.programs import Role, lookup, unversioned
-from agent.classifier.scene_reader import read_scene
-from collectors.facts import FileId, Process, ProcessId
-from tests.support.subjects import claims, run, subject
+from agent.classifier.programs import Role
+from collectors.facts import Process, ProcessId
 
 
 def process(exe: str | None, *argv: str, comm: str = "comm") -> Process:
@@ -124,45 +122,6 @@ def test_what_a_process_calls_itself(argv: tuple[str, ...], name: str) -> None:
 )
 def test_what_belongs_together_by_its_place(directory: str, package: str) -> None:
     assert package_directory(directory) == package
-
-
-def test_versions_are_left_out() -> None:
-    assert unversioned("php-fpm8.2") == "php-fpm"
-    assert unversioned("python3.11") == "python"
-    assert unversioned("7") == "7"
-    assert lookup("apache2") == lookup("httpd")
-
-
-def test_a_sessions_bus_casts_no_doubt_on_the_systems() -> None:
-    one = FileId(8, 42)
-    system, own = (
-        claims("/usr/bin/dbus-daemon", "dbus-daemon", kind, exe_id=one)
-        for kind in ("--system", "--session")
-    )
-    (bus,) = read_scene(subject(run("sh", system, own, args="-c x"))).os_services
-    assert (bus.lead.argv[1], bus.doubt) == ("--system", "")
-
-
-def test_one_binary_under_many_names_is_believed_by_half() -> None:
-    one = FileId(8, 42)
-    linked = subject(
-        run(
-            "sh",
-            claims("/usr/sbin/sshd", "/usr/sbin/sshd", exe_id=one),
-            claims("/usr/sbin/cron", "/usr/sbin/cron", exe_id=one),
-            args="-c x",
-        )
-    )
-    assert read_scene(linked).os_weight == 1.0
-    separate = subject(
-        run(
-            "sh",
-            claims("/usr/sbin/sshd", "/usr/sbin/sshd", exe_id=one),
-            claims("/usr/sbin/cron", "/usr/sbin/cron", exe_id=FileId(8, 43)),
-            args="-c x",
-        )
-    )
-    assert read_scene(separate).os_weight == 2.0
 
 
 @given(

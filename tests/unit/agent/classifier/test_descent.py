@@ -1,0 +1,64 @@
+"""What is peeled off a process tree, and what is a service, a login or left running."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.classifier import read_scene
+from agent.model import Style
+from tests.support.subjects import (
+    CRON,
+    JOURNALD,
+    NGINX,
+    REDIS,
+    SSHD,
+    booted,
+    run,
+    subject,
+    verdict_of,
+)
+
+
+def test_what_a_first_process_adopted_is_told_from_what_users_left_running() -> None:
+    supervisor = run("supervisord", NGINX)
+    assert verdict_of(subject(SSHD, supervisor)).style is Style.SYSTEM
+    bot = run("python", uid=1001, args="bot.py")
+    left = subject(run("sshd", replace(bot, more={"uid": 1001, "session": 77}), args="-D"))
+    assert "users.residents" in {e.rule for e in verdict_of(left).evidence}
+    assert verdict_of(left).style is Style.APP
+    started_before = subject(run("sshd", run("/app/server"), args="-D"))
+    assert verdict_of(started_before).style is Style.SYSTEM
+    assert verdict_of(subject(CRON, SSHD, NGINX)).services == 3
+
+
+def test_servers_that_were_started_before_the_first_process_count() -> None:
+    before = run("nginx", REDIS, run("nginx", uid=33))
+    assert verdict_of(subject(before)).services == 2
+
+
+def test_what_runs_in_the_windows_of_a_script_s_tmux_is_services() -> None:
+    windows = run("tmux", SSHD, CRON, NGINX, own=True)
+    verdict = verdict_of(subject(run("sleep", args="infinity"), windows))
+    assert (verdict.style, verdict.services) == (Style.SYSTEM, 3)
+
+
+def test_a_program_in_screen_is_a_program() -> None:
+    game = run("/usr/bin/screen", run("/usr/bin/java", args="-jar server.jar"))
+    for tree in (game, run("sh", game, args="-c x")):
+        verdict = verdict_of(subject(tree))
+        assert verdict.style is Style.APP
+        assert verdict.services == 1
+
+
+def test_a_users_own_service_manager_is_a_session() -> None:
+    manager = run("systemd", run("dbus", args="--session", uid=1001), args="--user", uid=1001)
+    scene = read_scene(subject(booted(JOURNALD, SSHD, manager)))
+    assert len(scene.sessions) == 1
+    assert scene.login_users == {1001}
+
+
+def test_jobs_of_a_shell_at_its_terminal_are_no_services() -> None:
+    job = run("/app/server", tty=34816)
+    assert read_scene(subject(run("bash", job, tty=34816))).services == 0
+    daemon = run("/app/server", own=True)
+    assert read_scene(subject(run("bash", daemon, tty=34816))).services == 1

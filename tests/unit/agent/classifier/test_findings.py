@@ -1,0 +1,85 @@
+"""The findings, each with a container that has it and one that has not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agent.classifier import CATALOGUE
+from collectors.facts import ImageFacts, Isolation, Limits, RootFacts
+from tests.support.settled_cases import APPS, SYSTEMS
+from tests.support.subjects import JOURNALD, NGINX, NOW, SSHD, booted, findings_of, run, subject
+
+CALM: dict[str, Any] = {
+    "limits": Limits(memory_bytes=1 << 30, seen=frozenset({"memory", "cpu", "pids"}))
+}
+
+
+class TestFindings:
+    def test_an_ordinary_application_has_none(self) -> None:
+        assert findings_of(subject(NGINX, **CALM)) == set()
+
+    def test_a_server_in_an_application_engine(self) -> None:
+        assert "docker_as_vm" in findings_of(SYSTEMS["systemd over everything"])
+        assert "docker_as_vm" not in findings_of(SYSTEMS["an idle system in lxc"])
+
+    def test_a_single_application_in_a_system_container(self) -> None:
+        assert "single_app_in_system_container" in findings_of(APPS["one program in lxc"])
+        assert "single_app_in_system_container" not in findings_of(APPS["one program"])
+        assert "single_app_in_system_container" not in findings_of(subject(NGINX, engine="nspawn"))
+
+    def test_users_in_an_application(self) -> None:
+        assert "logged_into" in findings_of(APPS["an engine's exec"])
+        assert "logged_into" in findings_of(APPS["one visitor of an sftp image"])
+        assert "logged_into" not in findings_of(APPS["a shell"])
+
+    def test_limits_that_are_known_to_be_missing(self) -> None:
+        everything = frozenset({"memory", "cpu", "pids"})
+        assert "no_limits" in findings_of(subject(NGINX, limits=Limits(seen=everything)))
+        assert "no_limits" not in findings_of(subject(NGINX, **CALM))
+        assert "no_limits" not in findings_of(subject(NGINX, limits=Limits()))
+        assert "no_limits" not in findings_of(
+            subject(run("/pause"), role="infra", limits=Limits(seen=everything))
+        )
+
+    @pytest.mark.parametrize(
+        ("isolation", "name"),
+        [
+            (Isolation(privileged=True), "privileged"),
+            (Isolation(shared_namespaces=frozenset({"net"})), "shared_host_namespaces"),
+            (Isolation(engine_sockets=("/run/docker.sock",)), "engine_socket_inside"),
+        ],
+    )
+    def test_what_is_not_isolated(self, isolation: Isolation, name: str) -> None:
+        assert findings_of(subject(NGINX, isolation=isolation, **CALM)) == {name}
+
+    def test_a_server_whose_root_is_the_hosts(self) -> None:
+        found = subject(booted(JOURNALD, SSHD), isolation=Isolation(user_mapped=False), **CALM)
+        assert "no_user_namespace" in findings_of(found)
+        assert "no_user_namespace" not in findings_of(
+            subject(NGINX, isolation=Isolation(user_mapped=False), **CALM)
+        )
+
+    def test_namespaces_that_all_containers_may_share_are_no_finding(self) -> None:
+        shared = Isolation(shared_namespaces=frozenset({"user", "cgroup", "time"}))
+        assert findings_of(subject(NGINX, isolation=shared, **CALM)) == set()
+
+    def test_what_was_changed_since_it_was_made(self) -> None:
+        changed = RootFacts(packages_changed=NOW - 100, package_manager="dpkg")
+        assert "drifted" in findings_of(replace(subject(NGINX, **CALM), root=changed))
+        as_made = RootFacts(packages_changed=NOW - 9000, package_manager="dpkg")
+        assert findings_of(replace(subject(NGINX, **CALM), root=as_made)) == set()
+        assert "drifted" in findings_of(subject(NGINX, writable_layer_bytes=1 << 30, **CALM))
+
+    def test_what_its_image_is(self) -> None:
+        large = ImageFacts(size_bytes=3 << 30, created=NOW - 86400)
+        old = ImageFacts(size_bytes=1 << 20, created=NOW - 400 * 86400)
+        assert findings_of(subject(NGINX, image_facts=large, **CALM)) == {"bloated_image"}
+        assert findings_of(subject(NGINX, image_facts=old, **CALM)) == {"stale_image"}
+
+    def test_every_kind_is_explained(self) -> None:
+        assert len({kind.name for kind in CATALOGUE}) == len(CATALOGUE)
+        for kind in CATALOGUE:
+            assert all((kind.title, kind.means, kind.matters, kind.advice)), kind.name
