@@ -1,4 +1,4 @@
-"""More containers, each labelled before anybody looked at what the classifier made of it.
+"""More containers, each labelled before the classifier judged it.
 
 Their images are roots of Debian 12 with what the commands name: ``big`` has systemd and many
 servers, ``desk`` a desktop and exim, ``sysv`` sysvinit.
@@ -9,22 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from tests.corpus.scenarios import (
-    _APPLETS,
-    _BARE,
-    _NO_LOGIN,
-    _SSH,
-    _SSH_TO,
-    _SYSTEMD,
-    _TINY,
+    APPLETS,
+    BARE,
     CRON,
     NGINX,
+    NO_LOGIN,
     PHP,
+    SSH,
+    SSH_TO,
     SSHD,
+    SYSTEMD,
+    TINY,
     Scenario,
-    _logged_in,
-    _people,
+    add_users,
     bash,
     booted,
+    log_in,
     runit,
     s6,
     sh,
@@ -32,16 +32,16 @@ from tests.corpus.scenarios import (
 )  # fmt: skip
 
 _BIG, _DESK, _SYSV = "big:lab", "desk:lab", "sysv:lab"
-_WAIT = "exec tail -f /dev/null"
+WAIT = "exec tail -f /dev/null"
 
 
-def serve(*names: str, then: str = _WAIT) -> tuple[str, ...]:
+def serve(*names: str, then: str = WAIT) -> tuple[str, ...]:
     """Return the command of a script that starts services as Debian does, and waits."""
-    return sh(_SSH + "".join(f"service {name} start; " for name in names) + then)
+    return sh(SSH + "".join(f"service {name} start; " for name in names) + then)
 
 
 def only(*units: str, mask: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return the command that boots systemd without what has a script of System V."""
+    """Return the command that boots systemd without the services that have only an init script."""
     return sh("rm -f /etc/rc?.d/*; " + booted(*units, mask=mask)[2])
 
 
@@ -69,9 +69,9 @@ APPS = (
     app("bind", "bind alone", "named", "-g"),
     app("unbound", "unbound alone", *sh("printf 'server:\\n interface: 0.0.0.0\\n do-ip6: no\\nremote-control:\\n control-enable: no\\n' > /u; exec unbound -d -c /u")),
     app("squid", "squid with its helpers", "squid", "-N", wait=4),
-    app("squid-daemon", "squid, forked, with its helpers", *sh("squid; " + _WAIT), wait=4),
+    app("squid-daemon", "squid, forked, with its helpers", *sh("squid; " + WAIT), wait=4),
     app("samba", "samba: smbd and nmbd", *sh("nmbd -D; exec smbd -F --no-process-group")),
-    app("mail", "postfix, dovecot, opendkim, spamd: one mail server", *sh("postfix start; dovecot; spamd -d; opendkim -b sv -l -A; " + _WAIT), wait=8),
+    app("mail", "postfix, dovecot, opendkim, spamd: one mail server", *sh("postfix start; dovecot; spamd -d; opendkim -b sv -l -A; " + WAIT), wait=8),
     app("mail-supervised", "postfix and dovecot under supervisord", *supervised("postfix=postfix start-fg", "dovecot=dovecot -F"), wait=6),
     app("lamp-supervised", "supervisord over apache with php and mariadb", *sh("mkdir -p /run/mysqld; chown mysql /run/mysqld; " + supervised("web=apache2ctl -D FOREGROUND", _MYSQL)[2]), sure=False, wait=6),
     app("lemp-supervised", "supervisord over nginx, php-fpm and mariadb: one web application", *sh("mkdir -p /run/php /run/mysqld; chown mysql /run/mysqld; " + supervised(NGINX, PHP, _MYSQL)[2]), sure=False, wait=6),
@@ -89,8 +89,8 @@ APPS = (
     app("tmux", "a tmux session with shells, kept alive by sleep", *sh("tmux new -d 'bash'; tmux split-window 'vi /tmp/x'; exec sleep infinity")),
     app("tmux-shell", "an interactive shell, tmux within, and an editor", "bash", "-c", "tmux -f /dev/null new-session bash", options=("-it",)),
     app("dev-exec", "sleep infinity, and an editor's server by exec", "sleep", "infinity", then=("docker exec -d $NAME node -e 'setInterval(()=>{},1e3)'", "docker exec -dt $NAME bash")),
-    app("bastion", "an ssh bastion with three visitors", *sh(_SSH + "exec /usr/sbin/sshd -D"), then=(*_people("ann", "bob", "cyd"), _logged_in("ann"), _logged_in("bob"), _logged_in("cyd")), sure=False, wait=4),
-    app("sftp-session", "sshd with an sftp transfer", *sh(_SSH + "exec /usr/sbin/sshd -D"), then=(*_people("ann"), "docker exec -d $NAME sh -c 'sleep 99 | sftp -b - -i /root/.ssh/id -o StrictHostKeyChecking=no ann@127.0.0.1'"), wait=4),
+    app("bastion", "an ssh bastion with three visitors", *sh(SSH + "exec /usr/sbin/sshd -D"), then=(*add_users("ann", "bob", "cyd"), log_in("ann"), log_in("bob"), log_in("cyd")), sure=False, wait=4),
+    app("sftp-session", "sshd with an sftp transfer", *sh(SSH + "exec /usr/sbin/sshd -D"), then=(*add_users("ann"), "docker exec -d $NAME sh -c 'sleep 99 | sftp -b - -i /root/.ssh/id -o StrictHostKeyChecking=no ann@127.0.0.1'"), wait=4),
     app("forged-static", "static programs at the places of sshd and cron that only wait", *sh(f"cd /tmp; echo '#include <unistd.h>\n{_C}' > a.c; gcc -static -o a a.c; cp a /usr/sbin/sshd; gcc -static -O2 -DX -o b a.c; echo >> b; cp b /usr/sbin/cron; /usr/sbin/sshd & exec /usr/sbin/cron"), sure=False, wait=6),
     app("forged-comm", "python processes with the comm of sshd and cron", "python3", "-c", "import ctypes,os,time\nl=ctypes.CDLL(None)\nfor n in (b'sshd',b'cron',b'rsyslogd'):\n  if os.fork()==0:\n    l.prctl(15,n); time.sleep(9999)\nl.prctl(15,b'systemd'); time.sleep(9999)"),
     app("renamed-nginx", "nginx under another name", *sh("cp /usr/sbin/nginx /usr/local/bin/webthing; exec /usr/local/bin/webthing -g 'daemon off;'")),
@@ -133,11 +133,11 @@ APPS = (
     app("s6-svscan-web-cron", "s6 over nginx, php-fpm and busybox's crond: an image of one application", *sh("mkdir -p /run/php; " + s6(NGINX, PHP, "cron=/bin/busybox crond -f -c /tmp")[2]), sure=False),
     app("exim", "exim alone", "exim4", "-bdf", "-q30m", image=_DESK),
     app("xvfb", "a headless browser's display and a program", *sh("Xvfb :1 & exec python3 -m http.server"), image=_DESK),
-    app("systemd-apache", "systemd over apache alone, without getty, sshd or cron", *only("apache2", mask=_BARE), options=_SYSTEMD, wait=8, findings=("single_app_in_system_container",)),
-    app("systemd-postgres", "systemd over PostgreSQL alone", *only("postgresql", mask=_BARE), options=_SYSTEMD, wait=9, findings=("single_app_in_system_container",)),
-    app("systemd-web", "systemd over nginx and php-fpm, the parts of one web application", *only("nginx", "php8.2-fpm", mask=_BARE), options=_SYSTEMD, wait=8, findings=("single_app_in_system_container",)),
-    app("systemd-lemp", "systemd over nginx, php-fpm and mariadb: one web application", *only("nginx", "php8.2-fpm", "mariadb", mask=_BARE), options=_SYSTEMD, wait=10, sure=False),
-    app("busybox-init-one", "busybox init over httpd alone", *sh(_APPLETS + "mkdir -p /etc; printf '::respawn:/bin/httpd -f -p 80\\n' > /etc/inittab; exec /bin/init"), image=_TINY),
+    app("systemd-apache", "systemd over apache alone, without getty, sshd or cron", *only("apache2", mask=BARE), options=SYSTEMD, wait=8, findings=("single_app_in_system_container",)),
+    app("systemd-postgres", "systemd over PostgreSQL alone", *only("postgresql", mask=BARE), options=SYSTEMD, wait=9, findings=("single_app_in_system_container",)),
+    app("systemd-web", "systemd over nginx and php-fpm, the parts of one web application", *only("nginx", "php8.2-fpm", mask=BARE), options=SYSTEMD, wait=8, findings=("single_app_in_system_container",)),
+    app("systemd-lemp", "systemd over nginx, php-fpm and mariadb: one web application", *only("nginx", "php8.2-fpm", "mariadb", mask=BARE), options=SYSTEMD, wait=10, sure=False),
+    app("busybox-init-one", "busybox init over httpd alone", *sh(APPLETS + "mkdir -p /etc; printf '::respawn:/bin/httpd -f -p 80\\n' > /etc/inittab; exec /bin/init"), image=TINY),
     app("cron-sleep-script", "a script that starts cron and sleeps in a loop", *sh("cron; while :; do sleep 60; done")),
     app("tini-cron", "cron under tini", "tini", "--", "cron", "-f"),
     app("supervisord-cron", "supervisord over cron alone", *supervised(CRON)),
@@ -153,31 +153,31 @@ SYSTEMS = (
     system("service-redis-cron", "a script starts redis and cron and waits", *serve("redis-server", "cron")),
     system("exec-services", "sleep infinity, in which sshd, cron and nginx were started by exec", "sleep", "infinity", then=("docker exec $NAME sh -c 'mkdir -p /run/sshd; service ssh start; service cron start; service nginx start'",)),
     system("shell-services", "a shell at a terminal, in which sshd and cron were started", "bash", options=("-it",), then=("docker exec $NAME sh -c 'mkdir -p /run/sshd; service ssh start; service cron start'",)),
-    system("renamed-services", "sshd, cron and nginx under other names", *sh(_SSH + "mkdir -p /opt/a /opt/b; cp /usr/sbin/sshd /opt/a/remote; cp /usr/sbin/cron /opt/b/timer; /opt/a/remote; /opt/b/timer; exec nginx -g 'daemon off;'"), sure=False),
-    system("busybox-init-two", "busybox init over syslogd, crond and httpd", *sh(_APPLETS + "mkdir -p /etc /var/log /var/spool/cron/crontabs; printf '::respawn:/bin/syslogd -n\\n::respawn:/bin/crond -f\\n::respawn:/bin/httpd -f -p 80\\n' > /etc/inittab; exec /bin/init"), image=_TINY),
-    system("systemd-paused", "a booted systemd, paused", *booted("ssh", "cron"), options=_SYSTEMD, wait=7, then=("docker pause $NAME",)),
-    system("systemd-booting", "systemd with everything, half a second after its start", "/lib/systemd/systemd", options=_SYSTEMD, wait=0.5),
-    system("systemd-degraded", "a degraded systemd: sshd runs, other units have failed", *sh("printf '[Service]\\nExecStart=/bin/false\\n[Install]\\nWantedBy=multi-user.target\\n' > /etc/systemd/system/bad.service; " + booted("ssh", "bad")[2]), options=_SYSTEMD, wait=8),
-    system("systemd-masked", "systemd with masked units, sshd and nginx", *booted("ssh", "nginx", mask=(*_BARE, "systemd-journald.service", "systemd-journald.socket")), options=_SYSTEMD, wait=7),
-    system("systemd-app-cron", "systemd over redis and cron", *only("redis-server", "cron", mask=_BARE), options=_SYSTEMD, wait=7),
-    system("systemd-panel", "a hosting server: apache, mariadb, postfix, sshd and cron under systemd", *booted("apache2", "mariadb", "postfix", "ssh", "cron", "rsyslog"), options=_SYSTEMD, wait=14),
-    system("systemd-session", "systemd with sshd and somebody logged in", *booted("ssh"), options=_SYSTEMD, wait=8, then=(*_people("ann"), _logged_in("ann"))),
+    system("renamed-services", "sshd, cron and nginx under other names", *sh(SSH + "mkdir -p /opt/a /opt/b; cp /usr/sbin/sshd /opt/a/remote; cp /usr/sbin/cron /opt/b/timer; /opt/a/remote; /opt/b/timer; exec nginx -g 'daemon off;'"), sure=False),
+    system("busybox-init-two", "busybox init over syslogd, crond and httpd", *sh(APPLETS + "mkdir -p /etc /var/log /var/spool/cron/crontabs; printf '::respawn:/bin/syslogd -n\\n::respawn:/bin/crond -f\\n::respawn:/bin/httpd -f -p 80\\n' > /etc/inittab; exec /bin/init"), image=TINY),
+    system("systemd-paused", "a booted systemd, paused", *booted("ssh", "cron"), options=SYSTEMD, wait=7, then=("docker pause $NAME",)),
+    system("systemd-booting", "systemd with everything, half a second after its start", "/lib/systemd/systemd", options=SYSTEMD, wait=0.5),
+    system("systemd-degraded", "a degraded systemd: sshd runs, other units have failed", *sh("printf '[Service]\\nExecStart=/bin/false\\n[Install]\\nWantedBy=multi-user.target\\n' > /etc/systemd/system/bad.service; " + booted("ssh", "bad")[2]), options=SYSTEMD, wait=8),
+    system("systemd-masked", "systemd with masked units, sshd and nginx", *booted("ssh", "nginx", mask=(*BARE, "systemd-journald.service", "systemd-journald.socket")), options=SYSTEMD, wait=7),
+    system("systemd-app-cron", "systemd over redis and cron", *only("redis-server", "cron", mask=BARE), options=SYSTEMD, wait=7),
+    system("systemd-panel", "a hosting server: apache, mariadb, postfix, sshd and cron under systemd", *booted("apache2", "mariadb", "postfix", "ssh", "cron", "rsyslog"), options=SYSTEMD, wait=14),
+    system("systemd-session", "systemd with sshd and somebody logged in", *booted("ssh"), options=SYSTEMD, wait=8, then=(*add_users("ann"), log_in("ann"))),
     system("supervisord-ssh-cron-mysql", "supervisord over sshd, cron and mariadb", *sh("mkdir -p /run/mysqld; chown mysql /run/mysqld; " + supervised(SSHD, CRON, _MYSQL)[2]), wait=6),
     system("supervisord-app-ssh", "supervisord over nginx and sshd", *supervised(NGINX, SSHD)),
     system("supervisord-cron-app", "supervisord over php-fpm and cron", *sh("mkdir -p /run/php; " + supervised(PHP, CRON)[2]), sure=False),
-    system("fail2ban", "sshd, rsyslog and fail2ban", *sh(_SSH + "rsyslogd; /usr/sbin/sshd; sleep 1; touch /var/log/auth.log; fail2ban-server -b; " + _WAIT), wait=5),
+    system("fail2ban", "sshd, rsyslog and fail2ban", *sh(SSH + "rsyslogd; /usr/sbin/sshd; sleep 1; touch /var/log/auth.log; fail2ban-server -b; " + WAIT), wait=5),
     system("my-init", "a python init over runit with syslog, cron and nginx", *sh("printf 'import subprocess as s\\ns.call([\"runsvdir\",\"/etc/sv2\"])\\n' > /sbin/my_init; " + runit("syslog=rsyslogd -n", CRON, NGINX, boot="exec python3 /sbin/my_init")[2])),
-    system("tini-ssh-nginx", "nginx and sshd by a script under tini", "tini", "--", "sh", "-c", _SSH + "/usr/sbin/sshd; nginx -g 'daemon off;'"),
-    system("app-ssh", "a python web application, and the sshd that its script started", *sh(_SSH + "/usr/sbin/sshd; exec python3 -m http.server 80")),
+    system("tini-ssh-nginx", "nginx and sshd by a script under tini", "tini", "--", "sh", "-c", SSH + "/usr/sbin/sshd; nginx -g 'daemon off;'"),
+    system("app-ssh", "a python web application, and the sshd that its script started", *sh(SSH + "/usr/sbin/sshd; exec python3 -m http.server 80")),
     system("telnet-inetd", "xinetd, cron and syslog", *sh("rsyslogd; cron; exec xinetd -dontfork")),
     system("dropbear-desk", "dropbear, cron and exim", *sh("mkdir -p /etc/dropbear; dropbear -R; cron; exec exim4 -bdf -q30m"), image=_DESK),
-    system("desktop-server", "a desktop over VNC with sshd, cron and rsyslog", *sh(_SSH + "/usr/sbin/sshd; cron; rsyslogd; export DISPLAY=:1; Xtigervnc :1 -SecurityTypes None & sleep 2; fluxbox & xterm & wait"), image=_DESK, wait=5),
+    system("desktop-server", "a desktop over VNC with sshd, cron and rsyslog", *sh(SSH + "/usr/sbin/sshd; cron; rsyslogd; export DISPLAY=:1; Xtigervnc :1 -SecurityTypes None & sleep 2; fluxbox & xterm & wait"), image=_DESK, wait=5),
     system("sysv-idle", "sysvinit with gettys and nothing else", *sh("rm -f /etc/rc?.d/S*; exec /sbin/init"), image=_SYSV, wait=10),
     system("sysv-all", "sysvinit with all that Debian starts", *sh("exec /sbin/init"), image=_SYSV, wait=15),
     system("compose-server", "sshd, cron and rsyslog, placed by compose, with a registry's labels", *serve("ssh", "cron", "rsyslog"), options=("--label", "com.docker.compose.project=shop", "--label", "org.opencontainers.image.source=x")),
     system("own-user-cron", "cron, syslog and a python worker", *sh("rsyslogd; cron; exec python3 -c 'import time; time.sleep(9999)'")),
-    system("dev-people", "a dev box: sshd, somebody logged in with tmux and a server of his own", *sh(_SSH + "exec /usr/sbin/sshd -D"), then=(*_people("ann"), f"docker exec $NAME {_SSH_TO}ann@127.0.0.1 tmux new -d 'python3 -m http.server'", _logged_in("ann")), sure=False, wait=5),
-    system("systemd-everything-off", "systemd with nothing but logind and dbus", *only(mask=_NO_LOGIN), options=_SYSTEMD, wait=6),
+    system("dev-people", "a dev box: sshd, somebody logged in with tmux and a server of his own", *sh(SSH + "exec /usr/sbin/sshd -D"), then=(*add_users("ann"), f"docker exec $NAME {SSH_TO}ann@127.0.0.1 tmux new -d 'python3 -m http.server'", log_in("ann")), sure=False, wait=5),
+    system("systemd-everything-off", "systemd with nothing but logind and dbus", *only(mask=NO_LOGIN), options=SYSTEMD, wait=6),
     system("restarted-server", "sshd, cron and nginx, started again by hand", *serve("ssh", "cron", "nginx"), then=("docker restart -t 1 $NAME", "sleep 4")),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Looks at the host once, as the scout does, and gives the subjects of some of its containers."""
+"""Reads the host once, as the scout does, and returns the subjects of some of its containers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _sightings(context: Context) -> Iterator[Sighting]:
         try:
             yield from collector.collect(context)
         except PartlySeen as partly:
-            yield from partly.sightings  # somebody's daemon of a test that has ended
+            yield from partly.sightings  # a daemon of a test that has ended is still reported
         finally:
             collector.close()
 

@@ -1,4 +1,4 @@
-"""Subjects as compact JSON, without anything of the machine that they were captured on."""
+"""Reads and writes subjects as compact JSON, without traces of the machine of the capture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _LONG_ID = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
 _NOT_KEPT = {"instance", "rootfs", "seen_by", "verdict", "expected_style", "findings", "cgroups"}
-"""Of a container: paths of the machine, and what is judged anew."""
+"""Fields of a container that are paths of the machine, or are judged again."""
 
 _DROPPED: Mapping[type, frozenset[str]] = {
     ImageFacts: frozenset({"layers"}),
@@ -38,26 +38,26 @@ _DROPPED: Mapping[type, frozenset[str]] = {
     Process: frozenset({"rss_bytes", "threads"}),
     RootFacts: frozenset({"files_seen", "units_enabled"}),
 }
-"""Fields that the facts had when cases were captured; nothing reads them any more."""
+"""Fields that facts had when cases were captured, and that no longer exist."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A captured container with what it is."""
+    """A captured container with its label."""
 
     name: str
     style: str
-    """``app`` or ``system``: what somebody says who knows the definitions of the design."""
+    """``app`` or ``system``, by the definitions in docs/verdict.md."""
     sure: bool
-    """The definitions and settled cases leave no doubt."""
+    """Whether the definitions leave no doubt about the style."""
     findings: tuple[str, ...] = ()
-    """Findings that must be there."""
+    """Findings that the classifier must report."""
     about: str
     subject: Subject
 
 
 def anonymous(subject: Subject) -> Subject:
-    """Leave out what is the machine's and not the container's."""
+    """Return a subject without what belongs to the machine and not to the container."""
     kept = {
         f.name: getattr(subject.container, f.name)
         for f in dataclasses.fields(subject.container)
@@ -70,7 +70,7 @@ def anonymous(subject: Subject) -> Subject:
     )
     root, network = subject.root, subject.network
     if network is not None:
-        # On the host's network these are the host's sockets, by their paths.
+        # In the network of the host these are sockets of the host, with their paths.
         named = tuple(x for x in network.listeners if x.protocol != "unix")
         network = dataclasses.replace(network, listeners=named)
     return dataclasses.replace(
@@ -91,19 +91,19 @@ def anonymous(subject: Subject) -> Subject:
 
 
 def _with_short_cgroups(process: Process) -> Process:
-    """Keep the hierarchies in which an inner service manager moves its services about."""
+    """Keep only the hierarchies in which an inner service manager makes cgroups."""
     kept = {k: v for k, v in process.cgroups.items() if k in ("", "name=systemd")}
     return dataclasses.replace(process, cgroups=kept)
 
 
 def dumps(case: Case) -> str:
-    """Write a case: fields at their defaults left out, long ids cut short."""
+    """Return a case as JSON: defaults are left out, long ids are cut short."""
     text = json.dumps(_plain(case), indent=None, separators=(",", ":"), sort_keys=True)
     return _LONG_ID.sub(r"\1", text).replace('{"argv', '\n{"argv') + "\n"
 
 
 def loads(text: str) -> Case:
-    """Read a case back."""
+    """Return the case that JSON holds."""
     case = _typed(Case, json.loads(text))
     assert isinstance(case, Case)
     return case

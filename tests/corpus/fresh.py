@@ -1,15 +1,15 @@
-"""A fourth round, of kinds that the others lack; each labelled before anybody looked.
+"""A fourth round, of kinds that the others lack, each labelled before it was judged.
 
 Their images are roots of Debian 12 with what the commands name: ``main`` has systemd and many
-servers, ``odd`` no systemd but small daemons that few know, ``syslogng`` another syslog.
+servers, ``odd`` no systemd but little-known small daemons, ``syslogng`` another syslog.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.corpus.scenarios import _SSH, CRON, NGINX, REDIS, Scenario, runit, s6, sh, supervised
-from tests.corpus.zoo import _WAIT, _WEB, _WORKER
+from tests.corpus.scenarios import CRON, NGINX, REDIS, SSH, Scenario, runit, s6, sh, supervised
+from tests.corpus.zoo import WAIT, WEB, WORKER
 
 _MAIN, _ODD, _SYSLOG_NG = "main:lab", "odd:lab", "syslogng:lab"
 _CROND = "ln -s /bin/busybox /usr/local/sbin/crond; "
@@ -34,11 +34,11 @@ def system(name: str, about: str, *command: str, **more: Any) -> Scenario:
 
 
 APPS = (
-    app("courier", "courier's imap: authdaemon and its listener", *sh("service courier-authdaemon start; service courier-imap start; " + _WAIT)),
+    app("courier", "courier's imap: authdaemon and its listener", *sh("service courier-authdaemon start; service courier-imap start; " + WAIT)),
     app("clamav", "a virus scanner and its updater, by a script", *sh("echo 'E:0:*:58354f' > /var/lib/clamav/a.ndb; mkdir -p /run/clamav; chown -R clamav /run/clamav /var/lib/clamav; freshclam -d; exec clamd -F"), wait=8),
     app("tor-privoxy", "tor and privoxy before it, by a script", *sh("tor --SocksPort 9050 & exec privoxy --no-daemon /etc/privoxy/config")),
     app("firebird", "firebird under its guard", *sh("mkdir -p /run/firebird3.0 /tmp/firebird; chown -R firebird /run/firebird3.0 /tmp/firebird; exec su -s /bin/sh firebird -c 'exec /usr/sbin/fbguard -forever'")),
-    app("foreman", "foreman over a web application, a worker and redis", *sh(_WEB + f"cd /app; printf 'web: gunicorn web:app\\nworker: {_WORKER}\\nredis: redis-server\\n' > Procfile; exec foreman start")),
+    app("foreman", "foreman over a web application, a worker and redis", *sh(WEB + f"cd /app; printf 'web: gunicorn web:app\\nworker: {WORKER}\\nredis: redis-server\\n' > Procfile; exec foreman start")),
     app("own-database", "a program in node that keeps a database of its own as its child", *sh("mkdir -p /run/mysqld /usr/lib/unifi; chown mysql /run/mysqld; echo \"require('child_process').spawn('mariadbd',['--user=mysql']);require('http').createServer(()=>{}).listen(8443)\" > /usr/lib/unifi/ace.js; exec node /usr/lib/unifi/ace.js")),
     app("patroni", "a node of a PostgreSQL cluster under supervisord: patroni, its postgres, etcd", *sh("printf 'scope: a\\nname: a\\netcd3: {host: \"127.0.0.1:2379\"}\\nrestapi: {listen: \"127.0.0.1:8008\", connect_address: \"127.0.0.1:8008\"}\\nbootstrap: {dcs: {}}\\npostgresql: {listen: \"127.0.0.1:5432\", connect_address: \"127.0.0.1:5432\", data_dir: /var/lib/postgresql/p, bin_dir: /usr/lib/postgresql/15/bin, pgpass: /tmp/pgp, authentication: {superuser: {username: postgres, password: x}, replication: {username: r, password: x}}}\\n' > /p.yml; mkdir -p /run/postgresql; chown postgres /run/postgresql; " + supervised("etcd=etcd --data-dir /tmp/e", 'patroni=su -s /bin/sh postgres -c "exec patroni /p.yml"')[2]), wait=15),
     app("agent-shell", "a shell below ssh-agent", "ssh-agent", "bash", options=("-it",), image=_ODD),
@@ -58,7 +58,7 @@ SYSTEMS = (
     system("dropbear-crond-web", "dumb-init over dropbear, busybox's crond and lighttpd, by a script", "dumb-init", *sh(_CROND + "mkdir -p /run/lighttpd /tmp/c; dropbear -R; crond -c /tmp/c; exec lighttpd -D -f /etc/lighttpd/lighttpd.conf")),
     system("pbx", "supervisord over kamailio, mariadb, apache and cron", *sh("mkdir -p /run/mysqld /run/kamailio; chown mysql /run/mysqld; " + supervised("tel=kamailio -DD -E -m 64 -M 8", "db=mariadbd --user=mysql", "web=apache2ctl -D FOREGROUND", CRON)[2]), wait=8),
     system("s6-games-voice", "s6 over a voice server, an FTP server and a proxy", *sh("mkdir -p /run/vsftpd/empty; sed -i 's/listen=NO/listen=YES/;s/listen_ipv6=YES//' /etc/vsftpd.conf; chmod -R a+rX /etc/mumble-server.ini; " + s6("voice=murmurd -fg", "ftp=vsftpd", "tor=tor")[2])),
-    system("tmux-server", "sshd, cron and nginx in the windows of a tmux that a script started", *sh(_SSH + "export TERM=xterm; tmux new -d '/usr/sbin/sshd -D'; tmux neww 'cron -f'; tmux neww 'nginx -g \"daemon off;\"'; exec sleep infinity")),
+    system("tmux-server", "sshd, cron and nginx in the windows of a tmux that a script started", *sh(SSH + "export TERM=xterm; tmux new -d '/usr/sbin/sshd -D'; tmux neww 'cron -f'; tmux neww 'nginx -g \"daemon off;\"'; exec sleep infinity")),
     system("haproxy-log", "haproxy and the syslog that it logs to, by a script", *sh("rsyslogd -iNONE; printf 'frontend f\\n bind :80\\n mode tcp\\n' > /h.cfg; exec haproxy -W -f /h.cfg"), sure=False),
     system("lxc-many", "supervisord in LXC over redis, memcached and cron", *sh("mkdir -p /run/nsd /run/slapd; rm -f /etc/nsd/nsd.conf.d/*; " + supervised(REDIS, "kv=memcached -u nobody", CRON)[2]), engine="lxc", wait=7),
 )  # fmt: skip

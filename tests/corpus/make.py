@@ -1,4 +1,4 @@
-"""Makes the containers of the scenarios on this machine, one after another, and captures each.
+"""Creates the containers of the scenarios on this machine, one after another, and captures each.
 
 ``python -m tests.corpus.make DIRECTORY [NAME …]`` as root, with ``DOCKER_HOST`` and a directory
 that holds the root filesystems ``roots/debian`` and ``roots/tiny`` of the images. ``CORPUS_PREFIX``
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 CASES = Path(__file__).parent / "cases"
 _PATIENCE = float(os.environ.get("CORPUS_PATIENCE", "1"))
-"""Factor on all waiting, for a slow machine."""
+"""Factor by which all waits are lengthened, for a slow machine."""
 
 _PURE_V2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
-"""Then it is the guest, where systemd makes the cgroups and machined knows the machines."""
+"""Whether this is the guest, where systemd makes the cgroups and machined knows the machines."""
 
 _PODMAN = ("podman", *(() if _PURE_V2 else ("--cgroup-manager", "cgroupfs", "--runtime", "runc")))
 _PODMAN_LIMITS = ("--ulimit", "nofile=4096:8192", "--ulimit", "nproc=4096:8192")
 _ON_A_ROOT = frozenset({"lxc", "lxc-openrc", "lxc-execute", "nspawn", "unshare", "bwrap", "runc"})
-"""Engines that start from a root of Debian, copied for each."""
+"""Engines that start from a copy of a Debian root filesystem."""
 _CAPS = [
     *("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_NET_BIND_SERVICE"),
     *("CAP_SETGID", "CAP_SETUID", "CAP_SYS_CHROOT"),
@@ -57,22 +57,22 @@ def attempt(*words: str) -> None:
 
 
 @contextmanager
-def made(scenario: Scenario, name: str, place: Path) -> Iterator[int | None]:
-    """Make a container; give its first process where no engine will name it."""
-    root = place / "roots" / "lxc"
+def made(scenario: Scenario, name: str, directory: Path) -> Iterator[int | None]:
+    """Create a container; return the pid of its first process if no engine reports it."""
+    root = directory / "roots" / "lxc"
     if scenario.engine in _ON_A_ROOT:
         of = "openrc" if scenario.engine == "lxc-openrc" else "debian"
         run("rm", "--recursive", "--force", "--one-file-system", str(root))
-        run("cp", "--archive", f"{place}/roots/{of}/.", str(root))
+        run("cp", "--archive", f"{directory}/roots/{of}/.", str(root))
     match scenario.engine:
         case "docker" | "podman" | "scratch" | "sidecar":
-            with _docker(scenario, name, place):
+            with _docker(scenario, name, directory):
                 yield None
         case "lxc" | "lxc-tiny" | "lxc-openrc" | "lxc-execute":
-            with _lxc(scenario, name, place):
+            with _lxc(scenario, name, directory):
                 yield None
         case "runc":
-            with _runc(scenario, name, place):
+            with _runc(scenario, name, directory):
                 yield None
         case "nspawn":
             with _child(
@@ -82,7 +82,7 @@ def made(scenario: Scenario, name: str, place: Path) -> Iterator[int | None]:
                 yield None
         case "unshare":
             script = (
-                f"cd {place}/roots; mount --bind lxc lxc; cd lxc; mkdir -p old; "
+                f"cd {directory}/roots; mount --bind lxc lxc; cd lxc; mkdir -p old; "
                 "mount -t proc proc proc; pivot_root . old; umount -l old; exec chroot . "
             )
             with _child(
@@ -101,7 +101,7 @@ def made(scenario: Scenario, name: str, place: Path) -> Iterator[int | None]:
 
 
 @contextmanager
-def _docker(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
+def _docker(scenario: Scenario, name: str, directory: Path) -> Iterator[None]:
     tool: tuple[str, ...] = ("docker",)
     image, options = scenario.image, list(scenario.options)
     socket = os.environ["DOCKER_HOST"].removeprefix("unix://")
@@ -110,18 +110,18 @@ def _docker(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
         tool, image = _PODMAN, "localhost/e-debian:lab"
         options += _PODMAN_LIMITS
     elif scenario.engine == "scratch":
-        (place / "scratch").mkdir(exist_ok=True)
-        (place / "app.c").write_text("#include <unistd.h>\nint main(void){for(;;)pause();}\n")
-        run("gcc", "-static", "-o", f"{place}/scratch/app", f"{place}/app.c")
+        (directory / "scratch").mkdir(exist_ok=True)
+        (directory / "app.c").write_text("#include <unistd.h>\nint main(void){for(;;)pause();}\n")
+        run("gcc", "-static", "-o", f"{directory}/scratch/app", f"{directory}/app.c")
         image = "e-scratch:lab"
-        run("sh", "-c", f"tar -C {place}/scratch -c . | docker import - {image}")
+        run("sh", "-c", f"tar -C {directory}/scratch -c . | docker import - {image}")
     elif scenario.engine == "sidecar":
         others = [f"{name}-main"]
         run("docker", "run", "-d", "--name", others[0], "debian:lab", "nginx", "-g", "daemon off;")
         options += ["--network", f"container:{others[0]}", "--pid", f"container:{others[0]}"]
     attempt(*tool, "rm", "--force", name)
     if _PURE_V2:
-        # Of a pure v2 tree systemd wants its own part writable.
+        # On a pure v2 tree systemd needs its own part to be writable.
         options = ["--privileged" if "cgroup" in o else o for o in options if o != "-v"]
     options = [option.replace("$SOCKET", socket) for option in options]
     run(*tool, "run", "--detach", "--name", name, *options, image, *scenario.command)
@@ -136,10 +136,10 @@ def _docker(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _lxc(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
-    home = place / "lxc" / name
+def _lxc(scenario: Scenario, name: str, directory: Path) -> Iterator[None]:
+    home = directory / "lxc" / name
     home.mkdir(parents=True, exist_ok=True)
-    root = place / "roots" / ("tiny" if scenario.engine == "lxc-tiny" else "lxc")
+    root = directory / "roots" / ("tiny" if scenario.engine == "lxc-tiny" else "lxc")
     start = scenario.command[0]
     if scenario.command[1:] and scenario.engine != "lxc-execute":
         start = "/start"
@@ -151,7 +151,7 @@ def _lxc(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
         f"lxc.uts.name = {name}\nlxc.rootfs.path = dir:{root}\nlxc.init.cmd = {start}\n"
         "lxc.net.0.type = empty\nlxc.apparmor.profile = unconfined\n"
     )
-    where = ("-P", str(place / "lxc"), "-n", name)
+    where = ("-P", str(directory / "lxc"), "-n", name)
     if scenario.engine == "lxc-execute":
         run("lxc-execute", "--daemon", *where, "--", *scenario.command)
     else:
@@ -164,13 +164,13 @@ def _lxc(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _runc(scenario: Scenario, name: str, place: Path) -> Iterator[None]:
-    bundle = place / "bundle"
+def _runc(scenario: Scenario, name: str, directory: Path) -> Iterator[None]:
+    bundle = directory / "bundle"
     bundle.mkdir(exist_ok=True)
     (bundle / "config.json").unlink(missing_ok=True)
     run("runc", "spec", "--bundle", str(bundle))
     spec = json.loads((bundle / "config.json").read_text())
-    spec["root"] = {"path": str(place / "roots" / "lxc")}
+    spec["root"] = {"path": str(directory / "roots" / "lxc")}
     spec["process"] |= {"terminal": False, "args": list(scenario.command), "rlimits": []}
     spec["process"]["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), _CAPS)
     (bundle / "config.json").write_text(json.dumps(spec))
@@ -204,10 +204,10 @@ def _child(*words: str) -> Iterator[int]:
             process.kill()
 
 
-def capture(scenario: Scenario, place: Path) -> Case:
-    """Make one container, look at it, and give the case."""
+def capture(scenario: Scenario, directory: Path) -> Case:
+    """Create one container, capture it and return the case."""
     name = f"e-{scenario.name}"
-    with made(scenario, name, place) as pid:
+    with made(scenario, name, directory) as pid:
         found = subjects(
             lambda c: (
                 c.name == name or (pid is not None and c.init is not None and c.init.pid == pid)
@@ -230,19 +230,19 @@ def capture(scenario: Scenario, place: Path) -> Case:
 
 def main() -> None:
     """Capture the scenarios that are named, or all of them."""
-    place, wanted = Path(sys.argv[1]), sys.argv[2:]
+    directory, wanted = Path(sys.argv[1]), sys.argv[2:]
     prefix = os.environ.get("CORPUS_PREFIX", "")
     for scenario in (*SCENARIOS, *blind.SCENARIOS, *zoo.SCENARIOS, *fresh.SCENARIOS):
         if wanted and scenario.name not in wanted:
             continue
         try:
-            case = capture(scenario, place)
+            case = capture(scenario, directory)
         except (RuntimeError, subprocess.CalledProcessError, OSError, HostReadError) as error:
             why = getattr(error, "stderr", "")
             sys.stderr.write(f"{scenario.name}: {error} {why}\n")
             continue
         case = dataclasses.replace(case, name=prefix + scenario.name)
-        (CASES / f"{case.name}.json").write_text(dumps(case).replace(str(place), "/lab"))
+        (CASES / f"{case.name}.json").write_text(dumps(case).replace(str(directory), "/lab"))
         sys.stderr.write(f"{scenario.name}: {len(case.subject.processes)} processes\n")
 
 

@@ -1,4 +1,4 @@
-"""What the classifier made of the corpus: accuracy, confusion table, calibration."""
+"""How the classifier did on the corpus: accuracy, confusion table, calibration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Judged = tuple["Case", "Verdict"]
 JUDGED: list[Judged] = []
-"""Filled by the test, shown when the run ends."""
+"""Filled by the tests, shown at the end of the run."""
 
 _BUCKETS = (0.0, 0.25, 0.5, 0.75, 1.01)
 
@@ -28,7 +28,7 @@ def right(judged: Judged) -> bool:
 
 
 def lines(judged: Sequence[Judged]) -> Iterator[str]:
-    """Return the report."""
+    """Return the lines of the report."""
     sure = [j for j in judged if j[0].sure]
     yield (
         f"{len(judged)} containers, {_share(judged)} right; "

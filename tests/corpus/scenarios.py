@@ -1,29 +1,29 @@
-"""The containers of the corpus: how each is made, and what it is.
+"""The containers of the corpus: how each is created, and what it is.
 
-Labels follow the definitions and settled cases of the design; ``sure=False`` marks those on which
-people who know them may differ.
+Labels follow the definitions in docs/verdict.md; ``sure=False`` marks those on which people who
+know the definitions may differ.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-_SYSTEMD = (
+SYSTEMD = (
     *("--stop-signal", "SIGRTMIN+3", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"),
     *("-v", "/sys/fs/cgroup:/sys/fs/cgroup:ro"),
 )
 _MANY = "e-more:lab"
-_TINY = "busybox:lab"
-_APPLETS = (
+TINY = "busybox:lab"
+APPLETS = (
     "for a in $(/bin/busybox --list); do "
     "[ -e /bin/$a ] || /bin/busybox ln -s busybox /bin/$a; done; "
 )
-_SSH = "mkdir -p /run/sshd; "
+SSH = "mkdir -p /run/sshd; "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One container to make."""
+    """One container to create and capture."""
 
     name: str
     style: str
@@ -50,17 +50,17 @@ def bash(script: str) -> tuple[str, ...]:
 
 
 def booted(*units: str, mask: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return the command that boots systemd with just these units enabled."""
+    """Return the command that boots systemd with only these units enabled."""
     masked = f"systemctl -q mask {' '.join(mask)};" if mask else ""
     enabled = f"systemctl -q enable {' '.join(units)};" if units else ""
     return sh(f"rm -rf /etc/systemd/system/*.wants; {enabled} {masked} exec /lib/systemd/systemd")
 
 
-_SSH_TO = "ssh -tt -i /root/.ssh/id -o StrictHostKeyChecking=no "
+SSH_TO = "ssh -tt -i /root/.ssh/id -o StrictHostKeyChecking=no "
 
 
-def _people(*names: str) -> tuple[str, ...]:
-    """Return the commands that make accounts which can be logged into with a key."""
+def add_users(*names: str) -> tuple[str, ...]:
+    """Return the commands that create accounts to log into with a key."""
     key = 'mkdir -p /root/.ssh; ssh-keygen -qN "" -t ed25519 -f /root/.ssh/id'
     accounts = (
         f"useradd -m -s /bin/bash {name}; mkdir -p /home/{name}/.ssh; "
@@ -70,12 +70,12 @@ def _people(*names: str) -> tuple[str, ...]:
     return tuple(f"docker exec $NAME sh -c '{script}'" for script in (key, *accounts))
 
 
-def _logged_in(name: str) -> str:
-    return f"docker exec -dit $NAME {_SSH_TO}{name}@127.0.0.1"
+def log_in(name: str) -> str:
+    return f"docker exec -dit $NAME {SSH_TO}{name}@127.0.0.1"
 
 
-_BARE = ("systemd-logind.service", "dbus.service", "dbus.socket", "getty.target")
-_NO_LOGIN = ("getty.target",)
+BARE = ("systemd-logind.service", "dbus.service", "dbus.socket", "getty.target")
+NO_LOGIN = ("getty.target",)
 
 
 def supervised(*programs: str) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def supervised(*programs: str) -> tuple[str, ...]:
         f"[program:{p.partition('=')[0]}]\\ncommand={p.partition('=')[2]}\\n" for p in programs
     )
     return sh(
-        f"{_SSH} printf '[supervisord]\\nnodaemon=true\\nuser=root\\n{sections}' > /etc/s.conf; "
+        f"{SSH} printf '[supervisord]\\nnodaemon=true\\nuser=root\\n{sections}' > /etc/s.conf; "
         "exec supervisord -c /etc/s.conf"
     )
 
@@ -96,7 +96,7 @@ def runit(*programs: str, boot: str = "exec runsvdir /etc/sv2") -> tuple[str, ..
         f"chmod +x /etc/sv2/{name}/run; "
         for name, _, command in (p.partition("=") for p in programs)
     )
-    return sh(f"{_SSH} {made} {boot}")
+    return sh(f"{SSH} {made} {boot}")
 
 
 def s6(*programs: str) -> tuple[str, ...]:
@@ -153,7 +153,7 @@ _APPS = (
         name="sshd-alone",
         style="app",
         about="one sshd alone",
-        command=sh(_SSH + "exec /usr/sbin/sshd -D"),
+        command=sh(SSH + "exec /usr/sbin/sshd -D"),
     ),
     Scenario(name="cron-alone", style="app", about="one cron alone", command=("cron", "-f")),
     Scenario(
@@ -181,7 +181,7 @@ _APPS = (
         about="busybox sh at a terminal",
         command=("sh",),
         options=("-it",),
-        image=_TINY,
+        image=TINY,
     ),
     Scenario(
         name="init-nginx",
@@ -342,15 +342,15 @@ _APPS = (
         name="tiny-httpd",
         style="app",
         about="busybox httpd on a tiny root",
-        image=_TINY,
+        image=TINY,
         command=("httpd", "-f", "-p", "80"),
     ),
     Scenario(
         name="tiny-crond",
         style="app",
         about="busybox crond alone",
-        image=_TINY,
-        command=sh(_APPLETS + "mkdir -p /var/spool/cron/crontabs; exec crond -f"),
+        image=TINY,
+        command=sh(APPLETS + "mkdir -p /var/spool/cron/crontabs; exec crond -f"),
     ),
     Scenario(
         name="static",
@@ -407,15 +407,15 @@ _APPS = (
         style="app",
         about="one sshd, with one visitor logged in",
         image=_MANY,
-        command=sh(_SSH + "exec /usr/sbin/sshd -D"),
-        then=(*_people("ann"), _logged_in("ann")),
+        command=sh(SSH + "exec /usr/sbin/sshd -D"),
+        then=(*add_users("ann"), log_in("ann")),
         wait=4,
     ),
     Scenario(
         name="sidecar",
         style="app",
         about="a log shipper in the network and pid namespaces of another container",
-        image=_TINY,
+        image=TINY,
         engine="sidecar",
         command=("tail", "-f", "/dev/null"),
     ),
@@ -515,8 +515,8 @@ _APPS = (
         name="systemd-nginx",
         style="app",
         about="systemd and journald over nginx, without getty, sshd or cron",
-        command=booted("nginx", mask=_BARE),
-        options=_SYSTEMD,
+        command=booted("nginx", mask=BARE),
+        options=SYSTEMD,
         findings=("single_app_in_system_container",),
         wait=5,
     ),
@@ -525,8 +525,8 @@ _APPS = (
         style="app",
         about="systemd with dbus and logind over nginx, without getty, sshd or cron",
         sure=False,
-        command=booted("nginx", mask=_NO_LOGIN),
-        options=_SYSTEMD,
+        command=booted("nginx", mask=NO_LOGIN),
+        options=SYSTEMD,
         findings=("single_app_in_system_container",),
         wait=5,
     ),
@@ -538,7 +538,7 @@ _SYSTEMS = (
         style="system",
         about="systemd with everything that Debian enables",
         command=("/lib/systemd/systemd",),
-        options=_SYSTEMD,
+        options=SYSTEMD,
         findings=("docker_as_vm",),
         wait=8,
     ),
@@ -546,8 +546,8 @@ _SYSTEMS = (
         name="systemd-idle",
         style="system",
         about="an idle systemd, freshly booted, with its own parts alone",
-        command=booted(mask=_NO_LOGIN),
-        options=_SYSTEMD,
+        command=booted(mask=NO_LOGIN),
+        options=SYSTEMD,
         findings=("docker_as_vm",),
         wait=5,
     ),
@@ -555,8 +555,8 @@ _SYSTEMS = (
         name="systemd-barest",
         style="system",
         about="an idle systemd with nothing but journald",
-        command=booted(mask=_BARE),
-        options=_SYSTEMD,
+        command=booted(mask=BARE),
+        options=SYSTEMD,
         findings=("docker_as_vm",),
         wait=5,
     ),
@@ -565,7 +565,7 @@ _SYSTEMS = (
         style="system",
         about="systemd with sshd, cron and rsyslog",
         command=booted("ssh", "cron", "rsyslog"),
-        options=_SYSTEMD,
+        options=SYSTEMD,
         wait=5,
     ),
     Scenario(
@@ -573,7 +573,7 @@ _SYSTEMS = (
         style="system",
         about="systemd with sshd and nginx",
         command=booted("ssh", "nginx"),
-        options=_SYSTEMD,
+        options=SYSTEMD,
         wait=5,
     ),
     Scenario(
@@ -581,7 +581,7 @@ _SYSTEMS = (
         style="system",
         about="systemd with a getty on the console and nginx",
         command=booted("nginx"),
-        options=(*_SYSTEMD, "-t"),
+        options=(*SYSTEMD, "-t"),
         wait=6,
     ),
     Scenario(
@@ -589,22 +589,22 @@ _SYSTEMS = (
         style="system",
         sure=False,
         about="systemd over nginx, memcached and vsftpd, without getty, sshd or cron",
-        command=booted("nginx", "memcached", "vsftpd", mask=_BARE),
-        options=_SYSTEMD,
+        command=booted("nginx", "memcached", "vsftpd", mask=BARE),
+        options=SYSTEMD,
         wait=6,
     ),
     Scenario(
         name="script-server",
         style="system",
         about="a script that starts sshd, cron and rsyslog and sleeps",
-        command=sh(_SSH + "/usr/sbin/sshd; cron; rsyslogd; sleep infinity"),
+        command=sh(SSH + "/usr/sbin/sshd; cron; rsyslogd; sleep infinity"),
         findings=("docker_as_vm",),
     ),
     Scenario(
         name="script-ssh-nginx",
         style="system",
         about="a script that starts sshd and nginx and waits",
-        command=sh(_SSH + "/usr/sbin/sshd; nginx; sleep infinity"),
+        command=sh(SSH + "/usr/sbin/sshd; nginx; sleep infinity"),
     ),
     Scenario(
         name="script-cron-redis",
@@ -616,21 +616,21 @@ _SYSTEMS = (
         name="dummy-sleep-server",
         style="system",
         about="sleep infinity as first process, with sshd, cron and nginx beside it",
-        command=sh(_SSH + "/usr/sbin/sshd; cron; nginx; exec sleep infinity"),
+        command=sh(SSH + "/usr/sbin/sshd; cron; nginx; exec sleep infinity"),
     ),
     Scenario(
         name="dummy-tail-server",
         style="system",
         about="tail -f as first process, with sshd, rsyslog and redis beside it",
         command=sh(
-            _SSH + "/usr/sbin/sshd; rsyslogd; redis-server --daemonize yes; exec tail -f /dev/null"
+            SSH + "/usr/sbin/sshd; rsyslogd; redis-server --daemonize yes; exec tail -f /dev/null"
         ),
     ),
     Scenario(
         name="nginx-adopts",
         style="system",
         about="nginx as first process, with sshd and cron that its entrypoint started before",
-        command=sh(_SSH + "/usr/sbin/sshd; cron; exec nginx -g 'daemon off;'"),
+        command=sh(SSH + "/usr/sbin/sshd; cron; exec nginx -g 'daemon off;'"),
     ),
     Scenario(
         name="runit-server",
@@ -699,7 +699,7 @@ _SYSTEMS = (
             "--",
             "bash",
             "-c",
-            _SSH + "/usr/sbin/sshd; cron; postfix start; sleep infinity",
+            SSH + "/usr/sbin/sshd; cron; postfix start; sleep infinity",
         ),
         wait=5,
     ),
@@ -708,7 +708,7 @@ _SYSTEMS = (
         style="system",
         about="a python program that starts and holds sshd, cron, rsyslog and nginx",
         command=sh(
-            _SSH + "printf 'import subprocess as s\\n"
+            SSH + "printf 'import subprocess as s\\n"
             'p = [s.Popen(c) for c in (["/usr/sbin/sshd", "-D"], ["cron", "-f"], '
             '["rsyslogd", "-n"], ["nginx", "-g", "daemon off;"])]\\n'
             "[x.wait() for x in p]\\n' > /start.py; exec python3 /start.py"
@@ -721,7 +721,7 @@ _SYSTEMS = (
         image=_MANY,
         sure=False,
         command=sh(
-            _SSH + "/usr/sbin/sshd; cron; redis-server --daemonize yes; "
+            SSH + "/usr/sbin/sshd; cron; redis-server --daemonize yes; "
             "printf 'set daemon 30\\n' > /m; chmod 600 /m; exec monit -I -c /m"
         ),
     ),
@@ -729,9 +729,9 @@ _SYSTEMS = (
         name="busybox-init-server",
         style="system",
         about="busybox init with syslogd, crond, httpd and telnetd on a tiny root",
-        image=_TINY,
+        image=TINY,
         command=sh(
-            _APPLETS + "mkdir -p /var/spool/cron/crontabs /etc /var/log; "
+            APPLETS + "mkdir -p /var/spool/cron/crontabs /etc /var/log; "
             "printf '::respawn:/bin/syslogd -n\\n::respawn:/bin/crond -f\\n"
             "::respawn:/bin/httpd -f -p 80\\n::respawn:/bin/telnetd -F\\n' > /etc/inittab; "
             "exec /bin/init"
@@ -742,9 +742,9 @@ _SYSTEMS = (
         name="tiny-server",
         style="system",
         about="a script that starts syslogd, crond, httpd and telnetd on a tiny root",
-        image=_TINY,
+        image=TINY,
         command=sh(
-            _APPLETS + "mkdir -p /var/spool/cron/crontabs /var/log; "
+            APPLETS + "mkdir -p /var/spool/cron/crontabs /var/log; "
             "syslogd; crond; httpd -p 80; telnetd; while :; do sleep 9; done"
         ),
     ),
@@ -764,13 +764,13 @@ _SYSTEMS = (
         sure=False,
         about="sshd with two people who live in it: sessions, tmux, programs that stay",
         image=_MANY,
-        command=sh(_SSH + "exec /usr/sbin/sshd -D"),
+        command=sh(SSH + "exec /usr/sbin/sshd -D"),
         then=(
-            *_people("ann", "bob"),
-            f"docker exec $NAME {_SSH_TO}ann@127.0.0.1 tmux new -d",
-            f"docker exec $NAME {_SSH_TO}bob@127.0.0.1 tmux new -d",
-            _logged_in("ann"),
-            _logged_in("bob"),
+            *add_users("ann", "bob"),
+            f"docker exec $NAME {SSH_TO}ann@127.0.0.1 tmux new -d",
+            f"docker exec $NAME {SSH_TO}bob@127.0.0.1 tmux new -d",
+            log_in("ann"),
+            log_in("bob"),
         ),
         wait=5,
     ),
@@ -798,7 +798,7 @@ _OTHER_ENGINES = (
         style="system",
         about="sshd, cron and nginx in podman",
         engine="podman",
-        command=sh(_SSH + "/usr/sbin/sshd; cron; nginx; sleep infinity"),
+        command=sh(SSH + "/usr/sbin/sshd; cron; nginx; sleep infinity"),
     ),
     Scenario(
         name="lxc-boot",
@@ -829,7 +829,7 @@ _OTHER_ENGINES = (
         style="app",
         about="systemd and journald over nginx in LXC, without getty, sshd or cron",
         engine="lxc",
-        command=booted("nginx", mask=_BARE),
+        command=booted("nginx", mask=BARE),
         findings=("single_app_in_system_container",),
         wait=6,
     ),
@@ -839,7 +839,7 @@ _OTHER_ENGINES = (
         about="busybox init with syslogd, crond, a getty and a shell in LXC",
         engine="lxc-tiny",
         command=sh(
-            _APPLETS + "mkdir -p /var/spool/cron/crontabs /etc /var/log; "
+            APPLETS + "mkdir -p /var/spool/cron/crontabs /etc /var/log; "
             "printf '::respawn:/bin/syslogd -n\\n::respawn:/bin/crond -f\\n"
             "console::askfirst:-/bin/sh\\n' > /etc/inittab; exec /bin/init"
         ),
@@ -878,7 +878,7 @@ _OTHER_ENGINES = (
         style="system",
         about="sshd, cron, rsyslog and nginx in namespaces and a root of their own",
         engine="unshare",
-        command=sh(_SSH + "/usr/sbin/sshd -p 2222; cron; rsyslogd -iNONE; nginx -g 'daemon off;'"),
+        command=sh(SSH + "/usr/sbin/sshd -p 2222; cron; rsyslogd -iNONE; nginx -g 'daemon off;'"),
     ),
     Scenario(
         name="bwrap",
@@ -901,7 +901,7 @@ _OTHER_ENGINES = (
         sure=False,
         about="a container that was told to boot, stopped and never seen running",
         command=("/sbin/init",),
-        options=_SYSTEMD,
+        options=SYSTEMD,
         then=("docker kill $NAME",),
     ),
 )

@@ -1,4 +1,4 @@
-"""The classifier on containers that were really there: every sure case right."""
+"""The classifier on captured containers: every sure case is right."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _report() -> None:
     report.JUDGED[:] = [(case, verdict_of(case.subject)) for case in CASES.values()]
 
 
-def _told(case: Case) -> str:
+def _evidence(case: Case) -> str:
     verdict = verdict_of(case.subject)
     evidence = "\n".join(f"{e.weight:+.2f} {e.rule}: {e.sentence}" for e in verdict.evidence)
     return f"{case.about}: {verdict.style} {verdict.score:+.2f}\n{evidence}"
@@ -31,7 +31,7 @@ def _told(case: Case) -> str:
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.sure])
 def test_every_sure_case_is_right(name: str) -> None:
     case = CASES[name]
-    assert verdict_of(case.subject).style == case.style, _told(case)
+    assert verdict_of(case.subject).style == case.style, _evidence(case)
 
 
 def test_most_of_the_others_are_right_too() -> None:
@@ -60,9 +60,9 @@ def test_a_case_survives_being_written(name: str) -> None:
     assert loads(dumps(CASES[name])) == CASES[name]
 
 
-def test_what_is_surer_is_oftener_right() -> None:
+def test_sure_verdicts_are_right() -> None:
     sure = [j for j in report.JUDGED if j[1].confidence >= 0.5]
     wrong = {case.name for case, verdict in sure if not report.right((case, verdict))}
     # Known limits, docs/verdict.md: forged binaries at the right places, renamed ones, and an
-    # application that brings an operating system's service with it.
+    # application that brings an operating system service with it.
     assert wrong <= {"forged-static", "renamed-services", "forge-ssh"}

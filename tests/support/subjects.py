@@ -1,4 +1,4 @@
-"""Makes subjects for the classifier out of process trees that read as a person writes them."""
+"""Makes subjects for the classifier from process trees written as nested calls."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def run(what: str, *children: Node, args: str = "", **more: Any) -> Node:
 
 
 def claims(exe: str, *argv: str, **more: Any) -> Node:
-    """Return a process whose arguments are no better than what it says of itself."""
+    """Return a process whose arguments claim something, whatever its binary is."""
     return Node(exe, argv, (), more)
 
 
@@ -176,7 +176,7 @@ def _processes(node: Node, parent: int, session: int, numbers: Iterator[int]) ->
 
 
 def booted(*units: Node, **more: Any) -> Node:
-    """Return a systemd that keeps each of ``units`` in a cgroup of its own."""
+    """Return a systemd that runs each of ``units`` in a cgroup of its own."""
     held = tuple(
         replace(u, more={"own": True, "unit": f"/system.slice/u{i}.service", **u.more})
         for i, u in enumerate(units)

@@ -1,4 +1,4 @@
-"""What holds of every verdict, whatever a container looks like."""
+"""What holds for every verdict, whatever the container."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TEXTS = ("", "web", "web01.example.org", "{x}", "%s", "\0", "a" * 300, "\ufffd"
 
 
 def make_subject(seed: int) -> Subject:
-    """Return a container as nobody would think of one: any tree, any names, anything missing."""
+    """Return a random container: any tree, any names, anything missing."""
     chance = random.Random(seed)
     pick = chance.choice
     pids = chance.sample(range(1, 40), chance.randrange(12))
