@@ -62,8 +62,8 @@ def manages(tree: ProcessTree, manager: Process) -> bool:
 def _is_bare(tree: ProcessTree, init: Process) -> bool:
     """Return whether an init and its forks are all that runs.
 
-    It is still booting, it hangs, or another program took the name of an init. An application
-    cannot be told from a system by that.
+    It is still booting, it hangs, or it only has the name of an init: whether that is an
+    application or a system cannot be said.
     """
     identity = tree.identity[init.pid]
     alone = all(same_binary(process, init) for process in tree.own.values())

@@ -42,7 +42,10 @@ def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
     )
     if scene.init_kind is InitKind.RUNTIME:
         verdict = Verdict(
-            unseen=(*unseen, "it is still starting: its first process is the runtime of its engine")
+            unseen=(
+                *unseen,
+                "it is still starting: the container runtime has not yet started its program",
+            )
         )
     elif scene.init_kind is InitKind.BARE and not _is_booted_by_its_engine(scene):
         verdict = Verdict(unseen=unseen)

@@ -134,7 +134,7 @@ _LOADERS = ("ld-linux", "ld-musl", "ld.so", "ld64.so", "qemu-", "rosetta")
 _NO_LOADERS = ("qemu-system", "qemu-ga", "qemu-nbd", "qemu-img", "qemu-storage")
 
 WAITING = frozenset({"sleep", "tail", "cat", "pause", "s6-pause", "yes", "true", "wait", "read"})
-"""Programs that are started only to keep a container alive."""
+"""Programs that are often started only to keep a container alive."""
 
 VAGUE = frozenset(
     {"agent", "app", "daemon", "main", "master", "run", "server", "service", "start", "starter"}

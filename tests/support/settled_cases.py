@@ -45,7 +45,7 @@ APPS = {
     "sleep alone in lxc": subject(run("sleep", args="infinity"), engine="lxc"),
     "a shell": subject(run("bash", tty=34816)),
     "a shell in lxc": subject(run("bash", tty=34816), engine="lxc"),
-    "a shell with somebody's programs": subject(
+    "a shell with a user's programs": subject(
         run("bash", run("/usr/bin/vim", tty=34816), run("python", tty=34816), tty=34816)
     ),
     "web server and php under supervisord": subject(run("supervisord", NGINX, PHP)),
@@ -108,7 +108,7 @@ APPS = {
     "one application's workers of several programs": subject(
         run("tini", run("python", run("python"), run("/usr/bin/ffmpeg"), args="/app/main.py"))
     ),
-    "a binary that nobody knows": subject(run("/app/server")),
+    "an unknown binary": subject(run("/app/server")),
 }
 
 

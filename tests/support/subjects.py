@@ -156,7 +156,7 @@ def _processes(node: Node, parent: int, session: int, numbers: Iterator[int]) ->
     more = dict(node.more)
     own_session = pid if more.pop("own", False) else session
     unit = more.pop("unit", "")
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "session": own_session,
         "uid": 0,
         "ns_pids": (pid, pid - FIRST + 1),
@@ -169,7 +169,7 @@ def _processes(node: Node, parent: int, session: int, numbers: Iterator[int]) ->
         comm=(node.argv[0] if node.argv else "?").rpartition("/")[2][:15],
         argv=node.argv,
         exe=node.exe,
-        **told,
+        **facts,
     )
     children = [p for c in node.children for p in _processes(c, pid, own_session, numbers)]
     return [process, *children]

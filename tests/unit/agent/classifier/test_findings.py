@@ -56,8 +56,8 @@ class TestFindings:
         assert findings_of(subject(NGINX, isolation=isolation, **CALM)) == {name}
 
     def test_a_server_whose_root_is_the_hosts(self) -> None:
-        found = subject(booted(JOURNALD, SSHD), isolation=Isolation(user_mapped=False), **CALM)
-        assert "no_user_namespace" in findings_of(found)
+        server = subject(booted(JOURNALD, SSHD), isolation=Isolation(user_mapped=False), **CALM)
+        assert "no_user_namespace" in findings_of(server)
         assert "no_user_namespace" not in findings_of(
             subject(NGINX, isolation=Isolation(user_mapped=False), **CALM)
         )

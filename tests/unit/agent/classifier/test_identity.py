@@ -63,8 +63,8 @@ def process(exe: str | None, *argv: str, comm: str = "comm") -> Process:
     ],
 )
 def test_names(exe: str | None, argv: tuple[str, ...], name: str, trust: float) -> None:
-    found = identify(process(exe, *argv))
-    assert (found.name, found.trust) == (name, trust)
+    identity = identify(process(exe, *argv))
+    assert (identity.name, identity.trust) == (name, trust)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_names(exe: str | None, argv: tuple[str, ...], name: str, trust: float) 
         ("/usr/lib/systemd/systemd-whatever", ("systemd-whatever",), Role.PLUMBING),
         ("/command/s6-whatever", ("s6-whatever",), Role.UTILITY),
         ("/usr/lib/postfix/sbin/master", ("/usr/lib/postfix/sbin/master", "-w"), Role.APPLICATION),
-        ("/nobody/knows", ("x",), Role.APPLICATION),
+        ("/no/such/program", ("x",), Role.APPLICATION),
     ],
 )
 def test_roles(exe: str, argv: tuple[str, ...], role: Role) -> None:
@@ -129,6 +129,6 @@ def test_what_belongs_together_by_its_place(directory: str, package: str) -> Non
     st.lists(st.text(max_size=12), max_size=5),
 )
 def test_anything_is_something(exe: str | None, argv: list[str]) -> None:
-    found = identify(process(exe, *argv))
-    assert 0 < found.trust <= 1
-    assert isinstance(package_directory(found.directory), str)
+    identity = identify(process(exe, *argv))
+    assert 0 < identity.trust <= 1
+    assert isinstance(package_directory(identity.directory), str)
