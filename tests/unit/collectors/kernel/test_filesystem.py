@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from collectors.facts import FileId, FilesystemUsage, HostFacts, Mount
 from collectors.hostfs import HostFS
-from collectors.kernel.disk_walk import DiskWalk
 from collectors.kernel.filesystem import (
     read_container_filesystem,
     read_host_filesystems,
@@ -146,43 +144,3 @@ def test_the_upper_directory() -> None:
     options = "rw,lowerdir=/l1:/l2,upperdir=/u/diff,workdir=/u/work"
     assert upper_directory(mount(fstype="overlay", options=options)) == "/u/diff"
     assert upper_directory(mount(options=options)) == ""
-
-
-def test_a_walk_sums_up_blocks_and_counts_links_once(tree: Path) -> None:
-    top = tree / "data/layers/x/diff"
-    (top / "a/b").mkdir(parents=True)
-    (top / "file").write_bytes(b"x" * 100_000)
-    (top / "a/b/other").write_bytes(b"x" * 50_000)
-    os.link(top / "file", top / "a/again")
-    (top / "out").symlink_to("/")
-    expected = sum(
-        os.lstat(top / name).st_blocks * 512 for name in ("file", "a", "a/b", "a/b/other", "out")
-    )
-    pauses: list[float] = []
-    walk = DiskWalk(door(tree), 1000, sleep=pauses.append)
-    walk._wanted = {"x": "/data/layers/x/diff"}
-    walk.walk("x", "/data/layers/x/diff")
-    assert walk.sizes() == {"x": expected}
-    assert pauses == []
-
-
-def test_a_walk_keeps_to_its_budget(tree: Path) -> None:
-    top = tree / "data/layers/x/diff"
-    for n in range(450):
-        (top / str(n)).write_bytes(b"")
-    pauses: list[float] = []
-    walk = DiskWalk(door(tree), 1000, sleep=pauses.append)
-    walk._wanted = {"x": "/data/layers/x/diff"}
-    walk.walk("x", "/data/layers/x/diff")
-    assert sum(pauses) == pytest.approx(0.4)
-
-
-def test_what_is_not_wanted_any_more_is_forgotten(tree: Path) -> None:
-    walked = threading.Event()
-    walk = DiskWalk(door(tree), 1000, sleep=lambda _: walked.set())
-    walk.want({"x": "/data/layers/x/diff", "gone": "/data/none"})
-    assert walked.wait(60)
-    assert set(walk.sizes()) == {"x"}
-    walk.want({})
-    assert walk.sizes() == {}
-    walk.close()
