@@ -1,9 +1,8 @@
-"""The vocabulary of everything that a collector may say: frozen facts, without opinion.
+"""The facts that collectors make and the agent judges: frozen dataclasses, without opinion or I/O.
 
-Units stand in the field names or in the docstrings. Times are seconds since the epoch as float,
+Units are in the field names or in the docstrings. Times are seconds since the epoch as float,
 sizes are bytes, and ``None`` always means "not known", never zero. Mappings are typed read-only
-and never changed after they were made (a MappingProxyType could not cross the pipe). Collectors
-make these, the agent reads them; nothing here does I/O.
+and never changed after they were made (a MappingProxyType cannot be pickled).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import NamedTuple
 
 
 class ProcessId(NamedTuple):
-    """A process that cannot be confused with a later one of the same number."""
+    """A process, which cannot be confused with a later one that has the same pid."""
 
     pid: int
     start_ticks: int
@@ -23,14 +22,14 @@ class ProcessId(NamedTuple):
 
 
 class FileId(NamedTuple):
-    """What a path really is: st_dev and st_ino of stat(2)."""
+    """The identity of a file: st_dev and st_ino of stat(2)."""
 
     device: int
     inode: int
 
 
 class State(StrEnum):
-    """What an engine says of a container's life, in Docker's words where it has one."""
+    """A container's state as its engine reports it, in Docker's terms where it has one."""
 
     CREATED = "created"
     RUNNING = "running"
@@ -66,8 +65,8 @@ class Namespaces:
 class Process:
     """One process as /proc shows it, proc(5).
 
-    ``argv`` and ``comm`` are whatever the process wants them to be; ``exe``, ``uid``, ``ppid`` and
-    the namespaces are the kernel's own.
+    The process itself chooses ``argv`` and ``comm``; ``exe``, ``uid``, ``ppid`` and the namespaces
+    come from the kernel.
     """
 
     id: ProcessId
@@ -81,15 +80,15 @@ class Process:
     exe: str | None = None
     """Path of the running binary in the process's own view; None where it cannot be read."""
     exe_outside: bool = False
-    """It went on, by chroot(2) or pivot_root(2), to a root directory that its binary is not in."""
+    """It has changed its root, by chroot(2) or pivot_root(2), to one without its binary."""
     exe_id: FileId | None = None
     uid: int | None = None
     """Effective user id in the host's numbering."""
     ns_pids: tuple[int, ...] = ()
-    """Its number in each pid namespace from the reader's inward; NSpid of /proc/<pid>/status."""
+    """Its pid in each pid namespace from the reader's inward; NSpid of /proc/<pid>/status."""
     namespaces: Namespaces = Namespaces()
     root: FileId | None = None
-    """What / is for it; None where /proc/<pid>/root cannot be read."""
+    """Its root directory; None where /proc/<pid>/root cannot be read."""
     cgroups: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Path by controller; ``""`` is the unified hierarchy, ``name=systemd`` systemd's on v1."""
     envid: str | None = None
@@ -103,12 +102,12 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The host's number for the process."""
+        """Its pid in the host's numbering."""
         return self.id.pid
 
     @property
     def inner_pid(self) -> int:
-        """Its number in its own pid namespace."""
+        """Its pid in its own pid namespace."""
         return self.ns_pids[-1] if self.ns_pids else self.id.pid
 
 
@@ -123,11 +122,11 @@ class ProcessTable:
         return iter(self.by_pid.values())
 
     def get(self, pid: int) -> Process | None:
-        """Return the process of that number, if there is one."""
+        """Return the process with that pid, if there is one."""
         return self.by_pid.get(pid)
 
     def children(self) -> dict[int, list[int]]:
-        """Map each parent's number to the numbers of its children."""
+        """Map each parent's pid to the pids of its children."""
         children: dict[int, list[int]] = {}
         for process in self:
             children.setdefault(process.ppid, []).append(process.pid)
@@ -178,7 +177,7 @@ class Publish(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
-    """What an engine knows of the image or template that a container was made from."""
+    """The image or template that a container was made from, as its engine knows it."""
 
     reference: str = ""
     """As the user wrote it, for instance ``docker.io/library/nginx:1.27``."""
@@ -252,7 +251,7 @@ class OpenvzFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """What one collector says of one container.
+    """One container as one collector sees it.
 
     A sighting names its container by ``(engine, instance, engine_id)`` and ties it to the kernel's
     side by the first of ``init``, ``cgroup`` and ``root`` that it knows.
@@ -262,13 +261,13 @@ class Sighting:
     engine: str
     """docker, podman, containerd, cri-o, lxc, incus, lxd, nspawn, openvz, libvirt-lxc, runc, …"""
     instance: str = ""
-    """Which one of several engines of that kind: socket, storage root, lxcpath, user."""
+    """Which of several installations of that engine: socket, storage root, lxcpath, user."""
     engine_id: str
     """The engine's own id, which does not change when the container is renamed."""
     name: str = ""
     state: State = State.UNKNOWN
     image: str = ""
-    """Image or OS template as people write it; empty where there is none."""
+    """Image or OS template as users write it; empty where there is none."""
     init: ProcessId | None = None
     """The container's first process, in the host's numbering."""
     cgroup: str | None = None
@@ -292,12 +291,12 @@ class Sighting:
     runtime: str = ""
     """OCI runtime: runc, crun, youki, kata, …"""
     boots: bool | None = None
-    """The engine was told to start a whole system (nspawn --boot); None: it does not say."""
+    """The engine was to boot a whole system (nspawn --boot); None where it does not say."""
     command: tuple[str, ...] = ()
     image_facts: ImageFacts | None = None
     publishes: tuple[Publish, ...] = ()
     network_mode: str = ""
-    """As the engine was told: host, none, bridge, ``container:<id>``, a network's name."""
+    """As configured: host, none, bridge, ``container:<id>``, a network's name."""
     privileged: bool | None = None
     writable_layer_bytes: int | None = None
     log_bytes: int | None = None
@@ -307,13 +306,13 @@ class Sighting:
     rootfs: str = ""
     """Directory of its root filesystem on the host, where the engine says."""
     mounts: tuple[str, ...] = ()
-    """Sources on the host of what the engine binds into it."""
+    """Paths of the host that the engine bind-mounts into it."""
     openvz: OpenvzFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """A socket that waits for others, as /proc/<pid>/net/{tcp,tcp6,udp,udp6,unix} shows it."""
+    """A listening socket, as /proc/<pid>/net/{tcp,tcp6,udp,udp6,unix} shows it."""
 
     protocol: str
     address: str
@@ -323,7 +322,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFacts:
-    """What a network namespace looks like from inside."""
+    """A network namespace as seen from inside."""
 
     addresses: tuple[str, ...] = ()
     """Global addresses of its own, CIDR."""
@@ -340,12 +339,12 @@ class Account:
     uid: int
     shell: str
     locked: bool = True
-    """No password is set that could be typed, as far as /etc/shadow tells."""
+    """It has no password that could be typed, as far as /etc/shadow shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootFacts:
-    """What the root filesystem of a container looks like. Everything in it can be made up."""
+    """What is in a container's root filesystem. The container can forge all of it."""
 
     fstype: str = ""
     source: str = ""
@@ -363,9 +362,9 @@ class RootFacts:
     machine_id: str = ""
     accounts: tuple[Account, ...] = ()
     sessions: int | None = None
-    """Logins that utmp shows."""
+    """Sessions of logind, else logins in utmp(5)."""
     top_level: tuple[str, ...] = ()
-    """Names in /, at most some hundred."""
+    """Names in /, at most 200."""
     denied: int = 0
 
 
@@ -382,12 +381,12 @@ class Isolation:
     no_new_privs: bool | None = None
     privileged: bool | None = None
     engine_sockets: tuple[str, ...] = ()
-    """Engine sockets that are mounted inside: who has one is root on the host."""
+    """Engine sockets that are mounted inside: access to one is root on the host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a container may use at most, from its cgroup; None is no limit or not known."""
+    """A container's limits, from its cgroup; None is no limit, or not known."""
 
     memory_bytes: int | None = None
     memory_swap_bytes: int | None = None
@@ -407,7 +406,7 @@ class FilesystemUsage:
     device: str = ""
     """As ``/dev/vda1``; the filesystem's source where it has no device."""
     used_bytes: int | None = None
-    """None where only the filesystem as a whole is known, which others fill, too."""
+    """None where only the filesystem as a whole is known, which others fill too."""
     limit_bytes: int | None = None
     inodes: int | None = None
     inodes_used: int | None = None
@@ -436,4 +435,4 @@ class HostFacts:
     filesystems: tuple[FilesystemUsage, ...] = ()
     """Its block devices that are mounted, each once; as of the last full reconciliation."""
     beancounters: tuple[Beancounter, ...] = ()
-    """Its own, where the host is an OpenVZ container: its node holds it to them."""
+    """Its own, where the host is itself an OpenVZ container."""

@@ -1,8 +1,8 @@
-"""The one door to the host's files: /proc, /sys, the root filesystem, and container roots.
+"""The only access to the host's files: /proc, /sys, the root filesystem, and container roots.
 
-Every read gives the value or raises ``Gone`` (it vanished: normal), ``Denied`` (counted, shown as
-a metric) or ``Malformed`` (counted). Paths are read relative to directory descriptors, so that a
-process or cgroup that was replaced by another of the same name is never read by mistake, and so
+Each read returns the value or raises ``Gone`` (it vanished: normal), ``Denied`` (counted, and shown
+as a metric) or ``Malformed`` (counted). Paths are resolved relative to directory descriptors, so
+that a process or cgroup that replaced another of the same name is never read by mistake, and so
 that a captured tree can stand in for a host.
 """
 
@@ -36,17 +36,17 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 READ_LIMIT = 1 << 20
-"""Largest file that is read when the caller does not say otherwise, in bytes."""
+"""Largest file that is read unless the caller gives another limit, in bytes."""
 
 LIST_LIMIT = 50_000
-"""Most directory entries that are read from a place where a stranger can make them."""
+"""Most directory entries that are read where an untrusted process can create them."""
 
 _GONE = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.ENOTDIR, errno.ENXIO})
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
 
 
 class HostReadError(Exception):
-    """A path of the host could not be read. ``path`` says which, in the host's own words."""
+    """A file of the host could not be read; ``path`` is its path on the host."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"{path}: {why}")
@@ -55,7 +55,7 @@ class HostReadError(Exception):
 
 
 class Gone(HostReadError):
-    """It is not there, or not any more: containers and processes come and go."""
+    """It does not exist, or not any more: containers and processes come and go."""
 
 
 class Denied(HostReadError):
@@ -63,7 +63,7 @@ class Denied(HostReadError):
 
 
 class Malformed(HostReadError):
-    """It is there, but not what it should be: garbage, too large, not a regular file."""
+    """It exists, but is not what it should be: malformed, too large, not a regular file."""
 
 
 def or_none(
@@ -99,7 +99,7 @@ class Tally:
 
 
 def path_class(path: str) -> str:
-    """Name the kind of path: numbers and long hexadecimal ids become ``*``.
+    """Return the class of a path: numbers and long hexadecimal ids become ``*``.
 
     ``/proc/4711/root`` and ``/proc/4712/root`` are one class, so that a log line or a counter per
     class stays bounded.
@@ -115,8 +115,8 @@ class Dir:
     """An open directory of the host from which files are read; close it, or use ``with``.
 
     With ``confined`` every path is resolved as if this directory were ``/`` (openat2's
-    RESOLVE_IN_ROOT, no magic links) and only regular files are read: for trees that a stranger
-    has written, and for a host root that is mounted elsewhere.
+    RESOLVE_IN_ROOT, no magic links) and only regular files are read: for trees that an untrusted
+    process can write to, and for a host root that is mounted elsewhere.
     """
 
     __slots__ = ("_name", "_owner", "_tally", "confined", "fd")
@@ -131,7 +131,7 @@ class Dir:
         owner: _Descriptors | None = None,
     ) -> None:
         self.fd = fd
-        self._owner = owner  # who closes the descriptor, where this directory shares it
+        self._owner = owner  # closes the descriptor, where several directories share it
         self._name = name
         self._tally = tally
         self.confined = confined
@@ -149,7 +149,7 @@ class Dir:
             os.close(fd)
 
     def path(self, relative: str) -> str:
-        """Return the name by which ``relative`` is shown to people."""
+        """Return the path on the host of ``relative``, for messages."""
         return f"{self._name}/{relative}" if relative not in ("", ".") else self._name
 
     def read(self, relative: str, limit: int = READ_LIMIT) -> bytes:
@@ -177,7 +177,7 @@ class Dir:
             raise self.translate(error, relative) from error
 
     def read_text(self, relative: str, limit: int = READ_LIMIT) -> str:
-        """Read a file as UTF-8; bytes that are none become U+FFFD."""
+        """Read a file as UTF-8; invalid bytes become U+FFFD."""
         return self.read(relative, limit).decode("utf-8", "replace")
 
     def readlink(self, relative: str) -> str:
@@ -194,7 +194,7 @@ class Dir:
             raise self.translate(error, relative) from error
 
     def stat(self, relative: str = ".", *, follow: bool = True) -> os.stat_result:
-        """Look at a path without reading it, stat(2)."""
+        """Return the status of a path, stat(2)."""
         try:
             if not self.confined:
                 return os.stat(relative, dir_fd=self.fd, follow_symlinks=follow)
@@ -207,7 +207,7 @@ class Dir:
             raise self.translate(error, relative) from error
 
     def file_id(self, relative: str = ".") -> FileId:
-        """Return device and inode of what a path leads to."""
+        """Return device and inode of the file that a path leads to."""
         status = self.stat(relative)
         return FileId(status.st_dev, status.st_ino)
 
@@ -241,7 +241,7 @@ class Dir:
             raise self.translate(error, relative) from error
 
     def exists(self, relative: str) -> bool:
-        """Return whether a path is there and may be looked at."""
+        """Return whether a path exists and may be accessed."""
         return or_none(self.stat, relative) is not None
 
     def open_dir(self, relative: str, *, confined: bool | None = None) -> Dir:
@@ -259,7 +259,7 @@ class Dir:
     def open_below(self, relative: str) -> Dir:
         """Open a directory below this one, on the same mount and not through a link, confined.
 
-        A mount is Gone: to look into a stranger's FUSE may take for ever.
+        Another mount, or a link, is Gone: reading an untrusted FUSE filesystem can block for ever.
         """
         resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH
         try:
@@ -271,7 +271,7 @@ class Dir:
         return Dir(fd, self.path(relative), self._tally, confined=True)
 
     def malformed(self, relative: str, why: str) -> Malformed:
-        """Return a ``Malformed`` to be raised, and count it: for content that cannot be parsed."""
+        """Return a ``Malformed`` to raise, and count it: for content that cannot be parsed."""
         error = Malformed(self.path(relative), why)
         self._tally.count(error)
         return error
@@ -286,7 +286,7 @@ class Dir:
             raise self.malformed(relative, "not a regular file")
 
     def _read_all(self, fd: int, relative: str, limit: int) -> bytes:
-        # /proc gives a page at a time and st_size 0, so read until nothing comes.
+        # /proc returns a page at a time, and 0 as st_size: read until the end of the file.
         data = os.read(fd, min(limit + 1, 65536))
         if not data:
             return data
@@ -306,13 +306,13 @@ class Dir:
         why = error.strerror or str(error)
         if error.errno in _GONE:
             return Gone(path, why)
-        found = Denied(path, why) if error.errno in _DENIED else Malformed(path, why)
-        self._tally.count(found)
-        return found
+        failure = Denied(path, why) if error.errno in _DENIED else Malformed(path, why)
+        self._tally.count(failure)
+        return failure
 
 
 class _Descriptors:
-    """Open descriptors that several ``Dir`` share: closed when the last of them is gone."""
+    """Open descriptors that several ``Dir`` share, closed when the last of these is deleted."""
 
     def __init__(self) -> None:
         self.fds: list[int] = []
@@ -337,11 +337,11 @@ class HostFS:
         self._descriptors = _Descriptors()
         self.proc = self._top(procfs, "/proc", confined=False)
         self.sys = self._top(sysfs, "/sys", confined=False)
-        # A root that is not ours has absolute symlinks that must not lead into our own.
+        # Absolute symlinks in a root that is not our own must not lead into our own.
         self.root = self._top(rootfs, "", confined=rootfs != "/")
 
     def with_tally(self) -> HostFS:
-        """Return the same door with a tally of its own, so that each collector counts its own."""
+        """Return the same host with another tally, so that each collector counts its own reads."""
         other = object.__new__(HostFS)
         other.procfs, other.sysfs, other.rootfs = self.procfs, self.sysfs, self.rootfs
         other.tally = Tally()
@@ -352,17 +352,17 @@ class HostFS:
         return other
 
     def process(self, pid: int) -> Dir:
-        """Open /proc/<pid>; it stays that very process, whoever gets the number later."""
+        """Open /proc/<pid>; it stays that process's, also when the pid is reused."""
         return self.proc.open_dir(str(pid))
 
     def container_root(self, pid: int) -> Dir:
-        """Open the root filesystem of a process, confined: a stranger has written what is in it."""
+        """Open the root filesystem of a process, confined: the container controls its content."""
         return self.proc.open_dir(f"{pid}/root/", confined=True)
 
     def open_namespace(self, pid: int, kind: str) -> int:
-        """Open a namespace of a process, namespaces(7); whoever gets the descriptor closes it.
+        """Open a namespace of a process, namespaces(7); the caller closes the descriptor.
 
-        It pins the namespace, so it is not to be kept.
+        While it is open the namespace exists, so do not keep it.
         """
         relative = f"{pid}/ns/{kind}"
         try:

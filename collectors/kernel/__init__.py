@@ -1,1 +1,1 @@
-"""What the kernel says: processes, namespaces, cgroups, networks, root filesystems."""
+"""What the kernel shows: processes, namespaces, cgroups, networks, root filesystems."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
-# Bits of <linux/capability.h> that no engine gives unless it was told to give all.
+# Bits of <linux/capability.h> that no engine gives unless it is to give all of them.
 _CAP_DAC_READ_SEARCH = 2
 _CAP_NET_ADMIN = 12
 _CAP_SYS_MODULE = 16

@@ -50,7 +50,7 @@ class ProcessReader:
         touch: Callable[[ProcessId], None] = lambda _: None,
     ) -> None:
         self._host = host
-        self._known: dict[int, tuple[Process | None, int]] = {}
+        self._last: dict[int, tuple[Process | None, int]] = {}  # with its age in passes, by pid
         self._skip = skip  # reading these hung before: only what cannot block is read
         self._only_unified = read_layout(host).mode is CgroupMode.V2
         self._touch = touch  # called before a process is read in a way that can block
@@ -66,18 +66,18 @@ class ProcessReader:
             if not name.isdigit():
                 continue
             pid = int(name)
-            known = None if full else self._known.get(pid)
-            if known is not None and (known[1] >= self.YOUNG_PASSES or known[0] is None):
-                process, age = known
+            kept = None if full else self._last.get(pid)
+            if kept is not None and (kept[1] >= self.YOUNG_PASSES or kept[0] is None):
+                process, age = kept
             else:
-                age = known[1] + 1 if known is not None else self.YOUNG_PASSES if full else 0
+                age = kept[1] + 1 if kept is not None else self.YOUNG_PASSES if full else 0
                 try:
                     process = self._read(pid)
                 except HostReadError:
                     continue
                 if process is not None:
                     young |= age < self.YOUNG_PASSES
-                    before = self._known.get(pid)
+                    before = self._last.get(pid)
                     if before is None or before[0] is None or not _alike(before[0], process):
                         appeared.append(process)
             seen[pid] = (process, age)
@@ -86,17 +86,17 @@ class ProcessReader:
         self.appeared = tuple(appeared)
         self.vanished = tuple(
             old
-            for pid, (old, _) in self._known.items()
+            for pid, (old, _) in self._last.items()
             if old is not None and (pid not in table or table[pid].id != old.id)
         )
         self.young = young
-        self._known = seen
+        self._last = seen
         return ProcessTable(by_pid=table)
 
     def forget(self, pids: Iterable[int]) -> None:
         """Let the next pass read these as if they were new."""
         for pid in pids:
-            self._known.pop(pid, None)
+            self._last.pop(pid, None)
 
     def _read(self, pid: int) -> Process | None:
         """Read one process; None is a kernel thread, which is never in a container."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -79,3 +81,13 @@ def scalar(counters: Counters | None, which: Scalar) -> bytes | None:
     """Return one value of a container that is there."""
     assert counters is not None
     return counters.scalars[which]
+
+
+def _pread(fd: int) -> bytes:
+    if not os.fstat(fd).st_nlink:
+        raise OSError(errno.ENODEV, "No such device")
+    return calls.RELEASES_GIL.pread(fd)
+
+
+GONE_IS_ENODEV = calls.RELEASES_GIL._replace(pread=_pread)
+"""Answers as a cgroup does that was removed while a file of it was open."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.hostfs import HostReadError
+from collectors.hostfs import HostReadError, or_none
 from collectors.kernel.cgroups import UNIFIED
 from collectors.kernel.counters import parse, processes
 from collectors.kernel.counters.files import CgroupFiles
@@ -29,7 +29,7 @@ _SOCKETS = (
 
 
 class ContainerCounters:
-    """What is kept of one container between two rounds, and how it is read."""
+    """Reads the counters of one container, and keeps what the next round needs."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class ContainerCounters:
     ) -> None:
         self._host = host
         self.target: Target | None = target
-        """What this reads; None when it is to be looked at again whether this is the right way."""
+        """What this reads; None when ``serves`` is to be asked again."""
         self._init = target.init
         self._own_network = target.own_network
         self._cgroups = target.cgroups
@@ -55,7 +55,7 @@ class ContainerCounters:
         self._last = self._draft.finish()
 
     def serves(self, target: Target, chosen: tuple[Source, ...]) -> bool:
-        """Return whether this is the right reader for a target as it is now."""
+        """Return whether this reads what a target needs now."""
         return (
             target.init == self._init
             and target.own_network == self._own_network
@@ -69,25 +69,25 @@ class ContainerCounters:
         return self._files.kept + (self._process is not None)
 
     def keep(self, most: int) -> None:
-        """Let go of descriptors beyond the first ``most``."""
+        """Close the descriptors beyond the first ``most``."""
         self._files.keep(most - 1)
         if most < 1:
-            self._leave()
+            self._close_process()
 
     def read(self, calls: Calls, devices: Devices, most_kept: int) -> Counters | None:
-        """Read it; None when there is nothing left of it."""
+        """Read all counters; None when neither a cgroup nor a process is left."""
         self.was_read = True
         files = self._files
         files.read(calls, most_kept - 1, self._draft, devices)
         alive, changed = files.alive, files.changed
         if self._init is not None:
-            if self._enter():
+            if self._open_process():
                 changed |= self._read_network(calls)
                 alive = alive or self._runs()
             else:
                 changed |= self._forget_network()
             if most_kept < 1:
-                self._leave()
+                self._close_process()
         if files.ran and alive and "process" in self._groups:
             changed |= self._read_processes(calls)
         if not alive:
@@ -97,34 +97,30 @@ class ContainerCounters:
             self._last = self._draft.finish()
         return self._last
 
-    def _enter(self) -> bool:
+    def _open_process(self) -> bool:
         """Open /proc/<pid> of its first process, if that is still the same one."""
         if self._process is not None:
             return True
         init = self._init
         if init is None:
             return False
-        try:
-            process = self._host.process(init.pid)
-        except HostReadError:
+        process = or_none(self._host.process, init.pid)
+        if process is None:
             return False
-        try:
-            fields = parse_stat(process.read("stat", 4096))
-        except HostReadError:
-            fields = None
+        fields = parse_stat(or_none(process.read, "stat", 4096) or b"")
         if fields is None or fields.start_ticks != init.start_ticks:
             process.close()
             return False
         self._process = process
         return True
 
-    def _leave(self) -> None:
+    def _close_process(self) -> None:
         if self._process is not None:
             self._process.close()
             self._process = None
 
     def _runs(self) -> bool:
-        """Return whether its first process is there; a container need not have a cgroup."""
+        """Return whether its first process exists; a container need not have a cgroup."""
         return self._process is not None and self._process.exists("stat")
 
     def _read_network(self, calls: Calls) -> bool:
@@ -137,7 +133,7 @@ class ContainerCounters:
                 raw = calls.read_records_at("net/dev", process.fd)
             except OSError as error:
                 process.translate(error, "net/dev")
-                self._leave()
+                self._close_process()
                 return self._forget_network()
             if raw != self._net_raw:
                 self._net_raw = raw
@@ -155,8 +151,8 @@ class ContainerCounters:
 
     def _forget_network(self) -> bool:
         self._net_raw = None
-        found = [self._draft.tables.pop(t, None) for t in (Table.NETWORK, *_SOCKET_TABLES)]
-        return any(rows is not None for rows in found)
+        removed = [self._draft.tables.pop(t, None) for t in (Table.NETWORK, *_SOCKET_TABLES)]
+        return any(rows is not None for rows in removed)
 
     def _read_processes(self, calls: Calls) -> bool:
         """Count processes, those of inner cgroups too, and their descriptors if asked for."""
@@ -170,17 +166,17 @@ class ContainerCounters:
             sys.translate(error, f"{self._procs}/cgroup.procs")
             scalars[Scalar.PROCESSES] = None
             return True
-        found = processes.pids(raw)
-        if scalars[Scalar.THREADS] != b"%d" % len(found):
-            # Some are further in, or have threads: it takes a look to know.
+        pids = processes.pids(raw)
+        if scalars[Scalar.THREADS] != b"%d" % len(pids):
+            # The others are in inner cgroups, or are threads: the inner cgroups must be read.
             inner = processes.inner_processes(sys, self._procs)
-            scalars[Scalar.PROCESSES] = None if inner is None else b"%d" % (len(found) + len(inner))
-            found += inner or ()
+            scalars[Scalar.PROCESSES] = None if inner is None else b"%d" % (len(pids) + len(inner))
+            pids += inner or ()
         else:
-            scalars[Scalar.PROCESSES] = b"%d" % len(found)
+            scalars[Scalar.PROCESSES] = b"%d" % len(pids)
         if "descriptors" in self._groups:
             try:
-                processes.count_descriptors(self._host.proc, found, self._draft)
+                processes.count_descriptors(self._host.proc, pids, self._draft)
             except HostReadError:
                 scalars[Scalar.DESCRIPTORS] = scalars[Scalar.SOCKETS] = None
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.hostfs import HostReadError
+from collectors.hostfs import or_none
 
 if TYPE_CHECKING:
     from collectors.hostfs import Dir
@@ -13,7 +13,7 @@ _KEPT = 1024
 
 
 class Devices:
-    """Remembers names, which do not change while a device is there."""
+    """Keeps the names, which do not change while a device exists."""
 
     def __init__(self, sys: Dir) -> None:
         self._sys = sys
@@ -21,19 +21,16 @@ class Devices:
 
     def name(self, number: str) -> str:
         """Return ``/dev/vda`` for ``254:0``; the number itself where sysfs does not know it."""
-        known = self._names.get(number)
-        if known is None:
+        name = self._names.get(number)
+        if name is None:
             if len(self._names) >= _KEPT:
                 self._names.clear()
-            known = self._names[number] = self._read(number)
-        return known
+            name = self._names[number] = self._read(number)
+        return name
 
     def _read(self, number: str) -> str:
-        try:
-            lines = self._sys.read_text(f"dev/block/{number}/uevent", 65536).split("\n")
-        except HostReadError:
-            return number
-        for line in lines:
+        uevent = or_none(self._sys.read_text, f"dev/block/{number}/uevent", 65536) or ""
+        for line in uevent.split("\n"):
             key, _, value = line.partition("=")
             if key == "DEVNAME":
                 return f"/dev/{value}"

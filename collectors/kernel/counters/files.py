@@ -1,4 +1,4 @@
-"""The counter files of one container's cgroups: which are open, and what they said last."""
+"""The counter files of one container's cgroups: which are open, and what each last contained."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collectors.kernel.counters.sources import Source
 
 RECHECK = 8
-"""Each this many rounds a container that has not run is read in full all the same, and a file
-that was not there is looked for again."""
+"""Every so many rounds a container that has not run is read in full all the same, and a missing
+file is tried again."""
 
 
 class _File:
-    """A counter file: its descriptor while it is kept, and what it said last."""
+    """A counter file: its descriptor while it is kept open, and its last content."""
 
     __slots__ = ("absent_until", "directory", "fd", "parse", "raw", "source")
 
@@ -36,15 +36,15 @@ class _File:
 
 
 class CgroupFiles:
-    """Reads the files of one container into its draft; a file that says the same is not parsed.
+    """Reads the files of one container into its draft; an unchanged file is not parsed.
 
-    After ``read``, ``alive`` says that there is any such file, ``changed`` that the draft has
-    changed, and ``ran`` that the container may have got CPU time since it was read before.
+    After ``read``, ``alive`` is whether any of the files exists, ``changed`` whether the draft has
+    changed, and ``ran`` whether the container may have had CPU time since the last read.
     """
 
     __slots__ = (
+        "_counts_cpu",
         "_files",
-        "_has_pulse",
         "_round",
         "_sys",
         "alive",
@@ -59,14 +59,14 @@ class CgroupFiles:
         self.sources = chosen
         """What is read."""
         self._files = [_File(source, paths[source.controller]) for source in chosen]
-        self._has_pulse = bool(chosen) and Scalar.CPU_USAGE in chosen[0].scalars
+        self._counts_cpu = bool(chosen) and Scalar.CPU_USAGE in chosen[0].scalars
         self._round = 0
         self.alive = self.changed = self.ran = False
         self.kept = 0
         """How many descriptors are kept."""
 
     def keep(self, most: int) -> None:
-        """Let go of all descriptors but the first ``most``."""
+        """Close all descriptors but the first ``most``."""
         for file in [file for file in self._files if file.fd >= 0][max(0, most) :]:
             self._close(file)
 
@@ -74,8 +74,8 @@ class CgroupFiles:
         """Read what can have changed; files beyond ``most_kept`` are opened and closed again."""
         self._round += 1
         pread = calls.pread
-        # What cannot move while the container gets no CPU time comes last, its CPU time first.
-        ran = not self._has_pulse or self._round % RECHECK == 1
+        # The CPU time comes first, and last what cannot change while there is none.
+        ran = not self._counts_cpu or self._round % RECHECK == 1
         alive = changed = False
         kept = 0
         for file in self._files:
@@ -135,7 +135,7 @@ class CgroupFiles:
 
     @staticmethod
     def _lose(file: _File, draft: Draft) -> bool:
-        """Make unknown what the file said; a counter that cannot be read is absent, not zero."""
+        """Make the values of a file unknown: a counter that cannot be read is absent, not zero."""
         if file.raw is None:
             return False
         file.raw = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.hostfs import HostReadError
+from collectors.hostfs import or_none
 from collectors.kernel.counters import parse
 from collectors.kernel.counters.model import Draft
 from collectors.kernel.counters.sources import Scalar, Table, working_set
@@ -41,7 +41,7 @@ _IN_HOST_NETWORK = ("1", "2", "self")
 
 
 class HostCounters:
-    """Reads the host's counters; what cannot be read stays unknown."""
+    """Reads the host's counters; what cannot be read is unknown."""
 
     def __init__(self, host: HostFS, groups: Collection[str]) -> None:
         self._host = host
@@ -60,7 +60,7 @@ class HostCounters:
             for resource, parser in _PRESSURE:
                 parser(_read(host, f"pressure/{resource}"), draft.scalars)
         if "process" in self._groups:
-            # 0.20 0.18 0.12 1/80 11206: the fourth is running and all threads.
+            # 0.20 0.18 0.12 1/80 11206: the fourth is runnable/all threads.
             words = _read(host, "loadavg").split()
             threads = words[3].partition(b"/")[2] if len(words) > 3 else b""
             draft.scalars[Scalar.THREADS] = threads if threads.isdigit() else None
@@ -71,18 +71,18 @@ class HostCounters:
         return draft.finish()
 
     def _disk(self, name: str) -> bool:
-        """Return whether a block device is hardware: partitions, loops, mappings lie upon others.
+        """Return whether a block device is hardware, not a partition, loop or mapping of another.
 
-        What is written through them would be counted twice.
+        What is written through those would be counted twice.
         """
-        known = self._is_disk.get(name)
-        if known is None:
-            known = self._is_disk[name] = self._host.sys.exists(f"block/{name}/device")
-        return known
+        is_disk = self._is_disk.get(name)
+        if is_disk is None:
+            is_disk = self._is_disk[name] = self._host.sys.exists(f"block/{name}/device")
+        return is_disk
 
 
 def cpu(raw: bytes, draft: Draft) -> None:
-    """Take the first line of /proc/stat, ticks: user nice system idle iowait irq softirq."""
+    """Parse the first line of /proc/stat, ticks: user nice system idle iowait irq softirq."""
     words = raw.partition(b"\n")[0].split()
     if len(words) < 8 or words[0] != b"cpu" or not all(word.isdigit() for word in words[1:8]):
         return
@@ -96,12 +96,12 @@ def cpu(raw: bytes, draft: Draft) -> None:
 
 
 def memory(raw: bytes, draft: Draft) -> None:
-    """Take /proc/meminfo into the same words that cgroups have for them."""
-    found = parse_meminfo(raw)
+    """Parse /proc/meminfo into the values that cgroups have."""
+    sizes = parse_meminfo(raw)
 
     def put(scalar: Scalar, *names: str, less: str = "") -> None:
-        if all(name in found for name in (*names, less) if name):
-            total = sum(found[name] for name in names) - (found[less] if less else 0)
+        if all(name in sizes for name in (*names, less) if name):
+            total = sum(sizes[name] for name in names) - (sizes[less] if less else 0)
             draft.scalars[scalar] = b"%d" % max(0, total)
 
     put(Scalar.MEMORY_USAGE, "MemTotal", less="MemFree")
@@ -118,7 +118,7 @@ def memory(raw: bytes, draft: Draft) -> None:
 
 
 def disks(raw: bytes, draft: Draft, is_disk: Callable[[str], bool]) -> None:
-    """Take /proc/diskstats: what was read and written, and the time it took in true seconds."""
+    """Parse /proc/diskstats: what was read and written, and the time it took, in seconds."""
     sizes: list[_Row] = []
     operations: list[_Row] = []
     times: list[_Row] = []
@@ -155,7 +155,4 @@ def _network(host: HostFS) -> Rows:
 
 
 def _read(host: HostFS, path: str) -> bytes:
-    try:
-        return host.proc.read(path)
-    except HostReadError:
-        return b""
+    return or_none(host.proc.read, path) or b""

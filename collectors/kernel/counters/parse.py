@@ -2,7 +2,7 @@
 
 Formats: Documentation/admin-guide/cgroup-v1/{cpuacct,memory,blkio-controller,pids}.rst,
 scheduler/sched-bwc.rst, cgroup-v2.rst, accounting/psi.rst; /proc/<pid>/net/dev: proc_pid_net(5).
-A line or field that is not there, or makes no sense, leaves its value None.
+A line or field that is missing or malformed leaves its value None.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def shifted(text: bytes, digits: int) -> bytes:
 
 
 def number(raw: bytes) -> bytes | None:
-    """Take a file that is one number."""
+    """Parse a file that is one number."""
     text = raw.strip()
     return text if text.isdigit() else None
 
 
 def seconds(raw: bytes, digits: int) -> bytes | None:
-    """Take a file that is one number of some fraction of a second."""
+    """Parse a file that is one number, of a unit of time, into seconds."""
     text = raw.strip()
     return shifted(text, digits) if text.isdigit() else None
 
@@ -47,7 +47,7 @@ Fields = tuple[tuple[bytes, int, int], ...]
 
 
 def flat(fields: Fields) -> Callable[[bytes, Values], None]:
-    """Make a parser of a file of names and numbers, a pair on each line, that takes some of them.
+    """Return a parser for some fields of a file with a name and a number on each line.
 
     For memory.stat, cpu.stat and the like. One search for all names takes a third of the time of
     splitting the whole file.
@@ -56,16 +56,16 @@ def flat(fields: Fields) -> Callable[[bytes, Values], None]:
     search = re.compile(rb"\n(%b) (\d+)" % names).findall
 
     def parse(raw: bytes, values: Values) -> None:
-        found = dict(search(b"\n" + raw))
+        texts = dict(search(b"\n" + raw))
         for name, index, digits in fields:
-            text = found.get(name)
+            text = texts.get(name)
             values[index] = shifted(text, digits) if digits and text is not None else text
 
     return parse
 
 
 def single(index: int, digits: int = 0) -> Callable[[bytes, Values], None]:
-    """Make a parser of a file that is one number."""
+    """Return a parser for a file that is one number."""
 
     def parse(raw: bytes, values: Values) -> None:
         values[index] = seconds(raw, digits) if digits else number(raw)
@@ -74,7 +74,7 @@ def single(index: int, digits: int = 0) -> Callable[[bytes, Values], None]:
 
 
 def pressure(some: int, full: int) -> Callable[[bytes, Values], None]:
-    """Make a parser of a PSI file; cpu.pressure has no ``full`` before Linux 5.13."""
+    """Return a parser for a PSI file; cpu.pressure has no ``full`` before Linux 5.13."""
 
     def parse(raw: bytes, values: Values) -> None:
         # some avg10=0.00 avg60=0.00 avg300=0.00 total=9607\nfull …
@@ -86,15 +86,15 @@ def pressure(some: int, full: int) -> Callable[[bytes, Values], None]:
 
 
 MAX_ROWS = 16
-"""Most rows of one table: whoever is inside may make any number of interfaces."""
+"""Most rows of one table: a container can create any number of interfaces."""
 
 _IGNORED_INTERFACES = (b"lo", b"veth", b"docker", b"nerdctl")
-"""Beginnings of names, as cAdvisor has them: loopback, and links of containers further in."""
+"""Prefixes of names, as in cAdvisor: loopback, and links to inner containers."""
 
 _TUNNELS = frozenset(
     b"tunl0 sit0 gre0 gretap0 erspan0 ip_vti0 ip6_vti0 ip6tnl0 ip6gre0".split(),
 )
-"""Devices that the kernel puts into each network namespace once their module is loaded."""
+"""Devices that the kernel creates in each network namespace once their module is loaded."""
 
 
 def net_dev(raw: bytes) -> Rows:

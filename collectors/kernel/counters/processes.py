@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
-from collectors.hostfs import HostReadError
+from collectors.hostfs import HostReadError, or_none
 from collectors.kernel.counters.sources import Scalar, Table
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from collectors.kernel.counters.model import Draft
 
 MOST_CGROUPS = 1000
-"""Most inner cgroups that are looked into."""
+"""Most inner cgroups that are read."""
 
 _MOST_PROCESSES = 2000
 _MOST_DESCRIPTORS = 50_000
@@ -24,9 +23,9 @@ _SOCKETS_FILE = 8 << 20
 def inner_processes(sys: Dir, path: str) -> list[int] | None:
     """Return the processes of all cgroups below one; None where there are too many to count.
 
-    The number of links tells a directory without any below it: 2, on every cgroup filesystem.
+    On every cgroup filesystem a directory without any below it has 2 links.
     """
-    found: list[int] = []
+    members: list[int] = []
     left = [path]
     seen = 0
     while left:
@@ -34,8 +33,8 @@ def inner_processes(sys: Dir, path: str) -> list[int] | None:
         try:
             if sys.stat(above).st_nlink <= 2:
                 continue
-            names = _directories(sys, above)
-        except (HostReadError, OSError):
+            names = sys.subdirectories(above)
+        except HostReadError:
             continue
         for name in names:
             seen += 1
@@ -43,11 +42,8 @@ def inner_processes(sys: Dir, path: str) -> list[int] | None:
                 return None
             inner = f"{above}/{name}"
             left.append(inner)
-            try:
-                found += pids(sys.read(f"{inner}/cgroup.procs"))
-            except HostReadError:
-                continue
-    return found
+            members += pids(or_none(sys.read, f"{inner}/cgroup.procs") or b"")
+    return members
 
 
 def pids(raw: bytes) -> list[int]:
@@ -55,26 +51,16 @@ def pids(raw: bytes) -> list[int]:
     return [int(word) for word in raw.split() if word.isdigit()]
 
 
-def _directories(sys: Dir, path: str) -> list[str]:
-    with sys.open_dir(path) as directory:
-        fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory.fd)
-        try:
-            with os.scandir(fd) as entries:
-                return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        finally:
-            os.close(fd)
-
-
-def count_descriptors(proc: Dir, found: list[int], draft: Draft) -> None:
+def count_descriptors(proc: Dir, members: list[int], draft: Draft) -> None:
     """Count the open descriptors of some processes, and how many of them are sockets.
 
-    Unknown where one of them may not be looked at, or there are too many: a part is no count.
+    Unknown where one of them may not be read, or there are too many: a part is no count.
     """
     descriptors = sockets = 0
     draft.scalars[Scalar.DESCRIPTORS] = draft.scalars[Scalar.SOCKETS] = None
-    if len(found) > _MOST_PROCESSES or 0 in found:
+    if len(members) > _MOST_PROCESSES or 0 in members:
         return
-    for pid in found:
+    for pid in members:
         try:
             names = proc.listdir(f"{pid}/fd", _MOST_DESCRIPTORS)
             descriptors += len(names)
@@ -83,17 +69,14 @@ def count_descriptors(proc: Dir, found: list[int], draft: Draft) -> None:
             sockets += sum(_is_socket(proc, f"{pid}/fd/{name}") for name in names)
         except HostReadError as error:
             if proc.exists(str(pid)):
-                # It is there, so this was no farewell but a refusal.
+                # It has not ended, so the read was denied.
                 raise error from None
     draft.scalars[Scalar.DESCRIPTORS] = b"%d" % descriptors
     draft.scalars[Scalar.SOCKETS] = b"%d" % sockets
 
 
 def _is_socket(proc: Dir, path: str) -> bool:
-    try:
-        return proc.readlink(path).startswith("socket:")
-    except HostReadError:
-        return False
+    return (or_none(proc.readlink, path) or "").startswith("socket:")
 
 
 _TCP_STATES = (
@@ -121,7 +104,7 @@ def count_tcp(process: Dir, version: str, draft: Draft) -> None:
 
 
 def count_udp(process: Dir, version: str, draft: Draft) -> None:
-    """Count the UDP sockets of a network namespace, what waits in them, and what they dropped."""
+    """Count the UDP sockets of a network namespace, and their queued bytes and dropped packets."""
     listen = sending = receiving = dropped = 0
     for match in _SOCKET_LINE.finditer(process.read(f"net/udp{version}", _SOCKETS_FILE)):
         listen += int(match[1], 16) == _UDP_UNCONNECTED
@@ -138,4 +121,4 @@ def count_udp(process: Dir, version: str, draft: Draft) -> None:
     draft.tables[table] = tuple(((name,), (b"%d" % n,)) for name, n in rows)
 
 
-_UDP_UNCONNECTED = 7  # TCP_CLOSE: a UDP socket that waits for anybody
+_UDP_UNCONNECTED = 7  # TCP_CLOSE: a UDP socket that is not connected

@@ -12,7 +12,7 @@ import resource
 import time
 from typing import TYPE_CHECKING
 
-from collectors.hostfs import HostReadError
+from collectors.hostfs import or_none
 from collectors.kernel.counters.calls import HOLDS_GIL, RELEASES_GIL
 from collectors.kernel.counters.container import ContainerCounters
 from collectors.kernel.counters.devices import Devices
@@ -33,13 +33,13 @@ MOST_KEPT = 14
 """Descriptors kept of one container at most, that of its /proc/<pid> among them."""
 
 _SLOW = 0.001
-"""Seconds. One container takes a tenth of it, unless something comes in between."""
+"""Seconds. Reading one container takes a tenth of that, unless the thread has to wait."""
 
-_LOOK_AGAIN = 60.0
-"""Seconds after which the host's huge pages and I/O schedulers are looked at again."""
+_HOST_INTERVAL = 60.0
+"""Seconds after which the host's huge pages and I/O schedulers are read again."""
 
 _WAITS = 3
-"""If this thread has given up the CPU so often by itself, it has waited for the interpreter."""
+"""With so many voluntary context switches the thread has waited for the interpreter lock."""
 
 
 def _voluntary_switches() -> int:
@@ -47,9 +47,9 @@ def _voluntary_switches() -> int:
 
 
 class CounterReader:
-    """Reads what the kernel counts of the containers that it was told of; for one thread.
+    """Reads the counters of the containers that ``update`` was given; for use by one thread.
 
-    ``groups`` are names of the groups of metrics that are on: what nobody wants is not read.
+    ``groups`` are the groups of metrics that are on: files of the others are not read.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class CounterReader:
         self._devices = Devices(host.sys)
         self._containers: dict[str, ContainerCounters] = {}
         self.descriptor_limit = raise_descriptor_limit() // 2
-        """Most descriptors that may be kept: half of what the process may have."""
+        """Most descriptors that may be kept: half of those that the process may have."""
         self._keep = MOST_KEPT
         self._unread: list[ContainerCounters] = []
         self._sources: dict[tuple[frozenset[str], bool], tuple[Source, ...]] = {}
-        """The files of all containers in the same hierarchies, by those and a quota."""
+        """The files of containers by their hierarchies and whether they have a CPU quota."""
         self._bfq = False
         self._hugepages: tuple[str, ...] = ()
-        self._look_again = float("-inf")
+        self._next_check = float("-inf")
 
     @property
     def kept(self) -> int:
@@ -86,17 +86,17 @@ class CounterReader:
         return sum(container.kept for container in self._containers.values())
 
     def update(self, targets: Iterable[Target]) -> None:
-        """Return which containers there are; ``read`` answers in this order.
+        """Set the containers to read; ``read`` returns their counters in this order.
 
         A target that is the same object as before costs nothing.
         """
-        self._look_at_host()
+        self._check_host()
         before, self._containers = self._containers, {}
         for target in targets:
-            known = before.pop(target.id, None)
-            if known is None or known.target is not target:
-                known = self._made_for(target, known)
-            self._containers[target.id] = known
+            container = before.pop(target.id, None)
+            if container is None or container.target is not target:
+                container = self._container_for(target, container)
+            self._containers[target.id] = container
         for gone in before.values():
             gone.keep(0)
         keep = min(MOST_KEPT, self.descriptor_limit // max(1, len(self._containers)))
@@ -106,8 +106,10 @@ class CounterReader:
         self._keep = keep
         self._unread = [c for c in self._containers.values() if not c.was_read]
 
-    def _made_for(self, target: Target, known: ContainerCounters | None) -> ContainerCounters:
-        """Return the reader of one container: the known one if it serves, else a new one."""
+    def _container_for(
+        self, target: Target, current: ContainerCounters | None
+    ) -> ContainerCounters:
+        """Return the reader of one container: the current one if it serves, else a new one."""
         mounted = frozenset(target.cgroups.keys() & self._layout.hierarchies.keys())
         chosen = self._sources.get((mounted, target.quota))
         if chosen is None:
@@ -118,31 +120,31 @@ class CounterReader:
                 bfq=self._bfq,
                 hugepages=self._hugepages,
             )
-        if known is not None:
-            if known.serves(target, chosen):
-                known.target = target
-                return known
-            known.keep(0)
+        if current is not None:
+            if current.serves(target, chosen):
+                current.target = target
+                return current
+            current.keep(0)
         where = self._layout.hierarchies
         paths = {name: where[name] + target.cgroups[name].rstrip("/") for name in mounted}
         return ContainerCounters(self._host, target, chosen, paths, self._groups)
 
-    def _look_at_host(self) -> None:
-        """See now and then what of the host decides which files are read."""
+    def _check_host(self) -> None:
+        """Read, now and then, what of the host decides which files of containers are read."""
         now = self._clock()
-        if now < self._look_again:
+        if now < self._next_check:
             return
-        self._look_again = now + _LOOK_AGAIN
-        found = self._has_bfq(), self._used_hugepages()
-        if found != (self._bfq, self._hugepages):
-            self._bfq, self._hugepages = found
+        self._next_check = now + _HOST_INTERVAL
+        bfq, hugepages = self._has_bfq(), self._used_hugepages()
+        if (bfq, hugepages) != (self._bfq, self._hugepages):
+            self._bfq, self._hugepages = bfq, hugepages
             self._sources.clear()
-            # Each target is looked at again, with the files that are right now.
+            # The files of each target are chosen again.
             for container in self._containers.values():
                 container.target = None
 
     def warm(self, count: int) -> bool:
-        """Read some containers that were never read; says whether there are more of them.
+        """Read some containers that were never read; return whether there are more of them.
 
         The first reading opens a container's files and costs ten times a later one, so a thousand
         new containers are better not left to the next scrape.
@@ -156,37 +158,31 @@ class CounterReader:
         """Read all containers; None is one that is not there (any more)."""
         calls, clock = self._releasing, self._clock
         waits = self._waits()
-        found = []
+        readings = []
         for container in self._containers.values():
             started = clock()
-            found.append(container.read(calls, self._devices, self._keep))
+            readings.append(container.read(calls, self._devices, self._keep))
             if clock() - started > _SLOW and calls is self._releasing:
                 before, waits = waits, self._waits()
                 if waits - before >= _WAITS:
                     calls = self._holding
-        return found
+        return readings
 
     def close(self) -> None:
-        """Let go of every descriptor."""
+        """Close all descriptors."""
         self.update(())
 
     def _has_bfq(self) -> bool:
         """Return whether a block device is scheduled by BFQ, which keeps v1's counts of its own."""
         if "blkio" not in self._layout.hierarchies:
             return False
-        try:
-            names = self._host.sys.listdir("block")
-        except HostReadError:
-            return False
+        names = or_none(self._host.sys.listdir, "block") or ()
         return any("[bfq]" in self._text(f"block/{name}/queue/scheduler") for name in names)
 
     def _used_hugepages(self) -> tuple[str, ...]:
         """Return the sizes of huge pages of which the host has any, as cgroup files write them."""
-        try:
-            names = self._host.sys.listdir("kernel/mm/hugepages")
-        except HostReadError:
-            return ()
-        found = []
+        names = or_none(self._host.sys.listdir, "kernel/mm/hugepages") or ()
+        sizes = []
         for name in sorted(names):
             size = name.removeprefix("hugepages-").removesuffix("kB")
             where = f"kernel/mm/hugepages/{name}"
@@ -194,18 +190,15 @@ class CounterReader:
             if size.isdecimal() and any(
                 self._text(f"{where}/{c}") not in ("", "0") for c in counts
             ):
-                found.append(_page_size(int(size)))
-        return tuple(found)
+                sizes.append(_page_size(int(size)))
+        return tuple(sizes)
 
     def _text(self, path: str) -> str:
-        try:
-            return self._host.sys.read_text(path, 4096).strip()
-        except HostReadError:
-            return ""
+        return (or_none(self._host.sys.read_text, path, 4096) or "").strip()
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files to the hard one, and give it; setrlimit(2)."""
+    """Raise the soft limit of open files to the hard one, and return it; setrlimit(2)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -217,7 +210,7 @@ def raise_descriptor_limit() -> int:
 
 
 def _page_size(kilobytes: int) -> str:
-    """Write a size of huge pages as the kernel names files: 2MB, 1GB, 64KB (hugetlb_cgroup.c)."""
+    """Return a size of huge pages as in names of files: 2MB, 1GB, 64KB (hugetlb_cgroup.c)."""
     if kilobytes >= 1 << 20:
         return f"{kilobytes >> 20}GB"
     return f"{kilobytes >> 10}MB" if kilobytes >= 1 << 10 else f"{kilobytes}KB"

@@ -7,18 +7,7 @@ import shutil
 from collectors.kernel.counters import CounterReader, Scalar, calls
 from collectors.kernel.counters import reader as reader_module
 from collectors.kernel.counters.files import RECHECK
-from tests.support.counter_tree import CPU, CounterTree, scalar, target
-
-
-def _pread(fd: int) -> bytes:
-    if not os.fstat(fd).st_nlink:
-        raise OSError(errno.ENODEV, "No such device")
-    return calls.RELEASES_GIL.pread(fd)
-
-
-GONE_IS_ENODEV = calls.RELEASES_GIL._replace(pread=_pread)
-
-"""Answers as a cgroup does that was removed while a file of it was open."""
+from tests.support.counter_tree import CPU, GONE_IS_ENODEV, CounterTree, scalar, target
 
 
 def test_what_the_kernel_does_not_offer_is_unknown(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import shutil
@@ -10,18 +9,7 @@ import pytest
 from agent.metrics import DEFAULT_GROUPS
 from collectors.kernel.counters import CounterReader, Scalar, Table, calls
 from collectors.kernel.counters import reader as reader_module
-from tests.support.counter_tree import CPU, V2, CounterTree, scalar, target
-
-
-def _pread(fd: int) -> bytes:
-    if not os.fstat(fd).st_nlink:
-        raise OSError(errno.ENODEV, "No such device")
-    return calls.RELEASES_GIL.pread(fd)
-
-
-GONE_IS_ENODEV = calls.RELEASES_GIL._replace(pread=_pread)
-
-"""Answers as a cgroup does that was removed while a file of it was open."""
+from tests.support.counter_tree import CPU, GONE_IS_ENODEV, V2, CounterTree, scalar, target
 
 
 def test_reads_each_container_in_the_order_in_which_they_were_named(
