@@ -12,7 +12,6 @@ import pytest
 
 from agent import __version__
 from agent.cli import main as cli
-from agent.cli.flags import Parser, overrides, parse
 from agent.config import Config
 from agent.model import Snapshot
 from tests.support.snapshots import BROKEN, EVIL, HEALTHY, LEGACY, WEB, picture
@@ -206,58 +205,12 @@ def test_flags_reach_the_scout(look: Look, tmp_path: Path) -> None:
     assert config.log.level == "error"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["lss"], 'tallyman: lss: unknown command; did you mean "ls"?; see tallyman --help\n'),
-        (["ls", "--al"], 'tallyman ls: --al: unknown flag; did you mean "--all"?; see tallyman'),
-        (["ls", "--zzz=1"], "tallyman ls: --zzz: unknown flag; see tallyman ls --help\n"),
-        (["ls", "x"], "tallyman ls: x: there is no place for this; see tallyman ls --help\n"),
-        (["ls", "--style=vm"], "tallyman ls: argument --style: vm: unknown style; there are: app"),
-        (["ls", "--timeout=9"], "tallyman ls: argument --timeout: must be a time with its unit"),
-        (["explain"], "tallyman explain: the following arguments are required: WHAT; see"),
-        (["--zzz"], "tallyman: "),
-    ],
-)
-def test_wrong_usage_is_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-) -> None:
-    with pytest.raises(SystemExit) as left:
-        cli.main(arguments)
-    assert left.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith(message)
-    assert err.count("\n") == 1
-
-
 def test_wrong_values_of_flags(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["serve", "--config.file=", "--web.listen-address=x", "--log.level=loud"]
     assert cli.main(arguments) == 2
     err = capsys.readouterr().err
     assert err.startswith("tallyman: --web.listen-address: must be an address and a port")
     assert "tallyman: --log.level: must be" in err
-
-
-def test_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        cli.main([])
-    assert left.value.code == 2
-    assert "tallyman COMMAND --help" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", ["serve", "ls", "explain", "check", "check-config", "version"])
-def test_every_command_has_help_with_exit_codes(
-    capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    with pytest.raises(SystemExit) as left:
-        cli.main([command, "--help"])
-    assert left.value.code == 0
-    assert "exit codes:" in capsys.readouterr().out
-
-
-def test_flags_that_are_not_given_say_nothing() -> None:
-    assert overrides(parse(["serve"])) == {}
-    assert overrides(parse(["serve", "--no-cadvisor-names"])) == {"metrics.cadvisor_names": False}
 
 
 def test_the_address_in_use_is_an_error_in_one_line(
@@ -341,10 +294,3 @@ def test_a_full_disk_is_told_in_one_line() -> None:
         )
     assert done.stderr == b"tallyman: cannot write: No space left on device\n"
     assert done.returncode == 3
-
-
-def test_parsers_complain_like_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        Parser(prog="x").error("y")
-    assert left.value.code == 2
-    assert capsys.readouterr().err == "x: y; see x --help\n"

@@ -10,12 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import SWITCHES, Config, ConfigError, _apply, declared_keys, load
-from agent.config.keys import Reader, duration
-from agent.config.rules import Match, StyleRule
-from agent.config.sections import parse_address
+from agent.config.keys import Reader
+from agent.config.rules import StyleRule
 from agent.model import Style
 from tests.support import CLONE
-from tests.support.snapshots import LEGACY, WEB
 
 EXAMPLE = CLONE / "deploy" / "tallyman.toml"
 
@@ -182,67 +180,10 @@ def test_it_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(config)) == config
 
 
-def test_include_and_exclude(written: Path) -> None:
-    written.write_text('[containers]\ninclude = [{engine="docker"}]\nexclude = [{name="leg*"}]\n')
-    containers = load(str(written)).containers
-    assert containers.admits(WEB)
-    assert not containers.admits(LEGACY)
-
-
-def test_all_that_a_pattern_names_must_fit() -> None:
-    match = Match(engine="docker", name="web", image="nginx:*")
-    assert match.matches(WEB)
-    assert not match.matches(LEGACY)
-
-
-def test_labels_of_a_pattern_must_be_there() -> None:
-    match = Match(labels={"team": "a*"})
-    assert not match.matches(WEB)
-    for value, fits in (("abc", True), ("xyz", False)):
-        assert match.matches(_Labelled(value)) is fits
-
-
-class _Labelled:
-    engine = name = image = ""
-
-    def __init__(self, team: str) -> None:
-        self.labels = {"team": team}
-
-
 def test_style_rules_become_overrides(written: Path) -> None:
     written.write_text('[[style_rule]]\nstyle = "system"\nlabels = {x = "*"}\n')
     (override,) = load(str(written)).overrides()
     assert (override.style, override.labels) == (Style.SYSTEM, {"x": "*"})
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("90s", 90), ("1h30m", 5400), ("2d", 172800), ("250ms", 0.25), ("1m1ms", 60.001)],
-)
-def test_times(text: str, seconds: float) -> None:
-    assert duration(0).check(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1:80", ("127.0.0.1", 80)),
-        (":80", ("", 80)),
-        ("[::1]:80", ("::1", 80)),
-        ("localhost:0", ("localhost", 0)),
-    ],
-)
-def test_addresses(text: str, address: tuple[str, int]) -> None:
-    assert parse_address(text) == address
-
-
-@given(st.text())
-def test_any_text_is_an_address_or_an_error(text: str) -> None:
-    try:
-        _, port = parse_address(text)
-    except ValueError:
-        return
-    assert 0 <= port <= 65535
 
 
 toml = st.recursive(

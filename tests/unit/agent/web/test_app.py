@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -13,10 +12,11 @@ from prometheus_client.exposition import choose_encoder
 from agent.config import load
 from agent.web.app import App, accepts_gzip, accepts_openmetrics, make_app
 from agent.web.page import link
-from tests.support.snapshots import BAD, LEGACY, picture
+from tests.support.snapshots import BAD, LEGACY
+from tests.support.web_server import FakePages
 
 if TYPE_CHECKING:
-    from agent.model import Container, Snapshot
+    from agent.model import Container
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -28,22 +28,6 @@ PROMETHEUS_3 = (
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
 )
 PROMETHEUS_OLD = "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5"
-
-
-@dataclass
-class FakeState:
-    ready: bool = True
-    asked: list[bool] = field(default_factory=list)
-    broken: bool = False
-
-    def snapshot(self) -> Snapshot:
-        return picture()
-
-    def metrics(self, openmetrics: bool) -> Iterator[bytes]:
-        self.asked.append(openmetrics)
-        if self.broken:
-            raise ValueError("broken")
-        return iter((b"one 1\n", b"two 2\n"))
 
 
 @dataclass
@@ -71,13 +55,13 @@ def ask(app: App, path: str, method: str = "GET", **headers: str) -> Answer:
 
 
 @pytest.fixture
-def state() -> FakeState:
-    return FakeState()
+def pages() -> FakePages:
+    return FakePages()
 
 
 @pytest.fixture
-def app(state: FakeState) -> App:
-    return make_app(state, load(""))
+def app(pages: FakePages) -> App:
+    return make_app(pages, load(""))
 
 
 def test_the_front_page(app: App) -> None:
@@ -100,11 +84,11 @@ def test_what_is_not_there(app: App, path: str) -> None:
     assert ask(app, path).status == "404 Not Found"
 
 
-def test_health(app: App, state: FakeState) -> None:
-    state.ready = False
+def test_health(app: App, pages: FakePages) -> None:
+    pages.ready = False
     assert ask(app, "/-/healthy").status == "200 OK"
     assert ask(app, "/-/ready").status == "503 Service Unavailable"
-    state.ready = True
+    pages.ready = True
     assert ask(app, "/-/ready").status == "200 OK"
 
 
@@ -117,11 +101,11 @@ def test_only_reading(app: App, method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/x"])
-def test_head_is_get_without_the_body(app: App, state: FakeState, path: str) -> None:
+def test_head_is_get_without_the_body(app: App, pages: FakePages, path: str) -> None:
     got, head = ask(app, path), ask(app, path, "HEAD")
     assert head.body == b""
     assert (head.status, head.headers) == (got.status, got.headers)
-    assert len(state.asked) <= 1
+    assert len(pages.asked) <= 1
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/x", link(LEGACY.id)])
@@ -132,31 +116,31 @@ def test_every_answer_is_kept_from_harm(app: App, path: str) -> None:
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_a_scrape_in_text(app: App, state: FakeState) -> None:
+def test_a_scrape_in_text(app: App, pages: FakePages) -> None:
     answer = ask(app, "/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert answer.body == b"one 1\ntwo 2\n"
-    assert state.asked == [False]
+    assert pages.asked == [False]
 
 
-def test_a_scrape_by_prometheus(app: App, state: FakeState) -> None:
+def test_a_scrape_by_prometheus(app: App, pages: FakePages) -> None:
     answer = ask(app, "/metrics", ACCEPT=PROMETHEUS_2, ACCEPT_ENCODING="gzip")
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert answer.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(answer.body) == b"one 1\ntwo 2\n"
-    assert state.asked == [True]
+    assert pages.asked == [True]
 
 
-def test_another_telemetry_path(state: FakeState) -> None:
-    app = make_app(state, load("", {"web.telemetry_path": "/probe"}))
+def test_another_telemetry_path(pages: FakePages) -> None:
+    app = make_app(pages, load("", {"web.telemetry_path": "/probe"}))
     assert ask(app, "/probe").status == "200 OK"
     assert ask(app, "/metrics").status == "404 Not Found"
     assert b'href="/probe"' in ask(app, "/").body
 
 
-def test_too_many_scrapes_are_told_so(state: FakeState, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_scrapes_are_told_so(pages: FakePages, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.web.app._SLOT_SECONDS", 0.0)
-    app = make_app(state, load("", {"web.max_requests": 1}))
+    app = make_app(pages, load("", {"web.max_requests": 1}))
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics"}
     first = app(environ, lambda *_: None)
     answer = ask(app, "/metrics")
@@ -166,9 +150,9 @@ def test_too_many_scrapes_are_told_so(state: FakeState, monkeypatch: pytest.Monk
     assert ask(app, "/metrics").status == "200 OK"
 
 
-def test_a_scrape_waits_for_a_place(state: FakeState, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scrape_waits_for_a_place(pages: FakePages, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.web.app._SLOT_SECONDS", 60.0)
-    app = make_app(state, load("", {"web.max_requests": 1}))
+    app = make_app(pages, load("", {"web.max_requests": 1}))
     first = app({"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics"}, lambda *_: None)
     answers: list[Answer] = []
     waiting = threading.Thread(target=lambda: answers.append(ask(app, "/metrics")))
@@ -178,12 +162,12 @@ def test_a_scrape_waits_for_a_place(state: FakeState, monkeypatch: pytest.Monkey
     assert answers[0].status == "200 OK"
 
 
-def test_a_scrape_that_fails_gives_its_place_back(state: FakeState) -> None:
-    app = make_app(state, load("", {"web.max_requests": 1}))
-    state.broken = True
+def test_a_scrape_that_fails_gives_its_place_back(pages: FakePages) -> None:
+    app = make_app(pages, load("", {"web.max_requests": 1}))
+    pages.broken = True
     with pytest.raises(ValueError, match="broken"):
         ask(app, "/metrics")
-    state.broken = False
+    pages.broken = False
     assert ask(app, "/metrics").status == "200 OK"
 
 

@@ -20,8 +20,7 @@ from agent.web.guard import Guard
 from agent.web.server import WebServer
 from agent.web.webconfig import WebFiles, read_files
 from tests.support.certificates import Authority
-from tests.unit.agent.web.test_app import FakeState
-from tests.unit.agent.web.test_web import TIMEOUT, EndlessState
+from tests.support.web_server import TIMEOUT, EndlessPages, FakePages
 
 ASK = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 STAY = ASK.replace(b"close", b"keep-alive")
@@ -64,11 +63,11 @@ class Place:
         self.configure("client_ca_file: ca.pem", f"client_auth_type: {how}", *lines)
 
     @contextmanager
-    def serving(self, state: FakeState | None = None, most: int = 8) -> Iterator[tuple[str, int]]:
+    def serving(self, state: FakePages | None = None, most: int = 8) -> Iterator[tuple[str, int]]:
         flags = {"web.listen_address": "127.0.0.1:0", "web.max_requests": most}
         config = load("", {**flags, "web.config_file": str(self.folder / "web.yml")})
         guard = guarded(config)
-        server = WebServer(config, make_app(state or FakeState(), config), guard)
+        server = WebServer(config, make_app(state or FakePages(), config), guard)
         server.bind()
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -206,7 +205,7 @@ def test_a_slow_reader_is_cut_off(place: Place, monkeypatch: pytest.MonkeyPatch)
                     return sock
                 sock.close()
 
-    with place.serving(EndlessState(), 1) as address:
+    with place.serving(EndlessPages(), 1) as address:
         with monkeypatch.context() as short:
             short.setattr(httpd, "_REQUEST_SECONDS", 0.5)
             sock = reader()
@@ -267,7 +266,7 @@ def test_a_certificate_that_is_required_is_as_good_as_a_password(
     config = load("", {"web.config_file": path, "web.listen_address": ":0"})
     guard = guarded(config)
     assert guard.asks
-    server = WebServer(config, make_app(FakeState(), config), guard)
+    server = WebServer(config, make_app(FakePages(), config), guard)
     server.bind()
     server.stop()
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -1,47 +1,12 @@
 from __future__ import annotations
 
-import http.client
 import logging
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pytest
 
-from agent.config import load
 from agent.web import app, httpd
-from agent.web.app import make_app
-from agent.web.server import CannotListenError, WebServer
-from tests.unit.agent.web.test_app import FakeState
-
-TIMEOUT = 60
-
-
-@contextmanager
-def serving(state: FakeState, **flags: object) -> Iterator[tuple[str, int]]:
-    named = {f"web.{name}": value for name, value in flags.items()}
-    config = load("", {"web.listen_address": "127.0.0.1:0", **named})
-    server = WebServer(config, make_app(state, config))
-    server.bind()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.address
-    finally:
-        server.stop()
-        thread.join(TIMEOUT)
-        assert not thread.is_alive()
-
-
-def get(address: tuple[str, int], path: str, **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(*address, timeout=TIMEOUT)
-    connection.request("GET", path, headers=headers)
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
-    return answer.status, body
+from tests.support.web_server import TIMEOUT, EndlessPages, FakePages, get, serving
 
 
 def say(address: tuple[str, int], request: bytes) -> bytes:
@@ -51,52 +16,6 @@ def say(address: tuple[str, int], request: bytes) -> bytes:
         while piece := client.recv(65536):
             answer += piece
     return answer
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[tuple[str, int]]:
-    with serving(FakeState()) as found:
-        yield found
-
-
-def test_pages_and_scrapes(address: tuple[str, int]) -> None:
-    assert get(address, "/-/healthy") == (200, b"Tallyman is healthy.\n")
-    assert get(address, "/metrics") == (200, b"one 1\ntwo 2\n")
-    assert get(address, "/x")[0] == 404
-
-
-def test_it_answers_as_soon_as_it_serves_what_came_before() -> None:
-    config = load("", {"web.listen_address": "127.0.0.1:0"})
-    server = WebServer(config, make_app(FakeState(), config))
-    server.bind()
-    with socket.create_connection(server.address, timeout=TIMEOUT) as early:
-        early.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        assert early.recv(100).startswith(b"HTTP/1.1 200")
-    server.stop()
-    thread.join(TIMEOUT)
-
-
-def test_an_address_in_use_is_told_in_one_line(address: tuple[str, int]) -> None:
-    config = load("", {"web.listen_address": f"127.0.0.1:{address[1]}"})
-    server = WebServer(config, make_app(FakeState(), config))
-    with pytest.raises(CannotListenError) as caught:
-        server.bind()
-    assert str(caught.value) == (
-        f"cannot listen on 127.0.0.1:{address[1]}: Address already in use; "
-        "name another address with --web.listen-address"
-    )
-
-
-def test_an_open_address_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), serving(FakeState(), listen_address=":0") as found:
-        status, _ = get(("127.0.0.1", found[1]), "/-/healthy")
-    assert status == 200
-    assert any(
-        record.levelno == logging.WARNING and "no password" in record.message
-        for record in caplog.records
-    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +49,7 @@ def test_silent_clients_hold_no_thread(address: tuple[str, int]) -> None:
 
 def test_the_longest_silent_client_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpd, "_SILENCE_SECONDS", 3600)
-    with serving(FakeState()) as address:
+    with serving(FakePages()) as address:
         silent = [
             socket.create_connection(address, timeout=TIMEOUT)
             for _ in range(httpd.Server.keep_alive_conn_limit)
@@ -150,7 +69,7 @@ def test_the_longest_silent_client_makes_room(monkeypatch: pytest.MonkeyPatch) -
 def test_many_more_silent_clients_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpd, "_SILENCE_SECONDS", 3600)
     monkeypatch.setattr(httpd.Server, "keep_alive_conn_limit", 2)
-    with serving(FakeState()) as address:
+    with serving(FakePages()) as address:
         silent = [socket.create_connection(address, timeout=TIMEOUT) for _ in range(50)]
         try:
             assert [client.recv(1) for client in silent[:-2]] == [b""] * 48
@@ -160,18 +79,10 @@ def test_many_more_silent_clients_than_there_is_room_for(monkeypatch: pytest.Mon
                 client.close()
 
 
-@dataclass
-class EndlessState(FakeState):
-    def metrics(self, openmetrics: bool) -> Iterator[bytes]:
-        self.asked.append(openmetrics)
-        while True:
-            yield b"x" * 65536
-
-
 def test_a_slow_reader_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "_SLOT_SECONDS", 0.01)
     with (
-        serving(EndlessState(), max_requests=1) as address,
+        serving(EndlessPages(), max_requests=1) as address,
         socket.create_connection(address, timeout=TIMEOUT) as client,
     ):
         with monkeypatch.context() as short:
@@ -193,7 +104,7 @@ def _status(address: tuple[str, int]) -> bytes:
 def test_a_slow_sender_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpd, "_HEADER_SECONDS", 0.5)
     with (
-        serving(FakeState()) as address,
+        serving(FakePages()) as address,
         socket.create_connection(address, timeout=TIMEOUT) as client,
     ):
         client.sendall(b"GET / HT")
@@ -205,7 +116,7 @@ def test_slow_senders_on_every_thread_are_cut_off_when_others_wait(
 ) -> None:
     monkeypatch.setattr(httpd, "_HEADER_SECONDS", 3600.0)
     monkeypatch.setattr(httpd, "_REQUEST_SECONDS", 3601.0)
-    with serving(FakeState(), max_requests=1) as address:
+    with serving(FakePages(), max_requests=1) as address:
         slow = [socket.create_connection(address, timeout=TIMEOUT) for _ in range(20)]
         for client in slow:
             client.sendall(b"GET / HT")
@@ -217,7 +128,7 @@ def test_slow_senders_on_every_thread_are_cut_off_when_others_wait(
 def test_a_failing_page_is_a_500_and_the_next_one_works(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    state = FakeState(broken=True)
+    state = FakePages(broken=True)
     with serving(state) as address:
         assert get(address, "/metrics")[0] == 500
         state.broken = False
@@ -303,24 +214,3 @@ def test_head_has_the_headers_of_get_and_no_body(address: tuple[str, int], path:
 def test_a_header_with_an_underscore_is_no_other_one(address: tuple[str, int]) -> None:
     request = b"GET / HTTP/1.1\r\nHost: x\r\nContent_Length: 5\r\nConnection: close\r\n\r\n"
     assert say(address, request).startswith(b"HTTP/1.1 200 ")
-
-
-def test_reading_again_by_post() -> None:
-    problems: list[tuple[str, ...]] = [(), ("x: secret detail",)]
-    config = load("", {"web.listen_address": "127.0.0.1:0", "web.enable_lifecycle": True})
-    server = WebServer(config, make_app(FakeState(), config, lambda: problems.pop(0)))
-    server.bind()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    answers = []
-    for _ in range(2):
-        connection = http.client.HTTPConnection(*server.address, timeout=TIMEOUT)
-        connection.request("POST", "/-/reload")
-        answer = connection.getresponse()
-        answers.append((answer.status, answer.read()))
-        connection.close()
-    server.stop()
-    thread.join(TIMEOUT)
-    assert answers[0] == (200, b"The configuration was read again.\n")
-    assert answers[1][0] == 500
-    assert b"secret" not in answers[1][1]
