@@ -1,4 +1,4 @@
-"""How operators say which containers they mean: patterns of engine, name, image and labels."""
+"""Patterns of engine, name, image and labels, with which operators select containers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class Described(Protocol):
-    """What a pattern can fit: a container, or what one collector says of it."""
+    """What a pattern can match: a container, or one collector's sighting of it."""
 
     @property
     def engine(self) -> str:
-        """Who made it."""
+        """Name of its engine."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name."""
 
     @property
     def image(self) -> str:
@@ -33,16 +33,16 @@ class Described(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """All that it names must fit, ``*`` and ``?`` as in a shell; one of nothing fits everything."""
+    """Every part that is set must match, with ``*`` and ``?`` as in a shell."""
 
     engine: str = ""
     name: str = ""
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """Pattern by label; the label must be there, ``*`` takes any value."""
+    """Pattern by label. The label must exist; ``*`` matches any value."""
 
     def matches(self, container: Described) -> bool:
-        """Return whether a container fits."""
+        """Return whether a container matches."""
         given = (
             (self.engine, container.engine),
             (self.name, container.name),
@@ -56,12 +56,12 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override(Pattern):
-    """Sets the style of the containers that it matches; one of nothing but a style sets all."""
+    """Sets the style of the containers that it matches; without a pattern, of all."""
 
     style: Style
 
     def describe(self) -> str:
-        """Write the rule as the operator would: ``engine=docker name=web*``."""
+        """Return the rule in one line, such as ``engine=docker name=web*``."""
         given = [
             f"{key}={pattern}"
             for key, pattern in (

@@ -1,4 +1,4 @@
-"""How things are said to people: ages, scores, and verdicts as sentences. The same everywhere."""
+"""Ages, percentages, names and verdicts as text, the same in the CLI and on the HTML pages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IS = {Style.APP: "a single application", Style.SYSTEM: "a small server of its o
 
 
 def age(seconds: float | None) -> str:
-    """Return a time span in its largest unit: ``3d``; nothing for one that is not known."""
+    """Return a time span in its largest unit, such as ``3d``; empty if it is unknown."""
     if seconds is None:
         return ""
     for size, letter, _ in _UNITS:
@@ -37,7 +37,7 @@ def age(seconds: float | None) -> str:
 
 
 def long_age(seconds: float) -> str:
-    """Return a time span in words: ``3 days``."""
+    """Return a time span in words, such as ``3 days``."""
     for size, _, word in _UNITS:
         if seconds >= size:
             number = int(seconds / size)
@@ -46,32 +46,32 @@ def long_age(seconds: float) -> str:
 
 
 def percent(ratio: float) -> str:
-    """Return a ratio of 0 to 1 as whole percents; rounding never makes it certain."""
+    """Return a ratio of 0 to 1 as whole percents; only 1 itself becomes 100 %."""
     return f"{min(99, round(ratio * 100)) if ratio < 1 else 100} %"
 
 
 def title(container: Container) -> str:
-    """Return a container's name, or without one the beginning of its id as engines show it."""
+    """Return a container's name, or else its short id."""
     return line(container.name or short_id(container) or container.id)
 
 
 def inside(host: HostFacts) -> str:
-    """Say that the host is a container itself, so that nobody looks for others; empty elsewhere."""
+    """Return a note that the agent runs in a container itself; empty if it does not."""
     if not is_inside(host):
         return ""
     what = _CONTAINERS.get(host.virtualization, host.virtualization)
-    return f"This is the inside of a container ({what}): what runs outside of it is not seen."
+    return f"Tallyman runs inside a container ({what}) and sees nothing outside of it."
 
 
 def short_id(container: Container) -> str:
-    """Return an id as people type it: 12 digits of ``libpod-<64 digits>``, ``lxc-101`` whole."""
+    """Return an id as engines show it: 12 digits of ``libpod-<64 digits>``, ``lxc-101`` whole."""
     own = container.engine_id or container.id.rpartition("/")[2]
     digits = _HEXADECIMAL.search(own)
     return digits[0][:12] if digits else own
 
 
 def sentence(text: str) -> str:
-    """Return what a rule says as a sentence: with a capital, and a full stop."""
+    """Return the text of a rule as a sentence, with a capital and a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
@@ -83,28 +83,28 @@ def state(container: Container) -> str:
 def verdict(container: Container) -> str:
     """Return the verdict in one sentence."""
     name, engine = title(container), line(container.engine)
-    found, expected = container.verdict, container.expected_style
-    if found.override:
-        rule = line(found.override)
-        return f"{name} is {found.style}-style because your configuration says so ({rule})."
-    if found.style is Style.UNKNOWN:
-        return f"{name} could not be judged: too little of it could be seen."
-    figures = f"score {found.score:+.2f}, confidence {percent(found.confidence)}"
-    what = f"{found.style}-style: {_IS[found.style]}"
+    judged, expected = container.verdict, container.expected_style
+    if judged.override:
+        rule = line(judged.override)
+        return f"{name} is {judged.style}-style because your configuration says so ({rule})."
+    if judged.style is Style.UNKNOWN:
+        return f"{name} could not be judged: too little of it could be read."
+    figures = f"score {judged.score:+.2f}, confidence {percent(judged.confidence)}"
+    what = f"{judged.style}-style: {_IS[judged.style]}"
     if expected is Style.UNKNOWN:
         return f"{name} is {what} ({figures})."
-    if expected is found.style:
+    if expected is judged.style:
         return f"{name} is {what}, in {_MADE_FOR[expected]} ({engine}; {figures})."
     if container.mismatch:
         return f"{name} is {what}, although in {_MADE_FOR[expected]} ({engine}; {figures})."
     return (
-        f"{name} looks {what}, although in {_MADE_FOR[expected]}, but that is not sure "
+        f"{name} looks {what}, although in {_MADE_FOR[expected]}, but that is uncertain "
         f"({engine}; {figures})."
     )
 
 
 def finding_kind(finding: Finding) -> FindingKind | None:
-    """Return what a finding means for any container; None for one that is not in the catalogue."""
-    from agent.classifier import CATALOGUE  # noqa: PLC0415 - the rules, which lists do without
+    """Return the general explanation of a finding; None if the catalogue has none."""
+    from agent.classifier import CATALOGUE  # noqa: PLC0415 - ls does not need it
 
     return next((kind for kind in CATALOGUE if kind.name == finding.name), None)

@@ -1,18 +1,18 @@
-"""Text that strangers chose (names, images, labels, paths), made harmless for whoever reads it.
+"""Makes untrusted text (names, images, labels, paths) safe to print.
 
-A container's name may hold escape sequences that rewrite a terminal, bidirectional marks that turn
-a line around, newlines that forge one, and bytes that are no UTF-8 (surrogates, PEP 383) on which
-printing fails. All of them become visible escapes; two different names stay different.
+A container's name may hold escape sequences that rewrite a terminal, bidirectional marks that
+reverse a line, newlines that forge one, and bytes that are not UTF-8 (surrogates, PEP 383), which
+cannot be printed. All of them become visible escapes; two different names stay different.
 """
 
 from __future__ import annotations
 
 LIMIT = 500
-"""Longest text that is shown; a path of the kernel can be 4,096 bytes, a label a megabyte."""
+"""Longest text that is printed: a path can have 4,096 bytes, a label a megabyte."""
 
 
 def line(text: str, limit: int = LIMIT) -> str:
-    r"""Return ``text`` on one line, with all that is not printable as an escape like ``\x1b``."""
+    r"""Return ``text`` as one line; what is not printable becomes an escape such as ``\x1b``."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     if text.isprintable():
@@ -21,9 +21,9 @@ def line(text: str, limit: int = LIMIT) -> str:
 
 
 def escape_bytes(text: str) -> str:
-    r"""Write bytes that are no UTF-8 (surrogates) as ``\xff``, and leave the rest as it is.
+    r"""Return ``text`` with bytes that are not UTF-8 (surrogates) as ``\xff``, else unchanged.
 
-    For JSON and other documents that escape on their own, but must be valid Unicode.
+    For JSON and other formats that have escapes of their own, but must be valid Unicode.
     """
     try:
         text.encode("utf-8")

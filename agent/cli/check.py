@@ -1,4 +1,4 @@
-"""What ``tallyman check`` says: what can be read on this host, what not, and what is lost by it."""
+"""``tallyman check``: what can be read on this host, what cannot, and what is missing then."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CAPABILITIES = (
         (
             "binaries, namespaces, root filesystem and network of processes of other users or with "
             "more privileges: their containers are known from engines alone, with less confidence "
-            "or the verdict unknown, and those that no engine knows, or that share the host's pid "
+            "or without a verdict, and those that no engine knows, or that share the host's pid "
             "namespace, are not found"
         ),
         False,
@@ -36,29 +36,29 @@ _CAPABILITIES = (
     (
         ("CAP_DAC_READ_SEARCH",),
         (
-            "what only other users may read, in containers and of engines: root filesystems of "
-            "unprivileged containers, folders of podman and LXC in homes"
+            "files that only other users may read: root filesystems of unprivileged containers, "
+            "directories of podman and LXC in home directories"
         ),
         False,
     ),
     (
         ("CAP_SYS_ADMIN", "CAP_NET_ADMIN"),
-        "whether a container has firewall rules; who listens in it is read in a slower way",
+        "whether a container has firewall rules; its listening sockets are read in a slower way",
         True,
     ),
     (
         ("CAP_SETUID", "CAP_SETGID"),
-        "that the process which talks to the network runs as another user than root",
+        "running the process that talks to the network as another user than root",
         True,
     ),
 )
-"""Capabilities, what is lost without them, and whether one can do without."""
+"""Capabilities, what is missing without them, and whether they are optional."""
 
 _DESCRIPTORS_EACH = 14
-"""Most cgroup files that are kept open of one container; half of the limit is used for them."""
+"""Most cgroup files kept open per container; half of the limit is used for them."""
 
 _SAMPLE = 50
-"""Processes that are tried, besides the first one of each container."""
+"""Processes tried, in addition to the first one of each container."""
 
 _STATE_FOLDERS = {
     folder: " and ".join(engine.title for engine in ENGINES if folder in engine.folders)
@@ -67,30 +67,30 @@ _STATE_FOLDERS = {
 """Engines by the folder that they keep their state in."""
 
 _REMEDIES = {
-    "docker": "look whether the daemon is well, and run as root or in the group of its socket "
-    "(who is in it is root on the host)",
-    "openvz": "let the agent run vzlist, or give it vzlist's output in a file "
+    "docker": "check that the daemon is running, and run as root or in the group of its socket "
+    "(its members have the power of root)",
+    "openvz": "let the agent run vzlist, or provide the output of vzlist in a file "
     "(--collector.openvz.vzlist-command, --collector.openvz.vzlist-file)",
 }
-"""What helps a collector that fails, where there is more to say than to make it readable."""
+"""Specific advice by collector that fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that the agent wants to read, and whether it can."""
+    """One thing that the agent needs to read, and whether it can."""
 
     name: str
     good: bool
     found: str
     lost: str = ""
-    """What is not seen because of it."""
+    """What is missing because of it."""
     remedy: str = ""
     optional: bool = False
-    """One can do without: it is no failure."""
+    """Not a failure if it is missing."""
 
     @property
     def failed(self) -> bool:
-        """Something is lost that verdicts or metrics stand on."""
+        """Whether something is missing that verdicts or metrics need."""
         return not self.good and not self.optional
 
     def as_object(self) -> dict[str, object]:
@@ -106,7 +106,7 @@ class Check:
 
 
 def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
-    """Try everything. ``snapshot`` is what a scout saw just now; None: it saw nothing in time."""
+    """Run all checks. ``snapshot`` is the result of a scan; None: it did not end in time."""
     checks = [
         *_privileges(host),
         _processes(host, snapshot),
@@ -117,11 +117,11 @@ def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
     if snapshot is None:
         checks.append(
             Check(
-                name="first look",
+                name="first scan",
                 good=False,
-                found="the scout gave no answer in time",
+                found="it did not end in time",
                 lost="everything",
-                remedy="try again with --timeout=2m, and look at what it logs",
+                remedy="try again with --timeout=2m, and read the log",
             )
         )
         return checks
@@ -141,7 +141,7 @@ _STATES = {
 
 
 def as_text(checks: list[Check], screen: Screen) -> Iterator[str]:
-    """Return the lines for people."""
+    """Return the table of all checks, with what to do about those that fail."""
     heads = (Column("CHECK"), Column(""), Column("FOUND", 30, wrap=True))
     rows = [
         (
@@ -164,7 +164,7 @@ def as_text(checks: list[Check], screen: Screen) -> Iterator[str]:
 
 
 def _privileges(host: HostFS) -> Iterator[Check]:
-    """Look at the capabilities that the scout would have, which are those of this process."""
+    """Check the capabilities that the scout would have, which are those of this process."""
     try:
         status = parse_status(host.proc.read("self/status", 65536))
         held = int(status.get("CapEff", "0"), 16)
@@ -174,7 +174,7 @@ def _privileges(host: HostFS) -> Iterator[Check]:
     for names, lost, optional in _CAPABILITIES:
         missing = [name for name in names if not held >> CAPABILITIES[name] & 1]
         if optional and "CAP_SETUID" in names and os.geteuid() != 0:
-            continue  # it is another user already
+            continue  # this is another user already
         shown = " and ".join(missing or names)
         yield Check(
             name=names[0],
@@ -189,29 +189,29 @@ def _privileges(host: HostFS) -> Iterator[Check]:
             name="hidepid",
             good=False,
             found="/proc is mounted with hidepid",
-            lost="processes of other users, and so every container of theirs that no engine names",
+            lost="processes of other users, and their containers unless an engine reports them",
             remedy="give CAP_SYS_PTRACE, or mount /proc with hidepid=0",
         )
 
 
 def _pid_namespace(snapshot: Snapshot) -> Check:
-    found, inside = snapshot.host.namespaces.pid, phrases.inside(snapshot.host)
-    # A kernel of OpenVZ 6 does not show namespaces at all.
-    if found == INITIAL_PID_NAMESPACE or (found is None and not inside):
+    namespace, inside = snapshot.host.namespaces.pid, phrases.inside(snapshot.host)
+    # The kernel of OpenVZ 6 does not show namespaces at all.
+    if namespace == INITIAL_PID_NAMESPACE or (namespace is None and not inside):
         return Check(name="pid namespace", good=True, found="the host's")
     kind = f", {snapshot.host.virtualization}" if inside else ""
     return Check(
         name="pid namespace",
         good=False,
-        found=f"one of its own ({found or 'unreadable'}): this is the inside of a container{kind}",
-        lost="every process, and so every container, outside of it",
+        found=f"one of its own ({namespace or 'unreadable'}): the agent runs in a container{kind}",
+        lost="all processes and containers outside of it",
         remedy="run on the host, or in a container with --pid=host",
     )
 
 
 def _processes(host: HostFS, snapshot: Snapshot | None) -> Check:
-    """Ask for the binaries of processes: the kernel answers as it does for all of the evidence."""
-    # Not pid 1: some virtual machines keep it from root, and nothing hangs on that one.
+    """Read the exe links of processes: the kernel guards most other evidence in the same way."""
+    # Not pid 1: some virtual machines deny it even to root, and it is not needed.
     running = sorted(int(name) for name in host.proc.listdir(".", 1 << 16) if name.isdigit())
     pids = set(running[1 : _SAMPLE + 1])
     if snapshot is not None:
@@ -220,22 +220,22 @@ def _processes(host: HostFS, snapshot: Snapshot | None) -> Check:
     read = denied = 0
     for pid in pids:
         try:
-            # The link alone is read: to go where it leads could hang on a stranger's mount.
+            # Only the link is read: following it could block on a mount of an untrusted container.
             host.proc.readlink(f"{pid}/exe")
             read += 1
         except Denied:
             denied += 1
         except HostReadError:
-            continue  # ended just now, or a thread of the kernel
-    found = f"{read} of {read + denied} that were tried can be looked into"
+            continue  # it has ended, or is a kernel thread
+    found = f"{read} of {read + denied} that were tried can be read"
     if not denied:
         return Check(name="processes", good=True, found=found)
     return Check(
         name="processes",
         good=False,
         found=found,
-        lost="the init, services and users axes of what those processes are part of",
-        remedy="run as root, or give CAP_SYS_PTRACE; in a container, also without its AppArmor "
+        lost="the axes init, services and users of their containers",
+        remedy="run as root, or give CAP_SYS_PTRACE; in a container, also disable its AppArmor "
         "profile",
     )
 
@@ -249,28 +249,28 @@ def _cgroups(snapshot: Snapshot) -> Check:
         good=False,
         found="no cgroup hierarchy is mounted",
         lost="CPU, memory, I/O and limits of every container",
-        remedy="mount /sys/fs/cgroup, or say where it is with --path.sysfs",
+        remedy="mount /sys/fs/cgroup, or set --path.sysfs",
     )
 
 
 def _cgroup_namespace(host: HostFS) -> Iterator[Check]:
-    """In one of its own the kernel gives everybody's path from there: ``/../<theirs>``."""
+    """In a cgroup namespace of its own, the kernel shows other paths from there: ``/../x``."""
     try:
-        found = host.proc.readlink("self/ns/cgroup")
+        namespace = host.proc.readlink("self/ns/cgroup")
     except HostReadError:
-        return  # older than Linux 4.6, or not to be read
-    good = found == f"cgroup:[{INITIAL_CGROUP_NAMESPACE}]"
+        return  # older than Linux 4.6, or unreadable
+    good = namespace == f"cgroup:[{INITIAL_CGROUP_NAMESPACE}]"
     yield Check(
         name="cgroup namespace",
         good=good,
-        found="the host's" if good else f"one of its own ({found})",
-        lost="CPU, memory, I/O and limits of other containers, and the ids that their cgroups give",
+        found="the host's" if good else f"one of its own ({namespace})",
+        lost="CPU, memory, I/O and limits of other containers, and ids that come from cgroup names",
         remedy="run on the host, or in a container with --cgroupns=host",
     )
 
 
 def _confinement(host: HostFS) -> Check:
-    """Try openat2(2) on our own root, as it is used on the roots of containers."""
+    """Try openat2(2) on the agent's own root, as it is used on the roots of containers."""
     try:
         with host.proc.open_dir("self/root/", confined=True) as root:
             root.stat("/")
@@ -279,9 +279,9 @@ def _confinement(host: HostFS) -> Check:
             name="confined reads",
             good=False,
             found=f"openat2 does not work: {error.why}",
-            lost="everything inside containers (os-release, accounts, packages): it is read "
-            "confined or not at all",
-            remedy="Linux 5.6 or newer, and a seccomp filter that knows openat2",
+            lost="everything inside containers (os-release, accounts, packages), which is only "
+            "read confined",
+            remedy="use Linux 5.6 or newer, and a seccomp filter that permits openat2",
         )
     return Check(name="confined reads", good=True, found="openat2 works")
 
@@ -309,7 +309,7 @@ def _descriptors(limits: Callable[[int], tuple[int, int]] = resource.getrlimit) 
     if hard == resource.RLIM_INFINITY:
         return Check(name="descriptors", good=True, found="unlimited")
     enough = hard // 2 // _DESCRIPTORS_EACH
-    # No loss, only cost: beyond, files are opened and closed again in each scrape.
+    # Always good: beyond that, files are opened and closed in each scrape, which costs time.
     found = f"{hard}: cgroup files of {enough} containers can stay open"
     return Check(name="descriptors", good=True, found=found)
 
@@ -329,7 +329,7 @@ def _collector(health: CollectorHealth) -> Check:
         good=False,
         found=f"{line(health.error or 'failed')}{refused}",
         lost="names, images and labels that only this engine knows, and its stopped containers; "
-        "running ones are still found from the kernel's side",
-        remedy=_REMEDIES.get(health.name, "make it readable")
+        "running ones are still found through the kernel",
+        remedy=_REMEDIES.get(health.name, "make its files readable")
         + f"; or switch it off with --no-collector.{health.name}",
     )

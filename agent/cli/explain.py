@@ -1,4 +1,4 @@
-"""What ``tallyman explain`` says of one container: the verdict and everything that led to it."""
+"""The text of ``tallyman explain``: the verdict on one container and the reasons for it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from agent.model import Finding, Snapshot
 
 _HALF = 20
-"""Columns of half a bar."""
+"""Width of half a bar, in columns."""
 
 _LEAST_PREFIX = 2
 
 
 def find(snapshot: Snapshot, wanted: str) -> list[Container]:
-    """Return the containers that ``wanted`` names; the first way in which any fits decides.
+    """Return the containers that ``wanted`` names: more than one if it is ambiguous.
 
-    The ways: id, name, the engine's id, pid of the first process, and the beginning of the
-    engine's id or of the last part of ours. More than one means that ``wanted`` is ambiguous.
+    The first of these that any container matches decides: its id, its name, the engine's id, the
+    pid of its first process, and the beginning of the engine's id or of the last part of the id.
     """
     containers = list(snapshot.containers.values())
     ways = (
@@ -36,17 +36,17 @@ def find(snapshot: Snapshot, wanted: str) -> list[Container]:
         [c for c in containers if c.init is not None and str(c.init.pid) == wanted],
         [c for c in containers if len(wanted) >= _LEAST_PREFIX and _begins(c, wanted)],
     )
-    return next((found for found in ways if found), [])
+    return next((matches for matches in ways if matches), [])
 
 
 def _begins(container: Container, wanted: str) -> bool:
     own = container.id.rpartition("/")[2]
     ids = (container.engine_id, own, phrases.short_id(container))
-    return any(known.startswith(wanted) for known in ids)
+    return any(each.startswith(wanted) for each in ids)
 
 
 def find_look_alikes(snapshot: Snapshot, wanted: str) -> list[LookAlike]:
-    """Return what ``wanted`` names among that which is not a container."""
+    """Return the look-alikes that ``wanted`` names."""
     return [
         other
         for other in snapshot.look_alikes
@@ -55,13 +55,13 @@ def find_look_alikes(snapshot: Snapshot, wanted: str) -> list[LookAlike]:
 
 
 def suggestion(snapshot: Snapshot, wanted: str) -> str:
-    """Return the name that was probably meant, or nothing."""
+    """Return the name that was probably meant; empty if none is similar."""
     names = [phrases.title(container) for container in snapshot.containers.values()]
     return next(iter(difflib.get_close_matches(wanted, names, n=1)), "")
 
 
 def as_text(container: Container, snapshot: Snapshot, screen: Screen) -> Iterator[str]:
-    """Return the lines for people."""
+    """Return the lines about one container."""
     verdict = container.verdict
     sentence, *more = screen.wrap(phrases.verdict(container), "")
     yield screen.paint("bold", sentence)
@@ -79,13 +79,13 @@ def as_text(container: Container, snapshot: Snapshot, screen: Screen) -> Iterato
         for finding in container.findings:
             yield from _finding(finding, screen)
     if verdict.unseen:
-        yield from _head("Could not be seen", screen)
+        yield from _head("Could not be read", screen)
         for sentence in verdict.unseen:
             yield from screen.wrap(phrases.sentence(line(sentence)), "  ")
 
 
 def look_alike_text(other: LookAlike, screen: Screen) -> Iterator[str]:
-    """Say why something is not a container."""
+    """Return the lines that say why something is not a container."""
     yield screen.paint("bold", f"{line(other.name)} is not a container ({line(other.kind)}).")
     yield from screen.wrap(line(other.reason), "")
     places = [f"pid {other.pid}"] if other.pid is not None else []
@@ -103,7 +103,9 @@ def _facts(container: Container, snapshot: Snapshot) -> Iterator[str]:
     if since:
         words.append(f"for {phrases.long_age(max(0.0, snapshot.as_of - since))}")
     elif container.created:
-        words.append(f"made {phrases.long_age(max(0.0, snapshot.as_of - container.created))} ago")
+        words.append(
+            f"created {phrases.long_age(max(0.0, snapshot.as_of - container.created))} ago"
+        )
     if container.init is not None:
         words.append(f"pid {container.init.pid}")
     yield ", ".join(words) + "."
@@ -115,13 +117,13 @@ def _facts(container: Container, snapshot: Snapshot) -> Iterator[str]:
     if inside:
         yield "Inside it: " + ", ".join(phrases.title(child) for child in inside) + "."
     if container.role:
-        yield f"Its role is {line(container.role)}: it is left out of density."
+        yield f"Its role is {line(container.role)}: it does not count in the density metrics."
 
 
 def _bar(axis: Axis, score: float | None, screen: Screen) -> str:
     full, empty, middle = ("█", "·", "│") if screen.unicode else ("#", ".", "|")
     if score is None:
-        # Not "0": nothing was seen that speaks on this axis.
+        # Not 0: there is no evidence on this axis.
         return f"  {axis.value:<11}{empty * _HALF}{middle}{empty * _HALF}"
     cells = min(_HALF, round(abs(score) * _HALF))
     style = Style.SYSTEM if score > 0 else Style.APP
@@ -169,6 +171,6 @@ def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
     head = screen.paint("yellow", line(finding.name))
     yield f"  {head}  {line(finding.sentence)}" if kind is None else f"  {head}  {kind.title}"
     if kind is not None:
-        found = phrases.sentence(line(finding.sentence))
-        for text in (found, kind.means, kind.matters, f"To do: {kind.advice}"):
+        sentence = phrases.sentence(line(finding.sentence))
+        for text in (sentence, kind.means, kind.matters, f"To do: {kind.advice}"):
             yield from screen.wrap(text, "    ")

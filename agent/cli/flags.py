@@ -1,4 +1,4 @@
-"""The command line as argparse knows it: commands, flags with Prometheus's names, help."""
+"""The command line: commands, flags named as Prometheus names its own, and their help."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ from agent.config.keys import BOOLEAN, Key, duration, unknown
 from agent.selection import STYLES
 
 DONE, NO, WRONG, FAILED = 0, 1, 2, 3
-"""Exit codes, as EXIT_CODES tells them."""
+"""Exit codes, explained in EXIT_CODES."""
 
 EXIT_CODES = """\
 exit codes:
   0  done
   1  the answer is no: there are findings, something cannot be read, no such container
   2  wrong usage or configuration
-  3  it failed: the host cannot be looked at, the address cannot be listened on
+  3  failure: the host cannot be read, the address cannot be bound
 """
 
 _LS_EXAMPLES = """\
 examples:
-  tallyman ls                              what is here, and what is it?
+  tallyman ls                              all containers with their verdicts
   tallyman ls --style=system --engine=docker
-                                           who runs a server in Docker?
-  tallyman ls --all                        also what looks like a container and is none, and why
-  tallyman ls --findings=privileged        for use in CI: exit code 1 where there is one
+                                           Docker containers used like small servers
+  tallyman ls --all                        also what only looks like a container, and why
+  tallyman ls --findings=privileged        for CI: exit code 1 if there is a privileged container
   tallyman ls --json | jq '.[] | select(.mismatch) | .name'
 
-A "!" behind the expected style marks a mismatch: the verdict is sure, and it is not what the engine
-is made for. Containers that run inside others are indented under them.
+A "!" after the expected style marks a mismatch: the verdict is certain, and differs from what the
+engine is made for. Containers inside other containers are indented below them.
 
 """
 
 _CHECK_TEXT = """\
-Tries what the agent wants to read on this host, and says what is lost where it cannot: privileges,
-processes, cgroups, the engines' folders, and each collector. Nothing is changed.
+Tries everything that the agent reads on this host (privileges, processes, cgroups, the engines'
+directories, each collector) and says what is missing where it fails. It changes nothing.
 """
 
 _SERVE_TEXT = """\
-Runs in the foreground until SIGTERM or Ctrl-C. Answers on the address at once and says that it is
-not complete until it is: /-/ready is 503 until then. Pages: / for people, /metrics for Prometheus,
-/-/healthy and /-/ready for whoever watches over it.
+Runs in the foreground until SIGTERM or Ctrl-C. It answers at once; /-/ready is 503 until the first
+scan of the host is complete. Pages: / (HTML), /metrics (Prometheus), /-/healthy and /-/ready (for
+health checks).
 """
 
 SHARED = ("path.", "log.", *(f"collector.{name}." for name in READERS))
-"""Keys whose flags every command has that looks at the host; the others are for serve."""
+"""Keys whose flags all commands that read the host have; the others are for serve."""
 
 
 _TIMEOUT = 60.0
-"""Much more than looking takes, but people run it when the machine is in trouble."""
+"""Much more than a scan takes, but it is run when the machine is in trouble."""
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser, but wrong usage is one line that says what would be right."""
+    """argparse's parser, but wrong usage is reported in one line that says what is right."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave with the code for wrong usage."""
+        """Report wrong usage and exit with its code."""
         self.exit(WRONG, f"{self.prog}: {message}; see {self.prog} --help\n")
 
     def known_flags(self) -> list[str]:
@@ -70,7 +70,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Parse the command line; leaves with code 2 where it is wrong."""
+    """Parse the command line; exit with code 2 if it is wrong."""
     parser, commands = parsers()
     if not arguments:
         parser.print_help(sys.stderr)
@@ -83,25 +83,25 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         own = commands[parsed.command]
         flag = rest[0].partition("=")[0]
         if flag.startswith("-"):
-            near = unknown(flag, own.known_flags(), "flag").partition("; there are")[0]
-            own.error(f"{flag}: {near}")
-        own.error(f"{flag}: there is no place for this")
+            hint = unknown(flag, own.known_flags(), "flag").partition("; there are")[0]
+            own.error(f"{flag}: {hint}")
+        own.error(f"{flag}: unexpected argument")
     return parsed
 
 
 def overrides(parsed: argparse.Namespace) -> dict[str, object]:
-    """Return what the flags say of the configuration, by dotted path."""
+    """Return the configuration that the flags set, by dotted path."""
     return {path: value for path, value in vars(parsed).items() if "." in path}
 
 
 def parsers() -> tuple[Parser, Mapping[str, Parser]]:
-    """Return the parser of the command line, and those of the commands by name."""
+    """Return the parser of the command line, and those of its commands by name."""
     parser = Parser(
         prog="tallyman",
         usage="tallyman COMMAND [flags]",
-        description="Finds every container on this host, whoever made it, and says what it is: "
-        "app-style (one application) or system-style (a small server), and why.",
-        epilog="tallyman COMMAND --help tells more of each.\n\n" + EXIT_CODES,
+        description="Finds every container on this host, whatever engine made it, and says whether "
+        "it is\napp-style (one application) or system-style (a small server), and why.",
+        epilog="For the flags of a command: tallyman COMMAND --help\n\n" + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -124,13 +124,13 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
         )
         return added
 
-    serve = command("serve", "run the agent: answer Prometheus and people", _SERVE_TEXT)
-    listing = command("ls", "list the containers with their verdicts", epilog=_LS_EXAMPLES)
-    explain = command(
-        "explain", "say why a container is what it is said to be", usage="WHAT [flags]"
+    serve = command(
+        "serve", "run the agent, with metrics for Prometheus and HTML pages", _SERVE_TEXT
     )
-    check = command("check", "say what can be read on this host, and what not", _CHECK_TEXT)
-    check_config = command("check-config", "say what is wrong with a configuration", usage="[FILE]")
+    listing = command("ls", "list the containers with their verdicts", epilog=_LS_EXAMPLES)
+    explain = command("explain", "explain the verdict on a container", usage="WHAT [flags]")
+    check = command("check", "check what can be read on this host", _CHECK_TEXT)
+    check_config = command("check-config", "check a configuration file", usage="[FILE]")
     command("version", "print the version", usage="")
 
     _ls_flags(listing)
@@ -141,13 +141,13 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
     )
     check_config.add_argument("what", metavar="FILE", nargs="?", help=f"default: {DEFAULT_FILE}")
     for one in (listing, explain, check):
-        one.add_argument("--json", action="store_true", help="for programs")
+        one.add_argument("--json", action="store_true", help="print JSON")
         one.add_argument(
             "--timeout",
             type=_timeout,
             default=_TIMEOUT,
             metavar="TIME",
-            help=f"longest time that looking may take (default: {_TIMEOUT:g}s)",
+            help=f"longest time that the scan may take (default: {_TIMEOUT:g}s)",
         )
         _config_flags(one, lambda path: path.startswith(SHARED))
     _config_flags(serve, lambda _: True)
@@ -156,7 +156,7 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
             "--config.file",
             dest="config_file",
             metavar="FILE",
-            help=f"TOML; empty for none (default: {DEFAULT_FILE}, if it exists)",
+            help=f"TOML file; empty for none (default: {DEFAULT_FILE}, if it exists)",
         )
     return parser, subparsers.choices
 
@@ -167,7 +167,7 @@ def _wide(prog: str) -> argparse.HelpFormatter:
 
 def _ls_flags(parser: Parser) -> None:
     parser.add_argument(
-        "--all", action="store_true", help="also what is not a container, with the reason"
+        "--all", action="store_true", help="also show what only looks like a container, and why"
     )
     parser.add_argument(
         "--findings",
@@ -175,7 +175,7 @@ def _ls_flags(parser: Parser) -> None:
         const=frozenset(),
         type=_words,
         metavar="NAME,…",
-        help="only containers with findings (of these names), and what was found; "
+        help="only containers with findings (with these findings), and list them; "
         "exit code 1 if there are any",
     )
     parser.add_argument(
@@ -184,7 +184,7 @@ def _ls_flags(parser: Parser) -> None:
         default=[],
         type=_words,
         metavar="NAME,…",
-        help="only of these engines",
+        help="only containers of these engines",
     )
     parser.add_argument(
         "--style",
@@ -192,7 +192,7 @@ def _ls_flags(parser: Parser) -> None:
         default=[],
         type=_styles,
         metavar="STYLE,…",
-        help=f"only of these styles: {', '.join(STYLES)}",
+        help=f"only containers of these styles: {', '.join(STYLES)}",
     )
 
 
@@ -207,7 +207,7 @@ def _config_flag(group: Any, path: str, declared: Key) -> None:
     default = f" (default: {declared.shown})" if declared.shown else ""
     arguments: dict[str, Any] = {
         "dest": path,
-        # Only what is given ends up in the namespace: the rest is for the file to say.
+        # Only flags that are given end up in the namespace; the others must not override the file.
         "default": argparse.SUPPRESS,
         "help": declared.help.replace("%", "%%") + default,
     }
@@ -216,7 +216,7 @@ def _config_flag(group: Any, path: str, declared: Key) -> None:
         return
     if declared.kind.repeated:
         arguments |= {"action": "append"}
-        arguments["help"] += "; may be given several times"
+        arguments["help"] += "; can be repeated"
     group.add_argument(
         declared.flag, metavar=declared.kind.metavar, type=declared.kind.from_flag, **arguments
     )

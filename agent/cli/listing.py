@@ -31,7 +31,7 @@ _COLUMNS = (
 
 
 def as_table(snapshot: Snapshot, selection: Selection, screen: Screen) -> Iterator[str]:
-    """Return the lines of the table for people."""
+    """Return the lines of the table."""
     shown = selection.containers(snapshot)
     if not shown:
         yield "No containers."
@@ -55,7 +55,7 @@ def as_table(snapshot: Snapshot, selection: Selection, screen: Screen) -> Iterat
 
 
 def summary(snapshot: Snapshot, selection: Selection) -> str:
-    """Return one line that counts what is shown."""
+    """Return one line that counts the containers shown."""
     styles = [container.verdict.style for _, container in selection.containers(snapshot)]
     counted = [f"{styles.count(style)} {style}" for style in Style if style in styles]
     number = f"{len(styles)} container{'' if len(styles) == 1 else 's'}"

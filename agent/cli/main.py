@@ -1,4 +1,4 @@
-"""``tallyman``: what people type."""
+"""The ``tallyman`` command: runs one command of the command line and returns its exit code."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
     from agent.model import Snapshot
 
-_BROKEN_PIPE = 141  # 128 + SIGPIPE, as the shell sees other programs end
+_BROKEN_PIPE = 141  # 128 + SIGPIPE, as the shell reports other programs
 _INTERRUPTED = 130
 
 
 class CommandError(Exception):
-    """The command could not do its work; the message says why and what to do, in one line."""
+    """The command failed; the message says why and what to do, in one line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; gives its exit code."""
+    """Run one command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A terminal that cannot show a character gets an escape for it, never an exception.
+            # A character that the terminal cannot show becomes an escape, never an exception.
             stream.reconfigure(errors="backslashreplace")
     parsed = parse(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -41,13 +41,13 @@ def main(arguments: list[str] | None = None) -> int:
             _complain(problem)
         return WRONG
     except HostReadError as error:
-        _complain(f"{error}; say with --path.procfs where the host's /proc is")
+        _complain(f"{error}; set --path.procfs to the host's /proc")
         return FAILED
     except CommandError as error:
         _complain(str(error))
         return FAILED
     except BrokenPipeError:
-        return _BROKEN_PIPE  # whoever read has seen enough
+        return _BROKEN_PIPE  # the reader, such as head, has closed its end
     except KeyboardInterrupt:
         return _INTERRUPTED
 
@@ -68,27 +68,27 @@ def _run(parsed: Namespace) -> int:
                 from agent.web.guard import check  # noqa: PLC0415 - brings OpenSSL
 
                 check(config)
-            _write([f"{config.file}: ok" if config.file else "no file: the defaults hold"])
+            _write([f"{config.file}: ok" if config.file else "no file: the defaults apply"])
         case "version":
             _write([f"tallyman {__version__}"])
     return DONE
 
 
 def _config(parsed: Namespace, **defaults: object) -> Config:
-    """Read the configuration and set up logging; ``defaults`` are weaker than any flag."""
+    """Read the configuration and set up logging; flags win over ``defaults``."""
     config = load(parsed.config_file, defaults | overrides(parsed))
     logs.configure(config.log.level, config.log.format)
     return config
 
 
 def _quiet_config(parsed: Namespace) -> Config:
-    # What a person must know of a single look is said by the command itself.
+    # One-shot commands report themselves what the user must know.
     return _config(parsed, **{"log.level": "error"})
 
 
 def _serve(config: Config) -> int:
-    # Here and not above: serve brings the web server along, which ls does without, and so does the
-    # process that keeps the privileges, which is why that is made first.
+    # Imported here: only serve needs the web server. The process that keeps the privileges does not
+    # need it either, so it is forked before the web server is imported.
     from agent.serve.launcher import split  # noqa: PLC0415
 
     starter, files = split(config)
@@ -114,7 +114,7 @@ def _ls(parsed: Namespace) -> int:
         styles=frozenset(parsed.style),
         findings=parsed.findings,
     )
-    snapshot = _look(_quiet_config(parsed), parsed.timeout)
+    snapshot = _scan(_quiet_config(parsed), parsed.timeout)
     if parsed.json:
         _write_json(json_output.listed(snapshot, selection))
     else:
@@ -122,36 +122,36 @@ def _ls(parsed: Namespace) -> int:
         _write(listing.as_table(snapshot, selection, screen))
         if screen.width is not None:
             _write(["", listing.summary(snapshot, selection)])
-    _tell_what_is_missing(snapshot)
-    found = parsed.findings is not None and selection.containers(snapshot)
-    return NO if found else DONE
+    _report_gaps(snapshot)
+    has_findings = parsed.findings is not None and selection.containers(snapshot)
+    return NO if has_findings else DONE
 
 
 def _explain(parsed: Namespace) -> int:
     from agent.cli import explain, json_output  # noqa: PLC0415
 
-    snapshot = _look(_quiet_config(parsed), parsed.timeout)
-    found = explain.find(snapshot, parsed.what)
+    snapshot = _scan(_quiet_config(parsed), parsed.timeout)
+    containers = explain.find(snapshot, parsed.what)
     screen = Screen.of(sys.stdout)
-    if not found:
+    if not containers:
         others = explain.find_look_alikes(snapshot, parsed.what)
         for other in others:
             _write(explain.look_alike_text(other, screen))
         if not others:
-            near = explain.suggestion(snapshot, parsed.what)
-            hint = f"did you mean {near}?" if near else "tallyman ls shows all"
-            _complain(f"no container is called {line(parsed.what)}; {hint}")
-        _tell_what_is_missing(snapshot)
+            close = explain.suggestion(snapshot, parsed.what)
+            hint = f"did you mean {close}?" if close else "tallyman ls lists all containers"
+            _complain(f"no such container: {line(parsed.what)}; {hint}")
+        _report_gaps(snapshot)
         return NO
-    if len(found) > 1:
-        _complain(f"{line(parsed.what)} may be each of these; say which by its id:")
-        for container in found:
+    if len(containers) > 1:
+        _complain(f"{line(parsed.what)} is ambiguous; give the id of one of these:")
+        for container in containers:
             _complain(f"  {line(container.id)}  ({line(container.engine)}, {line(container.name)})")
         return NO
     if parsed.json:
-        _write_json(json_output.explained(found[0]))
+        _write_json(json_output.explained(containers[0]))
     else:
-        _write(explain.as_text(found[0], snapshot, screen))
+        _write(explain.as_text(containers[0], snapshot, screen))
     return DONE
 
 
@@ -167,19 +167,19 @@ def _check(parsed: Namespace) -> int:
     return DONE if not any(one.failed for one in checks) else NO
 
 
-def _look(config: Config, timeout: float) -> Snapshot:
+def _scan(config: Config, timeout: float) -> Snapshot:
     _host(config)
     snapshot = _take_once(config, timeout)
     if snapshot is None or not snapshot.complete:
         raise CommandError(
-            f"this host could not be looked at within {timeout:g} s; give it more with "
-            "--timeout=2m, and see tallyman check"
+            f"this host could not be scanned within {timeout:g} s; allow more time with "
+            "--timeout=2m, or see tallyman check"
         )
     return snapshot
 
 
 def _host(config: Config) -> HostFS:
-    """Open the door to the host here as well, so that a wrong path is told in plain words."""
+    """Open the host's filesystems in this process as well, to report a wrong path plainly."""
     return HostFS(config.path.procfs, config.path.sysfs, config.path.rootfs)
 
 
@@ -189,18 +189,18 @@ def _take_once(config: Config, timeout: float) -> Snapshot | None:
     return take_once(config, deadline=timeout)
 
 
-def _tell_what_is_missing(snapshot: Snapshot) -> None:
+def _report_gaps(snapshot: Snapshot) -> None:
     for health in snapshot.collectors:
         if not health.success:
             _complain(
-                f"{line(health.name)} could not be read ({line(health.error)}): "
-                "see tallyman check for what is lost"
+                f"collector {line(health.name)} failed ({line(health.error)}): "
+                "tallyman check says what is missing"
             )
     denied = sum(health.denied for health in snapshot.collectors)
     if denied and os.geteuid() != 0:
-        _complain(f"{denied} reads were denied; as root there is more to see (tallyman check)")
+        _complain(f"{denied} reads were denied; root sees more (see tallyman check)")
     if snapshot.dropped:
-        _complain(f"{snapshot.dropped} more containers are above the limit containers.max")
+        _complain(f"{snapshot.dropped} more containers exceed the limit containers.max")
 
 
 def _write(lines: Iterable[str], stream: TextIO | None = None) -> None:
@@ -210,7 +210,7 @@ def _write(lines: Iterable[str], stream: TextIO | None = None) -> None:
             out.write(text + "\n")
         out.flush()
     except OSError as error:
-        # What is left in the buffer goes nowhere: Python would complain of it at its end.
+        # Discard what is still buffered: otherwise Python reports it again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         if isinstance(error, BrokenPipeError):
             raise
@@ -220,7 +220,7 @@ def _write(lines: Iterable[str], stream: TextIO | None = None) -> None:
 def _write_json(value: object) -> None:
     import json  # noqa: PLC0415
 
-    # Escaped to ASCII, so that no name reaches a terminal through it.
+    # Escaped to ASCII, so that no name can send control characters to a terminal.
     _write([json.dumps(value, indent=2)])
 
 

@@ -1,4 +1,4 @@
-"""What a terminal can show: its width, its colours, and text that fits in a column."""
+"""Output for terminals: width, colours, wrapped text and tables."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """Where output goes, and what it can show there."""
+    """What the output can show: how many columns, colours, which characters."""
 
     width: int | None = None
-    """Columns; None where nothing has to fit, as in a pipe."""
+    """In columns; None where lines need not fit, as in a pipe."""
     colour: bool = False
     unicode: bool = True
 
     @classmethod
     def of(cls, stream: TextIO, environment: Mapping[str, str] = os.environ) -> Screen:
-        """Look at a stream: colour and a width only on a terminal, NO_COLOR (no-color.org)."""
+        """Return what a stream can show: colour and width on terminals only; heeds NO_COLOR."""
         encoding = (stream.encoding or "ascii").lower()
         terminal = stream.isatty()
         return cls(
@@ -42,11 +42,11 @@ class Screen:
         )
 
     def paint(self, colour: str, text: str) -> str:
-        """Return the text in a colour, where there are colours."""
+        """Return the text in a colour, or unchanged on a screen without colours."""
         return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.colour and colour and text else text
 
     def wrap(self, text: str, indent: str) -> list[str]:
-        """Break a sentence into indented lines that fit."""
+        """Break a sentence into indented lines that fit the width."""
         if self.width is None or columns(indent + text) <= self.width:
             return [indent + text]
         room = max(8, self.width - len(indent))
@@ -76,17 +76,17 @@ class Column:
 
     head: str
     least: int = 0
-    """The least width to which it may be cut or wrapped; 0: it keeps its width."""
+    """Smallest width to which it may be cut or wrapped; 0: it is neither."""
     right: bool = False
     wrap: bool = False
-    """Its text goes on in the next line rather than be cut; only the last column may."""
+    """Wrap its text instead of cutting it; only for the last column."""
 
 
 def columns(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return how many columns of a terminal a text occupies."""
     if text.isascii():
         return len(text)
-    import unicodedata  # noqa: PLC0415 - a megabyte of tables, for names that need it
+    import unicodedata  # noqa: PLC0415 - a megabyte of tables, seldom needed
 
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
@@ -95,7 +95,7 @@ def columns(text: str) -> int:
 
 
 def fit(text: str, width: int) -> str:
-    """Cut a text to a width, with an ellipsis where something is missing."""
+    """Cut a text to a width, ending in an ellipsis if something is cut off."""
     if columns(text) <= width:
         return text
     kept = ""
@@ -109,7 +109,7 @@ def fit(text: str, width: int) -> str:
 def table(
     heads: Sequence[Column], rows: Sequence[Sequence[Cell]], screen: Screen
 ) -> list[list[str]]:
-    """Lay out a table: the lines of its head, and then those of each row."""
+    """Lay out a table; return the lines of its head, then those of each row."""
     widths = [
         max([columns(head.head), *(columns(row[index].text) for row in rows)])
         for index, head in enumerate(heads)
@@ -123,7 +123,7 @@ def table(
 def _narrow(heads: Sequence[Column], widths: list[int], room: int) -> None:
     excess = sum(widths) + 2 * (len(widths) - 1) - room
     while excess > 0:
-        # What can be wrapped gives way first, then the widest, until there is none left that may.
+        # Columns that wrap shrink first, then the widest, until none may shrink further.
         narrow = [i for i, head in enumerate(heads) if head.least and widths[i] > head.least]
         if not narrow:
             return

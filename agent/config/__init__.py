@@ -1,7 +1,7 @@
-"""What can be configured, and how it is read.
+"""The configuration: all keys, and how it is read from the file and the flags.
 
-The file is TOML, the flags have Prometheus's names, and a flag wins over the file. The commented
-example that documents every key is deploy/tallyman.toml.
+The file is TOML, the flags are named as Prometheus names its own, and a flag wins over the file.
+deploy/tallyman.toml is the commented example that documents every key.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from collectors.contract import Options
 __all__ = ["Config", "ConfigError", "Match", "StyleRule", "Web", "declared_keys", "load"]
 
 DEFAULT_FILE = "/etc/tallyman/tallyman.toml"
-"""Read when it exists and no other is named."""
+"""Read if it exists and --config.file is not given."""
 
 ENVIRONMENT = (
     "DOCKER_HOST",
@@ -44,7 +44,7 @@ ENVIRONMENT = (
     "CONTAINER_HOST",
     "XDG_RUNTIME_DIR",
 )
-"""Variables that say where engines are, and that collectors may therefore see."""
+"""Environment variables that say where engines are; collectors see no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ SWITCHES = {
         ),
     )
 }
-"""Everything that ``--[no-]collector.NAME`` switches: readers of engines, and groups of metrics."""
+"""All that ``--[no-]collector.NAME`` switches: collectors of engines, and groups of metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All that an operator said, checked; it can be pickled for the process that reads the host."""
+    """The whole configuration, checked. It can be pickled, to pass it to other processes."""
 
     web: Web = field(default_factory=Web)
     process: Process = field(default_factory=Process)
@@ -92,18 +92,18 @@ class Config:
     )
     style_rules: tuple[StyleRule, ...] = ()
     file: str = ""
-    """The file that was read; empty where there was none."""
+    """The file that was read; empty if there was none."""
     text: str | None = field(default=None, compare=False, repr=False)
-    """What stood in it."""
+    """Its content."""
     flags: Mapping[str, object] = field(default_factory=dict)
-    """What the command line said, to be laid over the file again when that is read again."""
+    """What the command line set, to override the file again after a reload."""
 
     def enabled(self, name: str) -> bool:
         """Return whether a collector or group of metrics is switched on; raises KeyError."""
         return self.switches[name]
 
     def options(self, environment: Mapping[str, str] = os.environ) -> Options:
-        """Return what collectors need to know."""
+        """Return the part of the configuration that collectors need."""
         return Options(
             docker_hosts=self.docker.hosts,
             docker_timeout=self.docker.timeout,
@@ -137,14 +137,14 @@ SECTIONS: Mapping[str, type] = {
     "metrics": Metrics,
 }
 FIXED = ("web", "process", "path")
-"""Sections that hold from the start to the end of the agent."""
+"""Sections that only a restart of the agent changes."""
 
 COLLECTOR_SECTIONS: Mapping[str, type] = {"docker": Docker, "openvz": Openvz, "lxc": Lxc}
 """Sections [collector.NAME] that have keys besides ``enabled``."""
 
 
 def declared_keys() -> Iterator[tuple[str, Key]]:
-    """Return every key with its dotted path, but for the lists of rules."""
+    """Return every key with its dotted path, except style_rule."""
     for name, section in SECTIONS.items():
         for field_name, declared in keys(section).items():
             yield f"{name}.{field_name}", declared
@@ -167,9 +167,9 @@ def load(
 ) -> Config:
     """Read the configuration: defaults, then the file, then the flags (dotted path to value).
 
-    ``file`` None is ``DEFAULT_FILE`` if that exists, an empty one is none. ``text`` is what stands
-    in the file, for one that has been read already. Raises ``ConfigError`` with everything that is
-    wrong.
+    If ``file`` is None, ``DEFAULT_FILE`` is read if it exists; if it is empty, no file is read.
+    ``text`` is the content of a file that has been read already. Raises ``ConfigError`` with all
+    problems at once.
     """
     if file is None:
         file = DEFAULT_FILE if os.path.exists(DEFAULT_FILE) else ""
@@ -200,14 +200,14 @@ def _read(file: str) -> str:
             return stream.read()
     except OSError as error:
         raise ConfigError(
-            [f"{file}: {error.strerror}; name a readable file with --config.file"]
+            [f"{file}: {error.strerror}; give a readable file with --config.file"]
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError([f"{file}: not TOML: {error}"]) from error
 
 
 def _parse(file: str, text: str) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - only where there is a file
+    import tomllib  # noqa: PLC0415 - only needed for a file
 
     try:
         return tomllib.loads(text)

@@ -1,8 +1,8 @@
 """How configuration is read: keys declared on dataclasses, values from TOML and from flags.
 
 A key is declared once, with ``key(...)`` on a field of a section (a frozen dataclass): its
-default, what it may be, its flag and its help. Whatever is wrong is collected, so that a person
-sees all of it at once, and each problem says where it stands and what would be right.
+default, permitted values, flag and help. All problems are collected and reported at once; each says
+where it is and what would be right.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 class ConfigError(Exception):
-    """The configuration is wrong. ``problems`` has one line each, with what would be right."""
+    """The configuration is wrong; each of ``problems`` is one line that says what is right."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -34,26 +34,26 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a value may be. ``check`` gives it as the program uses it, or raises ValueError."""
+    """The values a key takes. ``check`` returns the one to use, or raises ValueError."""
 
     check: Callable[[Any], Any]
     from_flag: Callable[[str], Any] = str
-    """Turns a flag's text into what TOML would have given."""
+    """Converts the text of a flag to the value that TOML would give."""
     repeated: bool = False
-    """The flag may be given several times, each adds a value."""
+    """The flag may be repeated; each adds a value."""
     metavar: str = "TEXT"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is declared of one key, beside its default."""
+    """The declaration of one key, without its default."""
 
     kind: Kind
     help: str
     flag: str = ""
-    """Empty: this key has no flag and is set in the file alone."""
+    """Empty: the key has no flag and can only be set in the file."""
     shown: str = ""
-    """The default, as people write it; empty where there is nothing to show."""
+    """The default as the help shows it; empty: it is not shown."""
 
 
 def key(default: Any, kind: Kind, help_text: str, *, flag: str = "") -> Any:
@@ -65,7 +65,7 @@ def key(default: Any, kind: Kind, help_text: str, *, flag: str = "") -> Any:
 
 
 def show_default(value: Any) -> str:
-    """Write a default as a flag would take it."""
+    """Return a default as the help shows it."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):
@@ -83,18 +83,18 @@ def keys(section: type) -> dict[str, Key]:
 
 
 class Reader:
-    """Reads values of one source (a file, or the flags) and collects what is wrong with them."""
+    """Reads the values of one source (a file, or the flags) and collects the problems."""
 
     def __init__(self, source: str = "") -> None:
         self._source = f"{source}: " if source else ""
         self.problems: list[str] = []
 
     def problem(self, where: str, what: str) -> None:
-        """Note that ``where`` is wrong, and how."""
+        """Note what is wrong with ``where``."""
         self.problems.append(f"{self._source}{where}: {what}")
 
     def section(self, current: Section, table: object, where: str) -> Section:
-        """Return ``current`` with the values of ``table``; what is wrong keeps its old value."""
+        """Return ``current`` with the values of ``table``; wrong ones leave the old value."""
         declared = keys(type(current))
         changes = {
             name: checked
@@ -103,20 +103,20 @@ class Reader:
         }
         return dataclasses.replace(current, **changes) if changes else current  # type: ignore[type-var]
 
-    def table(self, value: object, where: str, known: Iterable[str]) -> dict[str, Any]:
-        """Return the entries of a TOML table whose keys are known; others are problems."""
+    def table(self, value: object, where: str, names: Iterable[str]) -> dict[str, Any]:
+        """Return the entries of a TOML table that have one of ``names``; others are problems."""
         if not isinstance(value, Mapping):
             self.problem(where, f"must be a table [{where}], not {_show(value)}")
             return {}
-        known = tuple(known)
+        names = tuple(names)
         for name in value:
-            if name not in known:
+            if name not in names:
                 path = f"{where}.{line(name)}" if where else line(name)
-                self.problem(path, unknown(name, known, "key"))
-        return {name: entry for name, entry in value.items() if name in known}
+                self.problem(path, unknown(name, names, "key"))
+        return {name: entry for name, entry in value.items() if name in names}
 
     def value(self, declared: Key, value: object, where: str) -> Any:
-        """Return a checked value, or None when it is wrong."""
+        """Return a checked value, or None if it is wrong."""
         try:
             return declared.kind.check(value)
         except ValueError as error:
@@ -126,7 +126,7 @@ class Reader:
 
 
 def unknown(name: str, known: Iterable[str], what: str) -> str:
-    """Say that a name is not known, and which one was probably meant."""
+    """Return the message that a name is unknown, with the one that was probably meant."""
     known = tuple(known)
     close = difflib.get_close_matches(name, known, n=1)
     if close:
@@ -137,7 +137,7 @@ def unknown(name: str, known: Iterable[str], what: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise ValueError('must be text in quotes, such as "…"')
+    raise ValueError('must be a quoted string, such as "…"')
 
 
 def _boolean(value: Any) -> bool:
@@ -147,15 +147,15 @@ def _boolean(value: Any) -> bool:
 
 
 def _duration(value: Any) -> float:
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if not found or not value:
-        raise ValueError('must be a time with its unit in quotes, such as "90s", "5m" or "1h30m"')
-    return sum(_SECONDS[unit] * int(number) for unit, number in found.groupdict("0").items())
+    parts = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if not parts or not value:
+        raise ValueError('must be a time with its unit, such as "90s", "5m" or "1h30m"')
+    return sum(_SECONDS[unit] * int(number) for unit, number in parts.groupdict("0").items())
 
 
 def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError('must be a list of texts, such as ["…", "…"]')
+        raise ValueError('must be a list of strings, such as ["…", "…"]')
     return tuple(value)
 
 
@@ -163,7 +163,7 @@ def _whole_number(text: str) -> int | str:
     try:
         return int(text)
     except ValueError:
-        return text  # the check says what would be right
+        return text  # the check reports it
 
 
 def _show(value: object) -> str:
@@ -176,7 +176,7 @@ TEXTS = Kind(_texts, repeated=True)
 
 
 def choice(*choices: str) -> Kind:
-    """Declare one of a few words."""
+    """Return the kind of key that takes one of these words."""
 
     def check(value: Any) -> str:
         if value not in choices:
@@ -187,7 +187,7 @@ def choice(*choices: str) -> Kind:
 
 
 def count(least: int = 0) -> Kind:
-    """Declare a whole number of at least ``least``."""
+    """Return the kind of key that takes a whole number of at least ``least``."""
 
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -198,7 +198,7 @@ def count(least: int = 0) -> Kind:
 
 
 def duration(least: float) -> Kind:
-    """Declare a time in Prometheus's notation, of at least ``least`` seconds."""
+    """Return the kind of key that takes a time of at least ``least`` seconds, such as ``90s``."""
 
     def check(value: Any) -> float:
         seconds = _duration(value)

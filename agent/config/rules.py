@@ -1,4 +1,4 @@
-"""Rules of the operator: which containers are shown, and what some of them are."""
+"""The operator's rules: which containers are shown, and which have a fixed style."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Match(Pattern):
     engine: str = key("", TEXT, "engine, such as lxc")
     name: str = key("", TEXT, "name, such as web-*")
     image: str = key("", TEXT, "image or template")
-    labels: Mapping[str, str] = key({}, LABELS, "labels that must be there, each with a pattern")
+    labels: Mapping[str, str] = key({}, LABELS, "required labels, each with a pattern")
 
     @property
     def names_something(self) -> bool:
-        """It is a pattern at all: one that names nothing would fit everything."""
+        """Whether it restricts anything: an empty pattern would match every container."""
         return bool(self.engine or self.name or self.image or self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StyleRule(Match):
-    """The operator's word on what some containers are; it wins over the evidence."""
+    """Sets the style of the containers that it matches, whatever the evidence says."""
 
     style: str = key("", choice(Style.APP, Style.SYSTEM), "app or system")
 
@@ -46,12 +46,12 @@ def _matches(value: Any) -> tuple[Match, ...]:
     if not isinstance(value, list):
         raise ValueError('must be a list of patterns, such as [{ engine = "docker" }]')  # noqa: TRY004
     reader = Reader()
-    found = tuple(reader.section(Match(), entry, "pattern") for entry in value)
+    matches = tuple(reader.section(Match(), entry, "pattern") for entry in value)
     if reader.problems:
         raise ValueError(reader.problems[0])
-    if not all(match.names_something for match in found):
+    if not all(match.names_something for match in matches):
         raise ValueError("must name engine, name, image or labels in each pattern")
-    return found
+    return matches
 
 
 MATCHES = Kind(_matches)

@@ -1,4 +1,4 @@
-"""The sections of the file: each key once, with its default, its flag and its help."""
+"""The sections of the configuration: each key with its default, flag and help."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from agent.patterns import Described
 
 DEFAULT_ADDRESS = "127.0.0.1:10060"
-"""Loopback, as nobody has said yet who may look. The port: 9100 to 9999, where exporters live by
-Prometheus's list of default port allocations, is fully given away, so this one lies in the list's
-continuation from 10000, where neither that list nor IANA has an entry."""
+"""Loopback, as access is not restricted by default. The port: Prometheus's list of default port
+allocations is full from 9100 to 9999 and continues from 10000; neither that list nor IANA has an
+entry for this one."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
     """Split ``host:port``, ``[v6]:port`` or ``:port`` (all addresses); raises ValueError."""
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
-    # Digits of other scripts are digits to isdigit(), and five of them are enough.
+    # Not isdigit(), which accepts digits of other scripts.
     if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError('must be an address and a port, such as "127.0.0.1:10060"')
     if ":" in host and not bracketed:
@@ -94,14 +94,14 @@ class Web:
     listen_address: str = key(
         DEFAULT_ADDRESS,
         ADDRESS,
-        "address to listen on; without a host (:10060) on all addresses",
+        "address to listen on; without a host (:10060), all addresses",
         flag="--web.listen-address",
     )
     telemetry_path: str = key(
-        "/metrics", TELEMETRY_PATH, "where Prometheus scrapes", flag="--web.telemetry-path"
+        "/metrics", TELEMETRY_PATH, "path of the page of metrics", flag="--web.telemetry-path"
     )
     max_requests: int = key(
-        8, count(1), "scrapes that are answered at the same time", flag="--web.max-requests"
+        8, count(1), "most scrapes answered at the same time", flag="--web.max-requests"
     )
     config_file: str = key(
         "",
@@ -112,27 +112,27 @@ class Web:
     enable_lifecycle: bool = key(
         default=False,
         kind=BOOLEAN,
-        help_text="POST /-/reload reads the configuration again, as SIGHUP does",
+        help_text="POST /-/reload reloads the configuration, as SIGHUP does",
         flag="--web.enable-lifecycle",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """What the process that talks to the network runs as."""
+    """The process that talks to the network."""
 
     user: str = key(
         "",
         USER,
-        "whom the process that talks to the network becomes, where the agent is started as root "
-        "(default: tallyman if there is such a user, else nobody)",
+        "user of the process that talks to the network, if the agent is started as root "
+        "(default: tallyman if that user exists, otherwise nobody)",
         flag="--process.user",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """Where the host is mounted, for an agent that runs in a container itself."""
+    """Where the host's filesystems are mounted, for an agent in a container."""
 
     procfs: str = key("/proc", DIRECTORY, "the host's /proc", flag="--path.procfs")
     sysfs: str = key("/sys", DIRECTORY, "the host's /sys", flag="--path.sysfs")
@@ -141,43 +141,43 @@ class Paths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """What the agent says about itself, on standard error."""
+    """The log on standard error."""
 
     level: str = key(
         "info",
         choice("debug", "info", "warning", "error"),
-        "least severity that is logged",
+        "lowest severity that is logged",
         flag="--log.level",
     )
-    format: str = key("text", choice("text", "json"), "how a line looks", flag="--log.format")
+    format: str = key("text", choice("text", "json"), "format of the log", flag="--log.format")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """How the picture of the host is kept up to date, beside the events that engines send."""
+    """How the inventory is kept up to date, in addition to the events of engines."""
 
     full_interval: float = key(
         60.0,
         duration(1),
-        "time between two full reconciliations",
+        "time between two full scans of the host",
         flag="--inventory.full-interval",
     )
     poll_interval: float = key(
         4.0,
         duration(0.2),
-        "time between two light passes, which find what sends no event",
+        "time between two light scans, which find what sends no event",
         flag="--inventory.poll-interval",
     )
     process_events: bool = key(
         default=False,
         kind=BOOLEAN,
-        help_text="listen to the kernel's process events, to see at once what sends no other",
+        help_text="listen to the kernel's process events, to find at once what sends no other",
         flag="--inventory.process-events",
     )
     deadline: float = key(
         30.0,
         duration(1),
-        "time after which the process that reads the host is taken for hung and started anew",
+        "time after which the process that reads the host is considered hung and restarted",
         flag="--inventory.deadline",
     )
 
@@ -186,25 +186,28 @@ class Inventory:
 class Containers:
     """Which containers are shown, and how many at most."""
 
-    include: tuple[Match, ...] = key((), MATCHES, "only containers that fit one of these")
-    exclude: tuple[Match, ...] = key((), MATCHES, "no containers that fit one of these")
+    include: tuple[Match, ...] = key((), MATCHES, "only containers that match one of these")
+    exclude: tuple[Match, ...] = key((), MATCHES, "no containers that match one of these")
     max: int = key(
         5000,
         count(1),
-        "most containers; tallyman_dropped_containers says how many more there are",
+        "most containers; tallyman_dropped_containers counts the rest",
         flag="--containers.max",
     )
     max_series: int = key(
-        500_000, count(1000), "most series on a page of metrics", flag="--containers.max-series"
+        500_000, count(1000), "most series on the page of metrics", flag="--containers.max-series"
     )
     retention: float = key(
         300.0,
         duration(0),
-        "time that a removed container is remembered with its last state",
+        "how long a removed container is remembered with its last state",
         flag="--containers.retention",
     )
     max_retained: int = key(
-        1000, count(), "most removed containers to remember", flag="--containers.max-retained"
+        1000,
+        count(),
+        "most removed containers that are remembered",
+        flag="--containers.max-retained",
     )
 
     def admits(self, container: Described) -> bool:
@@ -216,18 +219,18 @@ class Containers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """What the page of metrics holds."""
+    """What the page of metrics contains."""
 
     cadvisor_names: bool = key(
         default=True,
         kind=BOOLEAN,
-        help_text="cAdvisor's container_ series; without them where a kubelet serves them already",
+        help_text="cAdvisor's container_ series; switch them off where a kubelet serves them",
         flag="--cadvisor-names",
     )
     container_labels: tuple[str, ...] = key(
         (),
         TEXTS,
-        "label of containers that becomes container_label_… on each container_ series",
+        "container label to add as container_label_… to each container_ series",
         flag="--metrics.container-label",
     )
 
@@ -239,13 +242,13 @@ class Docker:
     hosts: tuple[str, ...] = key(
         (),
         TEXTS,
-        "endpoint besides those found and DOCKER_HOST, such as unix:///srv/docker.sock",
+        "further endpoint, such as unix:///srv/docker.sock",
         flag="--collector.docker.host",
     )
     timeout: float = key(
         3.0,
         duration(0.1),
-        "time that a daemon may take for one answer",
+        "longest time for one answer of a daemon",
         flag="--collector.docker.timeout",
     )
 
@@ -257,13 +260,13 @@ class Openvz:
     vzlist_command: tuple[str, ...] = key(
         (),
         COMMAND,
-        "what to run instead of vzlist, for instance through sudo",
+        "command to run instead of vzlist, for instance with sudo",
         flag="--collector.openvz.vzlist-command",
     )
     vzlist_file: str = key(
         "",
         FILE_PATH,
-        "file with the output of vzlist, where the agent cannot run it",
+        "file with the output of vzlist, if the agent cannot run it",
         flag="--collector.openvz.vzlist-file",
     )
 
@@ -272,6 +275,4 @@ class Openvz:
 class Lxc:
     """LXC."""
 
-    paths: tuple[str, ...] = key(
-        (), TEXTS, "lxcpath besides those found", flag="--collector.lxc.path"
-    )
+    paths: tuple[str, ...] = key((), TEXTS, "further lxcpath", flag="--collector.lxc.path")

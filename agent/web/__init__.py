@@ -1,1 +1,1 @@
-"""The web server: who may ask, and what is answered."""
+"""The web server: TLS and passwords, HTML pages, and the page of metrics."""

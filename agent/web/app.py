@@ -1,4 +1,4 @@
-"""What the web server answers: the page for Prometheus, and pages for people without JavaScript."""
+"""The WSGI application: the page of metrics for Prometheus, and HTML pages without JavaScript."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Headers = list[tuple[str, str]]
 StartResponse = Callable[[str, Headers], object]
 
 _SLOT_SECONDS = 1.0
-"""How long a scrape waits for one of the others to end before it is turned away."""
+"""How long a scrape waits for another one to end before it is answered with 503."""
 
 _SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -32,31 +32,31 @@ _SECURITY_HEADERS = (
 _NOTHING_ALLOWED = "default-src 'none'; frame-ancestors 'none'"
 
 Reload = Callable[[], Sequence[str]]
-"""Reads the configuration again, and gives what is wrong with it."""
+"""Reloads the configuration and returns what is wrong with it."""
 
 _OK = "200 OK"
 _UNAVAILABLE = "503 Service Unavailable"
 
 
-class State(Protocol):
-    """What the pages show."""
+class PageSource(Protocol):
+    """What the pages are made of."""
 
     @property
     def ready(self) -> bool:
-        """The first full picture has been made."""
+        """Whether the first complete snapshot is there."""
 
     def snapshot(self) -> Snapshot:
-        """Return the newest picture."""
+        """Return the latest snapshot."""
 
     def metrics(self, openmetrics: bool) -> Iterator[bytes]:
-        """Return the page for Prometheus in pieces."""
+        """Return the page of metrics in pieces."""
 
 
 class App:
     """The WSGI application, PEP 3333."""
 
-    def __init__(self, state: State, config: Config, reload: Reload | None = None) -> None:
-        self._state = state
+    def __init__(self, source: PageSource, config: Config, reload: Reload | None = None) -> None:
+        self._source = source
         self._reload = reload
         self._telemetry_path = config.web.telemetry_path
         self._max_scrapes = config.web.max_requests
@@ -72,9 +72,9 @@ class App:
             allow = [("Allow", ", ".join(methods))]
             return plain(start_response, "405 Method Not Allowed", headers=allow)
         if reloads:
-            return self._read_again(start_response)
+            return self._answer_reload(start_response)
         try:
-            # WSGI gives bytes as latin-1; the id of a container may be no valid Unicode.
+            # WSGI passes bytes as latin-1; a container's id need not be valid UTF-8.
             path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
             return plain(start_response, "404 Not Found")
@@ -86,37 +86,39 @@ class App:
     def _page(self, path: str, start_response: StartResponse) -> list[bytes]:
         match path:
             case "/":
-                # Here and not above: where nobody looks, the pages cost no memory.
+                # Imported here: the pages take memory only once somebody opens them.
                 from agent.web.page import front  # noqa: PLC0415
 
-                html = front(self._state.snapshot(), self._telemetry_path, ready=self._state.ready)
+                html = front(
+                    self._source.snapshot(), self._telemetry_path, ready=self._source.ready
+                )
                 return _html(start_response, html)
             case "/-/healthy":
                 return plain(start_response, _OK, "Tallyman is healthy.")
-            case "/-/ready" if self._state.ready:
+            case "/-/ready" if self._source.ready:
                 return plain(start_response, _OK, "Tallyman is ready.")
             case "/-/ready":
-                text = "The first full picture of this host is not there yet."
+                text = "The first scan of this host is not complete yet."
                 return plain(start_response, _UNAVAILABLE, text)
         if path.startswith("/containers/"):
             from agent.web.page import detail  # noqa: PLC0415
 
-            snapshot = self._state.snapshot()
-            found = snapshot.containers.get(path.removeprefix("/containers"))
-            if found is not None:
-                return _html(start_response, detail(found, snapshot))
+            snapshot = self._source.snapshot()
+            container = snapshot.containers.get(path.removeprefix("/containers"))
+            if container is not None:
+                return _html(start_response, detail(container, snapshot))
         return plain(start_response, "404 Not Found")
 
-    def _read_again(self, start_response: StartResponse) -> list[bytes]:
+    def _answer_reload(self, start_response: StartResponse) -> list[bytes]:
         if self._reload is None:
-            text = "This is not enabled: --web.enable-lifecycle."
+            text = "Reloading by HTTP is off; --web.enable-lifecycle switches it on."
             return plain(start_response, "403 Forbidden", text)
         problems = self._reload()
         if problems:
-            # What is wrong with it is in the log: whoever asks need not be who may read the file.
-            text = "The configuration is wrong, and stays as it was; the log says what is wrong."
+            # The problems are in the log alone: the client may not be entitled to see the file.
+            text = "The configuration has errors and was not changed; the log lists them."
             return plain(start_response, "500 Internal Server Error", text)
-        return plain(start_response, _OK, "The configuration was read again.")
+        return plain(start_response, _OK, "The configuration was reloaded.")
 
     def _scrape(self, environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         openmetrics = accepts_openmetrics(environ.get("HTTP_ACCEPT", ""))
@@ -131,11 +133,11 @@ class App:
             _start(start_response, _OK, headers)
             return []
         if not self._slots.acquire(timeout=_SLOT_SECONDS):
-            log.warning("a scrape was turned away: %d are under way", self._max_scrapes)
-            text = f"{self._max_scrapes} scrapes are under way, and no more are taken on."
+            log.warning("a scrape was refused: %d are already running", self._max_scrapes)
+            text = f"{self._max_scrapes} scrapes are already running, which is the limit."
             return plain(start_response, _UNAVAILABLE, text, headers=[("Retry-After", "1")])
         try:
-            pieces = self._state.metrics(openmetrics)
+            pieces = self._source.metrics(openmetrics)
             if gzip:
                 pieces = compressed(pieces)
         except BaseException:
@@ -146,7 +148,7 @@ class App:
 
 
 class _Scrape:
-    """The pieces of a scrape; ``close``, which a WSGI server always calls, gives the slot back."""
+    """The pieces of a scrape; ``close``, which a WSGI server always calls, frees its slot."""
 
     def __init__(self, pieces: Iterator[bytes], release: Callable[[], None]) -> None:
         self._pieces = pieces
@@ -156,24 +158,24 @@ class _Scrape:
         return self._pieces
 
     def close(self) -> None:
-        """Let the next scrape in."""
+        """Free the slot for the next scrape."""
         self._release()
 
 
-def make_app(state: State, config: Config, reload: Reload | None = None) -> App:
-    """Make the application that shows ``state``, and calls ``reload`` when asked to, if it may."""
-    return App(state, config, reload if config.web.enable_lifecycle else None)
+def make_app(source: PageSource, config: Config, reload: Reload | None = None) -> App:
+    """Return the application; ``reload`` is only used if the configuration enables it."""
+    return App(source, config, reload if config.web.enable_lifecycle else None)
 
 
 _FORMATS = frozenset({"application/openmetrics-text", "text/plain", "text/*", "*/*"})
-"""What a client may accept that is written here."""
+"""Media types a client may accept that this server writes."""
 
 
 def accepts_openmetrics(accept: str) -> bool:
-    """Return whether a client would rather have OpenMetrics 1.0.0 than the text format 0.0.4.
+    """Return whether a client prefers OpenMetrics 1.0.0 to the text format 0.0.4.
 
-    prometheus_client says it, of what the client likes best: it knows no preferences (``q=``).
-    Later versions, which it would write, are answered in the text format.
+    prometheus_client decides among the types with the highest quality, as it ignores ``q=``
+    itself. It knows later versions, which get the text format here.
     """
     wanted = [
         (quality, part)
@@ -183,19 +185,19 @@ def accepts_openmetrics(accept: str) -> bool:
     best = max((quality for quality, _ in wanted), default=0.0)
     try:
         _, kind = choose_encoder(",".join(part for quality, part in wanted if quality == best))
-    except (TypeError, ValueError):  # by a version that is no number
+    except (TypeError, ValueError):  # a version that is not a number
         return False
     return kind.startswith("application/openmetrics-text; version=1.0.0")
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether a client takes gzip, RFC 9110 section 12.5.3."""
-    found = {part.partition(";")[0]: quality for part, quality in _preferences(accept_encoding)}
-    return found.get("gzip", found.get("*", 0.0)) > 0
+    """Return whether a client accepts gzip, RFC 9110 section 12.5.3."""
+    codings = {part.partition(";")[0]: quality for part, quality in _preferences(accept_encoding)}
+    return codings.get("gzip", codings.get("*", 0.0)) > 0
 
 
 def _preferences(header: str) -> Iterator[tuple[str, float]]:
-    """Split a header into what is accepted, in small letters, and how gladly."""
+    """Split a header into what is accepted, in lower case, and its quality."""
     for part in header.lower().split(","):
         words = [word.strip() for word in part.split(";")]
         quality = next((word[2:] for word in words if word.startswith("q=")), "1")
@@ -221,7 +223,7 @@ def plain(
     *,
     headers: Iterable[tuple[str, str]] = (),
 ) -> list[bytes]:
-    """Answer with a line of text, the status itself where there is nothing else to say."""
+    """Answer with a line of text, by default the status itself."""
     body = f"{text or status}\n".encode()
     kind = ("Content-Type", "text/plain; charset=utf-8")
     _start(start_response, status, [kind, ("Content-Length", str(len(body))), *headers])

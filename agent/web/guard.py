@@ -1,4 +1,4 @@
-"""Who may ask the web server: TLS and passwords of the web configuration, kept up to date."""
+"""Access to the web server: TLS and passwords of the web configuration, kept up to date."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ log = logging.getLogger(__name__)
 Application = Callable[[Mapping[str, Any], "StartResponse"], Iterable[bytes]]
 
 _REMEMBERED = 100
-"""Passwords whose outcome is remembered: as many right ones, and as many wrong ones."""
+"""Most right passwords, and most wrong ones, whose result is remembered."""
 
 _WAITING = 2
-"""Requests that may wait while a password is hashed, which is slow by intent; more get 429."""
+"""Requests that may wait while a password is hashed, which is slow by design; more get 429."""
 
 _PASSWORD_LIMIT = 72
-"""Bytes of a password that bcrypt looks at."""
+"""Bytes of a password that bcrypt uses; it ignores the rest."""
 
-_NOBODYS_HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
-"""What the password of an unknown user is held against, so that it takes as long: the hash of
-"fakepassword" that exporter-toolkit has, too."""
+_DUMMY_HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
+"""Compared with the password of an unknown user, so that the answer takes as long. The hash of
+"fakepassword" in exporter-toolkit."""
 
 
 class _Rules:
-    """What holds at one moment. Raises ``ConfigError`` when the certificates cannot be used."""
+    """The rules in force. Raises ``ConfigError`` when the certificates cannot be used."""
 
     def __init__(self, files: WebFiles) -> None:
         self.users = dict(files.users)
@@ -50,14 +50,16 @@ class _Rules:
         self.gate: Gate | None = None
         try:
             if files.users:
-                # Now, and not with the first password: it may be out of reach by then.
-                import bcrypt  # noqa: F401, PLC0415 - there is none without the extra
+                # Imported now: without its privileges, serve may not be able to read it.
+                import bcrypt  # noqa: F401, PLC0415 - from the extra "web"
             if files.tls is not None:
                 from agent.web.tls import Gate  # noqa: PLC0415 - brings OpenSSL
 
                 self.gate = Gate(files.tls, files.path)
         except ImportError as error:
-            raise ConfigError([f"{files.path}: takes a start of the agent: {error}"]) from error
+            raise ConfigError(
+                [f"{files.path}: takes effect after a restart of the agent: {error}"]
+            ) from error
 
 
 def check(config: Config) -> None:
@@ -79,36 +81,36 @@ class Guard:
 
     @property
     def gate(self) -> Gate | None:
-        """The door to come through now; None where TLS is not spoken."""
+        """TLS as configured now; None where it is not."""
         self._refresh()
         return self._rules.gate
 
     @property
     def is_encrypted(self) -> bool:
-        """TLS is spoken."""
+        """Whether TLS is configured."""
         return self._rules.gate is not None
 
     @property
     def asks(self) -> bool:
-        """A password or a certificate is asked for."""
+        """Whether clients need a password or a certificate."""
         gate = self._rules.gate
         return bool(self._rules.users) or (gate is not None and gate.verifies)
 
     def prepare(self) -> Callable[[], None]:
-        """Read everything again; gives what puts it in force. Raises ``ConfigError``."""
+        """Read everything again; return what puts it in force. Raises ``ConfigError``."""
         seen = self._file_stamps()
         files = self._read()
         rules = _Rules(files)
 
         def install() -> None:
             self._rules, self._files = rules, files.read
-            # What was there before the reading; of files that are new, as they are now.
+            # From before the reading, so that a later change is noticed; new files have only now.
             self._seen = seen if len(seen) == len(files.read) else self._file_stamps()
 
         return install
 
     def protect(self, application: Application) -> Application:
-        """Return the application behind this guard."""
+        """Return the application with this guard in front of it."""
 
         def guarded(environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
             self._refresh()
@@ -132,17 +134,17 @@ class Guard:
         return tuple(map(_signature, self._files))
 
     def _refresh(self) -> None:
-        """Read the files again where one has changed; a wrong one changes nothing but the log."""
+        """Read the files again if one has changed; errors are logged and change nothing."""
         seen = self._file_stamps()
         if seen == self._seen or not self._turn.acquire(blocking=False):
             return
         try:
             self._seen = seen
             self.prepare()()
-            log.info("the web configuration has changed, and was read again")
+            log.info("the web configuration has changed and was reloaded")
         except ConfigError as error:
             for problem in error.problems:
-                log.error("the web configuration stays as it was: %s", problem)  # noqa: TRY400
+                log.error("the web configuration was not changed: %s", problem)  # noqa: TRY400
         finally:
             self._turn.release()
 
@@ -151,13 +153,13 @@ def _signature(path: str) -> object:
     try:
         status = os.stat(path)
     except OSError as error:
-        # Not for us to see: then it is read again when somebody says so.
+        # serve may not be permitted to see it: then only a reload reads it again.
         return error.errno
     return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
 
 class Passwords:
-    """Says whether a password is right, and remembers it: bcrypt takes a tenth of a second."""
+    """Checks passwords, and remembers the results: bcrypt takes a tenth of a second."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
@@ -170,32 +172,32 @@ class Passwords:
     def refuse(
         self, authorization: str, users: Mapping[str, str]
     ) -> tuple[str, tuple[tuple[str, str], ...]] | None:
-        """Return status and headers of the refusal; None for whoever may come in."""
+        """Return status and headers of the refusal; None if access is granted."""
         given = _credentials(authorization)
         if given is not None:
             name, password = given
             hashed = users.get(name.decode("utf-8", "replace"))
-            known = self._known(name, hashed, password)
-            if known is None:
+            right = self._remembered(name, hashed, password)
+            if right is None:
                 if not self._queue.acquire(blocking=False):
                     return "429 Too Many Requests", (("Retry-After", "1"),)
                 try:
                     with self._hashing:
-                        # While this one waited, another may have brought the same.
-                        known = self._known(name, hashed, password)
-                        if known is None:
-                            right = _is_right(password, hashed or _NOBODYS_HASH)
-                            known = right and hashed is not None
-                            self._remember(name, hashed, password, right=known)
+                        # Another request may have checked the same while this one waited.
+                        right = self._remembered(name, hashed, password)
+                        if right is None:
+                            matches = _is_right(password, hashed or _DUMMY_HASH)
+                            right = matches and hashed is not None
+                            self._remember(name, hashed, password, right=right)
                 finally:
                     self._queue.release()
-            if known:
+            if right:
                 return None
         return "401 Unauthorized", (
             ("WWW-Authenticate", 'Basic realm="tallyman", charset="UTF-8"'),
         )
 
-    def _known(self, name: bytes, hashed: str | None, password: bytes) -> bool | None:
+    def _remembered(self, name: bytes, hashed: str | None, password: bytes) -> bool | None:
         mark = self._mark(name, hashed, password)
         with self._changing:
             for marks, right in ((self._right, True), (self._wrong, False)):
@@ -205,7 +207,7 @@ class Passwords:
         return None
 
     def _remember(self, name: bytes, hashed: str | None, password: bytes, *, right: bool) -> None:
-        # Two lists: whoever tries passwords does not drive out those that are right.
+        # Two lists, so that wrong guesses do not push out the right passwords.
         marks = self._right if right else self._wrong
         with self._changing:
             marks[self._mark(name, hashed, password)] = None
@@ -213,7 +215,7 @@ class Passwords:
                 marks.popitem(last=False)
 
     def _mark(self, name: bytes, hashed: str | None, password: bytes) -> bytes:
-        """Return what stands for them in memory; with another hash it is another."""
+        """Return a keyed digest to remember them by; a changed hash gives another one."""
         digest = hashlib.blake2b(key=self._key, digest_size=32)
         for part in (name, (hashed or "").encode(), password):
             digest.update(len(part).to_bytes(4, "big") + part)
@@ -232,9 +234,9 @@ def _credentials(authorization: str) -> tuple[bytes, bytes] | None:
 
 
 def _is_right(password: bytes, hashed: str) -> bool:
-    import bcrypt  # noqa: PLC0415 - there is none without the extra
+    import bcrypt  # noqa: PLC0415 - from the extra "web"
 
     try:
         return bcrypt.checkpw(password[:_PASSWORD_LIMIT], hashed.encode())
     except ValueError:
-        return False  # a zero byte in it
+        return False  # it contains a zero byte

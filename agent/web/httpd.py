@@ -1,4 +1,8 @@
-"""cheroot with limits that a slow, silent or rude client runs into.
+"""cheroot with limits for slow, silent and malicious clients.
+
+This subclasses five internal classes of cheroot (HeaderReader, HTTPRequest, HTTPConnection,
+ThreadPool and the server) and relies on their methods and attributes: that is why pyproject.toml
+requires cheroot below 12. Read those classes before raising that limit.
 
 Importing this takes 12 MB: only serve does.
 """
@@ -27,36 +31,36 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CONNECTIONS = 64
-"""Most connections that are open and say nothing; for one more, the longest silent has to go."""
+"""Most idle connections; one more replaces the one that has been idle longest."""
 
 _WAITING = 64
-"""Requests that wait for a thread; more are answered with 503."""
+"""Most requests that wait for a thread; more are answered with 503."""
 
 _SILENCE_SECONDS = 10
-"""A connection on which nothing comes or goes for so long is closed."""
+"""A connection without any traffic is closed after this time."""
 
 _HEADER_SECONDS = 10.0
-"""From a request's first byte, or that of TLS, to the end of its headers."""
+"""From the first byte of a request, or of the TLS handshake, to the end of its headers."""
 
 _HURRIED_SECONDS = 0.5
-"""The same while others wait for a thread: who sends half a request must not keep them waiting."""
+"""The same while others wait for a thread, so that half a request does not hold them up."""
 
 _REQUEST_SECONDS = 30.0
-"""No request takes longer from its first byte to the last of its answer, however slow its client
-is. Prometheus itself gives up after 10 s by default."""
+"""From the first byte of a request to the last one of its answer, however slow the client is.
+Prometheus itself gives up after 10 s by default."""
 
 _HEADER_LIMIT = 16 << 10
 _BODY_LIMIT = 16 << 10
-"""Nothing here takes a body; a small one is read and dropped."""
+"""No request here needs a body; a small one is read and dropped."""
 
 _STOP_SECONDS = 5
-"""What requests under way get when the server is stopped."""
+"""Time for running requests to end when the server is stopped."""
 
 _NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^`|~-]+")
-"""Of a header, RFC 9110 section 5.6.2, without the underscore: in WSGI's names it is a dash."""
+"""Name of a header, RFC 9110 section 5.6.2, without the underscore: WSGI makes a dash one too."""
 
 _ONCE = frozenset({b"Content-Length", b"Host", b"Authorization"})
-"""Headers that two of would be read differently by us and by what stands before us."""
+"""Headers that must not repeat: a proxy and this server might each use a different one."""
 
 _HEADERS = (
     "X-Content-Type-Options: nosniff",
@@ -64,44 +68,44 @@ _HEADERS = (
     "Cache-Control: no-store",
     "Connection: close",
 )
-"""Besides what our application says itself: those of answers that it never sees."""
+"""Headers of the answers that cheroot sends without the application."""
 
 
 class Headers(HeaderReader):
-    """Reads headers by the letter: what a proxy might read differently is an error, RFC 9112."""
+    """Reads headers strictly: what a proxy might read differently is an error, RFC 9112."""
 
     def __call__(self, rfile: Any, hdict: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
         """Read up to the empty line. Raises ValueError."""
-        found: dict[bytes, bytes] = {} if hdict is None else hdict
+        headers: dict[bytes, bytes] = {} if hdict is None else hdict
         while True:
             text = rfile.readline()
             if text == b"\r\n":
-                return found
+                return headers
             if not text.endswith(b"\r\n"):
                 raise ValueError("Each header must end with CRLF.")
             name, colon, value = text[:-2].partition(b":")
             if b"_" in name:
                 continue
-            # A name that is none may be a line that goes on, or one with a blank before its colon.
+            # An illegal name may be a folded line, or a name with a space before its colon.
             if not colon or not _NAME.fullmatch(name):
                 raise ValueError("Illegal header line.")
             if b"\0" in value or b"\r" in value:
                 raise ValueError("Illegal header value.")
             name, value = name.title(), value.strip(b" \t")
-            if name in found:
+            if name in headers:
                 if name in _ONCE:
-                    raise ValueError(f"{name.decode()} must stand there once.")
-                value = found[name] + b", " + value
-            found[name] = value
+                    raise ValueError(f"{name.decode()} must not be repeated.")
+                value = headers[name] + b", " + value
+            headers[name] = value
 
 
 class Request(HTTPRequest):
-    """A request whose limits end in the status that is meant for them."""
+    """A request that answers each violated limit with the status that HTTP has for it."""
 
     header_reader = Headers()
 
     def read_request_line(self) -> bool:
-        """Read the first line."""
+        """Read the request line."""
         try:
             return bool(super().read_request_line())  # type: ignore[no-untyped-call]
         except ValueError:
@@ -109,7 +113,7 @@ class Request(HTTPRequest):
             return False
 
     def read_request_headers(self) -> bool:
-        """Read the headers, and refuse what we and a proxy might understand differently."""
+        """Read the headers; refuse what a proxy might understand differently."""
         try:
             read = bool(super().read_request_headers())  # type: ignore[no-untyped-call]
         except errors.MaxSizeExceeded:
@@ -124,15 +128,15 @@ class Request(HTTPRequest):
         elif not length.isdigit():
             self.simple_response("400 Bad Request", "Malformed Content-Length Header.")
         elif b"Host" not in self.inheaders and self.response_protocol == "HTTP/1.1":
-            self.simple_response("400 Bad Request", "There must be a Host header.")
+            self.simple_response("400 Bad Request", "A Host header is required.")
         else:
-            # What comes after a body is not read as another request.
+            # What follows a body is never read as another request.
             self.close_connection = self.close_connection or int(length) > 0
             return True
         return False
 
     def simple_response(self, status: str, msg: str = "") -> None:
-        """Answer what our application never sees, and close."""
+        """Answer without the application, and close."""
         self.close_connection = True
         body = (msg or status).encode() + b"\n"
         lines = (
@@ -150,13 +154,13 @@ class Request(HTTPRequest):
 
 
 class Connection(HTTPConnection):
-    """A connection whose requests have a deadline, and whose first bytes may be those of TLS."""
+    """A connection with a deadline for each request, and with TLS where that is configured."""
 
     RequestHandlerClass = Request
     _is_entered = False
 
     def communicate(self) -> bool:
-        """Read a request and answer it; says whether the connection stays."""
+        """Read a request and answer it; return whether the connection stays open."""
         busy, now = self.server.busy, time.monotonic()
         busy[self] = (now + _HEADER_SECONDS, now + _REQUEST_SECONDS)
         self.server.wanted.set()
@@ -166,22 +170,22 @@ class Connection(HTTPConnection):
             busy.pop(self, None)
 
     def close(self) -> None:
-        """Close it; one that did not get in is closed already, and cheroot would end all for it."""
+        """Close it. After a failed handshake it is closed already: that would stop cheroot."""
         try:
             super().close()
         except OSError as error:
             log.debug("%s was closed already: %s", self.remote_addr, error)
         finally:
-            self.server.silent.pop(self, None)
+            self.server.idle.pop(self, None)
 
     def has_headers(self) -> None:
-        """Note that the headers of the request are there: from here on its whole deadline holds."""
+        """Note that the headers are complete: from now on only the request's deadline applies."""
         deadlines = self.server.busy.get(self)
         if deadlines is not None:
             self.server.busy[self] = (deadlines[1], deadlines[1])
 
     def _enter(self) -> bool:
-        """Shake hands where that is still to be done.
+        """Do the TLS handshake where it is still to be done; return whether it succeeded.
 
         It takes as long as the client likes, and cheroot would do it in the thread that accepts.
         """
@@ -192,7 +196,7 @@ class Connection(HTTPConnection):
         from agent.web.tls import RefusedError  # noqa: PLC0415 - brings OpenSSL
 
         try:
-            # Two steps: the deadline is for the socket that is ours while hands are shaken.
+            # In two steps, so that the deadline can shut down the new socket during the handshake.
             self.socket = secured = gate.wrap(self.socket)
             secured.settimeout(self.server.timeout)
             gate.admit(secured)
@@ -211,16 +215,16 @@ class Connection(HTTPConnection):
         return True
 
     def has_more(self) -> bool:
-        """Another request has come already, and lies in a buffer of TLS."""
+        """Return whether TLS has already buffered the next request."""
         pending = getattr(self.socket, "pending", None)
         return pending is not None and pending() > 0
 
 
 class _Threads(ThreadPool):
-    """Threads that begin with ``begin``: what the process gives up before, they never had."""
+    """Threads that start in ``begin``, after the process has dropped its privileges."""
 
     def start(self) -> None:
-        """Do nothing yet: cheroot calls this when it listens."""
+        """Do nothing: cheroot calls this as soon as it listens."""
 
     def begin(self) -> None:
         """Start the threads."""
@@ -235,7 +239,7 @@ class Server(wsgi.Server):
     max_request_body_size = _BODY_LIMIT
     keep_alive_conn_limit = _CONNECTIONS
     expiration_interval = 1.0
-    """Seconds between two looks for connections that are silent, and for whether to stop."""
+    """Seconds between two checks for idle connections, and for whether to stop."""
 
     def __init__(
         self,
@@ -264,13 +268,13 @@ class Server(wsgi.Server):
         )
         self.guard = guard
         self.busy: dict[Connection, tuple[float, float]] = {}
-        """Until when each connection at work must have done what it is at, and all of it."""
+        """Deadlines by busy connection: of its current step, and of the whole request."""
         self.wanted = threading.Event()
-        """Set while a connection may be at work: at rest nobody looks at the clock."""
-        self.silent: OrderedDict[Connection, None] = OrderedDict()
-        """Those that say nothing, longest first, without those that were told to go."""
+        """Set while a connection may be busy; otherwise the watchdog sleeps."""
+        self.idle: OrderedDict[Connection, None] = OrderedDict()
+        """Idle connections, the longest idle first, without those being closed."""
         self.refusal: OSError | None = None
-        """Why the address could not be bound; ``prepare`` itself raises without the cause."""
+        """Why the address could not be bound, which ``prepare`` does not say when it raises."""
         self._ended = threading.Event()
 
     def bind(self, family: int, type: int, proto: int = 0) -> Any:  # noqa: A002 - cheroot's name
@@ -293,9 +297,9 @@ class Server(wsgi.Server):
             self.wanted.set()
 
     def process_conn(self, conn: Connection) -> None:
-        """Hand a connection to a thread, but a new one only when its first byte is there."""
+        """Hand a connection to a thread; a new one only once its first byte has come."""
         if conn.last_used is not None:
-            self.silent.pop(conn, None)
+            self.idle.pop(conn, None)
             super().process_conn(conn)
             return
         if not self.can_add_keepalive_connection:
@@ -303,28 +307,28 @@ class Server(wsgi.Server):
         self.put_conn(conn)
 
     def put_conn(self, conn: Connection) -> None:
-        """Take back a connection that stays."""
+        """Take back a connection that stays open."""
         if conn.has_more():
             self.process_conn(conn)
             return
-        self.silent[conn] = None
+        self.idle[conn] = None
         super().put_conn(conn)
 
     def _make_room(self) -> None:
-        """Let the longest silent go: refusing who comes would let the silent keep all others out.
+        """Close the longest idle connection; otherwise idle clients could keep all others out.
 
-        It is not closed here, as cheroot may have heard of it in this very round. It reads as ended
-        instead, and what it has said just now is still answered.
+        Only its reading side is shut down: cheroot may have seen it become readable in this very
+        round, and then what it has sent is still answered.
         """
         try:
-            oldest, _ = self.silent.popitem(last=False)
-        except KeyError:  # they have all begun to speak
+            oldest, _ = self.idle.popitem(last=False)
+        except KeyError:  # all of them have become busy
             return
-        log.debug("%s has to go: there are too many that say nothing", oldest.remote_addr)
+        log.debug("%s is closed: too many connections are idle", oldest.remote_addr)
         _shut(oldest.socket, socket.SHUT_RD)
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
-        """Send cheroot's messages where ours go; a client's broken connection is no error."""
+        """Log cheroot's messages; a connection that a client has broken is not an error."""
         if isinstance(sys.exc_info()[1], OSError):
             level, traceback = logging.DEBUG, False
         log.log(level, "%s", msg, exc_info=traceback)
@@ -333,22 +337,22 @@ class Server(wsgi.Server):
         while not self._ended.wait(0.25):
             if not self.busy:
                 self.wanted.clear()
-                if not self.busy:  # nobody has come in between
+                if not self.busy:  # none has become busy in between
                     self.wanted.wait()
             now = time.monotonic()
             hurry = _HEADER_SECONDS - _HURRIED_SECONDS if self.requests.qsize else 0.0
             for connection, (until, last) in list(self.busy.items()):
                 if until - (hurry if until < last else 0.0) < now:
                     log.info(
-                        "a request of %s was cut off: it took too long", connection.remote_addr
+                        "a request of %s was aborted: it took too long", connection.remote_addr
                     )
                     _shut(connection.socket)
 
 
 def _shut(sock: socket.socket, how: int = socket.SHUT_RDWR) -> None:
     try:
-        # Not close: the thread that reads or writes it wakes up with an error and closes it. And
-        # not TLS's own, which would tear down what that thread is using.
+        # Not close: the thread that reads or writes it gets an error and closes it. And not the
+        # method of SSLSocket, which would discard the TLS state that this thread is using.
         socket.socket.shutdown(sock, how)
     except OSError:
         log.debug("the client was gone already")

@@ -1,4 +1,4 @@
-"""The pages for people: HTML without JavaScript, in which every name is a stranger's word."""
+"""The HTML pages, without JavaScript; every name in them is untrusted and escaped."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-"""Nothing is loaded and nothing runs, whatever a container is called."""
+"""Nothing is loaded and no script runs, whatever a container is called."""
 
 _DEEPEST = 3
 _HEADS = (
@@ -67,7 +67,7 @@ def front(snapshot: Snapshot, telemetry_path: str, *, ready: bool) -> str:
 
 
 def detail(container: Container, snapshot: Snapshot) -> str:
-    """Return the page of one container: its verdict and everything that led to it."""
+    """Return the page of one container: its verdict and the reasons for it."""
     return _document(_text(phrases.title(container)), _detail(container, snapshot))
 
 
@@ -98,7 +98,7 @@ def _front(snapshot: Snapshot, telemetry_path: str, *, ready: bool) -> Iterator[
         '<a href="/-/ready">Ready</a></nav>'
     )
     if not ready:
-        yield '<p class="warn">The first full picture of this host is not there yet.</p>'
+        yield '<p class="warn">The first scan of this host is not complete yet.</p>'
     shown = Selection(gone=True).containers(snapshot)
     if shown:
         yield f"<table><caption>{_counts(container for _, container in shown)}</caption>"
@@ -116,7 +116,7 @@ def _front(snapshot: Snapshot, telemetry_path: str, *, ready: bool) -> Iterator[
 def _counts(containers: Iterable[Container]) -> str:
     styles = [container.verdict.style for container in containers if not container.gone]
     counted = ", ".join(f"{styles.count(style)} {style}" for style in Style if style in styles)
-    return f"{len(styles)} containers: {counted}" if counted else "No container is left."
+    return f"{len(styles)} containers: {counted}" if counted else "All containers were removed."
 
 
 def _row(depth: int, container: Container) -> str:
@@ -188,7 +188,7 @@ def _reasons(verdict: Verdict) -> Iterator[str]:
             yield _evidence(piece)
         yield "</tbody></table>"
     if verdict.unseen:
-        yield "<h2>Could not be seen</h2><ul>"
+        yield "<h2>Could not be read</h2><ul>"
         for sentence in verdict.unseen:
             yield f"<li>{_text(phrases.sentence(sentence))}</li>"
         yield "</ul>"

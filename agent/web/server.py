@@ -1,4 +1,4 @@
-"""The web server: binds at once, answers from a bounded number of threads, stops cleanly."""
+"""The web server: binds at once, answers with a bounded number of threads, stops cleanly."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MARGIN_THREADS = 4
-"""Threads beyond those that scrapes can take, so that /-/healthy and the pages go on."""
+"""Threads in addition to those for scrapes, so that /-/healthy and the pages always answer."""
 
 
 class CannotListenError(Exception):
-    """The address cannot be listened on; the message says why and what to do, in one line."""
+    """The address cannot be bound; the message says why and what to do, in one line."""
 
 
 class WebServer:
-    """``bind`` before anything slow, then ``serve_forever`` in a thread; ``stop`` from any."""
+    """``bind`` first, then ``serve_forever``, which blocks; ``stop`` from any thread."""
 
     def __init__(
         self, config: Config, app: Callable[..., Iterable[bytes]], guard: Guard | None = None
@@ -38,12 +38,12 @@ class WebServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and port that are bound; port 0 in the configuration is a free one here."""
+        """The bound host and port; the actual port if the configured one is 0."""
         host, port = self._server.bind_addr
         return str(host), int(port)
 
     def bind(self) -> None:
-        """Listen; who connects from now on waits for ``serve_forever``.
+        """Listen; clients that connect from now on wait for ``serve_forever``.
 
         Raises ``CannotListenError``.
         """
@@ -68,15 +68,15 @@ class WebServer:
             return
         if self._guard is None or not self._guard.asks:
             log.warning(
-                "everybody who can reach %s:%d can read what runs on this host: no password is "
-                "asked for; listen on 127.0.0.1, or set one with --web.config.file",
+                "anyone who can reach %s:%d can read what runs on this host, without a password: "
+                "listen on 127.0.0.1, or set a password with --web.config.file",
                 shown,
                 port,
             )
         elif not encrypted:
             log.warning(
-                "passwords for %s:%d cross the network in the clear: add tls_server_config to the "
-                "file of --web.config.file",
+                "passwords for %s:%d are sent unencrypted: add tls_server_config to the file of "
+                "--web.config.file",
                 shown,
                 port,
             )
@@ -86,13 +86,13 @@ class WebServer:
         self._server.serve()
 
     def stop(self) -> None:
-        """Stop listening, let requests under way end for some seconds, and end the threads."""
+        """Stop listening, give running requests some seconds to end, and end the threads."""
         if self._server is not None:
             self._server.stop()
 
 
 def _every_address() -> str:
-    """Return the address that stands for all: IPv6's takes IPv4 as well, where there is IPv6."""
+    """Return the wildcard address: that of IPv6, which takes IPv4 as well, where there is IPv6."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             probe.bind(("::", 0))

@@ -1,4 +1,4 @@
-"""TLS as the web configuration wants it: the context, the handshake, who may come in.
+"""TLS of the web configuration: the context, the handshake, the certificates of clients.
 
 Only imported where TLS is configured.
 """
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from agent.web.webconfig import Tls
 
 _HANDSHAKE = 0x16
-"""First byte of whoever speaks TLS, RFC 8446 section 5.1."""
+"""First byte of a TLS connection, RFC 8446 section 5.1."""
 
 
 class RefusedError(Exception):
-    """Who connects does not get in; ``plain`` says that it speaks no TLS at all."""
+    """The client is refused; ``plain`` says that it does not speak TLS at all."""
 
     def __init__(self, why: str, *, plain: bool = False) -> None:
         super().__init__(why)
@@ -30,12 +30,12 @@ class RefusedError(Exception):
 
 
 class Gate:
-    """The door of one configuration. Raises ``ConfigError`` when it cannot be built."""
+    """TLS by one configuration. Raises ``ConfigError`` when certificates or key are unusable."""
 
     def __init__(self, tls: Tls, path: str) -> None:
         self._allowed = {_canonical(name) for name in tls.allowed_sans}
         self.verifies = tls.client_auth == REQUIRED
-        """Nobody comes in without a certificate."""
+        """Whether every client needs a certificate."""
         self._context = context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _version(tls.min_version)
         context.maximum_version = _version(tls.max_version)
@@ -62,9 +62,9 @@ class Gate:
             raise ConfigError([f"{path}: tls_server_config: {part}: {why}"]) from error
 
     def wrap(self, sock: socket.socket) -> ssl.SSLSocket:
-        """Return the socket of who has connected as one of TLS; its first byte should be there.
+        """Return the client's socket as a TLS socket; its first byte should have come.
 
-        Raises ``RefusedError``, and the socket stays as it is, for who speaks no TLS.
+        Raises ``RefusedError`` if the client does not speak TLS; its socket is unchanged then.
         """
         first = sock.recv(1, socket.MSG_PEEK)
         if first and first[0] != _HANDSHAKE:
@@ -72,22 +72,22 @@ class Gate:
         return self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
 
     def admit(self, secured: ssl.SSLSocket) -> None:
-        """Shake hands, and look at the certificate. Raises ``RefusedError``."""
+        """Do the handshake and check the certificate. Raises ``RefusedError``."""
         try:
             secured.do_handshake()
         except (OSError, ValueError) as error:  # ValueError: the connection ended meanwhile
             raise RefusedError(str(error)) from error
         if self._allowed and not self._allowed & _names(secured):
-            raise RefusedError("its certificate bears none of client_allowed_sans")
+            raise RefusedError("its certificate has none of client_allowed_sans")
 
 
 def _load(context: ssl.SSLContext, tls: Tls) -> None:
-    """Load certificate and key, which OpenSSL takes from files alone: from one without a name."""
+    """Load certificate and key from an anonymous file: OpenSSL takes them from files only."""
     descriptor = os.memfd_create("tallyman-key")
     try:
         with os.fdopen(os.dup(descriptor), "wb") as stream:
             stream.write(tls.key.rstrip() + b"\n" + tls.certificate)
-        # An empty password: OpenSSL would ask a terminal for that of an encrypted key.
+        # With an empty password, OpenSSL does not ask on the terminal for that of an encrypted key.
         context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="")
     finally:
         os.close(descriptor)

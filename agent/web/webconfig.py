@@ -1,7 +1,8 @@
 """Prometheus's web configuration file, the format of its exporter-toolkit.
 
-Read by whoever may read keys, and handed as a whole to the process that talks to the network. What
-``promtool check web-config`` accepts and we do not have is refused by name, never left out.
+It is read by the process that has the privileges to read keys, and passed as a whole to the one
+that talks to the network. What ``promtool check web-config`` accepts and is not supported here is
+an error, never ignored.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ CIPHERS = {  # Go's names, and OpenSSL's
     )
 }
 _CIPHERS_13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
-"""Those of TLS 1.3 cannot be chosen, in Go neither, and may be named."""
+"""Accepted without effect: the suites of TLS 1.3 cannot be chosen, in Go neither."""
 
 NO_CERTIFICATE, IF_GIVEN, REQUIRED = (
     "NoClientCert",
@@ -47,14 +48,14 @@ _HEADERS: Mapping[str, tuple[str, ...]] = {
     "X-Frame-Options": ("deny", "sameorigin"),
     "X-XSS-Protection": (),
 }
-"""The headers that can be set, each with its possible values where they are few."""
+"""The headers that can be set, with their permitted values where those are limited."""
 
 _LACKING = {
     "tls_server_config": ("curve_preferences",),
     "http_server_config": (),
     "": ("rate_limit",),
 }
-"""Keys of the format that we do not have."""
+"""Keys of the format that are not supported here."""
 
 _BCRYPT = re.compile(r"\$2[abxy]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 
@@ -68,36 +69,36 @@ class Tls:
     client_ca: bytes = b""
     client_auth: str = NO_CERTIFICATE
     allowed_sans: tuple[str, ...] = ()
-    """A client's certificate must bear one of these names; empty: any that is valid will do."""
+    """A client's certificate must have one of these names; empty: any valid certificate."""
     min_version: str = "TLS12"
     max_version: str = "TLS13"
     ciphers: tuple[str, ...] = ()
-    """OpenSSL's names, for TLS 1.2; empty is its default."""
+    """OpenSSL's names, for TLS 1.2; empty: its default."""
     prefer_own_ciphers: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebFiles:
-    """What stands in the file, and in those that it names."""
+    """The content of the file, and of those that it names."""
 
     path: str = ""
     tls: Tls | None = None
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Passwords by name, hashed by bcrypt; empty: nobody is asked for one."""
+    """Password hashes (bcrypt) by user; empty: no password is asked for."""
     headers: Mapping[str, str] = field(default_factory=dict)
     read: tuple[str, ...] = ()
     """The files that were read."""
 
 
 def read_files(path: str) -> WebFiles:
-    """Read the file and what it names; an empty path is none. Raises ``ConfigError``."""
+    """Read the file and those it names; none if ``path`` is empty. Raises ``ConfigError``."""
     if not path:
         return WebFiles()
     document = _document(path)
     if not isinstance(document, Mapping):
         raise ConfigError([f"{path}: must be a mapping, with lines such as basic_auth_users: …"])
     reader = _WebReader(path)
-    top = reader.known(document, "", ("tls_server_config", "http_server_config", _USERS))
+    top = reader.entries(document, "", ("tls_server_config", "http_server_config", _USERS))
     tls = _tls(top["tls_server_config"], reader) if "tls_server_config" in top else None
     headers = _headers(top.get("http_server_config", {}), reader)
     users = _users(top.get(_USERS, {}), reader)
@@ -115,18 +116,18 @@ class _WebReader(Reader):
         self._folder = os.path.dirname(path)
         self.read = [path]
 
-    def known(self, value: object, where: str, known: tuple[str, ...]) -> dict[str, Any]:
-        """Return the entries of a mapping; what is empty is left out, as it says nothing."""
+    def entries(self, value: object, where: str, names: tuple[str, ...]) -> dict[str, Any]:
+        """Return the entries of a mapping without empty ones; other names are problems."""
         if isinstance(value, Mapping):
             lacking = _LACKING.get(where, ())
             for name in lacking:
                 if name in value:
-                    self.problem(_path(where, name), "this is not supported here; leave it out")
+                    self.problem(_path(where, name), "is not supported here; leave it out")
             value = {str(k): v for k, v in value.items() if k not in lacking and v is not None}
-        return self.table(value, where, known)
+        return self.table(value, where, names)
 
     def take(self, table: Mapping[str, Any], where: str, name: str, kind: type[Value]) -> Any:
-        """Return a value of that type; None where there is none, or it is wrong."""
+        """Return a value of that type; None if there is none or it has another type."""
         value = table.get(name)
         if value is None or (isinstance(value, kind) and type(value) is kind):
             return value
@@ -135,16 +136,18 @@ class _WebReader(Reader):
         return None
 
     def content(self, table: Mapping[str, Any], where: str, name: str) -> bytes:
-        """Return what stands in ``name`` itself, or in the file that ``name``_file names."""
+        """Return the value of ``name``, or the content of the file that ``name``_file names."""
         inline = self.take(table, where, name, str)
         path = self.take(table, where, f"{name}_file", str)
         if inline:
             if path:
-                self.problem(_path(where, name), f"{name}_file is there as well; leave out one")
+                self.problem(
+                    _path(where, name), f"{name}_file is set as well; set only one of them"
+                )
             return str(inline).encode()
         if not path:
             return b""
-        path = os.path.join(self._folder, path)  # relative ones are beside the file
+        path = os.path.join(self._folder, path)  # relative to the file
         self.read.append(path)
         try:
             with open(path, "rb") as stream:
@@ -156,18 +159,18 @@ class _WebReader(Reader):
 
 def _document(path: str) -> object:
     try:
-        import yaml  # noqa: PLC0415 - there is none without the extra
+        import yaml  # noqa: PLC0415 - from the extra "web"
     except ImportError as error:
         raise ConfigError([_without("PyYAML", path)]) from error
 
     class Loader(yaml.SafeLoader):
-        """A key that stands twice is an error, as in Go."""
+        """A duplicate key is an error, as in Go."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             names = [key.value for key, _ in node.value]
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
-                raise ConfigError([f"{path}: {line(str(twice))}: stands there twice"])
+            duplicate = next((name for name in names if names.count(name) > 1), None)
+            if duplicate is not None:
+                raise ConfigError([f"{path}: {line(str(duplicate))}: is there twice"])
             return super().construct_mapping(node, deep)
 
     try:
@@ -182,7 +185,7 @@ def _document(path: str) -> object:
 
 
 def _without(package: str, path: str) -> str:
-    return f"{path}: {package} is not installed, and reads it: pip install 'tallyman-agent[web]'"
+    return f"{path}: needs {package}, which is not installed: pip install 'tallyman-agent[web]'"
 
 
 def _tls(section: object, reader: _WebReader) -> Tls | None:
@@ -192,7 +195,7 @@ def _tls(section: object, reader: _WebReader) -> Tls | None:
         *("client_auth_type", "client_allowed_sans", "min_version", "max_version"),
         *("cipher_suites", "prefer_server_cipher_suites"),
     )
-    table = reader.known(section, where, names)
+    table = reader.entries(section, where, names)
     if not any(value not in ("", []) for value in table.values()):
         return None
     problems = len(reader.problems)
@@ -200,14 +203,14 @@ def _tls(section: object, reader: _WebReader) -> Tls | None:
     if len(reader.problems) == problems:
         for name, content in (("cert", certificate), ("key", key)):
             if not content:
-                reader.problem(where, f"TLS takes a {name}_file")
+                reader.problem(where, f"TLS needs a {name}_file")
     auth = _auth(table, reader)
     sans = tuple(map(str, reader.take(table, where, "client_allowed_sans", list) or ()))
     if sans and auth != REQUIRED:
-        reader.problem(f"{where}.client_allowed_sans", f"takes client_auth_type: {REQUIRED}")
+        reader.problem(f"{where}.client_allowed_sans", f"needs client_auth_type: {REQUIRED}")
     client_ca = reader.content(table, where, "client_ca")
     if client_ca and auth == NO_CERTIFICATE:
-        reader.problem(f"{where}.client_ca_file", f"takes client_auth_type: {REQUIRED}")
+        reader.problem(f"{where}.client_ca_file", f"needs client_auth_type: {REQUIRED}")
     least, most = (
         _choice(table, where, name, _VERSIONS, reader) for name in ("min_version", "max_version")
     )
@@ -232,7 +235,7 @@ def _auth(table: Mapping[str, Any], reader: _WebReader) -> str:
     if table.get(name) in ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert"):
         reader.problem(
             f"{where}.{name}",
-            f"{table[name]} accepts a certificate that nobody has verified, which is not supported "
+            f"{table[name]} accepts certificates without verifying them, which is not supported "
             f"here; use {REQUIRED} or {IF_GIVEN}",
         )
         return NO_CERTIFICATE
@@ -264,12 +267,14 @@ def _choice(
 
 def _headers(section: object, reader: _WebReader) -> dict[str, str]:
     where = "http_server_config"
-    table = reader.known(section, where, ("http2", "headers"))
+    table = reader.entries(section, where, ("http2", "headers"))
     if reader.take(table, where, "http2", bool):
-        reader.problem(f"{where}.http2", "HTTP/2 is not spoken here; leave it out, or say false")
+        reader.problem(
+            f"{where}.http2", "HTTP/2 is not supported here; leave it out, or set it to false"
+        )
     where = f"{where}.headers"
-    given = reader.known(table.get("headers", {}), where, tuple(_HEADERS))
-    found = {}
+    given = reader.entries(table.get("headers", {}), where, tuple(_HEADERS))
+    headers = {}
     for name in given:
         value = reader.take(given, where, name, str)
         if not value:
@@ -277,10 +282,10 @@ def _headers(section: object, reader: _WebReader) -> dict[str, str]:
         if not value.isprintable() or not value.isascii():
             reader.problem(f"{where}.{name}", "must be one line of printable ASCII")
         elif _HEADERS[name]:
-            found[name] = _choice(given, where, name, _HEADERS[name], reader)
+            headers[name] = _choice(given, where, name, _HEADERS[name], reader)
         else:
-            found[name] = value
-    return found
+            headers[name] = value
+    return headers
 
 
 def _users(section: object, reader: _WebReader) -> dict[str, str]:
@@ -288,13 +293,13 @@ def _users(section: object, reader: _WebReader) -> dict[str, str]:
         reader.problem(_USERS, "must have a line for each user: name: hash")
         return {}
     for number, (name, hashed) in enumerate(section.items(), 1):
-        # Not the value, and not the name: either may be a password that stands in the wrong place.
+        # Neither name nor value is shown: either may be a password in the wrong place.
         if not isinstance(name, str) or not name or ":" in name:
-            reader.problem(f"{_USERS}, user {number}", "must have a name, of text without a colon")
+            reader.problem(f"{_USERS}, user {number}", "must have a name without a colon")
         if not isinstance(hashed, str) or not _BCRYPT.fullmatch(hashed):
             reader.problem(
                 f"{_USERS}, user {number}",
-                "must have a password hashed by bcrypt ($2y$10$…): htpasswd -nBC 10 NAME",
+                "must have a password hash of bcrypt ($2y$10$…), as by: htpasswd -nBC 10 NAME",
             )
     if section and importlib.util.find_spec("bcrypt") is None:
         raise ConfigError([_without("bcrypt", reader.read[0])])

@@ -53,7 +53,7 @@ def ask(drop: tuple[str, ...], *words: str) -> Any:
         timeout=240,
         check=False,
     )
-    if done.returncode == 1 and "no container is called" in done.stderr:
+    if done.returncode == 1 and "no such container" in done.stderr:
         return None
     assert done.stdout, done.stderr
     return json.loads(done.stdout)

@@ -85,9 +85,9 @@ def test_inside_of_lxc() -> None:
         )
         page = run(*inside, Path(sys.executable), "-c", _SERVE, TALLYMAN)
 
-    assert "This is the inside of a container (LXC)" in listed
+    assert "Tallyman runs inside a container (LXC)" in listed
     (found,) = [c for c in json.loads(done.stdout) if c["name"] == "pid namespace"]
-    assert (found["ok"], "the inside of a container, lxc" in found["found"]) == (False, True)
+    assert (found["ok"], "runs in a container, lxc" in found["found"]) == (False, True)
     assert 'virtualization="lxc"' in page
     assert 'container_memory_usage_bytes{id="/"' in page
     # Nothing of the host's: what runs here is the agent and a sleep.

@@ -30,13 +30,13 @@ from tests.support.snapshots import WEB
             Style.APP,
             (
                 "web looks system-style: a small server of its own, although in an engine made "
-                "for applications, but that is not sure (docker; score +0.30, confidence 20 %)."
+                "for applications, but that is uncertain (docker; score +0.30, confidence 20 %)."
             ),
         ),
         (
             Verdict(),
             Style.APP,
-            "web could not be judged: too little of it could be seen.",
+            "web could not be judged: too little of it could be read.",
         ),
         (
             Verdict(style=Style.APP, score=-1, confidence=1, override="name=w*"),

@@ -103,7 +103,7 @@ def test_the_inside_of_a_container(host: HostFS) -> None:
 def test_the_inside_of_a_container_on_a_kernel_without_namespaces(host: HostFS) -> None:
     facts = replace(GOOD.host, namespaces=Namespaces(), virtualization="openvz")
     found = named(check.run(host, replace(GOOD, host=facts)), "pid namespace")
-    assert (found.good, "inside of a container, openvz" in found.found) == (False, True)
+    assert (found.good, "runs in a container, openvz" in found.found) == (False, True)
 
 
 @pytest.mark.parametrize(("number", "good"), [(4026531835, True), (4026532222, False)])
@@ -142,7 +142,7 @@ def test_a_failing_collector_harmlessly_told(host: HostFS) -> None:
 
 
 def test_a_scout_without_an_answer(host: HostFS) -> None:
-    assert not named(check.run(host, None), "first look").good
+    assert not named(check.run(host, None), "first scan").good
 
 
 def test_the_number_of_descriptors() -> None:

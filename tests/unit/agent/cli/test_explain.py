@@ -84,7 +84,7 @@ def test_a_mismatch_reads_like_a_colleague() -> None:
     assert "read from /proc/4712/exe" in text
     assert "docker_as_vm" in text
     assert "To do: " in text
-    assert "Could not be seen\n  The list of packages could not be read." in text
+    assert "Could not be read\n  The list of packages could not be read." in text
 
 
 def test_each_axis_has_a_bar() -> None:

@@ -11,7 +11,7 @@ from agent.cli.flags import Parser, overrides, parse
         (["lss"], 'tallyman: lss: unknown command; did you mean "ls"?; see tallyman --help\n'),
         (["ls", "--al"], 'tallyman ls: --al: unknown flag; did you mean "--all"?; see tallyman'),
         (["ls", "--zzz=1"], "tallyman ls: --zzz: unknown flag; see tallyman ls --help\n"),
-        (["ls", "x"], "tallyman ls: x: there is no place for this; see tallyman ls --help\n"),
+        (["ls", "x"], "tallyman ls: x: unexpected argument; see tallyman ls --help\n"),
         (["ls", "--style=vm"], "tallyman ls: argument --style: vm: unknown style; there are: app"),
         (["ls", "--timeout=9"], "tallyman ls: argument --timeout: must be a time with its unit"),
         (["explain"], "tallyman explain: the following arguments are required: WHAT; see"),

@@ -17,10 +17,10 @@ def test_the_inside_of_a_container_says_so() -> None:
         host = HostFacts(virtualization=kind, namespaces=Namespaces(pid=pid))
         return "\n".join(as_table(replace(picture(), host=host), Selection(), Screen()))
 
-    assert "the inside of a container (LXC)" in lines("lxc")
-    assert "the inside of a container (OpenVZ)" in lines("openvz")
+    assert "inside a container (LXC)" in lines("lxc")
+    assert "inside a container (OpenVZ)" in lines("openvz")
     for outside in (lines(""), lines("kvm"), lines("wsl"), lines("docker", INITIAL_PID_NAMESPACE)):
-        assert "inside of" not in outside
+        assert "inside a" not in outside
 
 
 def test_the_table() -> None:

@@ -82,8 +82,8 @@ def test_what_is_missing_is_told(look: Look, capsys: pytest.CaptureFixture[str])
     assert cli.main(["ls", "--json"]) == 0
     out, err = capsys.readouterr()
     json.loads(out)
-    assert err.startswith("tallyman: docker could not be read (no answer x\\x1b[31m")
-    assert "7 more containers are above the limit containers.max" in err
+    assert err.startswith("tallyman: collector docker failed (no answer x\\x1b[31m")
+    assert "7 more containers exceed the limit containers.max" in err
     assert "\x1b" not in err
 
 
@@ -95,15 +95,14 @@ def test_a_host_that_cannot_be_looked_at(
     assert cli.main(["ls", "--timeout=2s"]) == 3
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("tallyman: this host could not be looked at within 2 s; give it more")
+    assert err.startswith("tallyman: this host could not be scanned within 2 s; allow more")
 
 
 def test_a_wrong_procfs(look: Look, capsys: pytest.CaptureFixture[str]) -> None:
     look(WELL)
     assert cli.main(["ls", "--path.procfs=/nonexistent"]) == 3
     assert capsys.readouterr().err == (
-        "tallyman: /nonexistent: No such file or directory; "
-        "say with --path.procfs where the host's /proc is\n"
+        "tallyman: /nonexistent: No such file or directory; set --path.procfs to the host's /proc\n"
     )
 
 
@@ -122,9 +121,7 @@ def test_explain_for_programs(look: Look, capsys: pytest.CaptureFixture[str]) ->
 def test_explain_what_is_not_there(look: Look, capsys: pytest.CaptureFixture[str]) -> None:
     look(WELL)
     assert cli.main(["explain", "legcy"]) == 1
-    assert capsys.readouterr().err == (
-        "tallyman: no container is called legcy; did you mean legacy?\n"
-    )
+    assert capsys.readouterr().err == ("tallyman: no such container: legcy; did you mean legacy?\n")
 
 
 def test_explain_what_is_not_a_container(look: Look, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,7 +116,7 @@ def test_options_for_collectors(written: Path) -> None:
     [
         ("[wbe]", 'wbe: unknown key; did you mean "web"?'),
         ("[web]\nlisten_adress = ''", 'web.listen_adress: unknown key; did you mean "listen_ad'),
-        ("[web]\nlisten_address = 9100", "web.listen_address: must be text in quotes"),
+        ("[web]\nlisten_address = 9100", "web.listen_address: must be a quoted string"),
         ("[web]\nlisten_address = 'x'", "web.listen_address: must be an address and a port"),
         ("[web]\nlisten_address = '::1:80'", "web.listen_address: must have its IPv6 address in"),
         ("[web]\ntelemetry_path = '/-/x'", "web.telemetry_path: must be a path such as"),
@@ -129,7 +129,10 @@ def test_options_for_collectors(written: Path) -> None:
         ("[inventory]\nfull_interval = 60", "inventory.full_interval: must be a time with its"),
         ("[inventory]\nfull_interval = '1ms'", 'inventory.full_interval: must be at least "1s"'),
         ("[metrics]\ncadvisor_names = 'no'", "metrics.cadvisor_names: must be true or false"),
-        ("[metrics]\ncontainer_labels = 'x'", "metrics.container_labels: must be a list of texts"),
+        (
+            "[metrics]\ncontainer_labels = 'x'",
+            "metrics.container_labels: must be a list of strings",
+        ),
         ("[collector.dokcer]", 'collector.dokcer: unknown key; did you mean "docker"?'),
         ("[collector.docker]\nenable = true", "collector.docker.enable: unknown key; did you mean"),
         ("[collector.docker]\nenabled = 1", "collector.docker.enabled: must be true or false"),
@@ -164,7 +167,7 @@ def test_keys_of_strangers_cannot_command_a_terminal(written: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file or directory; name a readable file with"):
+    with pytest.raises(ConfigError, match="No such file or directory; give a readable file with"):
         load(str(tmp_path / "x"))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.web_server import serving
+from tests.support.web_server import FakePages, serving
 
 
 @pytest.fixture(scope="module")

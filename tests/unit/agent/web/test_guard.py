@@ -202,7 +202,7 @@ def test_a_wrong_one_changes_nothing_and_is_said_once(
     web.write("basic_auth_users: {}\nfoo: 1")
     assert [web.ask()[0] for _ in range(5)] == ["401"] * 5
     (said,) = (r.message for r in caplog.records if r.levelname == "ERROR")
-    assert said.startswith(f"the web configuration stays as it was: {web.path}: foo: unknown key")
+    assert said.startswith(f"the web configuration was not changed: {web.path}: foo: unknown key")
     web.write("")
     assert web.ask()[0] == "200"
 

@@ -60,7 +60,7 @@ def test_a_removed_container_is_told_so() -> None:
 
 def test_the_front_page_before_the_first_picture() -> None:
     page = Outline(front(picture(complete=False), "/metrics", ready=False))
-    assert "The first full picture of this host is not there yet." in page.words
+    assert "The first scan of this host is not complete yet." in page.words
 
 
 def test_a_host_without_containers() -> None:

@@ -48,7 +48,7 @@ def test_an_open_address_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
         status, _ = get(("127.0.0.1", found[1]), "/-/healthy")
     assert status == 200
     assert any(
-        record.levelno == logging.WARNING and "no password" in record.message
+        record.levelno == logging.WARNING and "without a password" in record.message
         for record in caplog.records
     )
 
@@ -69,6 +69,6 @@ def test_reading_again_by_post() -> None:
         connection.close()
     server.stop()
     thread.join(TIMEOUT)
-    assert answers[0] == (200, b"The configuration was read again.\n")
+    assert answers[0] == (200, b"The configuration was reloaded.\n")
     assert answers[1][0] == 500
     assert b"secret" not in answers[1][1]

@@ -87,23 +87,26 @@ def test_neither_keys_nor_hashes_are_shown(written: Path) -> None:
         ("[", "not YAML: while parsing"),
         ("- a", "must be a mapping"),
         ("basic_auth_user: {}", 'basic_auth_user: unknown key; did you mean "basic_auth_users"?'),
-        ("rate_limit: {}", "rate_limit: this is not supported here; leave it out"),
+        ("rate_limit: {}", "rate_limit: is not supported here; leave it out"),
         ("tls_server_config: 1", "tls_server_config: must be a table"),
-        ("tls_server_config:\n  cert_file: c.pem", "tls_server_config: TLS takes a key_file"),
-        (TLS + "  cert_file: c.pem", "cert_file: stands there twice"),
-        (TLS + "  cert: x", "tls_server_config.cert: cert_file is there as well; leave out one"),
-        (TLS + "  curve_preferences: []", "tls_server_config.curve_preferences: this is not sup"),
+        ("tls_server_config:\n  cert_file: c.pem", "tls_server_config: TLS needs a key_file"),
+        (TLS + "  cert_file: c.pem", "cert_file: is there twice"),
+        (
+            TLS + "  cert: x",
+            "tls_server_config.cert: cert_file is set as well; set only one of them",
+        ),
+        (TLS + "  curve_preferences: []", "tls_server_config.curve_preferences: is not supported"),
         (TLS + "  certfile: x", 'tls_server_config.certfile: unknown key; did you mean "cert_file'),
         (TLS + "  min_version: TLS10", "tls_server_config.min_version: must be TLS12 or TLS13"),
         (TLS + "  min_version: TLS13\n  max_version: TLS12", "tls_server_config.max_version: is b"),
         (TLS + "  cipher_suites: [X]", "tls_server_config.cipher_suites: must be TLS_ECDHE_ECDSA"),
         (TLS + "  cipher_suites: X", "tls_server_config.cipher_suites: must be a list"),
-        (TLS + "  client_ca: x", "tls_server_config.client_ca_file: takes client_auth_type: Req"),
-        (TLS + "  client_allowed_sans: [x]", "tls_server_config.client_allowed_sans: takes clien"),
+        (TLS + "  client_ca: x", "tls_server_config.client_ca_file: needs client_auth_type: Req"),
+        (TLS + "  client_allowed_sans: [x]", "tls_server_config.client_allowed_sans: needs clien"),
         (TLS + "  client_auth_type: RequestClientCert", "tls_server_config.client_auth_type: Requ"),
         (TLS + "  client_auth_type: Maybe", "tls_server_config.client_auth_type: must be NoClient"),
         (TLS.replace("c.pem", "x.pem"), "tls_server_config.cert_file: /"),
-        ("http_server_config: {http2: true}", "http_server_config.http2: HTTP/2 is not spoken"),
+        ("http_server_config: {http2: true}", "http_server_config.http2: HTTP/2 is not supported"),
         ("http_server_config: {headers: {Server: x}}", "http_server_config.headers.Server: unkn"),
         (
             "http_server_config: {headers: {X-Frame-Options: no}}",
@@ -118,7 +121,10 @@ def test_neither_keys_nor_hashes_are_shown(written: Path) -> None:
             "http_server_config.headers.X-XSS-Protection: must be one line of printable ASCII",
         ),
         ("basic_auth_users: [a]", "basic_auth_users: must have a line for each user"),
-        ("basic_auth_users: {a: secret}", "basic_auth_users, user 1: must have a password hashed"),
+        (
+            "basic_auth_users: {a: secret}",
+            "basic_auth_users, user 1: must have a password hash of bcrypt",
+        ),
         (f"basic_auth_users: {{'a:b': {HASH}}}", "basic_auth_users, user 1: must have a name"),
         (f"basic_auth_users: {{1: {HASH}}}", "basic_auth_users, user 1: must have a name"),
     ],
@@ -152,7 +158,7 @@ def test_what_is_not_installed_is_said(
     else:
         monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     (found,) = problems(written, f"basic_auth_users: {{a: {HASH}}}")
-    assert found.startswith(f"{package} is not installed")
+    assert found.startswith(f"needs {package}, which is not installed")
     assert "pip install 'tallyman-agent[web]'" in found
 
 
