@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-from agent.sanitize import line
+from agent.sanitize import printable
 
 _LINE_LIMIT = 4000
 """Longest message; journald splits lines at 48 KiB."""
@@ -78,12 +78,12 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of one record; only an exception has more than one."""
-        words = [f"{record.name}: {line(record.getMessage(), _LINE_LIMIT)}"]
-        words += [f"{name}={line(str(value))!r}" for name, value in _extras(record).items()]
+        words = [f"{record.name}: {printable(record.getMessage(), _LINE_LIMIT)}"]
+        words += [f"{name}={printable(str(value))!r}" for name, value in _extras(record).items()]
         lines = [" ".join(words)]
         if record.exc_info:
             text = self.formatException(record.exc_info)
-            lines += [line(part, _LINE_LIMIT) for part in text.splitlines()]
+            lines += [printable(part, _LINE_LIMIT) for part in text.splitlines()]
         return "\n".join(self._head(record) + text for text in lines)
 
     def _head(self, record: logging.LogRecord) -> str:
@@ -104,9 +104,9 @@ class JsonFormatter(logging.Formatter):
             "ts": round(record.created, 3),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "msg": line(record.getMessage(), _LINE_LIMIT),
+            "msg": printable(record.getMessage(), _LINE_LIMIT),
         }
-        entry |= {name: line(str(value)) for name, value in _extras(record).items()}
+        entry |= {name: printable(str(value)) for name, value in _extras(record).items()}
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from agent.model import Style
-from agent.sanitize import line
+from agent.sanitize import printable
 from collectors.kernel.virtualization import is_inside
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def percent(ratio: float) -> str:
 
 def title(container: Container) -> str:
     """Return a container's name, or else its short id."""
-    return line(container.name or short_id(container) or container.id)
+    return printable(container.name or short_id(container) or container.id)
 
 
 def inside(host: HostFacts) -> str:
@@ -82,10 +82,10 @@ def state(container: Container) -> str:
 
 def verdict(container: Container) -> str:
     """Return the verdict in one sentence."""
-    name, engine = title(container), line(container.engine)
+    name, engine = title(container), printable(container.engine)
     judged, expected = container.verdict, container.expected_style
     if judged.override:
-        rule = line(judged.override)
+        rule = printable(judged.override)
         return f"{name} is {judged.style}-style because your configuration says so ({rule})."
     if judged.style is Style.UNKNOWN:
         return f"{name} could not be judged: too little of it could be read."

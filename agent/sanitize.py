@@ -11,7 +11,7 @@ LIMIT = 500
 """Longest text that is printed: a path can have 4,096 bytes, a label a megabyte."""
 
 
-def line(text: str, limit: int = LIMIT) -> str:
+def printable(text: str, limit: int = LIMIT) -> str:
     r"""Return ``text`` as one line; what is not printable becomes an escape such as ``\x1b``."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"

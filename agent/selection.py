@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.model import Container, LookAlike, Style
-from agent.sanitize import line
+from agent.sanitize import printable
 
 if TYPE_CHECKING:
     from agent.model import Snapshot
@@ -51,7 +51,7 @@ class Selection:
     def shown_findings(self, container: Container) -> list[str]:
         """Return the selected findings of a container, one printable line each."""
         return [
-            f"{line(finding.name)}: {line(finding.sentence)}"
+            f"{printable(finding.name)}: {printable(finding.sentence)}"
             for finding in container.findings
             if not self.findings or finding.name in self.findings
         ]

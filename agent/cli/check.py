@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent import phrases
 from agent.cli.terminal import Cell, Column, Screen, table
-from agent.sanitize import escape_bytes, line
+from agent.sanitize import escape_bytes, printable
 from agent.serve.privileges import CAPABILITIES, hidden_processes
 from collectors.catalogue import ENGINES
 from collectors.facts import CgroupMode
@@ -145,9 +145,9 @@ def as_text(checks: list[Check], screen: Screen) -> Iterator[str]:
     heads = (Column("CHECK"), Column(""), Column("FOUND", 30, wrap=True))
     rows = [
         (
-            Cell(line(check.name)),
+            Cell(printable(check.name)),
             _STATES[check.good, check.optional],
-            Cell(line(check.found)),
+            Cell(printable(check.found)),
         )
         for check in checks
     ]
@@ -327,7 +327,7 @@ def _collector(health: CollectorHealth) -> Check:
     return Check(
         name=f"collector {health.name}",
         good=False,
-        found=f"{line(health.error or 'failed')}{refused}",
+        found=f"{printable(health.error or 'failed')}{refused}",
         lost="names, images and labels that only this engine knows, and its stopped containers; "
         "running ones are still found through the kernel",
         remedy=_REMEDIES.get(health.name, "make its files readable")

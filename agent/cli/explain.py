@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent import phrases
 from agent.cli.listing import STYLE_COLOURS
 from agent.model import Axis, Container, Evidence, LookAlike, Style
-from agent.sanitize import line
+from agent.sanitize import printable
 from collectors.facts import ALIVE
 
 if TYPE_CHECKING:
@@ -81,23 +81,25 @@ def as_text(container: Container, snapshot: Snapshot, screen: Screen) -> Iterato
     if verdict.unseen:
         yield from _head("Could not be read", screen)
         for sentence in verdict.unseen:
-            yield from screen.wrap(phrases.sentence(line(sentence)), "  ")
+            yield from screen.wrap(phrases.sentence(printable(sentence)), "  ")
 
 
 def look_alike_text(other: LookAlike, screen: Screen) -> Iterator[str]:
     """Return the lines that say why something is not a container."""
-    yield screen.paint("bold", f"{line(other.name)} is not a container ({line(other.kind)}).")
-    yield from screen.wrap(line(other.reason), "")
+    yield screen.paint(
+        "bold", f"{printable(other.name)} is not a container ({printable(other.kind)})."
+    )
+    yield from screen.wrap(printable(other.reason), "")
     places = [f"pid {other.pid}"] if other.pid is not None else []
-    places += [f"cgroup {line(other.cgroup)}"] if other.cgroup else []
+    places += [f"cgroup {printable(other.cgroup)}"] if other.cgroup else []
     if places:
         yield ", ".join(places)
 
 
 def _facts(container: Container, snapshot: Snapshot) -> Iterator[str]:
-    words = [line(container.engine)]
+    words = [printable(container.engine)]
     if container.image:
-        words.append(line(container.image))
+        words.append(printable(container.image))
     words.append(phrases.state(container))
     since = container.started if container.state in ALIVE else container.finished
     if since:
@@ -109,7 +111,7 @@ def _facts(container: Container, snapshot: Snapshot) -> Iterator[str]:
     if container.init is not None:
         words.append(f"pid {container.init.pid}")
     yield ", ".join(words) + "."
-    yield f"id {line(container.id)}"
+    yield f"id {printable(container.id)}"
     parent = snapshot.containers.get(container.parent_id)
     if parent is not None:
         yield f"It runs inside {phrases.title(parent)}."
@@ -117,7 +119,7 @@ def _facts(container: Container, snapshot: Snapshot) -> Iterator[str]:
     if inside:
         yield "Inside it: " + ", ".join(phrases.title(child) for child in inside) + "."
     if container.role:
-        yield f"Its role is {line(container.role)}: it does not count in the density metrics."
+        yield f"Its role is {printable(container.role)}: it does not count in the density metrics."
 
 
 def _bar(axis: Axis, score: float | None, screen: Screen) -> str:
@@ -153,12 +155,12 @@ def _all_evidence(container: Container, screen: Screen) -> Iterator[str]:
 def _evidence(pieces: Sequence[Evidence], screen: Screen) -> Iterator[str]:
     for piece in pieces:
         lead = f"  {piece.weight:+5.2f}  {piece.axis.value:<10}  "
-        text = line(piece.sentence)
+        text = printable(piece.sentence)
         first, *rest = screen.wrap(text, " " * len(lead))
         yield lead + first[len(lead) :]
         yield from rest
         if piece.source:
-            yield " " * len(lead) + screen.paint("dim", f"read from {line(piece.source)}")
+            yield " " * len(lead) + screen.paint("dim", f"read from {printable(piece.source)}")
 
 
 def _head(text: str, screen: Screen) -> Iterator[str]:
@@ -168,9 +170,9 @@ def _head(text: str, screen: Screen) -> Iterator[str]:
 
 def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
     kind = phrases.finding_kind(finding)
-    head = screen.paint("yellow", line(finding.name))
-    yield f"  {head}  {line(finding.sentence)}" if kind is None else f"  {head}  {kind.title}"
+    head = screen.paint("yellow", printable(finding.name))
+    yield f"  {head}  {printable(finding.sentence)}" if kind is None else f"  {head}  {kind.title}"
     if kind is not None:
-        sentence = phrases.sentence(line(finding.sentence))
+        sentence = phrases.sentence(printable(finding.sentence))
         for text in (sentence, kind.means, kind.matters, f"To do: {kind.advice}"):
             yield from screen.wrap(text, "    ")

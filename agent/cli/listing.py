@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from agent import phrases
 from agent.cli.terminal import Cell, Column, Screen, table
 from agent.model import Container, LookAlike, Style
-from agent.sanitize import line
+from agent.sanitize import printable
 
 if TYPE_CHECKING:
     from agent.model import Snapshot
@@ -69,8 +69,8 @@ def _row(container: Container, depth: int, now: float) -> Sequence[Cell]:
     expected = container.expected_style.value if container.expected_style != Style.UNKNOWN else ""
     return (
         Cell("  " * depth + phrases.title(container)),
-        Cell(line(container.engine)),
-        Cell(line(container.image)),
+        Cell(printable(container.engine)),
+        Cell(printable(container.image)),
         Cell(phrases.state(container)),
         Cell(verdict.style.value, STYLE_COLOURS[verdict.style]),
         Cell(f"{verdict.score:+.2f}" if known else ""),
@@ -91,11 +91,11 @@ def _others(others: Sequence[LookAlike], screen: Screen) -> Iterator[str]:
     )
     rows = [
         (
-            Cell(line(other.name)),
-            Cell(line(other.kind)),
-            Cell(line(other.engine)),
+            Cell(printable(other.name)),
+            Cell(printable(other.kind)),
+            Cell(printable(other.engine)),
             Cell("" if other.pid is None else str(other.pid)),
-            Cell(line(other.reason)),
+            Cell(printable(other.reason)),
         )
         for other in others
     ]

@@ -11,7 +11,7 @@ from agent import __version__, logs
 from agent.cli.flags import DONE, FAILED, NO, WRONG, overrides, parse
 from agent.cli.terminal import Screen
 from agent.config import Config, ConfigError, load
-from agent.sanitize import line
+from agent.sanitize import printable
 from collectors.hostfs import HostFS, HostReadError
 
 if TYPE_CHECKING:
@@ -140,13 +140,14 @@ def _explain(parsed: Namespace) -> int:
         if not others:
             close = explain.suggestion(snapshot, parsed.what)
             hint = f"did you mean {close}?" if close else "tallyman ls lists all containers"
-            _complain(f"no such container: {line(parsed.what)}; {hint}")
+            _complain(f"no such container: {printable(parsed.what)}; {hint}")
         _report_gaps(snapshot)
         return NO
     if len(containers) > 1:
-        _complain(f"{line(parsed.what)} is ambiguous; give the id of one of these:")
+        _complain(f"{printable(parsed.what)} is ambiguous; give the id of one of these:")
         for container in containers:
-            _complain(f"  {line(container.id)}  ({line(container.engine)}, {line(container.name)})")
+            engine, name = printable(container.engine), printable(container.name)
+            _complain(f"  {printable(container.id)}  ({engine}, {name})")
         return NO
     if parsed.json:
         _write_json(json_output.explained(containers[0]))
@@ -193,7 +194,7 @@ def _report_gaps(snapshot: Snapshot) -> None:
     for health in snapshot.collectors:
         if not health.success:
             _complain(
-                f"collector {line(health.name)} failed ({line(health.error)}): "
+                f"collector {printable(health.name)} failed ({printable(health.error)}): "
                 "tallyman check says what is missing"
             )
     denied = sum(health.denied for health in snapshot.collectors)

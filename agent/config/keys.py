@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agent.sanitize import line
+from agent.sanitize import printable
 
 Section = TypeVar("Section")
 
@@ -111,7 +111,7 @@ class Reader:
         names = tuple(names)
         for name in value:
             if name not in names:
-                path = f"{where}.{line(name)}" if where else line(name)
+                path = f"{where}.{printable(name)}" if where else printable(name)
                 self.problem(path, unknown(name, names, "key"))
         return {name: entry for name, entry in value.items() if name in names}
 
@@ -167,7 +167,7 @@ def _whole_number(text: str) -> int | str:
 
 
 def _show(value: object) -> str:
-    return line(f'"{value}"' if isinstance(value, str) else str(value).lower(), 60)
+    return printable(f'"{value}"' if isinstance(value, str) else str(value).lower(), 60)
 
 
 TEXT = Kind(_text)

@@ -11,7 +11,7 @@ import hashlib
 import math
 from typing import TYPE_CHECKING
 
-from agent import sanitize as harmless
+from agent import sanitize
 from agent.metrics import Metric, Type
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ _HELP_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n"})
 def label_value(text: str) -> str:
     """Write untrusted text as the inside of a label's quotes.
 
-    Unprintable characters become visible escapes, and it is cut at ``harmless.LIMIT``.
+    Unprintable characters become visible escapes, and it is cut at ``sanitize.LIMIT``.
     """
-    return harmless.line(text).translate(_ESCAPES)
+    return sanitize.printable(text).translate(_ESCAPES)
 
 
 def identity(text: str) -> str:
     """Write a label that tells series apart, with a hash where ``label_value`` would lose text."""
-    shown = harmless.line(text)
+    shown = sanitize.printable(text)
     if shown != text:
         raw = text.encode("utf-8", "surrogatepass")
         shown = f"{shown}~{hashlib.sha256(raw).hexdigest()[:8]}"

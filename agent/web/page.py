@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from agent import __version__, phrases
 from agent.model import Axis, Style
-from agent.sanitize import line
+from agent.sanitize import printable
 from agent.selection import Selection
 
 if TYPE_CHECKING:
@@ -234,4 +234,4 @@ def _evidence(piece: Evidence) -> str:
 
 
 def _text(text: str) -> str:
-    return html.escape(line(text))
+    return html.escape(printable(text))

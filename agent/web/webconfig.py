@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from agent.config.keys import ConfigError, Reader
-from agent.sanitize import line
+from agent.sanitize import printable
 
 Value = TypeVar("Value")
 
@@ -153,7 +153,7 @@ class _WebReader(Reader):
             with open(path, "rb") as stream:
                 return stream.read()
         except OSError as error:
-            self.problem(_path(where, f"{name}_file"), f"{line(path)}: {error.strerror}")
+            self.problem(_path(where, f"{name}_file"), f"{printable(path)}: {error.strerror}")
             return b""
 
 
@@ -170,7 +170,7 @@ def _document(path: str) -> object:
             names = [key.value for key, _ in node.value]
             duplicate = next((name for name in names if names.count(name) > 1), None)
             if duplicate is not None:
-                raise ConfigError([f"{path}: {line(str(duplicate))}: is there twice"])
+                raise ConfigError([f"{path}: {printable(str(duplicate))}: is there twice"])
             return super().construct_mapping(node, deep)
 
     try:
@@ -180,7 +180,9 @@ def _document(path: str) -> object:
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}; see --web.config.file"]) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError([f"{path}: not YAML: {line(' '.join(str(error).split()))}"]) from error
+        raise ConfigError(
+            [f"{path}: not YAML: {printable(' '.join(str(error).split()))}"]
+        ) from error
     return {} if document is None else document
 
 
@@ -259,7 +261,7 @@ def _choice(
     if value is None or value == "":
         return ""
     if value not in known:
-        shown = line(str(value), 60)
+        shown = printable(str(value), 60)
         reader.problem(_path(where, name), f"must be {' or '.join(known)}, not {shown}")
         return ""
     return str(value)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from agent.sanitize import escape_bytes, line
+from agent.sanitize import escape_bytes, printable
 from agent.web.app import accepts_gzip, accepts_openmetrics
 from collectors.engines.docker.sockets import parse_listening
 from collectors.engines.incus.instance import parse_backup
@@ -71,7 +71,7 @@ def _header(data: bytes) -> object:
 
 def _shown(data: bytes) -> object:
     text = data.decode("utf-8", "surrogateescape")
-    shown = line(text)
+    shown = printable(text)
     assert shown.isprintable()
     shown.encode()
     return escape_bytes(text).encode()

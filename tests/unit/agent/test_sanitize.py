@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sanitize import LIMIT, escape_bytes, line
+from agent.sanitize import LIMIT, escape_bytes, printable
 
 ANY = st.text(st.characters())  # with surrogates
 
@@ -29,23 +29,23 @@ ANY = st.text(st.characters())  # with surrogates
     ],
 )
 def test_what_is_shown(text: str, shown: str) -> None:
-    assert line(text) == shown
+    assert printable(text) == shown
 
 
 @given(ANY)
 def test_a_line_is_printable_and_can_be_encoded(text: str) -> None:
-    shown = line(text)
+    shown = printable(text)
     assert shown.isprintable()
     assert shown.encode("utf-8").decode("utf-8") == shown
 
 
 @given(ANY)
 def test_a_harmless_line_stays_as_it_is(text: str) -> None:
-    assert line(line(text, 50), 10_000) == line(text, 50)
+    assert printable(printable(text, 50), 10_000) == printable(text, 50)
 
 
 def test_a_megabyte_is_not_shown() -> None:
-    assert len(line("x" * 1_000_000)) == LIMIT
+    assert len(printable("x" * 1_000_000)) == LIMIT
 
 
 @given(ANY)
@@ -63,4 +63,4 @@ def test_valid_unicode_is_not_touched(text: str) -> None:
 def test_two_byte_strings_stay_different() -> None:
     one, other = os.fsdecode(b"/a\xfe"), os.fsdecode(b"/a\xff")
     assert escape_bytes(one) != escape_bytes(other)
-    assert line(one) != line(other)
+    assert printable(one) != printable(other)

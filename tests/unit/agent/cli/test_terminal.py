@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.cli.terminal import Cell, Column, Screen, columns, fit, table
-from agent.sanitize import line
+from agent.sanitize import printable
 
 
 class Terminal(io.StringIO):
@@ -68,8 +68,8 @@ def test_a_table() -> None:
 def test_a_table_fits_the_screen(name: str) -> None:
     heads, row = (*HEADS, Column("WHY", 5, wrap=True)), (Cell("running"), Cell("1"))
     for cells in (
-        (Cell(line(name)), *row, Cell("because")),
-        (Cell("name"), *row, Cell(line(name) + " and more words")),
+        (Cell(printable(name)), *row, Cell("because")),
+        (Cell("name"), *row, Cell(printable(name) + " and more words")),
     ):
         rows = table(heads, [cells], Screen(width=31))
         assert all(columns(shown) <= 31 for lines in rows for shown in lines)
