@@ -1,1 +1,1 @@
-"""The command line: what people type, and what they are told."""
+"""The command line of ``tallyman``: its flags, commands and output."""

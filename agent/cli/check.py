@@ -60,11 +60,11 @@ _DESCRIPTORS_EACH = 14
 _SAMPLE = 50
 """Processes tried, in addition to the first one of each container."""
 
-_STATE_FOLDERS = {
-    folder: " and ".join(engine.title for engine in ENGINES if folder in engine.folders)
-    for folder in (folder for engine in ENGINES for folder in engine.folders)
+_STATE_DIRECTORIES = {
+    path: " and ".join(engine.title for engine in ENGINES if path in engine.folders)
+    for path in (path for engine in ENGINES for path in engine.folders)
 }
-"""Engines by the folder that they keep their state in."""
+"""Engines by the directory that holds their state."""
 
 _REMEDIES = {
     "docker": "check that the daemon is running, and run as root or in the group of its socket "
@@ -111,7 +111,7 @@ def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
         *_privileges(host),
         _processes(host, snapshot),
         _confinement(host),
-        *_folders(host),
+        *_directories(host),
         _descriptors(),
     ]
     if snapshot is None:
@@ -286,8 +286,8 @@ def _confinement(host: HostFS) -> Check:
     return Check(name="confined reads", good=True, found="openat2 works")
 
 
-def _folders(host: HostFS) -> Iterator[Check]:
-    for path, engines in _STATE_FOLDERS.items():
+def _directories(host: HostFS) -> Iterator[Check]:
+    for path, engines in _STATE_DIRECTORIES.items():
         try:
             host.root.listdir(path, limit=1)
         except Gone:

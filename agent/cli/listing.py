@@ -64,7 +64,7 @@ def summary(snapshot: Snapshot, selection: Selection) -> str:
 
 def _row(container: Container, depth: int, now: float) -> Sequence[Cell]:
     verdict = container.verdict
-    known = verdict.style is not Style.UNKNOWN
+    judged = verdict.style is not Style.UNKNOWN
     since = container.started or container.created
     expected = container.expected_style.value if container.expected_style != Style.UNKNOWN else ""
     return (
@@ -73,8 +73,8 @@ def _row(container: Container, depth: int, now: float) -> Sequence[Cell]:
         Cell(printable(container.image)),
         Cell(phrases.state(container)),
         Cell(verdict.style.value, STYLE_COLOURS[verdict.style]),
-        Cell(f"{verdict.score:+.2f}" if known else ""),
-        Cell(phrases.percent(verdict.confidence).replace(" ", "") if known else ""),
+        Cell(f"{verdict.score:+.2f}" if judged else ""),
+        Cell(phrases.percent(verdict.confidence).replace(" ", "") if judged else ""),
         Cell(f"{expected} !", "red") if container.mismatch else Cell(expected),
         Cell(str(len(container.findings)) if container.findings else "", "yellow"),
         Cell(phrases.age(max(0.0, now - since)) if since else ""),

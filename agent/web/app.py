@@ -86,7 +86,7 @@ class App:
     def _page(self, path: str, start_response: StartResponse) -> list[bytes]:
         match path:
             case "/":
-                # Imported here: the pages take memory only once somebody opens them.
+                # Imported here: the pages take no memory until one of them is opened.
                 from agent.web.page import front  # noqa: PLC0415
 
                 html = front(

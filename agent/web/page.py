@@ -121,7 +121,7 @@ def _counts(containers: Iterable[Container]) -> str:
 
 def _row(depth: int, container: Container) -> str:
     verdict = container.verdict
-    known = verdict.style is not Style.UNKNOWN
+    judged = verdict.style is not Style.UNKNOWN
     expected = container.expected_style.value if container.expected_style != Style.UNKNOWN else ""
     if container.mismatch:
         expected = f'<span class="warn">{expected}: mismatch</span>'
@@ -133,8 +133,8 @@ def _row(depth: int, container: Container) -> str:
         f"<td>{_text(container.image)}</td>",
         f"<td>{phrases.state(container)}</td>",
         f'<td class="{verdict.style}">{verdict.style}</td>',
-        f'<td class="n">{verdict.score:+.2f}</td>' if known else "<td></td>",
-        f'<td class="n">{phrases.percent(verdict.confidence)}</td>' if known else "<td></td>",
+        f'<td class="n">{verdict.score:+.2f}</td>' if judged else "<td></td>",
+        f'<td class="n">{phrases.percent(verdict.confidence)}</td>' if judged else "<td></td>",
         f"<td>{expected}</td>",
         f"<td>{', '.join(_text(finding.name) for finding in container.findings)}</td>",
     )

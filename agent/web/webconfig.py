@@ -113,7 +113,7 @@ _USERS = "basic_auth_users"
 class _WebReader(Reader):
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self._folder = os.path.dirname(path)
+        self._directory = os.path.dirname(path)
         self.read = [path]
 
     def entries(self, value: object, where: str, names: tuple[str, ...]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class _WebReader(Reader):
             return str(inline).encode()
         if not path:
             return b""
-        path = os.path.join(self._folder, path)  # relative to the file
+        path = os.path.join(self._directory, path)  # relative to the file
         self.read.append(path)
         try:
             with open(path, "rb") as stream:
@@ -241,28 +241,28 @@ def _auth(table: Mapping[str, Any], reader: _WebReader) -> str:
             f"here; use {REQUIRED} or {IF_GIVEN}",
         )
         return NO_CERTIFICATE
-    known = (NO_CERTIFICATE, IF_GIVEN, REQUIRED)
-    return _choice(table, where, name, known, reader) or NO_CERTIFICATE
+    choices = (NO_CERTIFICATE, IF_GIVEN, REQUIRED)
+    return _choice(table, where, name, choices, reader) or NO_CERTIFICATE
 
 
 def _ciphers(table: Mapping[str, Any], where: str, reader: _WebReader) -> tuple[str, ...]:
     names = reader.take(table, where, "cipher_suites", list) or ()
-    known = (*CIPHERS, *_CIPHERS_13)
+    choices = (*CIPHERS, *_CIPHERS_13)
     checked = [
-        _choice({"cipher_suites": name}, where, "cipher_suites", known, reader) for name in names
+        _choice({"cipher_suites": name}, where, "cipher_suites", choices, reader) for name in names
     ]
     return tuple(CIPHERS[name] for name in checked if name in CIPHERS)
 
 
 def _choice(
-    table: Mapping[str, Any], where: str, name: str, known: tuple[str, ...], reader: _WebReader
+    table: Mapping[str, Any], where: str, name: str, choices: tuple[str, ...], reader: _WebReader
 ) -> str:
     value = table.get(name)
     if value is None or value == "":
         return ""
-    if value not in known:
+    if value not in choices:
         shown = printable(str(value), 60)
-        reader.problem(_path(where, name), f"must be {' or '.join(known)}, not {shown}")
+        reader.problem(_path(where, name), f"must be {' or '.join(choices)}, not {shown}")
         return ""
     return str(value)
 
