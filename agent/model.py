@@ -139,6 +139,12 @@ class Container:
     openvz: OpenvzFacts | None = None
     filesystem: FilesystemUsage | None = None
     """Usage of the disk or quota that its files are in, as it was last read."""
+    os_name: str = ""
+    """``PRETTY_NAME`` of its os-release; empty where that was not read."""
+    os_version: str = ""
+    """``VERSION_ID`` of its os-release."""
+    default_route: bool | None = None
+    """Its own network namespace has a default route; None where that was not read."""
     listeners: int | None = None
     processes: int | None = None
     expected_style: Style = Style.UNKNOWN

@@ -70,6 +70,12 @@ def short_id(container: Container) -> str:
     return digits[0][:12] if digits else own
 
 
+def operating_system(container: Container) -> str:
+    """Return name and version of a container's operating system; empty if it was not read."""
+    name, version = printable(container.os_name), printable(container.os_version)
+    return name if version in name else f"{name} {version}".lstrip()
+
+
 def sentence(text: str) -> str:
     """Return the text of a rule as a sentence, with a capital and a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -112,6 +112,11 @@ def _facts(container: Container, snapshot: Snapshot) -> Iterator[str]:
         words.append(f"pid {container.init.pid}")
     yield ", ".join(words) + "."
     yield f"id {printable(container.id)}"
+    system = phrases.operating_system(container)
+    if system:
+        yield f"Its operating system is {system}."
+    if container.default_route is not None:
+        yield f"Its network has {'a' if container.default_route else 'no'} default route."
     parent = snapshot.containers.get(container.parent_id)
     if parent is not None:
         yield f"It runs inside {phrases.title(parent)}."

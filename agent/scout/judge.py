@@ -104,13 +104,16 @@ class Judge:
                 return container  # it does not run: its last verdict stands
             return self._verdicts.judge(Subject(container=container, host=facts, now=now))
         evidence = self._evidence.read(container, group, facts, now)
-        network = evidence.network
+        root, network = evidence.root, evidence.network
         container = replace(
             container,
             expected_style=expected,
             isolation=evidence.isolation,
             limits=with_openvz_limits(evidence.limits, container.openvz),
             filesystem=evidence.filesystem,
+            os_name=root.os_name if root is not None else "",
+            os_version=root.os_version if root is not None else "",
+            default_route=network.default_route if network is not None else None,
             listeners=len(network.listeners) if network is not None else None,
         )
         judged_on, last = self._judged.get(container.id, (None, container))

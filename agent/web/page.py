@@ -212,6 +212,7 @@ def _facts(container: Container) -> Iterator[tuple[str, str]]:
     yield "State", phrases.state(container)
     yield "Pid", str(container.init.pid) if container.init is not None else ""
     yield "Cgroup", container.cgroup
+    yield "Operating system", phrases.operating_system(container)
     yield "Host name", container.hostname
     yield "Role", container.role
     yield "Seen by", ", ".join(container.seen_by)

@@ -66,3 +66,19 @@ def test_ages_and_percents() -> None:
         "2 days",
     ]
     assert [phrases.percent(r) for r in (0, 0.5, 0.999, 1)] == ["0 %", "50 %", "99 %", "100 %"]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "shown"),
+    [
+        ("", "", ""),
+        ("Debian GNU/Linux 12 (bookworm)", "12", "Debian GNU/Linux 12 (bookworm)"),
+        ("Alpine Linux v3.20", "3.20.3", "Alpine Linux v3.20 3.20.3"),
+        ("Arch Linux", "", "Arch Linux"),
+        ("", "7", "7"),
+        ("x\x1b[31m", "\n", "x\\x1b[31m \\n"),
+    ],
+)
+def test_operating_systems(name: str, version: str, shown: str) -> None:
+    container = replace(WEB, os_name=name, os_version=version)
+    assert phrases.operating_system(container) == shown

@@ -102,6 +102,20 @@ def test_bars_on_a_plain_terminal() -> None:
     assert "|###################. +0.95" in text
 
 
+def test_the_operating_system_and_the_default_route_are_shown_where_known() -> None:
+    def facts(container: Container) -> list[str]:
+        return [line for line in as_text(container, picture(), Screen()) if line.startswith("Its ")]
+
+    assert facts(WEB) == []
+    assert facts(replace(WEB, os_name="Debian GNU/Linux 12 (bookworm)", os_version="12")) == [
+        "Its operating system is Debian GNU/Linux 12 (bookworm)."
+    ]
+    assert facts(replace(WEB, os_name=EVIL, default_route=True))[1:] == [
+        "Its network has a default route."
+    ]
+    assert facts(replace(WEB, default_route=False)) == ["Its network has no default route."]
+
+
 def test_a_parent_is_named() -> None:
     assert "It runs inside legacy." in list(as_text(INNER, picture(), Screen()))
 

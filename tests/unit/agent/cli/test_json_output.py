@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from agent.cli.json_output import explained, listed
+from agent.cli.json_output import container_object, explained, listed
 from agent.selection import Selection
 from tests.support.snapshots import BAD, INNER, LEGACY, WEB, picture
 
@@ -29,6 +30,14 @@ def test_json_has_what_is_promised() -> None:
     assert web["pid"] == 4711
     assert (web["style"], web["expected_style"]) == ("app", "app")
     assert (web["score"], web["confidence"]) == (-0.91, 0.87)
+
+
+def test_json_has_the_operating_system_and_the_default_route() -> None:
+    container = replace(WEB, os_name="Debian 12", os_version="12", default_route=False)
+    shown = container_object(container)
+    assert (shown["os_name"], shown["os_version"]) == ("Debian 12", "12")
+    assert shown["default_route"] is False
+    assert container_object(WEB)["default_route"] is None
 
 
 def test_json_of_what_does_not_run() -> None:

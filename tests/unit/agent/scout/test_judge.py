@@ -13,7 +13,7 @@ from agent.model import Container, Style, Subject, Verdict
 from agent.scout.evidence import CachedEvidence, EvidenceReader
 from agent.scout.judge import Judge
 from agent.scout.verdicts import Verdicts
-from collectors.facts import HostFacts, Isolation, Limits, NetworkFacts, State
+from collectors.facts import HostFacts, Isolation, Limits, NetworkFacts, RootFacts, State
 from collectors.hostfs import HostFS
 from tests.support.processes import HOST, process
 
@@ -50,8 +50,8 @@ class Evidence(EvidenceReader):
                 read_at=now,
                 due=0.0,
                 mounts=None,
-                root=None,
-                network=NetworkFacts(),
+                root=RootFacts(os_name="Debian 12", os_version="12"),
+                network=NetworkFacts(default_route=True),
                 isolation=Isolation(),
                 limits=Limits(pids=7),
             )
@@ -123,8 +123,10 @@ def test_each_is_judged_on_its_evidence(bench: Bench) -> None:
     judged = bench.all(picture())
     assert (judged["/10"].limits.pids, judged["/10"].listeners) == (7, 0)
     assert judged["/10"].expected_style is Style.APP
+    assert (judged["/10"].os_name, judged["/10"].os_version) == ("Debian 12", "12")
+    assert judged["/10"].default_route is True
     first = bench.verdicts.judged[0]
-    assert (first.nested, first.network) == (2, NetworkFacts())
+    assert (first.nested, first.network) == (2, NetworkFacts(default_route=True))
     assert [p.pid for p in first.processes] == [10], "a zombie does nothing"
 
 
