@@ -1,4 +1,4 @@
-"""Docker's Engine API, with everything limited that a daemon could overdo.
+"""Docker's Engine API, with a limit on everything that a daemon could send too much of.
 
 Imported only when there is a daemon to talk to: the SDK takes memory and time to load.
 """
@@ -53,7 +53,7 @@ _BROKEN = (
 
 @dataclass(slots=True)
 class Budget:
-    """What one exchange may cost: nothing in a socket's own time-out limits the whole of it."""
+    """What one exchange may cost: a socket's own timeout does not limit the whole of it."""
 
     wait: float | None
     """Seconds of silence."""
@@ -113,26 +113,26 @@ class _Adapter(unix_transport.UnixHTTPAdapter):
             return pool
 
     def connect(self) -> socket.socket:
-        found = _Socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        found.budget = self._budget
+        connection = _Socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.budget = self._budget
         try:
-            found.settimeout(self._budget.wait)
-            self._dial(found)
+            connection.settimeout(self._budget.wait)
+            self._dial(connection)
         except (OSError, HostReadError):
-            found.close()
+            connection.close()
             raise
-        self._sockets.add(found)
+        self._sockets.add(connection)
         if self._is_aborted:
-            found.close()
-            raise OSError("it is not to be asked any more")
-        return found
+            connection.close()
+            raise OSError("the conversation was aborted")
+        return connection
 
     def abort(self) -> None:
-        """End whatever waits for an answer, from any thread, and whatever comes after."""
+        """End every exchange that waits for an answer, in any thread, and all later ones."""
         self._is_aborted = True
-        for found in list(self._sockets):
+        for connection in list(self._sockets):
             try:
-                found.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 continue  # it is closed already
 
@@ -158,8 +158,8 @@ class _Connection(unix_transport.UnixHTTPConnection):
 class _Session(docker.APIClient):
     """The SDK's client, but for how it takes answers in.
 
-    Its own way guesses the character set of whatever it cannot parse, which takes minutes for what
-    a stranger's daemon could send.
+    Its own way guesses the character set of whatever it cannot parse, which takes minutes for some
+    answers that an untrusted daemon could send.
     """
 
     def _result(self, response: Any, json: bool = False, binary: bool = False) -> Any:  # noqa: ARG002
@@ -176,7 +176,7 @@ class _Session(docker.APIClient):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a daemon says of itself."""
+    """A daemon's answer to ``/info``."""
 
     name: str
     """The machine's."""
@@ -255,9 +255,9 @@ class Client:
         return as_object(self._ask("image", lambda: inspect(image_id)))
 
     def events(self, since: int, kinds: tuple[str, ...]) -> Iterator[bytes]:
-        """Follow what happens to containers, from some second on, as pieces of text.
+        """Follow the events of containers, from some second on, as pieces of text.
 
-        The daemon has begun to tell when this returns.
+        The daemon has begun to send them when this returns.
         """
         filters = {"type": ["container"], "event": list(kinds)}
         self._budget.wait = None  # nothing may happen for hours
@@ -303,14 +303,14 @@ class Client:
 
 
 def _reason(error: BaseException) -> BaseException:
-    """Return what really went wrong, not how the libraries wrapped it."""
+    """Return the error itself, not the ones that the libraries wrapped it in."""
     while isinstance(error, _WRAPPERS) and error.__context__ is not None:
         error = error.__context__
     return error
 
 
 def _line(error: BaseException) -> str:
-    """Say in one line what went wrong."""
+    """Describe an error in one line."""
     reason = _reason(error)
     if isinstance(reason, PermissionError):
         return "permission denied: only root and the socket's group may ask"

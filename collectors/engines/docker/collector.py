@@ -1,4 +1,4 @@
-"""Docker: every daemon that runs on the host, also in containers, and what dead ones left."""
+"""Docker: every daemon that runs on the host, also in containers, and the files of dead ones."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from collectors.contract import PartlySeen
-from collectors.engines.docker.daemon import Engine
+from collectors.engines.docker.daemon import DaemonReader
 from collectors.engines.docker.discovery import Daemon, DaemonFinder, operators_daemons
-from collectors.engines.docker.errors import ApiError, Elsewhere
+from collectors.engines.docker.errors import ApiError, RemoteDaemon
 from collectors.hostfs import Malformed
 
 if TYPE_CHECKING:
@@ -32,86 +32,88 @@ class DockerCollector:
 
     def __init__(self) -> None:
         self._finder = DaemonFinder()
-        self._engines: dict[str, Engine] = {}
-        self._names: dict[tuple[str, str], str] = {}
-        """Instances that ran by place and data root, to know their containers again."""
+        self._readers: dict[str, DaemonReader] = {}
+        self._instances: dict[tuple[str, str], str] = {}
+        """Instances that ran, by prefix and data root: their containers keep the instance."""
 
     def close(self) -> None:
-        """Let go of every daemon."""
-        for engine in self._engines.values():
-            engine.close()
-        self._engines.clear()
+        """Close the connections to every daemon."""
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Ask every daemon what changed, and read from disk what the others left.
+        """Ask every daemon what changed, and read the files of those that do not run.
 
-        Raises PartlySeen when one of the host's own does not answer as it should. One in a
-        container, or a user's, which could fail on purpose, is only counted.
+        Raises PartlySeen when one of the host's own does not answer as it should. A failure of one
+        in a container, or of a user's, which could fail on purpose, is only counted.
         """
-        before: dict[str, Engine | None] = {**self._engines}
-        self._engines = {}
+        before: dict[str, DaemonReader | None] = {**self._readers}
+        self._readers = {}
 
-        def engine_of(daemon: Daemon) -> Engine:
-            return self._engines.setdefault(
-                daemon.instance, before.pop(daemon.instance, None) or Engine()
+        def reader_of(daemon: Daemon) -> DaemonReader:
+            return self._readers.setdefault(
+                daemon.instance, before.pop(daemon.instance, None) or DaemonReader()
             )
 
         failures: list[str] = []
         own: list[Sighting] = []
-        strangers: list[Sighting] = []
+        untrusted: list[Sighting] = []
         running = self._finder.find(ctx)
         running += operators_daemons(ctx, running)
         for daemon in running:
-            found = strangers if daemon.is_stranger else own
-            found += _asked(ctx, engine_of(daemon), daemon, failures)
+            sightings = untrusted if daemon.is_untrusted else own
+            sightings += _read(ctx, reader_of(daemon), daemon, failures)
         for daemon in self._silent(ctx, running):
-            engine = engine_of(daemon)
-            engine.close()
-            found = strangers if daemon.is_stranger else own
-            found += engine.fallback(ctx, daemon)
+            reader = reader_of(daemon)
+            reader.close()
+            sightings = untrusted if daemon.is_untrusted else own
+            sightings += reader.fallback(ctx, daemon)
         for left in before.values():
             if left is not None:
                 left.close()
-        # Nobody else's word counts for a container that is known, whatever id he invents.
-        known = {s.engine_id: s for s in reversed(own)}
-        answer = (*known.values(), *(s for s in strangers if s.engine_id not in known))
+        # An untrusted daemon may claim any id: it cannot replace a container of the host's own.
+        by_id = {s.engine_id: s for s in reversed(own)}
+        sightings = [*by_id.values(), *(s for s in untrusted if s.engine_id not in by_id)]
         if failures:
-            raise PartlySeen("; ".join(failures), answer)
-        return answer
+            raise PartlySeen("; ".join(failures), tuple(sightings))
+        return sightings
 
     def _silent(self, ctx: Context, running: list[Daemon]) -> Iterator[Daemon]:
         """Return the daemons that do not run: of shims, of the usual place, and those that ran."""
         seen = set()
         for daemon in running:
-            key = (daemon.place, self._engines[daemon.instance].data_root or daemon.data_root)
-            self._names[key] = daemon.instance
+            key = (daemon.prefix, self._readers[daemon.instance].data_root or daemon.data_root)
+            self._instances[key] = daemon.instance
             seen.add(key)
         ran = [
             Daemon(instance=instance, data_root=root)
-            for (place, root), instance in self._names.items()
-            if not place
+            for (prefix, root), instance in self._instances.items()
+            if not prefix
         ]
         for daemon in (*self._finder.find_silent(ctx), *ran):
-            key = (daemon.place, daemon.data_root)
+            key = (daemon.prefix, daemon.data_root)
             if key in seen:
                 continue
             seen.add(key)
-            instance = self._names.get(key, daemon.instance)
-            if instance in self._engines:
-                instance = daemon.place + daemon.data_root
+            instance = self._instances.get(key, daemon.instance)
+            if instance in self._readers:
+                instance = daemon.prefix + daemon.data_root
             yield replace(daemon, instance=instance)
 
 
-def _asked(ctx: Context, engine: Engine, daemon: Daemon, failures: list[str]) -> Iterable[Sighting]:
+def _read(
+    ctx: Context, reader: DaemonReader, daemon: Daemon, failures: list[str]
+) -> Iterable[Sighting]:
     try:
-        return engine.look(ctx, daemon)
-    except Elsewhere as error:
+        return reader.refresh(ctx, daemon)
+    except RemoteDaemon as error:
         log.debug("%s", error)
         return ()
     except ApiError as error:
         message = f"{daemon.instance}: {error}"
-        if daemon.is_stranger:
+        if daemon.is_untrusted:
             ctx.host.tally.count(Malformed("docker/daemon", message))
         else:
             failures.append(message)
-        return engine.fallback(ctx, daemon)
+        return reader.fallback(ctx, daemon)

@@ -1,4 +1,4 @@
-"""What a Docker daemon says of a container: the same words in its API and in its own files.
+"""A container as a Docker daemon describes it: in its API and, in the same words, in its files.
 
 Engine API: https://docs.docker.com/reference/api/engine/ (ContainerInspect, ContainerList,
 ImageInspect); on disk ``config.v2.json`` and ``hostconfig.json``, moby's daemon/container.
@@ -42,7 +42,7 @@ class CgroupRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """A container as its daemon describes it, before its processes were looked for."""
+    """A container as its daemon describes it, without its processes."""
 
     sighting: Sighting
     pid: int | None
@@ -58,24 +58,24 @@ def describe(document: JsonObject, host_config: JsonObject, rule: CgroupRule) ->
         return None
     config = document.object("Config")
     state = document.object("State")
-    said = _state(state)
+    status = _state(state)
     labels = config.text_map("Labels")
     pod = pod_facts(labels) or PodFacts()
     health = state.object("Health").text("Status")
-    running = said in ALIVE
+    running = status in ALIVE
     sighting = Sighting(
         collector="docker",
         engine="docker",
         engine_id=engine_id,
         name=document.text("Name").removeprefix("/"),
-        state=said,
+        state=status,
         image=config.text("Image"),
         cgroup=rule.path(engine_id, host_config.text("CgroupParent")),
         hostname=config.text("Hostname"),
         created=document.time("Created"),
         started=state.time("StartedAt"),
         finished=None if running else state.time("FinishedAt"),
-        exit_code=state.integer("ExitCode") if said in (State.EXITED, State.DEAD) else None,
+        exit_code=state.integer("ExitCode") if status in (State.EXITED, State.DEAD) else None,
         oom_killed=state.flag("OOMKilled"),
         restarts=document.integer("RestartCount"),
         health=None if health in _NO_HEALTH_CHECK else health,
@@ -92,7 +92,7 @@ def describe(document: JsonObject, host_config: JsonObject, rule: CgroupRule) ->
         tty=config.flag("Tty"),
         auto_remove=host_config.flag("AutoRemove"),
         restart_policy=host_config.object("RestartPolicy").text("Name") or "no",
-        # The containerd image store of Docker 29 says nothing of a graph driver.
+        # With the containerd image store of Docker 29 there is no graph driver.
         rootfs=document.object("GraphDriver").object("Data").text("MergedDir"),
         mounts=tuple(_mount_sources(document)),
     )
@@ -106,7 +106,7 @@ def describe(document: JsonObject, host_config: JsonObject, rule: CgroupRule) ->
 
 
 def describe_listed(listed: JsonObject) -> Sighting | None:
-    """Read what ContainerList tells of a container that cannot be inspected."""
+    """Read a container that cannot be inspected from ContainerList; None where it has no id."""
     engine_id = listed.text("Id")
     if not engine_id:
         return None
@@ -127,7 +127,7 @@ def describe_listed(listed: JsonObject) -> Sighting | None:
 
 
 def fingerprint(listed: JsonObject) -> tuple[object, ...]:
-    """Return what changes in ContainerList when something changed that inspecting would show.
+    """Return what changes in ContainerList when an inspection would show a change.
 
     ``Status`` is prose for people, "Up 3 minutes (healthy)": only what is in parentheses counts.
     """

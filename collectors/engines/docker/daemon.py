@@ -17,7 +17,7 @@ from collectors.engines.docker.container import (
     fingerprint,
 )
 from collectors.engines.docker.disk import DiskReader, read_image
-from collectors.engines.docker.errors import ApiError, Elsewhere, NotFound
+from collectors.engines.docker.errors import ApiError, NotFound, RemoteDaemon
 from collectors.engines.docker.events import Follower
 from collectors.engines.shared.cgroup_paths import cgroup_of, user_manager
 from collectors.engines.shared.first_process import recorded_process
@@ -44,38 +44,38 @@ if TYPE_CHECKING:
     from collectors.hostfs import Dir
 
 _ANSWER_SECONDS = 10.0
-_LOOK_SECONDS = 8.0
+_REFRESH_SECONDS = 8.0
 _BROKEN_LIMIT = 3
-"""Containers that may fail to be inspected in one look before the daemon itself is failing."""
+"""Containers that may fail to be inspected in one refresh before the daemon counts as failing."""
 _FIRST_PAUSE = 2.0
 _LONGEST_PAUSE = 60.0
 
 
 @dataclass(slots=True)
-class _Known:
-    """A container as it was last described, and what was made of that."""
+class _CachedContainer:
+    """A container as it was last described, with the sighting that was made of it."""
 
     described: Described
     mark: tuple[object, ...] | None
-    """Its fingerprint in the list; None: it is to be inspected at the next occasion."""
+    """Its fingerprint in the list; None: it must be inspected again."""
     log_bytes: int | None = None
     sighting: Sighting | None = None
     basis: tuple[object, ...] = ()
 
 
-class Engine:
-    """What is known of one daemon's containers."""
+class DaemonReader:
+    """Reads one daemon's containers; keeps what it read, and inspects only what changed."""
 
     def __init__(self) -> None:
         self.daemon: Daemon | None = None
         self.data_root = ""
-        """Where the daemon itself said that it keeps its things."""
+        """The daemon's own answer to where it keeps its files."""
         self._client: Client | None = None
         self._client_of: ProcessId | None = None
         self._follower: Follower | None = None
         self._rule: CgroupRule | None = None
-        self._known: dict[str, _Known] = {}
-        self._parting: list[Sighting] = []
+        self._containers: dict[str, _CachedContainer] = {}
+        self._last_seen: list[Sighting] = []
         self._images: dict[str, ImageFacts] = {}
         self._disk = DiskReader()
         self._broken = 0
@@ -84,7 +84,7 @@ class Engine:
         self._not_before = 0.0
 
     def close(self) -> None:
-        """Let go of connections and of the thread."""
+        """Close the connections and end the thread."""
         if self._follower is not None:
             self._follower.close()
             self._follower = None
@@ -92,7 +92,7 @@ class Engine:
             self._client.close()
             self._client = None
 
-    def look(self, ctx: Context, daemon: Daemon) -> list[Sighting]:
+    def refresh(self, ctx: Context, daemon: Daemon) -> list[Sighting]:
         """Ask the daemon what changed. Raises ApiError; then ``fallback`` is what is left."""
         if monotonic() < self._not_before:
             raise ApiError(self._error)
@@ -108,31 +108,31 @@ class Engine:
         return self._sightings(ctx, daemon)
 
     def fallback(self, ctx: Context, daemon: Daemon) -> list[Sighting]:
-        """Return what was last known, brought up to date from the daemon's files."""
+        """Return the containers as last described, brought up to date from the daemon's files."""
         self.daemon = daemon
         rule = self._rule or daemon.rule
         try:
             path = self.data_root or daemon.data_root
             with open_root(ctx, daemon.view) as top, top.open_dir(path, confined=True) as root:
                 self._take_from_disk(self._disk.read(root, rule))
-                for known in self._known.values():
-                    image = known.described.image_id
+                for cached in self._containers.values():
+                    image = cached.described.image_id
                     facts = None if image in self._images else read_image(root, image)
                     if facts is not None:
                         self._images[image] = facts
         except HostReadError:
             if daemon.process is None:
-                self._known.clear()  # it went away with all that it had
+                self._containers.clear()  # the daemon is gone with its files
         return self._sightings(ctx, daemon)
 
-    def _take_from_disk(self, found: list[Described]) -> None:
-        before, self._known = self._known, {}
-        for described in found:
+    def _take_from_disk(self, containers: list[Described]) -> None:
+        before, self._containers = self._containers, {}
+        for described in containers:
             engine_id = described.sighting.engine_id
-            known = before.get(engine_id)
-            if known is None or _life(known.described) != _life(described):
-                known = _Known(described, None)
-            self._known[engine_id] = known
+            cached = before.get(engine_id)
+            if cached is None or _life(cached.described) != _life(described):
+                cached = _CachedContainer(described, None)
+            self._containers[engine_id] = cached
 
     def _connected(self, ctx: Context, daemon: Daemon) -> Client:
         process = daemon.process.id if daemon.process is not None else None
@@ -145,10 +145,10 @@ class Engine:
             server = self._client.server()
             self._rule = replace(daemon.rule, systemd=server.systemd_cgroups)
             if daemon.must_be_here and server.name != ctx.facts.nodename:
-                raise Elsewhere(f"{daemon.instance} is the Docker of {server.name}")
+                raise RemoteDaemon(f"{daemon.instance} is the Docker of {server.name}")
             if server.data_root.startswith("/"):
                 self.data_root = server.data_root
-            # The next look follows the events; who looks only once needs none.
+            # The next refresh follows the events; a single one needs none.
             ctx.wake()
         elif self._follower is None and daemon.sockets:
             self._follower = Follower(_connector(ctx, daemon), daemon.instance, ctx.wake)
@@ -163,25 +163,25 @@ class Engine:
         else:
             for engine_id in changed:
                 self._inspect(ctx, client, engine_id, JsonObject())
-        for known in self._known.values():
-            self._inspect_image(client, known.described.image_id)
+        for cached in self._containers.values():
+            self._inspect_image(client, cached.described.image_id)
 
     def _list(self, ctx: Context, client: Client, changed: set[str]) -> None:
         listed = {entry.text("Id"): entry for entry in client.containers()}
-        for engine_id in [i for i in self._known if i not in listed]:
-            self._part(engine_id)
-        deadline = monotonic() + _LOOK_SECONDS
+        for engine_id in [i for i in self._containers if i not in listed]:
+            self._forget(engine_id)
+        deadline = monotonic() + _REFRESH_SECONDS
         for engine_id, entry in listed.items():
-            known = self._known.get(engine_id)
-            is_current = known is not None and known.mark == fingerprint(entry)
-            if is_current and engine_id not in changed and not _has_lost_its_process(ctx, known):
+            cached = self._containers.get(engine_id)
+            is_current = cached is not None and cached.mark == fingerprint(entry)
+            if is_current and engine_id not in changed and not _has_lost_its_process(ctx, cached):
                 continue
             if monotonic() < deadline:
                 self._inspect(ctx, client, engine_id, entry)
-            elif known is None:
+            elif cached is None:
                 self._keep_listed(entry)
                 ctx.wake()
-        images = {known.described.image_id for known in self._known.values()}
+        images = {cached.described.image_id for cached in self._containers.values()}
         self._images = {i: facts for i, facts in self._images.items() if i in images}
 
     def _inspect(self, ctx: Context, client: Client, engine_id: str, entry: JsonObject) -> None:
@@ -189,7 +189,7 @@ class Engine:
             document = client.container(engine_id)
         except NotFound:
             # Created and removed since it was listed.
-            self._part(engine_id)
+            self._forget(engine_id)
             return
         except ApiError as error:
             self._broken += 1
@@ -201,31 +201,33 @@ class Engine:
         if described is None or described.sighting.engine_id != engine_id:
             self._not_inspected(ctx, engine_id, entry, "inspect: another container")
         else:
-            self._known[engine_id] = _Known(described, fingerprint(entry) if entry else None)
+            self._containers[engine_id] = _CachedContainer(
+                described, fingerprint(entry) if entry else None
+            )
 
-    def _part(self, engine_id: str) -> None:
-        """Forget a container; where its end was told, it is seen once more as it ended."""
-        known = self._known.pop(engine_id, None)
+    def _forget(self, engine_id: str) -> None:
+        """Forget a container; one whose end was an event is reported once more, as it ended."""
+        cached = self._containers.pop(engine_id, None)
         end = self._follower.end_of(engine_id) if self._follower is not None else None
-        if known is not None and known.sighting is not None and end is not None:
-            last = replace(known.sighting, state=State.EXITED, init=None, exit_code=end.exit_code)
-            self._parting.append(
+        if cached is not None and cached.sighting is not None and end is not None:
+            last = replace(cached.sighting, state=State.EXITED, init=None, exit_code=end.exit_code)
+            self._last_seen.append(
                 replace(last, finished=end.finished, oom_killed=end.oom_killed or last.oom_killed)
             )
 
     def _not_inspected(self, ctx: Context, engine_id: str, entry: JsonObject, why: str) -> None:
         ctx.host.tally.count(Malformed(f"docker/containers/{engine_id}", why))
-        if engine_id not in self._known:
+        if engine_id not in self._containers:
             self._keep_listed(entry)
 
     def _keep_listed(self, entry: JsonObject) -> None:
-        """Make do with what the list says of a container that cannot be inspected."""
+        """Keep what the list has of a container that cannot be inspected."""
         sighting = describe_listed(entry)
         if sighting is not None:
             described = Described(
                 sighting=sighting, pid=None, image_id=entry.text("ImageID"), log_path=""
             )
-            self._known[sighting.engine_id] = _Known(described, None)
+            self._containers[sighting.engine_id] = _CachedContainer(described, None)
 
     def _inspect_image(self, client: Client, image_id: str) -> None:
         if not image_id or image_id in self._images:
@@ -242,35 +244,38 @@ class Engine:
         prefix = _cgroup_prefix(ctx, daemon, self._rule or daemon.rule)
         with ExitStack() as stack:
             root = None
-            if ctx.full and not daemon.is_stranger:
+            if ctx.full and not daemon.is_untrusted:
                 with suppress(HostReadError):
                     root = stack.enter_context(open_root(ctx, view))
-            for known in self._known.values():
+            for cached in self._containers.values():
                 if root is not None:
-                    known.log_bytes = _size(root, known.described.log_path)
-                process = _first_process(ctx, daemon, known, numbers)
-                if process is None and known.described.pid and known.sighting is None:
+                    cached.log_bytes = _size(root, cached.described.log_path)
+                process = _first_process(ctx, daemon, cached, numbers)
+                if process is None and cached.described.pid and cached.sighting is None:
                     ctx.wake()  # most likely younger than the table of processes
-                facts = self._images.get(known.described.image_id)
-                basis = (process and process.id, facts, known.log_bytes, prefix)
-                if known.sighting is None or known.basis != basis:
-                    known.basis = basis
-                    known.sighting = _sighting(daemon, known, process, facts, prefix)
+                facts = self._images.get(cached.described.image_id)
+                basis = (process and process.id, facts, cached.log_bytes, prefix)
+                if cached.sighting is None or cached.basis != basis:
+                    cached.basis = basis
+                    cached.sighting = _sighting(daemon, cached, process, facts, prefix)
                     if view is not None and not on_host(ctx, view):
-                        # Paths of a daemon in a container are none of the host.
-                        known.sighting = replace(known.sighting, rootfs="", mounts=())
-        parting, self._parting = self._parting, []
-        return [*parting, *(k.sighting for k in self._known.values() if k.sighting is not None)]
+                        # Paths of a daemon in a container are not paths of the host.
+                        cached.sighting = replace(cached.sighting, rootfs="", mounts=())
+        last_seen, self._last_seen = self._last_seen, []
+        return [
+            *last_seen,
+            *(k.sighting for k in self._containers.values() if k.sighting is not None),
+        ]
 
 
 def _sighting(
     daemon: Daemon,
-    known: _Known,
+    cached: _CachedContainer,
     process: Process | None,
     facts: ImageFacts | None,
     prefix: str | None,
 ) -> Sighting:
-    base = known.described.sighting
+    base = cached.described.sighting
     cgroup = None
     if process is not None:
         cgroup = cgroup_of(process, base.cgroup, base.engine_id)
@@ -282,16 +287,16 @@ def _sighting(
         init=process.id if process is not None else None,
         cgroup=cgroup,
         image_facts=replace(facts, reference=base.image) if facts is not None else None,
-        log_bytes=known.log_bytes,
+        log_bytes=cached.log_bytes,
     )
 
 
 def _first_process(
-    ctx: Context, daemon: Daemon, known: _Known, numbers: Mapping[int, Process]
+    ctx: Context, daemon: Daemon, cached: _CachedContainer, numbers: Mapping[int, Process]
 ) -> Process | None:
-    sighting, pid = known.described.sighting, known.described.pid
+    sighting, pid = cached.described.sighting, cached.described.pid
     process = numbers.get(pid) if pid is not None else None
-    if process is not None and known.sighting is not None and known.sighting.init == process.id:
+    if process is not None and cached.sighting is not None and cached.sighting.init == process.id:
         return process  # checked before
     owner = daemon.view.uid if daemon.view is not None and on_host(ctx, daemon.view) else None
     return recorded_process(
@@ -299,9 +304,9 @@ def _first_process(
     )
 
 
-def _has_lost_its_process(ctx: Context, known: _Known | None) -> bool:
+def _has_lost_its_process(ctx: Context, cached: _CachedContainer | None) -> bool:
     """Return whether a container's first process has ended: it may be running again by now."""
-    init = known.sighting.init if known is not None and known.sighting is not None else None
+    init = cached.sighting.init if cached is not None and cached.sighting is not None else None
     if init is None:
         return False
     process = alive(ctx, init.pid)
@@ -309,13 +314,13 @@ def _has_lost_its_process(ctx: Context, known: _Known | None) -> bool:
 
 
 def _life(described: Described) -> tuple[object, ...]:
-    """Return what is different when a container was started or ended since."""
+    """Return what differs when a container was started or has ended since."""
     sighting = described.sighting
     return (sighting.state, sighting.started, sighting.finished, sighting.name)
 
 
 def _cgroup_prefix(ctx: Context, daemon: Daemon, rule: CgroupRule) -> str | None:
-    """Return what comes before the cgroups that a daemon names; None: they get none."""
+    """Return what precedes the cgroups that a daemon names; None: its containers get none."""
     view = daemon.view
     if view is None:
         return ""
@@ -334,7 +339,7 @@ def _size(root: Dir, path: str) -> int | None:
 
 
 def _connector(ctx: Context, daemon: Daemon) -> Callable[[], Client]:
-    """Return a way to connect again later, which keeps nothing of this moment but what it needs."""
+    """Return a function that connects, now or later; it keeps no reference to the context."""
     from collectors.engines.docker.api import Client  # noqa: PLC0415 - loads the SDK
 
     options = ctx.options
@@ -351,8 +356,8 @@ def _connector(ctx: Context, daemon: Daemon) -> Callable[[], Client]:
                     seconds=_ANSWER_SECONDS,
                     environment=options.environment,
                 )
-            except ApiError as found:
-                error = found
+            except ApiError as failure:
+                error = failure
         raise error
 
     return connect

@@ -1,7 +1,7 @@
-"""Which Docker daemons run on this host, where each listens, and where each keeps its things.
+"""Which Docker daemons run on this host, where each listens, and where each keeps its files.
 
 A daemon is a process whose binary is dockerd. Its sockets are those that it holds and the kernel
-calls listening; its command line and daemon.json tell the rest. dockerd(8), proc_net(5).
+calls listening; the rest is in its command line and daemon.json. dockerd(8), proc_net(5).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DEFAULT_SOCKET = "/run/docker.sock"
 DEFAULT_DATA_ROOT = "/var/lib/docker"
 _CONFIGURATION = "/etc/docker/daemon.json"
-_STRANGERS_LIMIT = 64
+_UNTRUSTED_LIMIT = 64
 _LOCAL_TCP = re.compile(r"tcp://(?:127\.0\.0\.1|0\.0\.0\.0|localhost|\[::1?\])?(?::(\d{1,5}))?")
 _TCP_PORT = 2375
 _NOT_THE_API = ("metrics.sock", "control.sock")
@@ -42,48 +42,48 @@ class Daemon:
     """One Docker daemon, as far as it can be known without asking it."""
 
     instance: str
-    place: str = ""
-    """Where it runs, if not on the host itself: what the instance begins with."""
+    prefix: str = ""
+    """What names the container that it runs in; empty on the host itself."""
     process: Process | None = None
     """None: it does not run, or it is behind an address that an operator gave."""
     view: Process | None = None
     """A process in whose view the paths are; None: they are the host's."""
     sockets: tuple[str, ...] = ()
-    """Where it may answer, in its own view, the likeliest first."""
+    """Paths at which it may answer, in its own view, the likeliest first."""
     address: str = ""
     """What DOCKER_HOST would have to be, where it listens on no unix socket."""
     data_root: str = DEFAULT_DATA_ROOT
     rule: CgroupRule = field(default_factory=CgroupRule)
     must_be_here: bool = False
     """The address may name another machine, whose containers are not on this host."""
-    is_stranger: bool = False
-    """It is not root's on this host: what it says is believed only of its own processes."""
+    is_untrusted: bool = False
+    """It is not root's on this host: its answers are believed only of its own processes."""
 
 
 class DaemonFinder:
-    """Finds the daemons that run; keeps what it learnt of a process, which does not change."""
+    """Finds the daemons that run; what was read of a process is kept, as it does not change."""
 
     def __init__(self) -> None:
-        self._known: dict[ProcessId, Daemon] = {}
+        self._daemons: dict[ProcessId, Daemon] = {}
         self._roots: dict[tuple[str, str], str] = {}
 
     def find(self, ctx: Context) -> list[Daemon]:
         """Return every daemon that runs, each once."""
-        known, self._known = self._known, {}
-        strangers = 0
+        before, self._daemons = self._daemons, {}
+        untrusted = 0
         for process in ctx.processes:
             if not _is_dockerd(process) or _is_dockerd(ctx.processes.get(process.ppid)):
                 # It starts itself to unpack a layer, and to become another program.
                 continue
-            daemon = known.get(process.id)
+            daemon = before.get(process.id)
             if daemon is None or not daemon.sockets:
                 daemon = _daemon(ctx, process)
             if daemon is None:
                 continue
-            strangers += daemon.is_stranger
-            if not daemon.is_stranger or strangers <= _STRANGERS_LIMIT:
-                self._known[process.id] = daemon
-        return list({d.instance: d for d in self._known.values()}.values())
+            untrusted += daemon.is_untrusted
+            if not daemon.is_untrusted or untrusted <= _UNTRUSTED_LIMIT:
+                self._daemons[process.id] = daemon
+        return list({d.instance: d for d in self._daemons.values()}.values())
 
     def find_silent(self, ctx: Context) -> Iterator[Daemon]:
         """Return the data roots of daemons that may have left containers, running or not.
@@ -91,26 +91,26 @@ class DaemonFinder:
         A shim outlives its daemon, and its bundle names files of the data root. All shims of one
         containerd work for one daemon, so one of them is asked.
         """
-        known, self._roots = self._roots, {}
+        before, self._roots = self._roots, {}
         for shim in ctx.processes:
             if not binary_name(shim).startswith("containerd-shim"):
                 continue
             if option_value(shim.argv, "-namespace") != "moby":
                 continue
-            place = instance_prefix(ctx, shim)
-            key = (place, option_value(shim.argv, "-address"))
+            prefix = instance_prefix(ctx, shim)
+            key = (prefix, option_value(shim.argv, "-address"))
             if key in self._roots:
                 continue
-            root = known.get(key) or _data_root_of_shim(ctx, shim)
+            root = before.get(key) or _data_root_of_shim(ctx, shim)
             if root:
                 self._roots[key] = root
                 yield Daemon(
-                    instance=place + root,
-                    place=place,
+                    instance=prefix + root,
+                    prefix=prefix,
                     view=shim,
                     data_root=root,
                     rule=CgroupRule(systemd=is_systemd_default(ctx)),
-                    is_stranger=shim.uid not in (0, None) or bool(place),
+                    is_untrusted=shim.uid not in (0, None) or bool(prefix),
                 )
         yield Daemon(instance=DEFAULT_SOCKET, rule=CgroupRule(systemd=is_systemd_default(ctx)))
 
@@ -120,30 +120,30 @@ def _is_dockerd(process: Process | None) -> bool:
 
 
 def _daemon(ctx: Context, process: Process) -> Daemon | None:
-    """Learn what can be known of a daemon; None where it has ended, or is another user's."""
+    """Describe a running daemon; None where it has ended, or is another user's."""
     try:
         with open_root(ctx, process) as root:
-            said = _configuration(ctx, process, root)
+            config = _configuration(ctx, process, root)
     except HostReadError:
         return None
-    hosts = (*option_values(process.argv, "-H", "--host"), *said.texts("hosts"))
+    hosts = (*option_values(process.argv, "-H", "--host"), *config.texts("hosts"))
     sockets = _sockets(ctx, process, hosts)
     if sockets is None:
         return None
     address = "" if sockets else _address(ctx, process, hosts)
-    # A daemon that has just begun does not listen yet, but its name is not to change when it does.
+    # A daemon that has just begun does not listen yet; its name must not change when it does.
     usual = address or next(iter(_given(hosts)), DEFAULT_SOCKET)
-    place = instance_prefix(ctx, process)
+    prefix = instance_prefix(ctx, process)
     return Daemon(
-        instance=place + (sockets[0] if sockets else usual),
-        place=place,
+        instance=prefix + (sockets[0] if sockets else usual),
+        prefix=prefix,
         process=process,
         view=process,
         sockets=sockets,
         address=address,
-        data_root=_data_root(ctx, process, said),
-        rule=_rule(ctx, process, said),
-        is_stranger=process.uid not in (0, None) or not on_host(ctx, process),
+        data_root=_data_root(ctx, process, config),
+        rule=_rule(ctx, process, config),
+        is_untrusted=process.uid not in (0, None) or not on_host(ctx, process),
     )
 
 
@@ -158,27 +158,27 @@ def _configuration(ctx: Context, process: Process, root: Dir) -> JsonObject:
         return JsonObject()
 
 
-def _data_root(ctx: Context, process: Process, said: JsonObject) -> str:
+def _data_root(ctx: Context, process: Process, config: JsonObject) -> str:
     given = option_value(process.argv, "--data-root", "--graph", "-g")
-    found = given or said.text("data-root") or said.text("graph")
-    if found.startswith("/"):
-        return posixpath.normpath(found)
+    path = given or config.text("data-root") or config.text("graph")
+    if path.startswith("/"):
+        return posixpath.normpath(path)
     if process.uid not in (0, None):
         return f"{homes(ctx).get(process.uid or 0)}/.local/share/docker"
     return DEFAULT_DATA_ROOT
 
 
-def _rule(ctx: Context, process: Process, said: JsonObject) -> CgroupRule:
-    systemd = _is_systemd(ctx, process, said)
-    parent = option_value(process.argv, "--cgroup-parent") or said.text("cgroup-parent")
+def _rule(ctx: Context, process: Process, config: JsonObject) -> CgroupRule:
+    systemd = _is_systemd(ctx, process, config)
+    parent = option_value(process.argv, "--cgroup-parent") or config.text("cgroup-parent")
     if systemd and not parent and process.uid not in (0, None):
         parent = "user.slice"
     return CgroupRule(systemd=systemd, parent=parent)
 
 
-def _is_systemd(ctx: Context, process: Process, said: JsonObject) -> bool:
-    """Return which cgroup driver a daemon uses: what it is told, else systemd's on a v2 host."""
-    for given in (*option_values(process.argv, "--exec-opt"), *said.texts("exec-opts")):
+def _is_systemd(ctx: Context, process: Process, config: JsonObject) -> bool:
+    """Return whether a daemon uses the systemd cgroup driver: as configured, else on a v2 host."""
+    for given in (*option_values(process.argv, "--exec-opt"), *config.texts("exec-opts")):
         name, _, value = given.partition("=")
         if name == "native.cgroupdriver":
             return value == "systemd"
@@ -186,26 +186,26 @@ def _is_systemd(ctx: Context, process: Process, said: JsonObject) -> bool:
 
 
 def is_systemd_default(ctx: Context) -> bool:
-    """Return whether a daemon that is told nothing leaves its cgroups to systemd."""
+    """Return whether a daemon leaves its cgroups to systemd unless configured otherwise."""
     return ctx.facts.cgroups.mode is CgroupMode.V2 and ctx.host.root.exists("/run/systemd/system")
 
 
 def _sockets(ctx: Context, process: Process, hosts: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the unix sockets on which a daemon listens, those for its API first.
 
-    Another user's descriptors cannot be read. Then it is what the daemon is told to listen on, or
-    what everybody listens on, if that is there; None: it may well be in a container.
+    Another user's descriptors cannot be read. Then it is the sockets that the daemon is configured
+    to listen on, or the default one, where they exist; None: it may well be in a container.
     """
     given = _given(hosts)
     try:
-        found = {path for path in listening_paths(ctx, process) if _may_be_api(path)}
+        paths = {path for path in listening_paths(ctx, process) if _may_be_api(path)}
     except Denied:
-        found = {path for path in given or [DEFAULT_SOCKET] if ctx.host.root.exists(path)}
-        if not found:
+        paths = {path for path in given or [DEFAULT_SOCKET] if ctx.host.root.exists(path)}
+        if not paths:
             return None
     except HostReadError:
         return None  # it has ended
-    return tuple(sorted(found, key=lambda p: (p not in given, p != DEFAULT_SOCKET, p)))
+    return tuple(sorted(paths, key=lambda p: (p not in given, p != DEFAULT_SOCKET, p)))
 
 
 def _given(hosts: tuple[str, ...]) -> list[str]:
@@ -230,21 +230,21 @@ def _may_be_api(path: str) -> bool:
 
 def operators_daemons(ctx: Context, running: list[Daemon]) -> list[Daemon]:
     """Return the daemons that options or DOCKER_HOST name and that are not among the others."""
-    known = {path for daemon in running if not daemon.place for path in daemon.sockets}
-    found: dict[str, Daemon] = {}
+    listening = {path for daemon in running if not daemon.prefix for path in daemon.sockets}
+    daemons: dict[str, Daemon] = {}
     usual = ctx.options.environment.get("DOCKER_HOST", "")
     for address in (*ctx.options.docker_hosts, usual):
         daemon = None
         if address.startswith(("unix:///", "/")):
             path = shortest(address.removeprefix("unix://"))
-            if path not in known and server_of(ctx, path) is not None:
+            if path not in listening and server_of(ctx, path) is not None:
                 daemon = Daemon(instance=path, sockets=(path,))
         elif address.startswith(("tcp://", "http://", "https://")):
             by_name = address == usual and address not in ctx.options.docker_hosts
             daemon = Daemon(instance=address, address=address, must_be_here=by_name)
         if daemon is not None:
-            found.setdefault(daemon.instance, daemon)
-    return list(found.values())
+            daemons.setdefault(daemon.instance, daemon)
+    return list(daemons.values())
 
 
 def _data_root_of_shim(ctx: Context, shim: Process) -> str:
@@ -255,7 +255,7 @@ def _data_root_of_shim(ctx: Context, shim: Process) -> str:
     except HostReadError:
         return ""
     for mount in document.objects("mounts"):
-        root, found, _ = mount.text("source").partition(f"/containers/{container}/")
-        if found and root.startswith("/"):
+        root, separator, _ = mount.text("source").partition(f"/containers/{container}/")
+        if separator and root.startswith("/"):
             return posixpath.normpath(root)
     return ""

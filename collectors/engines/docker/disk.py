@@ -1,4 +1,4 @@
-"""What a Docker daemon keeps on disk, for when it cannot be asked.
+"""What a Docker daemon keeps on disk, read when it does not answer.
 
 ``<data-root>/containers/<id>/config.v2.json`` and ``hostconfig.json``, which the daemon writes
 whenever a container's state changes (moby's daemon/container/container.go), and the images'
@@ -35,18 +35,18 @@ class DiskReader:
     def read(self, root: Dir, rule: CgroupRule) -> list[Described]:
         """Return the containers of a data root. Raises HostReadError where there is none."""
         self._rule = rule
-        found = []
+        described = []
         with root.open_dir(_containers_of(root)) as containers:
             for engine_id in containers.subdirectories():
                 try:
                     with containers.open_dir(engine_id) as own:
-                        described = self._containers.get(own, _CONFIG)
+                        container = self._containers.get(own, _CONFIG)
                 except HostReadError:
                     continue  # half made, or just removed
-                if described is not None:
-                    found.append(described)
+                if container is not None:
+                    described.append(container)
         self._containers.sweep()
-        return found
+        return described
 
     def _load(self, own: Dir, name: str) -> Described | None:
         document = read_object(own, name)
@@ -65,7 +65,7 @@ def _containers_of(root: Dir) -> str:
 
 
 def read_image(root: Dir, image_id: str) -> ImageFacts | None:
-    """Return what is on disk of an image; None where there is nothing."""
+    """Read an image's configuration from disk; None where there is none."""
     match = _IMAGE_ID.fullmatch(image_id)
     if match is None:
         return None

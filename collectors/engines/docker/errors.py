@@ -4,12 +4,12 @@ from __future__ import annotations
 
 
 class ApiError(Exception):
-    """A daemon did not answer, or not as a Docker daemon does; the message is one line."""
+    """A daemon did not answer, or its answer is not Docker's; the message is one line."""
 
 
 class NotFound(ApiError):
-    """What was asked for is not there any more: normal."""
+    """The container or image is gone: normal, as both are listed before they are inspected."""
 
 
-class Elsewhere(ApiError):
-    """It is another machine's daemon: its containers are not on this host."""
+class RemoteDaemon(ApiError):
+    """The daemon is another machine's: its containers are not on this host."""

@@ -39,7 +39,7 @@ KINDS = (
 
 _LINE_LIMIT = 1 << 20
 _CHANGED_LIMIT = 1000
-_EVENTS_PER_SECOND = 500  # that are listened to: a stranger's daemon may tell any number
+_EVENTS_PER_SECOND = 500  # that are read: an untrusted daemon may send any number
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _OVERLAP = 2
@@ -48,7 +48,7 @@ _OVERLAP = 2
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a container ended, in the words of the event: one run with --rm cannot be asked."""
+    """How a container ended, from the event: one run with --rm can no longer be inspected."""
 
     exit_code: int | None = None
     finished: float | None = None
@@ -56,9 +56,9 @@ class End:
 
 
 class Follower:
-    """Collects what changed, until somebody takes it; wakes somebody up to do so.
+    """Collects the ids of containers that changed, until they are taken.
 
-    ``connect`` gives a new connection; it may raise ApiError. ``wake`` is called from the thread
+    ``connect`` returns a new connection; it may raise ApiError. ``wake`` is called from the thread
     when there is something to take. The thread ends with ``close``.
     """
 
@@ -87,7 +87,7 @@ class Follower:
             client.abort()
 
     def take(self) -> tuple[bool, set[str]]:
-        """Return what changed since it was last taken, and whether more may have than is known.
+        """Return whether events may have been missed, and the ids that changed since the last call.
 
         While there is no connection, anything may have changed.
         """
@@ -98,7 +98,7 @@ class Follower:
         return missed, changed
 
     def end_of(self, engine_id: str) -> End | None:
-        """Return how a container ended that is not there any more; None where nobody told."""
+        """Return how a container ended that is gone; None where no event told."""
         with self._lock:
             return self._ends.pop(engine_id, None)
 
@@ -129,7 +129,7 @@ class Follower:
             if self._closed.is_set():
                 return
             pieces = client.events(since - _OVERLAP, KINDS)
-            # From now on it tells what happens; what happened before is to be listed.
+            # From now on every change is an event; what happened before must be listed.
             with self._lock:
                 self._connected = self._missed = True
             self._wake()

@@ -1,7 +1,7 @@
-"""Unix sockets and who listens on them: a socket without a daemon must not be connected to.
+"""Unix sockets and the processes that listen on them.
 
-systemd holds docker.socket (and every user's podman.socket) and starts the daemon for whoever
-connects. proc_net(5), systemd.socket(5).
+A socket without a daemon must not be connected to: systemd holds docker.socket (and every user's
+podman.socket) and starts the daemon on the first connection. proc_net(5), systemd.socket(5).
 """
 
 from __future__ import annotations

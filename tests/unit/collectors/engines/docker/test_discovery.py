@@ -57,7 +57,7 @@ def test_a_daemon_and_the_socket_it_listens_on(host: EngineHost) -> None:
     assert found.instance == "/run/docker.sock"
     assert found.data_root == "/var/lib/docker"
     assert found.rule == CgroupRule()
-    assert not found.is_stranger
+    assert not found.is_untrusted
 
 
 def test_a_name_is_no_daemon(host: EngineHost) -> None:
@@ -116,8 +116,8 @@ def test_a_users_daemon(host: EngineHost) -> None:
     listens(host, 50, "/run/user/1000/docker.sock")
     host.enter(50, "root", "/")
     (found,) = find(host, dockerd(uid=1000, ns={"mnt": 77, "user": 78}))
-    assert found.is_stranger
-    assert found.place == ""
+    assert found.is_untrusted
+    assert found.prefix == ""
     assert found.instance == "/run/user/1000/docker.sock"
     assert found.data_root == "/home/u/.local/share/docker"
 
@@ -128,7 +128,7 @@ def test_a_daemon_in_a_container(host: EngineHost) -> None:
     host.enter(50, "root", "/inner")
     inside: dict[str, Any] = {"ns": {"mnt": 70, "pid": 71}, "root": 70}
     (found,) = find(host, dockerd(cgroups={"name=systemd": "/docker/outer"}, **inside))
-    assert found.is_stranger
+    assert found.is_untrusted
     assert found.instance == "/docker/outer:/run/docker.sock"
     assert found.data_root == "/data"
 
@@ -136,7 +136,7 @@ def test_a_daemon_in_a_container(host: EngineHost) -> None:
 def test_only_so_many_strangers_are_listened_to(
     host: EngineHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collectors.engines.docker.discovery._STRANGERS_LIMIT", 2)
+    monkeypatch.setattr("collectors.engines.docker.discovery._UNTRUSTED_LIMIT", 2)
     for pid in range(50, 55):
         listens(host, pid, f"/run/user/{pid}/docker.sock")
     listens(host, 60, "/run/docker.sock")
@@ -242,7 +242,7 @@ def test_a_shim_tells_of_a_daemon_that_is_dead(host: EngineHost) -> None:
     host.enter(30, "cwd", "/run/task")
     finder = DaemonFinder()
     context = host.context(shim(30), shim(31))
-    assert [(d.place, d.data_root) for d in finder.find_silent(context)] == [
+    assert [(d.prefix, d.data_root) for d in finder.find_silent(context)] == [
         ("", "/var/lib/docker"),
         ("", "/var/lib/docker"),
     ]
