@@ -64,14 +64,14 @@ def _network_mode(linux: JsonObject) -> str:
 
 
 def _bind_sources(document: JsonObject) -> list[str]:
-    found = []
+    sources = []
     for mount in document.objects("mounts"):
         options = mount.texts("options")
         is_bind = mount.text("type") == "bind" or "bind" in options or "rbind" in options
         source = mount.text("source")
         if is_bind and source and posixpath.basename(source) not in _FILES_OF_ENGINE:
-            found.append(source)
-    return found
+            sources.append(source)
+    return sources
 
 
 def expand_slice(name: str) -> str:

@@ -1,6 +1,6 @@
 """containerd: what ctr, nerdctl and the kubelet run, from its state directories and database.
 
-No request is made to it: bundles, the metadata database and the shims tell all that its API does.
+No request is made to it: bundles, the metadata database and the shims have all that its API has.
 Docker's own namespace is left to Docker. https://github.com/containerd/containerd/blob/main/docs
 """
 
@@ -46,14 +46,14 @@ _PID_LIMIT = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
+class _OpenInstallation:
     """An installation that is open for one reading."""
 
     ctx: Context
     installation: Installation
     top: Dir
     root: Dir | None
-    """Its persistent directory; None where it is not known or gone."""
+    """Its persistent directory; None where it is unknown or gone."""
     numbers: Mapping[int, Process]
     metadata: Metadata
 
@@ -77,21 +77,23 @@ class ContainerdCollector:
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Read every installation's bundles and database."""
-        found: list[Sighting] = []
+        sightings: list[Sighting] = []
         for installation in find_installations(ctx):
             with ExitStack() as stack:
                 try:
                     view = self._open(ctx, installation, stack)
                 except HostReadError:
                     continue
-                found += self._containers(view)
-            if not installation.place and installation.root:
+                sightings += self._containers(view)
+            if not installation.prefix and installation.root:
                 ctx.watch(posixpath.dirname(f"{installation.root}/{DATABASE}"), files=True)
         for cache in (self._metadata, self._specs, self._small):
             cache.sweep()
-        return found
+        return sightings
 
-    def _open(self, ctx: Context, installation: Installation, stack: ExitStack) -> _View:
+    def _open(
+        self, ctx: Context, installation: Installation, stack: ExitStack
+    ) -> _OpenInstallation:
         engine = installation.engine
         top = stack.enter_context(open_root(ctx, engine))
         root = None
@@ -102,7 +104,7 @@ class ContainerdCollector:
                 metadata = self._metadata.get(root, DATABASE)
             except HostReadError:
                 metadata = None  # a shim has outlived its containerd, or it has just begun
-        return _View(
+        return _OpenInstallation(
             ctx=ctx,
             installation=installation,
             top=top,
@@ -111,7 +113,7 @@ class ContainerdCollector:
             metadata=metadata or Metadata(),
         )
 
-    def _containers(self, view: _View) -> Iterator[Sighting]:
+    def _containers(self, view: _OpenInstallation) -> Iterator[Sighting]:
         seen = set()
         for namespace, engine_id, bundle in _bundles(view):
             with bundle:
@@ -126,7 +128,7 @@ class ContainerdCollector:
             if key not in seen:
                 yield self._without_task(view, record)
 
-    def _task(self, view: _View, record: Record, bundle: Dir) -> Sighting:
+    def _task(self, view: _OpenInstallation, record: Record, bundle: Dir) -> Sighting:
         """Describe a container that has a task: it runs, or its end has not been collected yet."""
         spec = self._specs.get(bundle, "config.json") or record.spec
         process = _first_process(view, record, bundle)
@@ -139,7 +141,7 @@ class ContainerdCollector:
             rootfs=bundle.path("rootfs"),
         )
 
-    def _without_task(self, view: _View, record: Record) -> Sighting:
+    def _without_task(self, view: _OpenInstallation, record: Record) -> Sighting:
         """Describe a container that does not run; the kubelet's leave a note of their end."""
         sighting = self._sighting(view, record, record.spec, None)
         status = JsonObject()
@@ -156,7 +158,7 @@ class ContainerdCollector:
         )
 
     def _sighting(
-        self, view: _View, record: Record, spec: Spec, process: Process | None
+        self, view: _OpenInstallation, record: Record, spec: Spec, process: Process | None
     ) -> Sighting:
         pod = pod_facts(record.labels, spec.annotations) or PodFacts()
         image = record.image or pod.image
@@ -190,7 +192,7 @@ class ContainerdCollector:
             image_facts=self._image(view, record.namespace, image),
         )
 
-    def _image(self, view: _View, namespace: str, reference: str) -> ImageFacts | None:
+    def _image(self, view: _OpenInstallation, namespace: str, reference: str) -> ImageFacts | None:
         image = view.metadata.images.get((namespace, reference))
         if image is None or view.root is None:
             return None
@@ -205,7 +207,7 @@ class ContainerdCollector:
             return JsonObject()
 
 
-def _bundles(view: _View) -> Iterator[tuple[str, str, Dir]]:
+def _bundles(view: _OpenInstallation) -> Iterator[tuple[str, str, Dir]]:
     """Open every bundle: ``<state>/<runtime plugin>/<namespace>/<id>``; the caller closes it."""
     for plugin in TASKS:
         try:
@@ -219,7 +221,7 @@ def _bundles(view: _View) -> Iterator[tuple[str, str, Dir]]:
             continue
 
 
-def _first_process(view: _View, record: Record, bundle: Dir) -> Process | None:
+def _first_process(view: _OpenInstallation, record: Record, bundle: Dir) -> Process | None:
     try:
         pid = parse_decimal(bundle.read_text("init.pid", _PID_LIMIT))
         recorded = bundle.stat("init.pid").st_mtime

@@ -1,6 +1,6 @@
-"""Which containerds there are on a host, and where each keeps its things.
+"""Which containerds there are on a host, and where each keeps its files.
 
-A containerd is known by its process (command line and configuration), and by its shims, which
+A containerd is found by its process (command line and configuration), and by its shims, which
 outlive it: a shim's working directory is its bundle, and that links to the persistent directory.
 """
 
@@ -41,23 +41,24 @@ class Installation:
     """What stays: the metadata database, images."""
     engine: Process | None = None
     """containerd or one of its shims, in whose view the paths are; None: they are the host's."""
-    place: str = ""
+    prefix: str = ""
+    """What names the container that it runs in; empty on the host itself."""
 
     @property
     def name(self) -> str:
-        """Name it: the state directory, after the container that it is in."""
-        return f"{self.place}{self.state}"
+        """Return what its instances begin with: the state directory, after its container."""
+        return f"{self.prefix}{self.state}"
 
 
 def find_installations(ctx: Context) -> list[Installation]:
     """Find every containerd of which there may be containers, each once."""
-    found: dict[str, Installation] = {}
+    installations: dict[str, Installation] = {}
     default = Installation(state=_STATE, root=_ROOT)
     for installation in (default, *_of_daemons(ctx), *_of_shims(ctx)):
-        known = found.get(installation.name)
-        if known is None or (not known.root and installation.root):
-            found[installation.name] = installation
-    return list(found.values())
+        other = installations.get(installation.name)
+        if other is None or (not other.root and installation.root):
+            installations[installation.name] = installation
+    return list(installations.values())
 
 
 def _of_daemons(ctx: Context) -> Iterator[Installation]:
@@ -67,25 +68,25 @@ def _of_daemons(ctx: Context) -> Iterator[Installation]:
         path = option_value(process.argv, "--config", "-c") or _CONFIGURATION
         try:
             with open_root(ctx, process) as root:
-                said = _configuration(root, _absolute(ctx, process, path))
+                config = _configuration(root, _absolute(ctx, process, path))
         except HostReadError:
             continue  # it has ended
         yield Installation(
             state=_path(option_value(process.argv, "--state"))
-            or _path(said.get("state"))
+            or _path(config.get("state"))
             or _STATE,
-            root=_path(option_value(process.argv, "--root")) or _path(said.get("root")) or _ROOT,
+            root=_path(option_value(process.argv, "--root")) or _path(config.get("root")) or _ROOT,
             engine=process,
-            place=instance_prefix(ctx, process),
+            prefix=instance_prefix(ctx, process),
         )
 
 
 def _of_shims(ctx: Context) -> Iterator[Installation]:
-    known = set()
+    seen = set()
     for process in ctx.processes:
         if not binary_name(process).startswith("containerd-shim"):
             continue
-        place = instance_prefix(ctx, process)
+        prefix = instance_prefix(ctx, process)
         try:
             bundle = ctx.host.proc.readlink(f"{process.pid}/cwd")
         except HostReadError:
@@ -93,11 +94,11 @@ def _of_shims(ctx: Context) -> Iterator[Installation]:
         # <state>/<plugin>/<namespace>/<id>
         tasks = posixpath.dirname(posixpath.dirname(bundle))
         state, plugin = posixpath.split(tasks)
-        if plugin not in TASKS or (place, state) in known:
+        if plugin not in TASKS or (prefix, state) in seen:
             continue
-        known.add((place, state))
+        seen.add((prefix, state))
         yield Installation(
-            state=shortest(state), root=_root_of_shim(ctx, process), engine=process, place=place
+            state=shortest(state), root=_root_of_shim(ctx, process), engine=process, prefix=prefix
         )
 
 
@@ -108,8 +109,8 @@ def _root_of_shim(ctx: Context, shim: Process) -> str:
     except HostReadError:
         return ""
     for plugin in TASKS:
-        root, found, _ = work.partition(f"/{plugin}/")
-        if found:
+        root, separator, _ = work.partition(f"/{plugin}/")
+        if separator:
             return _path(root)
     return ""
 

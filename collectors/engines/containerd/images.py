@@ -27,7 +27,7 @@ _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "38
 
 
 def read_image(root: Dir, reference: str, image: Image) -> ImageFacts:
-    """Say what is known of an image; only its name and digest where its content is not there."""
+    """Return an image's facts; only name and digest where its content is not there."""
     digest = image.digest
     digests = (f"{repository(reference)}@{digest}",) if image.was_pulled else ()
     facts = ImageFacts(reference=reference, id=digest, digests=digests)

@@ -26,7 +26,7 @@ _GO_TIME = struct.Struct(">BqI")  # version, seconds since year 1, nanoseconds: 
 _YEAR_1 = 62_135_596_800  # seconds from year 1 to 1970
 _SOURCE = "containerd.io/distribution.source."
 _DOCKERS = "moby"
-"""Docker's namespace: Docker itself tells more of what is in it."""
+"""Docker's namespace: the Docker collector knows more of what is in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """All that containerd knows, but for Docker's."""
+    """All of a containerd's containers and images, but for Docker's."""
 
     containers: Mapping[tuple[str, str], Record] = field(default_factory=dict)
     """By namespace and id."""
@@ -63,18 +63,18 @@ class Metadata:
 
 
 def load_metadata(directory: Dir, name: str) -> Metadata | None:
-    """Read the database, a loader for ``FileCache``; None when it is none."""
+    """Read the database, a loader for ``FileCache``; None when it does not parse."""
     try:
         top = read_bolt(directory, name).bucket("v1")
         containers, images = {}, {}
         for namespace, bucket in top.buckets():
             if namespace == _DOCKERS:
                 continue
-            for engine_id, found in bucket.bucket("containers").buckets():
-                containers[namespace, engine_id] = _record(namespace, engine_id, found)
+            for engine_id, container in bucket.bucket("containers").buckets():
+                containers[namespace, engine_id] = _record(namespace, engine_id, container)
             blobs = dict(bucket.bucket("content", "blob").buckets())
-            for image, found in bucket.bucket("images").buckets():
-                digest = _text(found.bucket("target").values().get("digest"))
+            for image, entry in bucket.bucket("images").buckets():
+                digest = _text(entry.bucket("target").values().get("digest"))
                 labels = blobs[digest].bucket("labels").values() if digest in blobs else {}
                 images[namespace, clean_text(image)] = Image(
                     digest=digest, was_pulled=any(name.startswith(_SOURCE) for name in labels)
@@ -110,8 +110,8 @@ def parse_go_time(data: bytes) -> float | None:
     if len(data) < _GO_TIME.size:
         return None
     version, seconds, nanoseconds = _GO_TIME.unpack_from(data)
-    found = seconds - _YEAR_1 + nanoseconds / 1e9
-    return found if version in (1, 2) and 0 < found < 1 << 40 else None
+    moment = seconds - _YEAR_1 + nanoseconds / 1e9
+    return moment if version in (1, 2) and 0 < moment < 1 << 40 else None
 
 
 def runtime_name(name: str) -> str:

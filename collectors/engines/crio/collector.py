@@ -49,7 +49,7 @@ _RESTARTS = "io.kubernetes.container.restartCount"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
+class _OpenStore:
     """A store that is open for one reading."""
 
     ctx: Context
@@ -89,14 +89,14 @@ class CrioCollector:
             cache.sweep()
         return sightings
 
-    def _open(self, ctx: Context, store: Store, stack: ExitStack) -> _View:
+    def _open(self, ctx: Context, store: Store, stack: ExitStack) -> _OpenStore:
         top = stack.enter_context(open_root(ctx, store.monitor))
         graph = stack.enter_context(top.open_dir(store.graphroot, confined=True))
         images: dict[str, ImageFacts] = {}
         for folder in folders(graph, "-images"):
             with suppress(HostReadError):
                 images |= self._images.get(graph, f"{folder}/images.json") or {}
-        return _View(
+        return _OpenStore(
             ctx=ctx,
             store=store,
             graph=graph,
@@ -104,7 +104,7 @@ class CrioCollector:
             images=images,
         )
 
-    def _containers(self, view: _View) -> Iterator[Sighting]:
+    def _containers(self, view: _OpenStore) -> Iterator[Sighting]:
         for folder in folders(view.graph, "-containers"):
             for name in ("containers.json", "volatile-containers.json"):
                 try:
@@ -114,12 +114,12 @@ class CrioCollector:
                 for entry in entries:
                     about = parse_object(entry.text("metadata") or "{}") or JsonObject()
                     if about.text("pod-id") and entry.text("id"):
-                        found = self._container(view, folder, entry.text("id"), about)
-                        if found is not None:
-                            yield found
+                        sighting = self._container(view, folder, entry.text("id"), about)
+                        if sighting is not None:
+                            yield sighting
 
     def _container(
-        self, view: _View, folder: str, engine_id: str, about: JsonObject
+        self, view: _OpenStore, folder: str, engine_id: str, about: JsonObject
     ) -> Sighting | None:
         spec, state, recorded = Spec(), JsonObject(), None
         try:
@@ -181,14 +181,14 @@ class CrioCollector:
         )
 
 
-def _state(view: _View, state: JsonObject, process: Process | None) -> State:
+def _state(view: _OpenStore, state: JsonObject, process: Process | None) -> State:
     if process is not None:
         return running_state(view.ctx, process)
     return State.EXITED if state.time("started") is not None else State.CREATED
 
 
 def _first_process(
-    view: _View, engine_id: str, state: JsonObject, recorded: float | None
+    view: _OpenStore, engine_id: str, state: JsonObject, recorded: float | None
 ) -> Process | None:
     return recorded_process(
         view.ctx,
@@ -207,7 +207,7 @@ def _runtime(ctx: Context, process: Process | None) -> str:
     return posixpath.basename(option_value(monitor.argv, "-r", "--runtime"))
 
 
-def _image(view: _View, spec: Spec, reference: str) -> ImageFacts | None:
+def _image(view: _OpenStore, spec: Spec, reference: str) -> ImageFacts | None:
     image = spec.annotations.get(_IMAGE_REF, "").rpartition("@")[2].removeprefix("sha256:")
     facts = view.images.get(image)
     return replace(facts, reference=reference) if facts is not None else None

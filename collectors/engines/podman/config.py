@@ -1,4 +1,4 @@
-"""What libpod wrote down of a container: libpod/container_config.go and libpod/container.go."""
+"""A container's configuration: libpod/container_config.go and libpod/container.go."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Configured:
     """A container's configuration, without how it is now."""
 
     sighting: Sighting
-    """All that does not change; the rest is to be filled in."""
+    """All that does not change; the other fields are empty."""
     image_id: str
     pod_id: str
     cgroup: str | None
@@ -98,17 +98,17 @@ def _network_mode(config: JsonObject, spec: Spec) -> str:
     other = config.text("netNsCtr")
     if other:
         return f"container:{other}"
-    said = config.text("networkMode") or spec.network_mode
-    # The runtime makes a namespace, but nobody puts anything into it.
-    return said or ("none" if config.flag("createNetNS") is False else "")
+    mode = config.text("networkMode") or spec.network_mode
+    # The runtime makes a network namespace, but nothing is put into it.
+    return mode or ("none" if config.flag("createNetNS") is False else "")
 
 
 def _publishes(config: JsonObject) -> tuple[Publish, ...]:
-    found = []
+    publishes = []
     for port in config.objects("newPortMappings"):
         first, inside = port.integer("host_port"), port.integer("container_port")
         if first and inside:
-            found += [
+            publishes += [
                 Publish(port.text("host_ip"), first + offset, inside + offset, protocol)
                 for offset in range(min(port.integer("range") or 1, _PORTS_LIMIT))
                 for protocol in (port.text("protocol") or "tcp").split(",")
@@ -117,5 +117,5 @@ def _publishes(config: JsonObject) -> tuple[Publish, ...]:
         first, inside = port.integer("hostPort"), port.integer("containerPort")
         if first and inside:
             protocol = port.text("protocol") or "tcp"
-            found.append(Publish(port.text("hostIP"), first, inside, protocol))
-    return tuple(found)
+            publishes.append(Publish(port.text("hostIP"), first, inside, protocol))
+    return tuple(publishes)

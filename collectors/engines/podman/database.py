@@ -1,4 +1,4 @@
-"""libpod's database: every container that podman knows, running or not.
+"""libpod's database: every container of podman's, running or not.
 
 Podman before 4.8, and later ones that were upgraded from there, keep it in BoltDB under
 ``<graphroot>/libpod/bolt_state.db``, newer ones in SQLite as ``<graphroot>/db.sql``. Both hold the
@@ -38,7 +38,7 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
-    """All of one libpod's containers with what is configured and how they are."""
+    """All of one libpod's containers, each with its configuration and its state."""
 
     containers: tuple[tuple[Configured, JsonObject], ...] = ()
     pods: Mapping[str, str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Database:
 
 
 class DatabaseReader:
-    """Reads one libpod's database; keeps what each container's configuration said last time.
+    """Reads one libpod's database; keeps each container's parsed configuration.
 
     The state of the containers changes often, their configuration hardly ever, and it is large.
     """
@@ -55,7 +55,7 @@ class DatabaseReader:
         self._configured: dict[int, Configured] = {}
 
     def load(self, directory: Dir, name: str) -> Database | None:
-        """Read one database, a loader for ``FileCache``; None when it is none."""
+        """Read one database, a loader for ``FileCache``; None when it does not parse."""
         read = self._read_bolt if name == BOLT else self._read_sqlite
         try:
             return read(directory, name)
@@ -72,7 +72,7 @@ class DatabaseReader:
         pods = top.bucket("allPods").values()
         return Database(
             containers=tuple(self._parse(containers)),
-            pods={pod: found.decode("utf-8", "replace") for pod, found in pods.items()},
+            pods={pod: podname.decode("utf-8", "replace") for pod, podname in pods.items()},
         )
 
     def _read_sqlite(self, directory: Dir, name: str) -> Database | None:
@@ -90,20 +90,20 @@ class DatabaseReader:
         containers, pods = rows
         return Database(
             containers=tuple(self._parse(containers)),
-            pods={_text(pod): _text(found) for pod, found in pods},
+            pods={_text(pod): _text(podname) for pod, podname in pods},
         )
 
     def _parse(self, documents: Rows) -> Iterator[tuple[Configured, JsonObject]]:
-        known, self._configured = self._configured, {}
+        before, self._configured = self._configured, {}
         for config, state in documents:
-            mark = hash(config)
-            found = known.get(mark)
-            if found is None:
+            key = hash(config)
+            container = before.get(key)
+            if container is None:
                 document = parse_object(config)
-                found = configured(document) if document is not None else None
-            if found is not None:
-                self._configured[mark] = found
-                yield found, parse_object(state) or JsonObject()
+                container = configured(document) if document is not None else None
+            if container is not None:
+                self._configured[key] = container
+                yield container, parse_object(state) or JsonObject()
 
 
 def newest_database(directory: Dir) -> str:
@@ -145,8 +145,8 @@ def read_sqlite(
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, CONFIG_LIMIT)
         connection.execute("PRAGMA trusted_schema = OFF")
         # A view of the right name could compute anything.
-        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        if not tables <= {_text(name) for (name,) in found.fetchmany(100)}:
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        if not tables <= {_text(name) for (name,) in names.fetchmany(100)}:
             return None
         return [_pairs(connection.execute(query)) for query in queries]
     except sqlite3.Error as error:
@@ -157,15 +157,15 @@ def read_sqlite(
 
 
 def _pairs(rows: Iterable[tuple[object, object]]) -> Rows:
-    found = []
+    pairs = []
     left = DATABASE_LIMIT
     for first, second in rows:
         if isinstance(first, bytes) and isinstance(second, bytes):
-            found.append((first, second))
+            pairs.append((first, second))
             left -= len(first) + len(second)
             if left < 0:
                 break
-    return found
+    return pairs
 
 
 def _text(value: object) -> str:

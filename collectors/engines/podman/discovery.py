@@ -1,6 +1,6 @@
 """Where podman keeps its containers: root's store, and one for each user who runs any.
 
-Users are found from their conmon processes and from /run/user; nobody's home is searched for.
+Users are found from their conmon processes and from /run/user; homes are not searched.
 containers-storage.conf(5) and conmon(8).
 """
 

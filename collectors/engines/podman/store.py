@@ -1,4 +1,4 @@
-"""One podman store: its containers with how they are now."""
+"""One podman store: its containers with their current state."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EXIT_FILE_LIMIT = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
+class _OpenStore:
     """A store that is open for one reading."""
 
     ctx: Context
@@ -41,11 +41,11 @@ class _View:
     root: Dir
     graph: Dir
     numbers: Mapping[int, Process]
-    """Processes by the number that this podman knows them by."""
+    """Processes by their number in this podman's view."""
 
 
 class StoreReader:
-    """Reads one store again and again, and parses only what changed."""
+    """Reads one store in every pass, and parses only what changed."""
 
     def __init__(self) -> None:
         self._databases = FileCache(DatabaseReader().load)
@@ -60,16 +60,16 @@ class StoreReader:
                 return []
             database = self._database(view.graph)
             if database is None:
-                found = list(self._without_database(view))
+                sightings = list(self._without_database(view))
             else:
                 images = self._all_images(view.graph)
-                found = [
+                sightings = [
                     self._sighting(view, database, images, container, state)
                     for container, state in database.containers
                 ]
         for cache in (self._databases, self._images, self._health, self._specs):
             cache.sweep()
-        return found
+        return sightings
 
     def _database(self, graph: Dir) -> Database | None:
         name = newest_database(graph)
@@ -79,31 +79,31 @@ class StoreReader:
             return None
 
     def _all_images(self, graph: Dir) -> dict[str, ImageFacts]:
-        found: dict[str, ImageFacts] = {}
+        images: dict[str, ImageFacts] = {}
         for folder in folders(graph, "-images"):
             try:
-                found |= self._images.get(graph, f"{folder}/images.json") or {}
+                images |= self._images.get(graph, f"{folder}/images.json") or {}
             except HostReadError:
                 continue
-        return found
+        return images
 
     def _sighting(
         self,
-        view: _View,
+        view: _OpenStore,
         database: Database,
         images: Mapping[str, ImageFacts],
         container: Configured,
         state: JsonObject,
     ) -> Sighting:
         base = container.sighting
-        said = STATES.get(state.integer("state") or 0, State.UNKNOWN)
+        status = STATES.get(state.integer("state") or 0, State.UNKNOWN)
         process = None
-        if said in ALIVE:
+        if status in ALIVE:
             recorded = state.time("startedTime")
             process = _first_process(view, base.engine_id, state.integer("pid"), recorded)
-            said = said if process is not None else State.EXITED
+            status = status if process is not None else State.EXITED
         exit_code = None
-        if said is State.EXITED:
+        if status is State.EXITED:
             # Go leaves out what is zero.
             is_cleaned_up = state.flag("exited") or state.integer("exitCode") is not None
             code = (state.integer("exitCode") or 0) if is_cleaned_up else None
@@ -112,7 +112,7 @@ class StoreReader:
         return replace(
             base,
             instance=view.store.instance,
-            state=said,
+            state=status,
             init=process.id if process is not None else None,
             cgroup=_cgroup(view, container, process),
             started=state.time("startedTime"),
@@ -127,8 +127,8 @@ class StoreReader:
             rootfs=base.rootfs or state.text("mountPoint"),
         )
 
-    def _health_of(self, view: _View, container: Configured, state: JsonObject) -> str | None:
-        """Read what the last health check said: libpod/healthcheck.go."""
+    def _health_of(self, view: _OpenStore, container: Configured, state: JsonObject) -> str | None:
+        """Return the result of the last health check: libpod/healthcheck.go."""
         if not container.has_health_check:
             return None
         folder = posixpath.dirname(state.text("runDir"))
@@ -139,8 +139,8 @@ class StoreReader:
             return None
         return document.text("Status") or None
 
-    def _without_database(self, view: _View) -> Iterator[Sighting]:
-        """Make do with what the storage library and the bundles say, where no database tells."""
+    def _without_database(self, view: _OpenStore) -> Iterator[Sighting]:
+        """Return the containers by the storage library's list and the bundles."""
         for folder in folders(view.graph, "-containers"):
             for name in ("containers.json", "volatile-containers.json"):
                 try:
@@ -148,11 +148,11 @@ class StoreReader:
                 except HostReadError:
                     continue
                 for entry in as_objects(parse_json(data)):
-                    found = self._stored(view, folder, entry)
-                    if found is not None:
-                        yield found
+                    sighting = self._stored(view, folder, entry)
+                    if sighting is not None:
+                        yield sighting
 
-    def _stored(self, view: _View, folder: str, entry: JsonObject) -> Sighting | None:
+    def _stored(self, view: _OpenStore, folder: str, entry: JsonObject) -> Sighting | None:
         metadata = as_objects([parse_json(entry.text("metadata") or "{}")])
         about = metadata[0] if metadata else JsonObject()
         engine_id = entry.text("id")
@@ -196,7 +196,7 @@ class StoreReader:
 
 
 @contextmanager
-def _opened(ctx: Context, store: Store) -> Iterator[_View | None]:
+def _opened(ctx: Context, store: Store) -> Iterator[_OpenStore | None]:
     """Open a store; None where it is not there, or is not its user's own."""
     monitor = store.monitor
     with ExitStack() as stack:
@@ -206,21 +206,21 @@ def _opened(ctx: Context, store: Store) -> Iterator[_View | None]:
             graph = stack.enter_context(root.open_dir(store.graphroot, confined=True))
             if monitor is not None or store.uid in (0, graph.stat().st_uid):
                 numbers = host_numbers(ctx, monitor)
-                view = _View(ctx=ctx, store=store, root=root, graph=graph, numbers=numbers)
+                view = _OpenStore(ctx=ctx, store=store, root=root, graph=graph, numbers=numbers)
         except HostReadError:
             view = None
         yield view
 
 
 def _first_process(
-    view: _View, engine_id: str, pid: int | None, recorded: float | None
+    view: _OpenStore, engine_id: str, pid: int | None, recorded: float | None
 ) -> Process | None:
     return recorded_process(
         view.ctx, view.numbers, pid, engine_id, recorded=recorded, owner=view.store.uid
     )
 
 
-def _cgroup(view: _View, container: Configured, process: Process | None) -> str | None:
+def _cgroup(view: _OpenStore, container: Configured, process: Process | None) -> str | None:
     store = view.store
     if process is not None:
         return cgroup_of(process, container.cgroup, container.sighting.engine_id)
@@ -231,8 +231,8 @@ def _cgroup(view: _View, container: Configured, process: Process | None) -> str 
     return cgroup_prefix(view.ctx, store.monitor) + container.cgroup
 
 
-def _exit_file(view: _View, engine_id: str) -> int | None:
-    """Read the exit code that conmon left where podman did not clean up yet."""
+def _exit_file(view: _OpenStore, engine_id: str) -> int | None:
+    """Read the exit code that conmon left, until podman cleans up."""
     try:
         with view.root.open_dir(f"{view.store.tmpdir}/exits", confined=True) as directory:
             return parse_decimal(directory.read_text(engine_id, _EXIT_FILE_LIMIT))
@@ -240,7 +240,7 @@ def _exit_file(view: _View, engine_id: str) -> int | None:
         return None
 
 
-def _size_of(view: _View, path: str) -> int | None:
+def _size_of(view: _OpenStore, path: str) -> int | None:
     """Return the size of a file, if it lies in the store."""
     inside = view.store.graphroot.rstrip("/") + "/"
     if not path.startswith(inside):

@@ -2,7 +2,7 @@
 
 ``runc --root DIR run --detach`` leaves nothing behind that knows DIR: the container's first process
 is adopted by the host's init. Such orphans are few. For each new one its runtime's state is looked
-for where people put such directories: beside the bundle, and below /run, /tmp and their like. One
+for where such directories usually are: beside the bundle, and below /run, /tmp and the like. One
 that waits to be started still has the runtime's fifo open.
 """
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 _PLACES = ("/run", "/tmp", "/var/tmp", "/var/lib", "/srv", "/opt", "/root")  # noqa: S108
 _ABOVE_ROOT = 3
-"""Directories above a container's root filesystem that are looked through: first its bundle."""
+"""Directories above a container's root filesystem that are searched: first its bundle."""
 
 _LEVELS = 2
-"""A state directory is at most so far below such a place."""
+"""A state directory is at most so many levels below such a directory."""
 
 _DIRECTORIES = 3000
-"""Looked into at most in one search."""
+"""Opened at most in one search."""
 
 _BREADTH = 200
 _FIFO = "exec.fifo"
@@ -44,26 +44,26 @@ _SETTLED_SECONDS = 5.0
 
 
 class StateSearch:
-    """Remembers whom it has looked for, so that each is looked for until it has settled."""
+    """Searches for each orphan until its process is a few seconds old, and then no more."""
 
     def __init__(self) -> None:
         self._done: frozenset[ProcessId] = frozenset()
 
     def find(self, ctx: Context, known: AbstractSet[ProcessId]) -> dict[str, int]:
-        """Return the state directories of orphans that are not ``known``, with their owner."""
+        """Return the owner by state directory of orphans that are not ``known``."""
         orphans = [p for p in ctx.processes if p.id not in known and _is_orphan(ctx, p)]
         new = [p for p in orphans if p.id not in self._done]
         settled = ctx.now - _SETTLED_SECONDS
         self._done = frozenset(
             p.id for p in orphans if p.id in self._done or (started_at(ctx, p) or 0.0) < settled
         )
-        found: dict[str, int] = {}
+        owners: dict[str, int] = {}
         running = []
         for process in new:
             waiting = dict.fromkeys(_by_fifo(ctx, process), process.uid or 0)
-            found |= waiting
+            owners |= waiting
             running += [] if waiting else [process]
-        return found | _walk(ctx, running) if running else found
+        return owners | _walk(ctx, running) if running else owners
 
 
 def _is_orphan(ctx: Context, process: Process) -> bool:
@@ -97,17 +97,18 @@ def _by_fifo(ctx: Context, process: Process) -> Iterator[str]:
 class _Walk:
     """One search: which directories hold the state of one of these processes, and whose they are.
 
-    It stays on the mount that it begins on: others may be a stranger's, and never answer.
+    It stays on the mount that it begins on: another may be untrusted FUSE, and never answer.
     """
 
     def __init__(self, pids: AbstractSet[int]) -> None:
         self._pids = pids
         self._left = _DIRECTORIES
         self._seen: set[FileId] = set()
-        self.found: dict[str, int] = {}
+        self.owners: dict[str, int] = {}
+        """Owner by state directory, of those that were found."""
 
     def visit(self, directory: Dir, path: str, levels: int) -> None:
-        """Look at a directory, and at those below it."""
+        """Search a directory and those below it."""
         here = directory.file_id()
         if here in self._seen or self._left <= 0:
             return
@@ -117,7 +118,7 @@ class _Walk:
             try:
                 with directory.open_below(name) as child:
                     if self._tells(child):
-                        self.found[path] = directory.stat().st_uid
+                        self.owners[path] = directory.stat().st_uid
                     elif levels > 0:
                         self.visit(child, f"{path.rstrip('/')}/{name}", levels - 1)
             except HostReadError:
@@ -143,7 +144,7 @@ def _walk(ctx: Context, orphans: list[Process]) -> dict[str, int]:
             ctx.host.root.open_dir(path.lstrip("/"), confined=True) as directory,
         ):
             walk.visit(directory, path, _LEVELS)
-    return walk.found
+    return walk.owners
 
 
 def _around_root(ctx: Context, process: Process) -> Iterator[str]:

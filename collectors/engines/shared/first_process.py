@@ -1,7 +1,7 @@
 """The first process of a container: as an engine's file names it, or below its monitor.
 
 LXC, systemd-nspawn and libvirt keep one process outside for each container; the first process
-inside is told by the namespaces that it has and its parent has not. Engines of the OCI family
+inside is the one with namespaces that its parent is not in. Engines of the OCI family
 write the first process's number to a file, which may be old or forged.
 """
 
