@@ -181,7 +181,8 @@ def test_a_configuration_that_says_nothing_useful(host: EngineHost, config: str)
     assert [i.name for i in find_installations(host.context(daemon))] == [STATE]
 
 
-def test_a_containerd_in_a_container(host: EngineHost) -> None:
+def nested(host: EngineHost) -> tuple[Process, Process, Process]:
+    """Return daemon, shim and first process of a containerd in a container."""
     furnish(host, f"/inner{STATE}", f"/inner{ROOT}")
     inside: dict[str, Any] = {"ns": {"mnt": 70, "pid": 71}, "root": 70}
     cgroups = {"name=systemd": "/docker/kind"}
@@ -201,15 +202,27 @@ def test_a_containerd_in_a_container(host: EngineHost) -> None:
     host.enter(600, "root", "/inner")
     line = "31 1 0:31 /docker/kind /sys/fs/cgroup/systemd ro - cgroup cgroup rw,name=systemd"
     host.write("proc:600/mountinfo", line)
+    return daemon, shim_inside, init
+
+
+def test_a_containerd_in_a_container(host: EngineHost) -> None:
+    daemon, shim_inside, init = nested(host)
     found = {
         s.name: s
         for s in ContainerdCollector().collect(host.context(daemon, shim_inside, init))
         if s.instance.startswith("/docker/kind:")
     }
     assert found["shop/web-0/app"].init == init.id
-    assert found["shop/web-0/app"].cgroup == cgroup
+    assert found["shop/web-0/app"].cgroup == init.cgroups[""]
     assert found["ctr-running"].init is None
     assert found["ctr-running"].cgroup == "/docker/kind/custom/one"
+
+
+def test_a_containerd_in_a_container_with_a_fuse_mount_is_not_read(host: EngineHost) -> None:
+    processes = nested(host)
+    host.write("proc:600/mountinfo", "9 8 0:9 / /srv rw - fuse.evil evil rw\n")
+    instances = {s.instance for s in ContainerdCollector().collect(host.context(*processes))}
+    assert not any(instance.startswith("/docker/kind:") for instance in instances)
 
 
 def test_a_shim_tells_of_its_containerd(tmp_path: Path) -> None:

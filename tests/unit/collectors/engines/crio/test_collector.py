@@ -110,7 +110,8 @@ def test_the_same_store_shows_podman_nothing(host: EngineHost) -> None:
     assert list(PodmanCollector().collect(host.context(*RUNNING))) == []
 
 
-def test_a_crio_in_a_container(host: EngineHost) -> None:
+def nested(host: EngineHost) -> tuple[Process, Process]:
+    """Return the conmon and the first process of a CRI-O in a container."""
     furnish(host, f"/inner{STORE}")
     monitor = conmon(
         600,
@@ -123,13 +124,25 @@ def test_a_crio_in_a_container(host: EngineHost) -> None:
     cgroup = f"/docker/minikube{SLICE}/crio-{APP}.scope"
     init = contained(601, cgroup, ppid=600, ns_pids=(601, 4101, 1), id=ProcessId(601, 4201))
     host.enter(600, "root", "/inner")
+    return monitor, init
+
+
+def test_a_crio_in_a_container(host: EngineHost) -> None:
+    monitor, init = nested(host)
     found = {
         s.name: s
         for s in CrioCollector().collect(host.context(monitor, init))
         if s.instance == f"/docker/minikube:{STORE}"
     }
     assert found["shop/web-0/app"].init == ProcessId(601, 4201)
-    assert found["shop/web-0/app"].cgroup == cgroup
+    assert found["shop/web-0/app"].cgroup == init.cgroups[""]
+
+
+def test_a_crio_in_a_container_with_a_fuse_mount_is_not_read(host: EngineHost) -> None:
+    monitor, init = nested(host)
+    host.write("proc:600/mountinfo", "9 8 0:9 / /srv rw - fuse.evil evil rw\n")
+    instances = {s.instance for s in CrioCollector().collect(host.context(monitor, init))}
+    assert instances == {STORE}
 
 
 @pytest.mark.parametrize("data", ["", "{}", "[[]]", '[{"metadata": 7}]', "[" * 9999])

@@ -133,6 +133,14 @@ def test_a_daemon_in_a_container(host: EngineHost) -> None:
     assert found.data_root == "/data"
 
 
+def test_a_daemon_in_a_container_with_a_fuse_mount_is_not_asked(host: EngineHost) -> None:
+    listens(host, 50, "/var/run/docker.sock")
+    host.enter(50, "root", "/inner")
+    host.write("proc:50/mountinfo", "9 8 0:9 / /srv rw - fuse.evil evil rw\n")
+    inside: dict[str, Any] = {"ns": {"mnt": 70, "pid": 71}, "root": 70}
+    assert find(host, dockerd(cgroups={"name=systemd": "/docker/outer"}, **inside)) == []
+
+
 def test_only_so_many_strangers_are_listened_to(
     host: EngineHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from collectors.engines.podman.collector import PodmanCollector
 from collectors.engines.podman.config import configured
-from collectors.facts import ProcessId, Publish, Sighting, State
+from collectors.facts import Process, ProcessId, Publish, Sighting, State
 from collectors.formats.documents import JsonObject
 from tests.support.engine_host import EngineHost, by_name, contained, fixture
 from tests.support.processes import process
@@ -190,7 +190,8 @@ def test_a_store_is_found_by_a_monitors_command_line(host: EngineHost) -> None:
     assert instances == {STORE, "/srv/own"}
 
 
-def test_a_podman_in_a_container(host: EngineHost) -> None:
+def nested(host: EngineHost) -> tuple[Process, Process]:
+    """Return the conmon and the first process of a podman in a container."""
     furnish(host, f"/inner{STORE}")
     argv = ["conmon", "-c", A_RUN, "--exit-command", "/usr/bin/podman"]
     for argument in ("--root", STORE, "--runroot", RUN):
@@ -205,8 +206,12 @@ def test_a_podman_in_a_container(host: EngineHost) -> None:
         cgroups={"name=systemd": "/lxc/box"},
     )
     cgroup = f"/lxc/box/libpod_parent/libpod-{A_RUN}"
-    init = contained(501, cgroup, ppid=500, ns_pids=(501, 12055, 1))
     host.enter(500, "root", "/inner")
+    return conmon, contained(501, cgroup, ppid=500, ns_pids=(501, 12055, 1))
+
+
+def test_a_podman_in_a_container(host: EngineHost) -> None:
+    conmon, init = nested(host)
     found = {
         s.name: s
         for s in PodmanCollector().collect(host.context(conmon, init))
@@ -214,8 +219,15 @@ def test_a_podman_in_a_container(host: EngineHost) -> None:
     }
     assert len(found) == 6
     assert found["a-run"].init == init.id
-    assert found["a-run"].cgroup == cgroup
+    assert found["a-run"].cgroup == init.cgroups[""]
     assert found["a-inpod"].init is None
+
+
+def test_a_podman_in_a_container_with_a_fuse_mount_is_not_read(host: EngineHost) -> None:
+    conmon, init = nested(host)
+    host.write("proc:500/mountinfo", "9 8 0:9 / /srv rw - fuse.evil evil rw\n")
+    instances = {s.instance for s in PodmanCollector().collect(host.context(conmon, init))}
+    assert instances == {STORE}
 
 
 def test_without_a_database_the_storage_tells(host: EngineHost) -> None:
