@@ -21,13 +21,16 @@ from tests.hosts.test_golden import normalised
 from tests.support.openvz_node import (
     BOOT_TIME,
     NOW,
+    PAUSED,
+    STATES,
+    STATES_4,
+    WEB,
     FakeVzlist,
     containers_of,
     load_cases,
     make_node,
     remove,
 )
-from tests.unit.collectors.engines.openvz.test_collector import PAUSED, STATES, STATES_4, WEB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,13 +8,14 @@ import re
 import select
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from collectors.contract import Context, Options
-from collectors.facts import CgroupLayout, HostFacts
+from collectors.contract import Context, Options, PartlySeen
+from collectors.engines.openvz.collector import OpenvzCollector
+from collectors.facts import Beancounter, CgroupLayout, HostFacts, Sighting, State
 from collectors.hostfs import HostFS
 from collectors.kernel.cgroups import read_layout
 from collectors.kernel.processes import ProcessReader
@@ -25,6 +26,39 @@ VERSIONS = ("4.11.1", "7.0.254")
 NOW = 1_740_000_000.0
 BOOT_TIME = NOW - 40_000_000.0
 """The made-up processes of the nodes have start times for a boot at this moment."""
+
+WEB = "3d32522a-80af-4773-b9fa-ea4915dee4b3"
+MAIL = "9a27e1b6-5c0e-4f3a-8d6e-0f1a2b3c4d5e"
+MOUNTED = "aaaaaaaa-1111-4222-8333-944455556668"
+NO_PRIVATE_AREA = "cccccccc-1111-4222-8333-944455556670"
+PAUSED = "b1c2d3e4-f5a6-4789-90ab-cdef01234567"
+UNKNOWN = "dddddddd-1111-4222-8333-944455556669"
+STOPPED = "e6a7f1c2-1111-4222-8333-944455556666"
+SUSPENDED = "f0000000-1111-4222-8333-944455556667"
+"""Containers of the node of 7, by their CTIDs."""
+
+STATES_4 = {
+    "101": State.RUNNING,
+    "102": State.RUNNING,
+    "103": State.EXITED,
+    "104": State.SUSPENDED,
+    "105": State.MOUNTED,
+    "110": State.EXITED,
+    "777": State.RUNNING,
+    "999": State.RUNNING,
+    "1000000001": State.RUNNING,
+}
+STATES_7 = {
+    "101": State.RUNNING,
+    WEB: State.RUNNING,
+    MAIL: State.RUNNING,
+    MOUNTED: State.MOUNTED,
+    PAUSED: State.PAUSED,
+    UNKNOWN: State.RUNNING,
+    STOPPED: State.EXITED,
+    SUSPENDED: State.SUSPENDED,
+}
+STATES = {4: STATES_4, 7: STATES_7}
 
 _CASE = re.compile(
     rb"=== (?P<name>\w+)\n(?P<head>(?:# .*\n)+)--- stdout \((?P<size>\d+) bytes\)\n", re.MULTILINE
@@ -175,3 +209,49 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+CONTAINERS = {4: containers_of("4.11.1"), 7: containers_of("7.0.254")}
+
+
+def seen(collector: OpenvzCollector, ctx: Context) -> Sequence[Sighting]:
+    """What a collector sees, also when vzlist fails."""
+    try:
+        return collector.collect(ctx)
+    except PartlySeen as partly:
+        return partly.sightings
+
+
+class AskedNode:
+    """A node with a collector that has been asked, and can be asked again."""
+
+    def __init__(self, top: Path, number: int, *, vzlist: bool = True) -> None:
+        self.number = number
+        self.path = make_node(top / "node", number)
+        self.collector = OpenvzCollector()
+        self.fake = FakeVzlist(top, number, CONTAINERS[number]) if vzlist else None
+
+    def look(self, *, now: float = NOW, **options: Any) -> dict[str, Sighting]:
+        """What the collector sees at a moment."""
+        found = seen(self.collector, self.context(now=now, **options))
+        assert len({s.engine_id for s in found}) == len(found)
+        return {sighting.engine_id: sighting for sighting in found}
+
+    def context(self, *, now: float = NOW, **options: Any) -> Context:
+        if self.fake is not None:
+            options.setdefault("vzlist_command", (str(self.fake.path),))
+        return context(self.path, now=now, **options)
+
+
+def states(sightings: dict[str, Sighting]) -> dict[str, State]:
+    return {ctid: sighting.state for ctid, sighting in sightings.items()}
+
+
+def counter(sighting: Sighting, resource: str) -> Beancounter:
+    assert sighting.openvz is not None
+    return next(b for b in sighting.openvz.beancounters if b.resource == resource)
+
+
+def host_of(node: Path) -> HostFS:
+    """The files of a node."""
+    return HostFS(str(node / "proc"), str(node / "sys"), str(node))

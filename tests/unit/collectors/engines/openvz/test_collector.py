@@ -5,139 +5,43 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from collectors.contract import CollectorError, Context, PartlySeen
+from collectors.contract import CollectorError, PartlySeen
 from collectors.engines.openvz.collector import OpenvzCollector
 from collectors.engines.openvz.merge import FRESH
-from collectors.facts import ALIVE, Beancounter, ProcessId, Sighting, State
+from collectors.facts import ALIVE, ProcessId, State
 from tests.support.openvz_node import (
-    BOOT_TIME,
+    CONTAINERS,
     FIXTURES,
     NOW,
+    STATES,
+    STATES_4,
+    STATES_7,
+    STOPPED,
+    UNKNOWN,
+    WEB,
+    AskedNode,
     FakeVzlist,
-    containers_of,
     context,
+    counter,
     load_cases,
-    make_node,
     remove,
+    seen,
+    states,
 )
 
 PAGE = 4096
-WEB = "3d32522a-80af-4773-b9fa-ea4915dee4b3"
-MAIL = "9a27e1b6-5c0e-4f3a-8d6e-0f1a2b3c4d5e"
-MOUNTED = "aaaaaaaa-1111-4222-8333-944455556668"
-PAUSED = "b1c2d3e4-f5a6-4789-90ab-cdef01234567"
-UNKNOWN = "dddddddd-1111-4222-8333-944455556669"
-STOPPED = "e6a7f1c2-1111-4222-8333-944455556666"
-SUSPENDED = "f0000000-1111-4222-8333-944455556667"
-
-STATES_4 = {
-    "101": State.RUNNING,
-    "102": State.RUNNING,
-    "103": State.EXITED,
-    "104": State.SUSPENDED,
-    "105": State.MOUNTED,
-    "110": State.EXITED,
-    "777": State.RUNNING,
-    "999": State.RUNNING,
-    "1000000001": State.RUNNING,
-}
-STATES_7 = {
-    "101": State.RUNNING,
-    WEB: State.RUNNING,
-    MAIL: State.RUNNING,
-    MOUNTED: State.MOUNTED,
-    PAUSED: State.PAUSED,
-    UNKNOWN: State.RUNNING,
-    STOPPED: State.EXITED,
-    SUSPENDED: State.SUSPENDED,
-}
-STATES = {4: STATES_4, 7: STATES_7}
-CONTAINERS = {4: containers_of("4.11.1"), 7: containers_of("7.0.254")}
-
-
-def seen(collector: OpenvzCollector, ctx: Context) -> Sequence[Sighting]:
-    """What a collector sees, also when vzlist fails."""
-    try:
-        return collector.collect(ctx)
-    except PartlySeen as partly:
-        return partly.sightings
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for vzlist's first answer, however busy the machine is."""
-    monkeypatch.setattr("collectors.engines.openvz.vzlist.sources.FIRST_WAIT", 60.0)
-
-
-class Node:
-    """A node with a collector that has been asked, and can be asked again."""
-
-    def __init__(self, top: Path, number: int, *, vzlist: bool = True) -> None:
-        self.number = number
-        self.path = make_node(top / "node", number)
-        self.collector = OpenvzCollector()
-        self.fake = FakeVzlist(top, number, CONTAINERS[number]) if vzlist else None
-
-    def look(self, *, now: float = NOW, **options: Any) -> dict[str, Sighting]:
-        """What the collector sees at a moment."""
-        found = seen(self.collector, self.context(now=now, **options))
-        assert len({s.engine_id for s in found}) == len(found)
-        return {sighting.engine_id: sighting for sighting in found}
-
-    def context(self, *, now: float = NOW, **options: Any) -> Context:
-        if self.fake is not None:
-            options.setdefault("vzlist_command", (str(self.fake.path),))
-        return context(self.path, now=now, **options)
-
-
-@pytest.fixture
-def node4(tmp_path: Path) -> Iterator[Node]:
-    node = Node(tmp_path, 4)
-    yield node
-    node.collector.close()
-
-
-@pytest.fixture
-def node7(tmp_path: Path) -> Iterator[Node]:
-    node = Node(tmp_path, 7)
-    yield node
-    node.collector.close()
-
-
-@pytest.fixture(params=[4, 7])
-def node(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Node]:
-    node = Node(tmp_path, request.param)
-    yield node
-    node.collector.close()
-
-
-@pytest.fixture(params=[4, 7])
-def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Node:
-    return Node(tmp_path, request.param, vzlist=False)
-
-
-def states(found: dict[str, Sighting]) -> dict[str, State]:
-    return {ctid: sighting.state for ctid, sighting in found.items()}
-
-
-def counter(sighting: Sighting, resource: str) -> Beancounter:
-    assert sighting.openvz is not None
-    return next(b for b in sighting.openvz.beancounters if b.resource == resource)
 
 
 class TestWithVzlist:
-    def test_every_container_and_its_state(self, node: Node) -> None:
+    def test_every_container_and_its_state(self, node: AskedNode) -> None:
         assert states(node.look()) == STATES[node.number]
 
-    def test_names(self, node4: Node) -> None:
+    def test_names(self, node4: AskedNode) -> None:
         assert {c: s.name for c, s in node4.look().items()} == {
             "101": "web01",
             "102": "mail.example.net",
@@ -151,7 +55,7 @@ class TestWithVzlist:
             "customer-domain.example.org",
         }
 
-    def test_a_sighting_of_4(self, node4: Node) -> None:
+    def test_a_sighting_of_4(self, node4: AskedNode) -> None:
         web = node4.look()["101"]
         assert (web.collector, web.engine, web.instance) == ("openvz", "openvz", "")
         assert (web.image, web.hostname) == ("debian-12-x86_64", "web01.example.com")
@@ -171,7 +75,7 @@ class TestWithVzlist:
         assert facts.cpu_as_of == NOW
         assert counter(web, "physpages").limit == 131072 * PAGE
 
-    def test_a_sighting_of_7(self, node7: Node) -> None:
+    def test_a_sighting_of_7(self, node7: AskedNode) -> None:
         web = node7.look()[WEB]
         assert (web.name, web.image) == ("web01", "debian-12-x86_64")
         assert web.init is not None
@@ -183,31 +87,31 @@ class TestWithVzlist:
         assert facts.layout == "ploop"
         assert facts.cpu_seconds == pytest.approx(180.500000777)
 
-    def test_what_does_not_run_gets_the_cgroup_that_it_will_have(self, node: Node) -> None:
+    def test_what_does_not_run_gets_the_cgroup_that_it_will_have(self, node: AskedNode) -> None:
         found = node.look()
         if node.number == 4:
             assert found["103"].cgroup == "/103"
         else:
             assert found[STOPPED].cgroup == f"/machine.slice/{STOPPED}"
 
-    def test_what_does_not_run_has_no_init_no_root_and_no_start(self, node7: Node) -> None:
+    def test_what_does_not_run_has_no_init_no_root_and_no_start(self, node7: AskedNode) -> None:
         stopped = node7.look()[STOPPED]
         assert (stopped.init, stopped.rootfs, stopped.started) == (None, "", None)
         assert (stopped.name, stopped.boots) == ("db 01", None)
 
-    def test_one_program_in_the_place_of_init(self, node4: Node) -> None:
+    def test_one_program_in_the_place_of_init(self, node4: AskedNode) -> None:
         redis = node4.look()["777"]
         assert redis.boots is None
         assert redis.init is not None
         assert redis.init.pid == 4200
 
-    def test_a_container_without_configuration(self, node7: Node) -> None:
+    def test_a_container_without_configuration(self, node7: AskedNode) -> None:
         unknown = node7.look()[UNKNOWN]
         assert unknown.openvz is not None
         assert (unknown.name, unknown.openvz.status) == (UNKNOWN, "unknown")
         assert unknown.state is State.RUNNING
 
-    def test_a_file_in_the_place_of_the_program(self, bare: Node, tmp_path: Path) -> None:
+    def test_a_file_in_the_place_of_the_program(self, bare: AskedNode, tmp_path: Path) -> None:
         version = {4: "4.11.1", 7: "7.0.254"}[bare.number]
         file = tmp_path / "vzlist.json"
         for case in ("all_json", "all", "hostile_all_json"):
@@ -217,7 +121,7 @@ class TestWithVzlist:
             assert states(found).items() >= STATES[bare.number].items()
             assert {s.openvz.as_of for s in found.values() if s.openvz} == {NOW - 30}
 
-    def test_hostile_names_lose_no_container(self, bare: Node, tmp_path: Path) -> None:
+    def test_hostile_names_lose_no_container(self, bare: AskedNode, tmp_path: Path) -> None:
         version = {4: "4.11.1", 7: "7.0.254"}[bare.number]
         file = tmp_path / "vzlist.json"
         file.write_bytes(load_cases(version)["hostile_all_json"].stdout)
@@ -226,11 +130,11 @@ class TestWithVzlist:
 
 
 class TestWithoutVzlist:
-    def test_every_container_and_its_state(self, bare: Node) -> None:
+    def test_every_container_and_its_state(self, bare: AskedNode) -> None:
         # 7's container without configuration is seen to run.
         assert states(bare.look()) == STATES[bare.number]
 
-    def test_names_come_from_the_configuration(self, bare: Node) -> None:
+    def test_names_come_from_the_configuration(self, bare: AskedNode) -> None:
         found = bare.look()
         if bare.number == 4:
             names = {c: found[c].name for c in ("101", "102", "103", "777", "999")}
@@ -244,7 +148,7 @@ class TestWithoutVzlist:
         else:
             assert (found[WEB].name, found[STOPPED].name) == ("web01", "db 01")
 
-    def test_it_is_measured(self, bare: Node) -> None:
+    def test_it_is_measured(self, bare: AskedNode) -> None:
         ctid = {4: "101", 7: WEB}[bare.number]
         web = bare.look()[ctid]
         facts = web.openvz
@@ -265,10 +169,10 @@ class TestWithoutVzlist:
             assert facts.load == (0.08, 0.10, 0.05)
             assert facts.cpu_limit_ratio == 2.0
 
-    def test_a_configuration_without_private_area_is_no_container(self, bare: Node) -> None:
+    def test_a_configuration_without_private_area_is_no_container(self, bare: AskedNode) -> None:
         assert not {"106", "cccccccc-1111-4222-8333-944455556670"} & set(bare.look())
 
-    def test_an_agent_that_may_not_read_the_kernels_files(self, bare: Node) -> None:
+    def test_an_agent_that_may_not_read_the_kernels_files(self, bare: AskedNode) -> None:
         for name in ("vz/veinfo", "vz/vestat", "user_beancounters"):
             remove(bare.path / "proc" / name)
         remove(bare.path / "proc" / "bc")
@@ -279,7 +183,7 @@ class TestWithoutVzlist:
         assert running <= set(found)
         assert all(found[c].state is State.RUNNING for c in running)
 
-    def test_a_kernel_with_nothing_running(self, bare: Node) -> None:
+    def test_a_kernel_with_nothing_running(self, bare: AskedNode) -> None:
         (bare.path / "proc/vz/veinfo").write_text("         0     0   141\n")
         for name in (bare.path / "proc").iterdir():
             if name.name.isdigit() and int(name.name) > 2000:
@@ -290,7 +194,7 @@ class TestWithoutVzlist:
 
 
 class TestChanges:
-    def test_the_kernel_knows_better_than_an_old_answer(self, node4: Node) -> None:
+    def test_the_kernel_knows_better_than_an_old_answer(self, node4: AskedNode) -> None:
         node4.look()
         assert node4.fake is not None
         node4.fake.change(fault="exit 1")
@@ -312,14 +216,14 @@ class TestChanges:
         assert all(b.failures is None for b in facts.beancounters)
         assert facts.as_of == NOW
 
-    def test_a_container_that_was_destroyed_goes(self, node4: Node) -> None:
+    def test_a_container_that_was_destroyed_goes(self, node4: AskedNode) -> None:
         node4.look()
         path = node4.path / "etc/vz/conf/103.conf"
         path.rename(path.with_suffix(".conf.destroyed"))
         os.utime(path.parent, (NOW + 5, NOW + 5))
         assert "103" not in node4.look(now=NOW + 10)
 
-    def test_the_last_good_answer_is_kept_with_its_age(self, node: Node) -> None:
+    def test_the_last_good_answer_is_kept_with_its_age(self, node: AskedNode) -> None:
         before = node.look()
         assert node.fake is not None
         for fault in ("exit 1", "nothing", "half"):
@@ -329,7 +233,7 @@ class TestChanges:
             assert {s.openvz.as_of for s in found.values() if s.openvz} == {NOW}
             assert {c: s.name for c, s in found.items()} == {c: s.name for c, s in before.items()}
 
-    def test_a_stale_answer_is_completed_by_the_kernel(self, node7: Node) -> None:
+    def test_a_stale_answer_is_completed_by_the_kernel(self, node7: AskedNode) -> None:
         fresh = node7.look()[WEB].openvz
         assert node7.fake is not None
         node7.fake.install(fault="exit 1")
@@ -340,7 +244,7 @@ class TestChanges:
         assert stale.uptime_seconds == pytest.approx(1843203.25 + FRESH + 1, abs=0.1)
         assert stale.disk_used_bytes == fresh.disk_used_bytes
 
-    def test_a_program_that_was_replaced_is_asked_anew(self, node4: Node) -> None:
+    def test_a_program_that_was_replaced_is_asked_anew(self, node4: AskedNode) -> None:
         assert "101" in node4.look()
         assert node4.fake is not None
         changed = [{**c, "ostemplate": "new"} for c in CONTAINERS[4]]
@@ -349,7 +253,7 @@ class TestChanges:
         node4.collector._source._background.wait(60)  # type: ignore[union-attr]
         assert node4.look(now=NOW + 2)["101"].image == "new"
 
-    def test_what_was_stopped_has_no_start_any_more(self, bare: Node, tmp_path: Path) -> None:
+    def test_what_was_stopped_has_no_start_any_more(self, bare: AskedNode, tmp_path: Path) -> None:
         for name in ("proc/vz", "proc/bc", "etc"):
             remove(bare.path / name)
         file = tmp_path / "out"
@@ -359,7 +263,7 @@ class TestChanges:
         file.write_text('[{"ctid": 5, "status": "stopped"}]')
         assert bare.look(now=NOW + 60, vzlist_file=str(file))["5"].started is None
 
-    def test_a_start_time_that_is_worked_out_stays_as_it_is(self, bare: Node) -> None:
+    def test_a_start_time_that_is_worked_out_stays_as_it_is(self, bare: AskedNode) -> None:
         for name in (bare.path / "proc").iterdir():
             if name.name.isdigit() and int(name.name) > 2000:
                 remove(name)
@@ -367,72 +271,6 @@ class TestChanges:
         first = bare.look()[ctid].started
         second = bare.look(now=NOW + 1.5)[ctid].started
         assert first == second
-
-
-class TestCounters:
-    def test_a_paused_container_keeps_its_counts(self, node7: Node) -> None:
-        running = CONTAINERS[7][1]
-        assert running["ctid"] == WEB
-        first = node7.look()[WEB]
-        (node7.path / f"sys/fs/cgroup/freezer/machine.slice/{WEB}/freezer.state").write_text(
-            "FROZEN\n"
-        )
-        assert node7.fake is not None
-        zeros = {"held": 0, "maxheld": 0, "barrier": 131072, "limit": 131072, "failcnt": 0}
-        paused = [
-            {**c, "status": "paused", "numproc": zeros} if c["ctid"] == WEB else c
-            for c in CONTAINERS[7]
-        ]
-        node7.fake.install(containers=paused)
-        node7.look(now=NOW + 70)
-        node7.collector._source._background.wait(60)  # type: ignore[union-attr]
-        second = node7.look(now=NOW + 80)[WEB]
-        assert second.state is State.PAUSED
-        assert counter(second, "numproc") == counter(first, "numproc")
-
-    def test_a_paused_container_keeps_them_also_when_the_kernel_is_silent(
-        self, node7: Node
-    ) -> None:
-        first = node7.look()[MAIL]
-        assert counter(first, "physpages").failures == 31337
-        (node7.path / f"sys/fs/cgroup/freezer/machine.slice/{MAIL}/freezer.state").write_text(
-            "FROZEN\n"
-        )
-        for name in ("bc/resources", "user_beancounters"):
-            remove(node7.path / "proc" / name)
-        second = node7.look(now=NOW + 30)[MAIL]
-        assert second.state is State.PAUSED
-        assert counter(second, "physpages") == counter(first, "physpages")
-
-    def test_failures_are_never_taken_back_by_an_older_answer(self, node4: Node) -> None:
-        node4.look()
-        path = node4.path / "proc/bc/resources"
-        path.write_text(path.read_text().replace("1405", "1500"))
-        assert counter(node4.look(now=NOW + 1)["102"], "privvmpages").failures == 1500
-        for name in ("bc/resources", "user_beancounters"):
-            remove(node4.path / "proc" / name)
-        assert counter(node4.look(now=NOW + 2)["102"], "privvmpages").failures == 1500
-
-    @pytest.mark.parametrize(("number", "ctid"), [(4, "103"), (4, "104"), (4, "105"), (7, STOPPED)])
-    def test_what_does_not_run_counts_nothing(self, tmp_path: Path, number: int, ctid: str) -> None:
-        at_rest = Node(tmp_path, number).look()[ctid].openvz
-        assert at_rest is not None
-        assert at_rest.beancounters
-        for beancounter in at_rest.beancounters:
-            assert (beancounter.held, beancounter.maxheld, beancounter.failures) == (
-                *(None, None, None),
-            )
-        assert at_rest.swap_limit_bytes == 262144 * PAGE
-
-    def test_a_vzlist_that_could_not_read_them_does_not_make_them_0(self, tmp_path: Path) -> None:
-        bare = Node(tmp_path, 7, vzlist=False)
-        for name in ("bc/resources", "user_beancounters"):
-            remove(bare.path / "proc" / name)
-        file = tmp_path / "out"
-        file.write_bytes(load_cases("7.0.254")["no_ubc_all_json"].stdout)
-        web = bare.look(vzlist_file=str(file))[WEB]
-        assert counter(web, "physpages").limit == 131072 * PAGE
-        assert all(b.failures is None for b in web.openvz.beancounters)  # type: ignore[union-attr]
 
 
 class TestWhereThereIsNoNode:
@@ -444,7 +282,7 @@ class TestWhereThereIsNoNode:
     def test_any_other_host(self, tmp_path: Path) -> None:
         assert OpenvzCollector().collect(context(self.host_without(tmp_path))) == []
 
-    def test_configuration_that_was_left_behind(self, bare: Node) -> None:
+    def test_configuration_that_was_left_behind(self, bare: AskedNode) -> None:
         for name in ("vz", "bc"):
             remove(bare.path / "proc" / name)
         for path in (bare.path / "proc").iterdir():
@@ -479,7 +317,7 @@ class TestWhereThereIsNoNode:
             collector.collect(context(top, vzlist_file=str(tmp_path / "vzlist.json")))
 
     def test_a_vzlist_that_fails_is_counted(self, tmp_path: Path) -> None:
-        node = Node(tmp_path, 4)
+        node = AskedNode(tmp_path, 4)
         assert node.fake is not None
         node.fake.install(fault="exit 1")
         ctx = node.context()
@@ -491,36 +329,9 @@ class TestWhereThereIsNoNode:
         assert "root" in node.collector.problem
 
 
-class TestFiles:
-    def test_a_bad_file_leaves_the_last_answer(self, bare: Node, tmp_path: Path) -> None:
-        version = {4: "4.11.1", 7: "7.0.254"}[bare.number]
-        file = tmp_path / "out"
-        data = load_cases(version)["all_json"].stdout
-        file.write_bytes(data)
-        os.utime(file, (NOW - 5, NOW - 5))
-        bare.look(vzlist_file=str(file))
-        file.write_bytes(data[: len(data) // 2])
-        found = bare.look(now=NOW + 60, vzlist_file=str(file))
-        assert states(found) == STATES[bare.number]
-        assert {s.openvz.as_of for s in found.values() if s.openvz} == {NOW - 5}
-        assert str(file) in bare.collector.problem
-
-    def test_a_fifo_does_not_block(self, bare: Node, tmp_path: Path) -> None:
-        os.mkfifo(tmp_path / "out")
-        found = bare.look(vzlist_file=str(tmp_path / "out"))
-        assert states(found) == STATES[bare.number]
-
-    def test_another_choice_takes_effect(self, node4: Node, tmp_path: Path) -> None:
-        node4.look()
-        file = tmp_path / "out"
-        file.write_text('[{"ctid": 5, "status": "stopped"}]')
-        found = node4.look(vzlist_file=str(file))
-        assert "5" in found
-
-
 def test_a_hung_vzlist_costs_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collectors.engines.openvz.vzlist.sources.FIRST_WAIT", 0.2)
-    node = Node(tmp_path, 7)
+    node = AskedNode(tmp_path, 7)
     assert node.fake is not None
     node.fake.install(fault="hang")
     before = psutil.Process().children()  # daemons of other tests, in a run of all
@@ -530,35 +341,7 @@ def test_a_hung_vzlist_costs_nobody_else(tmp_path: Path, monkeypatch: pytest.Mon
     assert set(psutil.Process().children()) <= set(before)
 
 
-class TestQuietPasses:
-    def test_numbers_are_good_for_a_while(self, bare: Node) -> None:
-        first = bare.look()
-        second = bare.look(now=NOW + 5, full=False)
-        assert all(second[c] is sighting for c, sighting in first.items())
-        ctid = {4: "101", 7: WEB}[bare.number]
-        third = bare.look(now=NOW + 15, full=False)[ctid].openvz
-        assert third is not None
-        assert third.as_of == NOW + 15
-
-    def test_what_stops_is_seen_at_once(self, node4: Node) -> None:
-        node4.look()
-        veinfo = node4.path / "proc/vz/veinfo"
-        rows = veinfo.read_text().splitlines(keepends=True)
-        veinfo.write_text("".join(row for row in rows if row.split()[0] != "777"))
-        remove(node4.path / "proc/4200")
-        assert node4.look(now=NOW + 5, full=False)["777"].state is not State.RUNNING
-
-    def test_a_failure_is_no_good_for_a_while(self, tmp_path: Path) -> None:
-        (tmp_path / "proc").mkdir()
-        (tmp_path / "sys").mkdir()
-        collector = OpenvzCollector()
-        for now in (NOW, NOW + 5):
-            ctx = context(tmp_path, now=now, full=False, vzlist_file=str(tmp_path / "none"))
-            with pytest.raises(CollectorError):
-                collector.collect(ctx)
-
-
-def test_an_environment_that_changes_nothing_asks_nobody_anew(node4: Node) -> None:
+def test_an_environment_that_changes_nothing_asks_nobody_anew(node4: AskedNode) -> None:
     node4.look()
     assert node4.fake is not None
     before = len(node4.fake.calls())
@@ -566,22 +349,12 @@ def test_an_environment_that_changes_nothing_asks_nobody_anew(node4: Node) -> No
     assert len(node4.fake.calls()) == before
 
 
-def test_a_light_pass_sees_what_starts(bare: Node) -> None:
-    bare.look()
-    veinfo = bare.path / "proc/vz/veinfo"
-    with veinfo.open("a") as file:
-        file.write("       120     0     7\n")
-    light = replace(bare.context(now=NOW + 1), full=False)
-    assert "120" in {s.engine_id for s in bare.collector.collect(light)}
-    assert BOOT_TIME < NOW
-
-
 @pytest.mark.parametrize("number", [4, 7])
 @pytest.mark.parametrize("fate", ["gone", "nonsense", "a fifo"])
 def test_no_file_of_a_node_costs_more_than_what_it_says(
     tmp_path: Path, number: int, fate: str
 ) -> None:
-    node = Node(tmp_path, number, vzlist=False)
+    node = AskedNode(tmp_path, number, vzlist=False)
     alive = {c for c, state in STATES[number].items() if state in ALIVE}
     processes = re.compile(r"proc/\d+/")
     for name in json.loads((FIXTURES / f"node-{number}.json").read_text()):

@@ -1,16 +1,14 @@
-"""The files of the OpenVZ kernel, on the nodes of 4.11.1 and 7.0.254 and from nowhere."""
+"""The files of the OpenVZ kernel, on the nodes of 4.11.1 and 7.0.254 and made up."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.engines.openvz.cgroups import ContainerCgroups, parent_cgroup
-from collectors.engines.openvz.discovery import is_node
-from collectors.engines.openvz.inits import find_inits, starts_a_system
 from collectors.engines.openvz.kernel import (
     VeInfo,
     VeStat,
@@ -22,21 +20,18 @@ from collectors.engines.openvz.kernel import (
     parse_vzquota,
     read_kernel,
 )
-from collectors.facts import Beancounter, ProcessTable
-from collectors.hostfs import HostFS
 from collectors.kernel.beancounters import parse_beancounters
-from collectors.kernel.processes import ProcessReader
-from tests.support.openvz_node import context, make_node
-from tests.support.processes import process, table
+from tests.support.openvz_node import (
+    WEB,
+    host_of,
+    make_node,
+)
+
+if TYPE_CHECKING:
+    from collectors.facts import Beancounter
+    from collectors.hostfs import HostFS
 
 PAGE = 4096
-WEB = "3d32522a-80af-4773-b9fa-ea4915dee4b3"
-PAUSED = "b1c2d3e4-f5a6-4789-90ab-cdef01234567"
-STOPPED = "e6a7f1c2-1111-4222-8333-944455556666"
-
-
-def host_of(node: Path) -> HostFS:
-    return HostFS(str(node / "proc"), str(node / "sys"), str(node))
 
 
 def counters_of(found: dict[str, tuple[Beancounter, ...]], ctid: str) -> dict[str, Beancounter]:
@@ -81,29 +76,6 @@ class TestNode4:
         times = cpu_times(kernel.stats["101"], kernel.version, 1843203.25)
         assert (times.total, times.user, times.system) == (180.5, 120.5, 60.0)
 
-    def test_inits(self, host: HostFS) -> None:
-        inits = find_inits(ProcessReader(host).read())
-        assert {ctid: init.pid for ctid, init in inits.items()} == {
-            "101": 4000,
-            "102": 4100,
-            "777": 4200,
-            "999": 4300,
-            "1000000001": 4400,
-        }
-        assert starts_a_system(inits["101"])
-        assert not starts_a_system(inits["777"])
-
-    def test_where_containers_are_put(self, host: HostFS) -> None:
-        inits = find_inits(ProcessReader(host).read())
-        assert parent_cgroup(inits.values(), 6) == ""
-
-    def test_it_is_a_node(self, host: HostFS, tmp_path: Path) -> None:
-        assert is_node(host)
-        (tmp_path / "proc" / "bc").rename(tmp_path / "bc")
-        assert is_node(host)  # row 0 is there
-        (tmp_path / "proc" / "vz" / "veinfo").write_text("       101     0    23      192.0.2.1\n")
-        assert not is_node(host)
-
 
 class TestNode7:
     @pytest.fixture
@@ -122,57 +94,6 @@ class TestNode7:
         times = cpu_times(kernel.stats[WEB], kernel.version, None)
         assert times.total == pytest.approx(180.500000777)
         assert (times.user, times.system) == (120.5, 60.0)
-
-    def test_cgroups(self, node: Path) -> None:
-        ctx = context(node)
-        groups = ContainerCgroups(ctx.host, ctx.facts.cgroups.hierarchies)
-        assert STOPPED in groups.ctids()
-        web = groups.view(WEB)
-        assert (web.path, web.frozen, web.running) == (f"/machine.slice/{WEB}", False, True)
-        assert (web.facts.cpu_limit_ratio, web.facts.cpus, web.facts.cpu_units) == (2.0, 2, 1000)
-        assert web.facts.load == (0.08, 0.10, 0.05)
-        assert web.facts.io_limit_bytes_per_second == 10485760
-        assert web.facts.io_limit_operations_per_second == 500
-        assert groups.view(PAUSED).frozen is True
-        assert groups.view(STOPPED).running is False
-
-    def test_cgroups_where_no_hierarchy_was_found(self, node: Path) -> None:
-        groups = ContainerCgroups(host_of(node), {})
-        assert groups.view(WEB).facts.cpu_limit_ratio == 2.0
-        assert groups.view("424242").path == ""
-
-    def test_cgroups_of_the_first_releases_are_at_the_top(self, node: Path) -> None:
-        top = node / "sys/fs/cgroup/cpu,cpuacct"
-        (top / "machine.slice" / WEB).rename(top / WEB)
-        assert ContainerCgroups(host_of(node), {}).view(WEB).path == f"/{WEB}"
-
-    def test_inits_are_not_those_of_containers_inside(self, node: Path) -> None:
-        host = host_of(node)
-        inits = find_inits(ProcessReader(host).read())
-        assert inits[WEB].pid == 5100
-        assert starts_a_system(inits[WEB])
-        assert parent_cgroup(inits.values(), 7) == "/machine.slice"
-
-
-class TestInits:
-    def test_with_the_numbers_of_newer_kernels(self) -> None:
-        entered = process(50, envid="101", ns_pids=(50, 9))
-        init = process(60, envid="101", ns_pids=(60, 1))
-        nested = process(70, 60, envid="101", ns_pids=(70, 30, 1))
-        found = find_inits(table(entered, init, nested))
-        assert found == {"101": init}
-
-    def test_without_any_inner_number_the_first_one_is_it(self) -> None:
-        entered = process(70, envid="101", ns_pids=())
-        init = process(60, envid="101", ns_pids=())
-        assert find_inits(table(entered, init)) == {"101": init}
-
-    @pytest.mark.parametrize("envid", ["0", "", None, "../x", "-5", "1e3"])
-    def test_what_is_no_container_is_left_out(self, envid: str | None) -> None:
-        assert find_inits(table(process(60, envid=envid))) == {}
-
-    def test_no_processes(self) -> None:
-        assert find_inits(ProcessTable(by_pid={})) == {}
 
 
 @pytest.mark.parametrize(
@@ -196,18 +117,6 @@ def test_the_length_of_a_jiffy_is_measured(jiffies: int, uptime: float, hertz: i
 def test_a_jiffy_that_cannot_be_measured_is_a_millisecond(uptime: float | None) -> None:
     stat = VeStat(user=1000, nice=0, system=0, uptime_jiffies=10, uptime=0, used=0)
     assert cpu_times(stat, 6, uptime).total == 1.0
-
-
-def test_resources_of_one_container_have_no_owner() -> None:
-    found = parse_beancounters(b"            numproc 3 9 10 20 1\n            dummy 0 0 0 0 0\n")
-    assert found == {
-        "": (Beancounter(resource="numproc", held=3, maxheld=9, barrier=10, limit=20, failures=1),)
-    }
-
-
-def test_rows_that_make_no_sense_cost_themselves() -> None:
-    data = b"101: numproc 3 9 10 20 1\n numfile 1 2 x 4 5\n numpty 1 2 3 4\n shmpages 1 2 3 4 5\n"
-    assert [b.resource for b in parse_beancounters(data)["101"]] == ["numproc", "shmpages"]
 
 
 def test_veinfo_rows_that_make_no_sense_cost_themselves() -> None:

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from collectors.facts import State
+from tests.support.openvz_node import (
+    CONTAINERS,
+    MAIL,
+    NOW,
+    STOPPED,
+    WEB,
+    AskedNode,
+    counter,
+    load_cases,
+    remove,
+)
+
+PAGE = 4096
+
+
+class TestCounters:
+    def test_a_paused_container_keeps_its_counts(self, node7: AskedNode) -> None:
+        running = CONTAINERS[7][1]
+        assert running["ctid"] == WEB
+        first = node7.look()[WEB]
+        (node7.path / f"sys/fs/cgroup/freezer/machine.slice/{WEB}/freezer.state").write_text(
+            "FROZEN\n"
+        )
+        assert node7.fake is not None
+        zeros = {"held": 0, "maxheld": 0, "barrier": 131072, "limit": 131072, "failcnt": 0}
+        paused = [
+            {**c, "status": "paused", "numproc": zeros} if c["ctid"] == WEB else c
+            for c in CONTAINERS[7]
+        ]
+        node7.fake.install(containers=paused)
+        node7.look(now=NOW + 70)
+        node7.collector._source._background.wait(60)  # type: ignore[union-attr]
+        second = node7.look(now=NOW + 80)[WEB]
+        assert second.state is State.PAUSED
+        assert counter(second, "numproc") == counter(first, "numproc")
+
+    def test_a_paused_container_keeps_them_also_when_the_kernel_is_silent(
+        self, node7: AskedNode
+    ) -> None:
+        first = node7.look()[MAIL]
+        assert counter(first, "physpages").failures == 31337
+        (node7.path / f"sys/fs/cgroup/freezer/machine.slice/{MAIL}/freezer.state").write_text(
+            "FROZEN\n"
+        )
+        for name in ("bc/resources", "user_beancounters"):
+            remove(node7.path / "proc" / name)
+        second = node7.look(now=NOW + 30)[MAIL]
+        assert second.state is State.PAUSED
+        assert counter(second, "physpages") == counter(first, "physpages")
+
+    def test_failures_are_never_taken_back_by_an_older_answer(self, node4: AskedNode) -> None:
+        node4.look()
+        path = node4.path / "proc/bc/resources"
+        path.write_text(path.read_text().replace("1405", "1500"))
+        assert counter(node4.look(now=NOW + 1)["102"], "privvmpages").failures == 1500
+        for name in ("bc/resources", "user_beancounters"):
+            remove(node4.path / "proc" / name)
+        assert counter(node4.look(now=NOW + 2)["102"], "privvmpages").failures == 1500
+
+    @pytest.mark.parametrize(("number", "ctid"), [(4, "103"), (4, "104"), (4, "105"), (7, STOPPED)])
+    def test_what_does_not_run_counts_nothing(self, tmp_path: Path, number: int, ctid: str) -> None:
+        at_rest = AskedNode(tmp_path, number).look()[ctid].openvz
+        assert at_rest is not None
+        assert at_rest.beancounters
+        for beancounter in at_rest.beancounters:
+            assert (beancounter.held, beancounter.maxheld, beancounter.failures) == (
+                *(None, None, None),
+            )
+        assert at_rest.swap_limit_bytes == 262144 * PAGE
+
+    def test_a_vzlist_that_could_not_read_them_does_not_make_them_0(self, tmp_path: Path) -> None:
+        bare = AskedNode(tmp_path, 7, vzlist=False)
+        for name in ("bc/resources", "user_beancounters"):
+            remove(bare.path / "proc" / name)
+        file = tmp_path / "out"
+        file.write_bytes(load_cases("7.0.254")["no_ubc_all_json"].stdout)
+        web = bare.look(vzlist_file=str(file))[WEB]
+        assert counter(web, "physpages").limit == 131072 * PAGE
+        assert all(b.failures is None for b in web.openvz.beancounters)  # type: ignore[union-attr]
