@@ -8,14 +8,7 @@ import pytest
 from collectors.engines.openvz.cgroups import ContainerCgroups, parent_cgroup
 from collectors.engines.openvz.inits import find_inits
 from collectors.kernel.processes import ProcessReader
-from tests.support.openvz_node import (
-    PAUSED,
-    STOPPED,
-    WEB,
-    context,
-    host_of,
-    make_node,
-)
+from tests.support.openvz_node import PAUSED, STOPPED, WEB, context, host_of, make_node
 
 if TYPE_CHECKING:
     from collectors.hostfs import HostFS

@@ -8,19 +8,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.engines.openvz.config import (
-    ConfigurationReader,
-    parse_container,
-)
+from collectors.engines.openvz.config import ConfigurationReader, parse_container
 from collectors.engines.openvz.discovery import Paths
 from collectors.facts import Beancounter
-from tests.support.openvz_node import (
-    STOPPED,
-    WEB,
-    host_of,
-    make_node,
-    remove,
-)
+from tests.support.openvz_node import STOPPED, WEB, host_of, make_node, remove
 
 PAGE = 4096
 

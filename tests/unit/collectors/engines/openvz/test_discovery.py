@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.engines.openvz.discovery import Paths, expand, is_node, parse_paths
-from tests.support.openvz_node import (
-    host_of,
-    make_node,
+from collectors.engines.openvz.discovery import (
+    Paths,
+    expand,
+    has_kernel,
+    is_node,
+    parse_paths,
+    read_paths,
 )
+from tests.support.openvz_node import host_of, make_node
 
 if TYPE_CHECKING:
     from collectors.hostfs import HostFS
@@ -34,3 +38,13 @@ class TestNode4:
         assert is_node(host)  # row 0 is there
         (tmp_path / "proc" / "vz" / "veinfo").write_text("       101     0    23      192.0.2.1\n")
         assert not is_node(host)
+        assert has_kernel(host)  # inside a container it is OpenVZ's, too
+
+
+def test_a_host_without_openvz_is_no_node(tmp_path: Path) -> None:
+    for name in ("proc", "sys"):
+        (tmp_path / name).mkdir()
+    host = host_of(tmp_path)
+    assert not has_kernel(host)
+    assert not is_node(host)
+    assert read_paths(host) == Paths()

@@ -8,11 +8,7 @@ import pytest
 from collectors.engines.openvz.inits import find_inits, starts_a_system
 from collectors.facts import ProcessTable
 from collectors.kernel.processes import ProcessReader
-from tests.support.openvz_node import (
-    WEB,
-    host_of,
-    make_node,
-)
+from tests.support.openvz_node import WEB, host_of, make_node
 from tests.support.processes import process, table
 
 if TYPE_CHECKING:

@@ -21,11 +21,7 @@ from collectors.engines.openvz.kernel import (
     read_kernel,
 )
 from collectors.kernel.beancounters import parse_beancounters
-from tests.support.openvz_node import (
-    WEB,
-    host_of,
-    make_node,
-)
+from tests.support.openvz_node import WEB, host_of, make_node
 
 if TYPE_CHECKING:
     from collectors.facts import Beancounter

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from collectors.facts import State
+from collectors.engines.openvz.merge import FRESH, Views, merge, status_of
+from collectors.engines.openvz.vzlist.fields import Listed
+from collectors.facts import OpenvzFacts, State
 from tests.support.openvz_node import (
     CONTAINERS,
     MAIL,
@@ -84,3 +86,35 @@ class TestCounters:
         web = bare.look(vzlist_file=str(file))[WEB]
         assert counter(web, "physpages").limit == 131072 * PAGE
         assert all(b.failures is None for b in web.openvz.beancounters)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("alive", "frozen", "at_rest", "status"),
+    [
+        (True, None, None, "running"),
+        (True, True, None, "paused"),
+        (False, None, "mounted", "mounted"),
+        (False, None, None, "unknown"),
+        (None, None, "stopped", "stopped"),
+    ],
+)
+def test_without_vzlist_the_kernel_and_the_disk_give_the_status(
+    alive: bool | None, frozen: bool | None, at_rest: str | None, status: str
+) -> None:
+    views = Views(ctid="101", now=0.0, alive=alive, frozen=frozen)
+    assert status_of(views, at_rest) == status
+
+
+def test_a_fresh_answer_is_preferred_and_an_old_one_is_not() -> None:
+    listed = Listed(facts=OpenvzFacts(ctid="101", status="running", cpus=2))
+    kernel = OpenvzFacts(ctid="101", cpus=4)
+    for age, cpus in ((FRESH, 2), (FRESH + 1, 4)):
+        views = Views(ctid="101", now=age, listed=listed, kernel=kernel, alive=True)
+        assert merge(views, "running", ()).cpus == cpus
+
+
+def test_where_vzlist_has_no_limit_the_configured_one_does_not_count() -> None:
+    configured = OpenvzFacts(ctid="101", disk_hard_bytes=1, cpu_units=1000)
+    listed = Listed(facts=OpenvzFacts(ctid="101"))
+    merged = merge(Views(ctid="101", now=0.0, listed=listed, configured=configured), "stopped", ())
+    assert (merged.disk_hard_bytes, merged.cpu_units) == (None, 1000)

@@ -3,9 +3,7 @@ from __future__ import annotations
 import pytest
 
 from collectors.engines.openvz.names import ctid_of_link
-from tests.support.openvz_node import (
-    WEB,
-)
+from tests.support.openvz_node import WEB
 
 
 @pytest.mark.parametrize(

@@ -1,56 +1,67 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from collectors.contract import CollectorError
-from collectors.engines.openvz.collector import OpenvzCollector
-from collectors.facts import State
+from collectors.engines.openvz.node import NodeReader
+from collectors.engines.openvz.vzlist.background import Answer
+from collectors.engines.openvz.vzlist.output import parse_output
 from tests.support.openvz_node import (
     BOOT_TIME,
     NOW,
+    PAUSED,
+    STOPPED,
     WEB,
-    AskedNode,
     context,
-    remove,
+    load_cases,
+    make_node,
 )
 
 
-class TestQuietPasses:
-    def test_numbers_are_good_for_a_while(self, bare: AskedNode) -> None:
-        first = bare.look()
-        second = bare.look(now=NOW + 5, full=False)
-        assert all(second[c] is sighting for c, sighting in first.items())
-        ctid = {4: "101", 7: WEB}[bare.number]
-        third = bare.look(now=NOW + 15, full=False)[ctid].openvz
-        assert third is not None
-        assert third.as_of == NOW + 15
-
-    def test_what_stops_is_seen_at_once(self, node4: AskedNode) -> None:
-        node4.look()
-        veinfo = node4.path / "proc/vz/veinfo"
-        rows = veinfo.read_text().splitlines(keepends=True)
-        veinfo.write_text("".join(row for row in rows if row.split()[0] != "777"))
-        remove(node4.path / "proc/4200")
-        assert node4.look(now=NOW + 5, full=False)["777"].state is not State.RUNNING
-
-    def test_a_failure_is_no_good_for_a_while(self, tmp_path: Path) -> None:
-        (tmp_path / "proc").mkdir()
-        (tmp_path / "sys").mkdir()
-        collector = OpenvzCollector()
-        for now in (NOW, NOW + 5):
-            ctx = context(tmp_path, now=now, full=False, vzlist_file=str(tmp_path / "none"))
-            with pytest.raises(CollectorError):
-                collector.collect(ctx)
+def test_a_container_is_alive_when_the_kernel_or_a_process_shows_it(tmp_path: Path) -> None:
+    node = NodeReader().read(context(make_node(tmp_path, 7)), None, on_node=True)
+    assert node.is_alive(WEB) is True
+    assert node.is_alive(STOPPED) is False
 
 
-def test_a_light_pass_sees_what_starts(bare: AskedNode) -> None:
-    bare.look()
-    veinfo = bare.path / "proc/vz/veinfo"
-    with veinfo.open("a") as file:
-        file.write("       120     0     7\n")
-    light = replace(bare.context(now=NOW + 1), full=False)
-    assert "120" in {s.engine_id for s in bare.collector.collect(light)}
-    assert BOOT_TIME < NOW
+def test_without_the_kernels_list_the_cgroups_decide(tmp_path: Path) -> None:
+    top = make_node(tmp_path, 7)
+    (top / "proc/vz/veinfo").unlink()
+    node = NodeReader().read(context(top), None, on_node=True)
+    assert node.kernel.running is None
+    assert node.is_alive(STOPPED) is False
+    assert node.is_alive("424242") is None
+
+
+def test_configuration_that_is_older_than_the_answer_shows_no_container(tmp_path: Path) -> None:
+    ctx = context(make_node(tmp_path, 4))
+    assert "103" in NodeReader().read(ctx, None, on_node=True).ctids()
+    later = Answer({}, 2**40)
+    assert "103" not in NodeReader().read(ctx, later, on_node=True).ctids()
+
+
+def test_a_container_gets_the_cgroup_that_the_node_gives(tmp_path: Path) -> None:
+    node = NodeReader().read(context(make_node(tmp_path, 7)), None, on_node=True)
+    assert node.cgroup(WEB) == f"/machine.slice/{WEB}"
+    assert node.cgroup("424242") == "/machine.slice/424242"
+
+
+def test_the_start_is_that_of_the_init_else_by_an_uptime(tmp_path: Path) -> None:
+    answer = Answer(parse_output(load_cases("7.0.254")["all_json"].stdout), NOW - 5)
+    node = NodeReader().read(context(make_node(tmp_path, 7)), answer, on_node=True)
+    init = node.inits[WEB]
+    assert node.start_of(WEB) == pytest.approx(BOOT_TIME + init.id.start_ticks / 100)
+    for name in ("proc", "sys"):
+        (tmp_path / "none" / name).mkdir(parents=True)
+    elsewhere = NodeReader().read(context(tmp_path / "none"), answer, on_node=False)
+    assert elsewhere.start_of(PAUSED) == pytest.approx(NOW - 5 - 12.34)
+
+
+def test_a_light_pass_keeps_the_views_of_cgroups(tmp_path: Path) -> None:
+    top, reader = make_node(tmp_path, 7), NodeReader()
+    before = reader.read(context(top), None, on_node=True).cgroups[WEB]
+    light = reader.read(context(top, now=NOW + 5, full=False), None, on_node=True)
+    assert light.cgroups[WEB] is before
+    again = reader.read(context(top, now=NOW + 61, full=False), None, on_node=True)
+    assert again.cgroups[WEB] is not before

@@ -4,19 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from collectors.engines.openvz.config import (
-    ConfigurationReader,
-)
+from collectors.engines.openvz.config import ConfigurationReader
 from collectors.engines.openvz.discovery import Paths
 from collectors.engines.openvz.storage import Storage
-from tests.support.openvz_node import (
-    MOUNTED,
-    NO_PRIVATE_AREA,
-    STOPPED,
-    SUSPENDED,
-    WEB,
-    host_of,
-)
+from tests.support.openvz_node import MOUNTED, NO_PRIVATE_AREA, STOPPED, SUSPENDED, WEB, host_of
 
 
 class TestStorage:

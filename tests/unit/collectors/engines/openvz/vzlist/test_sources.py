@@ -3,13 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.support.openvz_node import (
-    NOW,
-    STATES,
-    AskedNode,
-    load_cases,
-    states,
-)
+from tests.support.openvz_node import NOW, STATES, AskedNode, load_cases, states
 
 
 class TestFiles:
