@@ -1,7 +1,7 @@
 """Keeps vzlist's last good answer, and asks for a new one in the background.
 
-7 and 9 wait for a lock of each container and can hang, 9 needs 0.15 s a container: vzlist is never
-waited for by whoever needs its answer, and never run more often than it is worth.
+7 and 9 wait for a lock of each container and can hang, 9 needs 0.15 s a container: no pass waits
+for vzlist, and it is not run more often than its duration justifies.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ LONGEST_PAUSE = 900.0
 """Seconds after which a vzlist that keeps failing is tried again."""
 
 _SHARE = 5
-"""A run is followed by a pause this many times as long: vzlist waits more than it works."""
+"""A run is followed by a pause this many times as long as the run."""
 
 _SHORTEST_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A listing, and the moment when it was asked for in seconds since the epoch."""
+    """A listing, and when it was asked for, in seconds since the epoch."""
 
     containers: Mapping[str, Listed]
     as_of: float
 
 
 class Schedule:
-    """Says when vzlist may be run again; times are those of any clock that only goes forward."""
+    """When vzlist may be run again; times are of any clock that only goes forward."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -54,25 +54,25 @@ class Schedule:
         return now >= (self._next_in_a_hurry if hurry else self._next)
 
     def succeeded(self, now: float, duration: float) -> None:
-        """Note that a run has brought an answer."""
+        """Note that a run has succeeded."""
         self._failures = 0
         self._next = now + max(INTERVAL, _SHARE * duration)
         self._next_in_a_hurry = now + max(_SHORTEST_PAUSE, _SHARE * duration)
 
     def failed(self, now: float, duration: float) -> None:
-        """Note that a run has brought nothing: each further one is waited for twice as long."""
+        """Note that a run has failed: the pause before the next doubles with each failure."""
         pause = min(INTERVAL * 2**self._failures, LONGEST_PAUSE)
         self._failures = min(self._failures + 1, 10)
         self._next = self._next_in_a_hurry = now + max(pause, duration)
 
     def reset(self) -> None:
-        """Begin anew: the program is another one."""
+        """Forget all runs: the program was replaced."""
         self._failures = 0
         self._next = self._next_in_a_hurry = float("-inf")
 
 
 class Background:
-    """Runs ``ask`` in a thread when it is due, and keeps what it brought."""
+    """Runs ``ask`` in a thread when it is due, and keeps its answer."""
 
     def __init__(
         self,
@@ -90,17 +90,17 @@ class Background:
         self.answer: Answer | None = None
         """The last good answer; it stays when later runs fail."""
         self.problem = ""
-        """Why the last run brought no answer; empty when it did."""
+        """Why the last run failed; empty when it did not."""
         self.failures = 0
-        """Runs that brought no answer, in all."""
+        """How many runs have failed."""
 
     def refresh(
         self, now: float, *, containers: int, hurry: bool, done: Callable[[], None]
     ) -> bool:
-        """Start a run if one is due and none is under way, and say whether it was.
+        """Start a run if one is due and none is under way; return whether it was started.
 
         ``done`` is called in the thread of the run when it has ended. ``now`` is in seconds since
-        the epoch, ``containers`` about how many there are: each may take its time.
+        the epoch, ``containers`` about how many there are: the timeout grows with them.
         """
         if self._thread is not None and self._thread.is_alive():
             return False

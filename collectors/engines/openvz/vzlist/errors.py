@@ -1,4 +1,4 @@
-"""What can be wrong with vzlist and with what it prints."""
+"""What can go wrong with vzlist and with its output."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ class NotRunnable(VzlistError):
 
 
 class TimedOut(VzlistError):
-    """It did not come to an end in time and was killed."""
+    """It did not end in time and was killed."""
 
 
 class TooLarge(VzlistError):
-    """It printed more than any node has containers for."""
+    """It printed more than the containers of any node would need."""
 
 
 class Failed(VzlistError):
-    """It ended with an exit status that is not 0."""
+    """It ended with a nonzero exit status."""
 
 
 class NoSuchOption(Failed):
-    """This version does not know an option that it was given."""
+    """This version does not have an option that it was given."""
 
 
 class NoSuchField(Failed):
-    """This version does not know a field that it was asked for."""
+    """This version does not have a field that it was asked for."""
 
     def __init__(self, field: str) -> None:
         super().__init__(f"does not know the field {field}")
@@ -36,7 +36,7 @@ class NoSuchField(Failed):
 
 
 class Unusable(VzlistError):
-    """What it printed is no list of containers."""
+    """Its output is no list of containers."""
 
 
 class EmptyOutput(Unusable):

@@ -1,4 +1,4 @@
-"""What vzlist printed, in whichever of its formats: told apart by looking at it."""
+"""The output of vzlist in any of its formats, which the output itself shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collectors.engines.openvz.vzlist.table import parse_table
 
 
 def parse_output(data: bytes) -> dict[str, Listed]:
-    """Parse what vzlist printed, by CTID.
+    """Parse the output of vzlist, by CTID.
 
     No containers is an empty list, ``[]``, or a table with a header and no rows. Raises
     ``EmptyOutput`` for no output at all, ``CutShort`` when the end is missing, ``NotAList`` for
@@ -20,11 +20,11 @@ def parse_output(data: bytes) -> dict[str, Listed]:
         raise EmptyOutput("vzlist printed nothing")
     is_json = text.startswith((b"[", b"{")) or b"\n[\n" in data[:4096]
     rows = parse_json(data) if is_json else parse_table(data)
-    found: dict[str, Listed] = {}
+    containers: dict[str, Listed] = {}
     for row in rows:
         listed = parse_fields(row)
         if listed is not None:
-            found[listed.ctid] = listed
-    if rows and not found:
+            containers[listed.ctid] = listed
+    if rows and not containers:
         raise NotAList("vzlist printed a list without CTIDs")
-    return found
+    return containers

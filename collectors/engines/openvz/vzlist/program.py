@@ -24,12 +24,12 @@ OUTPUT_LIMIT = 64 << 20
 
 _ERROR_LIMIT = 64 << 10
 _CHUNK = 1 << 16
-_LOOK = 0.1  # seconds between two looks whether the program has ended
+_POLL = 0.1  # seconds between two checks whether the program has ended
 _DYING = 5.0  # seconds that a killed program may take to be gone
 _ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Becomes the program after asking the kernel to kill it when the thread that waits for it is gone,
-# PR_SET_PDEATHSIG of prctl(2): an agent that is killed itself can clean up nothing.
+# PR_SET_PDEATHSIG of prctl(2): an agent that is killed cannot clean up.
 _LAUNCHER = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
@@ -46,7 +46,7 @@ _CANNOT_BE_RUN = 126
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a program said, and how it ended."""
+    """What a program printed, and how it ended."""
 
     status: int
     """Exit status; negative is the signal that ended it."""
@@ -57,13 +57,13 @@ class Output:
 class Program:
     """One program of the host, without a shell, in a process group and environment of its own.
 
-    It is used by one thread. When it cannot even be killed (it waits for a dead disk), it is not
+    It is used by one thread. If it cannot even be killed (it waits for a dead disk), it is not
     started again before it is gone.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command = tuple(command)
-        # Whoever runs the agent by hand may not have /usr/sbin, where vzlist is, in his PATH.
+        # A user who runs the agent by hand may not have /usr/sbin, where vzlist is, in the PATH.
         path = f"{environment['PATH']}:{_ADMIN_PATH}" if environment.get("PATH") else _ADMIN_PATH
         self._environment = {"LC_ALL": "C", "PATH": path}
         self._undead: subprocess.Popen[bytes] | None = None
@@ -73,7 +73,7 @@ class Program:
         return shutil.which(self._command[0], path=self._environment["PATH"])
 
     def identity(self) -> tuple[int, ...] | None:
-        """Tell this very program from another that takes its place; None when there is none."""
+        """Return what changes when the program is replaced; None when there is none."""
         path = self.path()
         try:
             status = os.stat(path) if path is not None else None
@@ -84,10 +84,10 @@ class Program:
         return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
     def run(self, arguments: Sequence[str], timeout: float, stop: threading.Event) -> Output:
-        """Run it to its end and take what it prints.
+        """Run it to its end and return its output.
 
         Raises ``NotRunnable``, ``TimedOut`` (also when ``stop`` is set) or ``TooLarge``; in each
-        case nothing of it is left running, as far as that is in anyone's power.
+        case nothing of it is left running, as far as it can be killed.
         """
         if self._undead is not None and self._undead.poll() is None:
             raise TimedOut(f"{self._command[0]} was killed and is still not gone")
@@ -114,18 +114,18 @@ class Program:
             stdout, stderr = _take(process, time.monotonic() + timeout, stop)
         finally:
             self._end(process)
-        complaint = stderr.decode("utf-8", "replace")
-        if process.returncode == _CANNOT_BE_RUN and complaint.startswith("cannot be run: "):
-            raise NotRunnable(f"{path} {complaint}")
-        return Output(process.returncode, stdout, complaint)
+        errors = stderr.decode("utf-8", "replace")
+        if process.returncode == _CANNOT_BE_RUN and errors.startswith("cannot be run: "):
+            raise NotRunnable(f"{path} {errors}")
+        return Output(process.returncode, stdout, errors)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill whatever is left of the process group, and collect the program."""
+        """Kill what is left of the process group, and reap the program."""
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
-        # Nobody else can have its number before it is collected. What sudo has started as root
-        # cannot be killed by others, but ends when it writes to the closed pipe.
+        # Its number is not reused before it is reaped. What sudo has started as root cannot be
+        # killed by other users, but ends when it writes to the closed pipe.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         try:
@@ -138,7 +138,7 @@ class Program:
 def _take(
     process: subprocess.Popen[bytes], deadline: float, stop: threading.Event
 ) -> tuple[bytes, bytes]:
-    """Take what a program prints until it ends, not until everybody has closed the pipe.
+    """Read what a program prints until it ends, not until the pipe is closed.
 
     A child that it left behind may keep the pipe open for ever.
     """
@@ -151,12 +151,12 @@ def _take(
         while True:
             ended = _has_ended(process)
             if selector.get_map():
-                ready = selector.select(0 if ended else _LOOK)
+                ready = selector.select(0 if ended else _POLL)
             else:
-                # It has closed its output and goes on, most often to its end at once.
+                # It has closed its output; usually it ends at once.
                 ready = []
                 stop.wait(0 if ended else pause)
-                pause = min(2 * pause, _LOOK)
+                pause = min(2 * pause, _POLL)
             for key, _ in ready:
                 _take_some(selector, key)
             del stderr[_ERROR_LIMIT:]
@@ -177,5 +177,5 @@ def _take_some(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> 
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Return whether it has ended, and leave it a zombie, so that its group can still be killed."""
+    """Return whether it has ended; it stays a zombie, so that its group can still be killed."""
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

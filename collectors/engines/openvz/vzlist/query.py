@@ -1,8 +1,8 @@
-"""Asks vzlist, in the way that the installed version understands.
+"""Runs vzlist with the options and fields that the installed version has.
 
-4.x since 4.0 and 7 since its update 7 have -j; 3.x has the text table alone. Versions differ in
-the fields that they know and reject a command that names another. None of it is told from a
-version number: what works is found out once, and again when the program has been replaced.
+4.x since 4.0 and 7 since its update 7 have -j; 3.x has the text table only. Versions differ in
+their fields and reject a command that names another. None of this follows from a version number:
+it is tried out once, and again when the program has been replaced.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _COUNTERS = (
 _IDENTITY = ("ctid", "status", "onboot", "layout")
 _RUNTIME = ("laverage", "uptime", "cpus", "iolimit", "iopslimit")
 _CPU = ("cpulimit", "cpuunits")
-# No description: it holds whatever a customer likes, and nobody needs it here.
+# No description: it is free text of a customer, and nothing reads it.
 _NAMES = ("name", "hostname")
 _ADDRESSES = ("configured_ip", "ip")
 _JSON_FIELDS = (
@@ -72,8 +72,8 @@ _JSON_FIELDS = (
     *_NAMES,
     *_ADDRESSES,
 )
-# In the table what may hold blanks must come last, so it is asked for in rounds of its own. Where
-# the private area and the root are stands in the configuration, too.
+# In the table a column that may hold blanks must come last, so each has a run of its own. The paths
+# of the private area and the root are in the configuration, too.
 _TABLE_FIELDS = (
     *_IDENTITY,
     *_RUNTIME,
@@ -85,7 +85,7 @@ _TABLE_FIELDS = (
     "ip",
 )
 _FIRST_NAMES = ("ctid", "veid", "vpsid")
-"""What the CTID has been called, newest first."""
+"""Field names of the CTID, newest first."""
 
 _NO_FIELD = re.compile(r"(?:Unknown|Invalid) field:? `?([a-z_.%M]{1,31})|Field `([a-z_.%M]{1,31})'")
 _NONE = re.compile(r"(?:Container|CT|VE|VPS)(?:\(s\))? (?:is )?not found\.?")
@@ -104,8 +104,8 @@ class Vzlist:
     def containers(self, timeout: float, stop: threading.Event) -> dict[str, Listed]:
         """List all containers by CTID, within ``timeout`` seconds in all.
 
-        Raises ``VzlistError``: the first of what went wrong, as the later attempts are only made
-        because of it.
+        Raises ``VzlistError``: the first error, as the later attempts are only made because of
+        it.
         """
         identity = self._program.identity()
         if identity != self._identity:
@@ -117,7 +117,7 @@ class Vzlist:
             except NoSuchOption:
                 self._form = None
             except Unusable:
-                # What broke this document may be gone in the next: the form is kept.
+                # The next document may be whole again: the form is kept.
                 pass
         return self._find_form(budget)
 
@@ -125,22 +125,22 @@ class Vzlist:
         first: VzlistError | None = None
         for form in (self._json, self._default_json, self._tables, self._default_table):
             try:
-                found = form(budget)
+                containers = form(budget)
             except (NotRunnable, TimedOut, TooLarge):
-                # Nothing that another option could change.
+                # Another option would not change it.
                 raise
             except VzlistError as error:
                 first = error if first is None or isinstance(first, NoSuchOption) else first
             else:
                 self._form = self._form or form
-                return found
+                return containers
         raise first or EmptyOutput("vzlist printed nothing")
 
     def _json(self, budget: _Budget) -> dict[str, Listed]:
         try:
             return self._ask(budget, ("-a", "-j"), _JSON_FIELDS)
         except EmptyOutput:
-            # A kernel without /proc/fairsched: whoever asks for the CPU limit gets nothing.
+            # Without /proc/fairsched vzlist prints nothing if it is asked for the CPU limit.
             return self._ask(budget, ("-a", "-j"), [f for f in _JSON_FIELDS if f not in _CPU])
 
     def _default_json(self, budget: _Budget) -> dict[str, Listed]:
@@ -148,19 +148,19 @@ class Vzlist:
 
     def _tables(self, budget: _Budget) -> dict[str, Listed]:
         try:
-            found = self._ask(budget, ("-a",), _TABLE_FIELDS)
+            containers = self._ask(budget, ("-a",), _TABLE_FIELDS)
         except EmptyOutput:
-            found = self._ask(budget, ("-a",), [f for f in _TABLE_FIELDS if f not in _CPU])
+            containers = self._ask(budget, ("-a",), [f for f in _TABLE_FIELDS if f not in _CPU])
         for name in _NAMES:
             named = self._ask(budget, ("-a",), ("ctid", name))
             for ctid, listed in named.items():
-                if ctid not in found:
+                if ctid not in containers:
                     continue
                 if name == "name":
-                    found[ctid] = replace(found[ctid], name=listed.name)
+                    containers[ctid] = replace(containers[ctid], name=listed.name)
                 else:
-                    found[ctid] = replace(found[ctid], hostname=listed.hostname)
-        return found
+                    containers[ctid] = replace(containers[ctid], hostname=listed.hostname)
+        return containers
 
     def _default_table(self, budget: _Budget) -> dict[str, Listed]:
         return self._ask(budget, ("-a",), ())
@@ -168,39 +168,39 @@ class Vzlist:
     def _ask(
         self, budget: _Budget, options: tuple[str, ...], fields: Collection[str]
     ) -> dict[str, Listed]:
-        """Ask for these fields, and for fewer when this version does not know one of them."""
+        """List these fields, and fewer when this version does not have one of them."""
         while True:
-            known = self._known(fields)
-            arguments = (*options, "-o", ",".join(known)) if known else options
+            supported = self._supported(fields)
+            arguments = (*options, "-o", ",".join(supported)) if supported else options
             budget.check()
             output = self._program.run(arguments, budget.left(), budget.stop)
             try:
                 return _read(output)
             except NoSuchField as error:
-                if error.field not in known:
+                if error.field not in supported:
                     raise
                 self._unknown.add(error.field)
-                self._forget_unknown(budget, known)
+                self._forget_unknown(budget, supported)
 
     def _forget_unknown(self, budget: _Budget, asked: Collection[str]) -> None:
-        """Leave out at once what is not in this version's own list of fields, if it has one."""
+        """Note all fields that are not in this version's own list, if it prints one."""
         output = self._program.run(("-L",), budget.left(), budget.stop)
         lines = (line.split() for line in output.stdout.decode("utf-8", "replace").splitlines())
         fields = {words[0] for words in lines if len(words) == 2}
         if "status" in fields:
             self._unknown.update(field for field in asked if field not in fields)
 
-    def _known(self, fields: Collection[str]) -> list[str]:
-        known = [
+    def _supported(self, fields: Collection[str]) -> list[str]:
+        supported = [
             f for f in fields if f not in self._unknown and f.partition(".")[0] not in self._unknown
         ]
-        if fields and "ctid" not in known:
-            known[:0] = [n for n in _FIRST_NAMES if n not in self._unknown][:1]
-        return known
+        if fields and "ctid" not in supported:
+            supported[:0] = [n for n in _FIRST_NAMES if n not in self._unknown][:1]
+        return supported
 
 
 class _Budget:
-    """The time that is left for one listing, and whether anyone still waits for it."""
+    """The time that is left for one listing, and whether it is still wanted."""
 
     def __init__(self, deadline: float, stop: threading.Event) -> None:
         self._deadline = deadline
@@ -215,10 +215,10 @@ class _Budget:
 
 
 def _read(output: Output) -> dict[str, Listed]:
-    """Read what a run of vzlist has brought; text on stderr alone is no failure."""
+    """Return the containers that a run of vzlist has listed; text on stderr alone is no failure."""
     lines = [line.strip() for line in output.stderr.splitlines() if line.strip()]
-    complaints = [line for line in lines if not line.startswith("Warning")]
-    if complaints and not output.stdout.strip() and all(map(_NONE.fullmatch, complaints)):
+    errors = [line for line in lines if not line.startswith("Warning")]
+    if errors and not output.stdout.strip() and all(map(_NONE.fullmatch, errors)):
         # 3.x even ends with exit status 1 when there are no containers.
         return {}
     if output.status != 0:

@@ -1,10 +1,10 @@
-"""vzlist's text table: the only format of 3.x, and what is left when the JSON is of no use.
+"""vzlist's text table: the only format of 3.x, and the fallback where the JSON is unusable.
 
-Absent is ``-``, trailing blanks are trimmed, nothing is quoted. Columns of words stand at the left
-of their width, are cut to it unless they come last (7 does not cut them) and may hold blanks;
-numbers stand at the right and push the rest of the row when they are longer. A column of addresses
-shows all of them when it is the last, else the first, cut to 15 characters. The header tells the
-columns apart, and where they begin: in bytes, as printf(3) counts them.
+Absent is ``-``, trailing blanks are trimmed, nothing is quoted. Columns of text are left-aligned,
+cut to their width unless they come last (7 does not cut them) and may hold blanks; numbers are
+right-aligned and shift the rest of the row when they are longer. A column of addresses shows all of
+them when it is the last, else the first, cut to 15 characters. The header shows which columns there
+are and where they begin: in bytes, as printf(3) counts them.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ _TEXT = {
     "DEVNODES": 16,
 }
 """Columns that may hold blanks or nothing at all, with the least width that a version gives them.
-A column that nobody knows may, too."""
+A column that is not known here may, too."""
 
 _HEADER_RIGHT = {"SMARTNAME": 10, "ORIGIN_SAMPLE": 32, "UUID": 36}
-"""Columns that begin long before their header, which stands at their right end; their width."""
+"""Columns that begin long before their header, which is right-aligned; their width."""
 
 _HEADER_WORD = re.compile(rb"[A-Z][A-Z0-9_.%]*", re.ASCII)
 _WORD = re.compile(rb"[^ ]+")
@@ -95,8 +95,7 @@ def parse_table(data: bytes) -> list[Fields]:
     """Parse a table of vzlist into the fields of each container.
 
     It needs a header with a CTID column; without one, it must be vzlist -1 or have the default
-    columns. Raises ``CutShort`` when the last line has no end and ``NotAList`` when it is
-    something else.
+    columns. Raises ``CutShort`` when the last line has no end and ``NotAList`` for anything else.
     """
     if data and not data.endswith(b"\n"):
         raise CutShort("the output of vzlist ends within a line")
@@ -148,8 +147,8 @@ def _parse_bare(lines: Sequence[bytes]) -> list[Fields]:
 def _parse_row(row: bytes, columns: Sequence[_Column]) -> Fields:
     """Parse a row from both of its ends, as far as each column is one word.
 
-    What lies between the first and the last column that may hold blanks is told by its place. One
-    such column alone is whatever is left, however long it is: nothing else can be lost by it.
+    Between the first and the last column that may hold blanks the position decides. A single such
+    column is all that is left, however long: no other column can be lost by that.
     """
     texts = [i for i, column in enumerate(columns) if not _is_word(column)]
     first, last = (texts[0], texts[-1]) if texts else (len(columns), len(columns) - 1)
@@ -167,15 +166,15 @@ def _parse_row(row: bytes, columns: Sequence[_Column]) -> Fields:
 def _is_word(column: _Column) -> bool:
     """Return whether every version writes exactly one word in it, or addresses."""
     base = column.header.partition(".")[0]
-    known = base in _BEANCOUNTERS or base in _QUOTAS
-    known = known or column.header in _COLUMNS or column.header in _UNUSED
-    return known and column.header not in _TEXT
+    is_known = base in _BEANCOUNTERS or base in _QUOTAS
+    is_known = is_known or column.header in _COLUMNS or column.header in _UNUSED
+    return is_known and column.header not in _TEXT
 
 
 def _parse_words(
     row: bytes, columns: Sequence[_Column], fields: dict[str, Value]
 ) -> tuple[int, int]:
-    """Parse columns of one word from the left; say where they end, and how far they were pushed."""
+    """Parse columns of one word from the left; return where they end, and how far they shifted."""
     position = shift = 0
     for column in columns:
         match = _WORD.search(row, position)
@@ -193,12 +192,12 @@ def _parse_words(
 def _parse_words_backwards(
     row: bytes, columns: Sequence[_Column], begin: int, fields: dict[str, Value]
 ) -> int | None:
-    """Parse columns of one word from the right down to ``begin``; say where they start.
+    """Parse columns of one word from the right down to ``begin``; return where they start.
 
     None: there are fewer words than columns.
     """
     words = list(_WORD.finditer(row, begin))
-    found: list[tuple[_Column, str]] = []
+    texts: list[tuple[_Column, str]] = []
     end: int | None = len(row)
     for column in reversed(columns):
         if not words:
@@ -207,13 +206,13 @@ def _parse_words_backwards(
         match = words.pop()
         start = match.start()
         if column.header in _ADDRESSES and _is_address(match[0]):
-            # All of them stand in the last column, and in each one with --no-trim.
-            # What stands far before it are addresses of another column, as name servers are.
+            # The last column has all of them, with --no-trim every column.
+            # Addresses far before it belong to another column, such as name servers.
             while words and _is_address(words[-1][0]) and words[-1].start() > column.start - _NEAR:
                 start = words.pop().start()
-        found.append((column, _decode(row[start : match.end()])))
+        texts.append((column, _decode(row[start : match.end()])))
         end = start
-    for column, text in reversed(found):
+    for column, text in reversed(texts):
         if column is columns[-1] and column.header in _ADDRESSES:
             addresses = [word for word in text.split() if address_of(word)]
             fields[_ADDRESSES[column.header]] = list[Value](addresses)
@@ -225,16 +224,16 @@ def _parse_words_backwards(
 def _parse_places(
     row: bytes, position: int, shift: int, columns: Sequence[_Column], fields: dict[str, Value]
 ) -> None:
-    """Parse columns by where they stand, until one does not keep to its place."""
+    """Parse columns by position, until one is out of place."""
     following: Sequence[_Column | None] = (*columns[1:], None)
     for column, after in zip(columns, following, strict=True):
         start = column.start + shift
         if _is_word(column):
             words = _WORD.finditer(row, position)
-            found = [m for m in words if m.end() > start and m.start() < column.end + shift]
-            if len(found) != 1:
+            matches = [m for m in words if m.end() > start and m.start() < column.end + shift]
+            if len(matches) != 1:
                 return
-            text, position = found[0][0], found[0].end()
+            text, position = matches[0][0], matches[0].end()
             if _stands_right(column.header):
                 shift = max(min(shift, 0), position - column.end)
         else:
@@ -289,7 +288,7 @@ def _after_addresses(row: bytes, position: int) -> int:
 
 
 def _set(fields: dict[str, Value], header: str, text: str) -> None:
-    """Set what a column says, in the shape that the JSON has."""
+    """Set the field of a column, in the shape that the JSON has."""
     base, _, part = header.partition(".")
     if base in _BEANCOUNTERS and part in _COUNTER_PARTS:
         _set_part(fields, _BEANCOUNTERS[base], _COUNTER_PARTS[part], text)
@@ -354,7 +353,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[str], Value]]] = {
     "UPTIME": ("uptime", _uptime),
     **dict.fromkeys(_ADDRESSES, (FIRST_ADDRESS, _first_addresses)),
 }
-"""Field of the JSON by column, and what makes its value of the column's text."""
+"""Field of the JSON by column, and the function that parses its text."""
 
 _UNUSED = frozenset(
     {"UUID", "TM", "AUTOSTOP", "HA_ENABLE", "HA_PRIO", "NETFILTER", "IOP", "IOPRIO", "VSWAP"}
@@ -375,4 +374,4 @@ _RIGHT = frozenset(_CTID) | {
     "IOLIMIT",
     "IOPSLIMIT",
 }
-"""Columns besides the counters in which every version writes at the right end."""
+"""Columns besides the counters that every version aligns to the right."""
