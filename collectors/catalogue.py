@@ -1,7 +1,8 @@
 """What is known of each engine and of each collector, one row each.
 
 Data alone, which every other module may import. To add an engine: its folder in
-``collectors/engines``, its rows here, and its collector in ``collectors/registry.py``.
+``collectors/engines``, its rows here, and its collector in ``collectors/registry.py``. A test
+compares the three, and the README's table with the collectors here.
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ def test_each_folder_of_an_engine_is_in_the_registry() -> None:
 @pytest.mark.parametrize("collector", sorted(REGISTRY))
 def test_a_collector_has_a_folder_and_an_engine(collector: str) -> None:
     assert (folder_of(collector) / "collector.py").is_file()
+    assert (folder_of(collector) / "discovery.py").is_file()
     assert [e.name for e in ENGINES if e.collector == collector]
 
 
