@@ -37,7 +37,7 @@ Wanted = Callable[["Container"], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class InventoryPass:
     """The outcome of one pass."""
 
     containers: Mapping[str, Container]
@@ -52,7 +52,7 @@ class Picture:
 
 
 class Inventory:
-    """Keeps the ids; ``update`` makes the next picture from the facts of one pass."""
+    """Keeps the ids; ``update`` takes in the facts of one pass."""
 
     def __init__(
         self,
@@ -83,8 +83,8 @@ class Inventory:
         *,
         now: float,
         empty_cgroups: Iterable[str] = (),
-    ) -> Picture:
-        """Return the picture of one pass. ``mounts`` is called for few processes, if any."""
+    ) -> InventoryPass:
+        """Return the outcome of one pass. ``mounts`` is called for few processes, if any."""
         parts = partition(host, table, (s for s in sightings if s.init is not None), mounts)
         without_group = assign(parts.groups, sightings)
         ids = self._assign_ids(parts, without_group, table)
@@ -98,7 +98,7 @@ class Inventory:
         all_shown = {**shown, **self._gone(containers, now)}
         self._remember(all_shown, ids)
         self._last_update = now
-        return Picture(
+        return InventoryPass(
             containers=all_shown,
             groups={
                 ids.of_group[group]: group for group in parts.groups if ids.of_group[group] in shown

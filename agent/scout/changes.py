@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.inventory.inventory import Picture
+    from agent.inventory.inventory import InventoryPass
     from agent.model import Container
     from collectors.facts import HostFacts, Process, ProcessId, ProcessTable
 
@@ -26,10 +26,10 @@ class KnownProcesses:
     """Where there were processes: OpenVZ container, mount namespace, root directory."""
 
     @classmethod
-    def of(cls, picture: Picture, table: ProcessTable) -> Self:
+    def of(cls, inventory: InventoryPass, table: ProcessTable) -> Self:
         """Return what an inventory contained that was taken of this table."""
         return cls(
-            frozenset(group.leader.id for group in picture.groups.values()),
+            frozenset(group.leader.id for group in inventory.groups.values()),
             frozenset(process.id for process in table),
             frozenset(map(_filesystem, table)),
         )

@@ -12,7 +12,7 @@ from agent.model import Container, Subject, Verdict
 from agent.scout.openvz import with_openvz_limits
 
 if TYPE_CHECKING:
-    from agent.inventory.inventory import Picture
+    from agent.inventory.inventory import InventoryPass
     from agent.scout.evidence import CachedEvidence, EvidenceReader
     from agent.scout.verdicts import Verdicts
     from collectors.facts import HostFacts
@@ -41,7 +41,11 @@ class Judge:
         self._verdicts.shift(seconds)
 
     def judge_due(
-        self, picture: Picture, judged: Mapping[str, Container], facts: HostFacts, now: float
+        self,
+        inventory: InventoryPass,
+        judged: Mapping[str, Container],
+        facts: HostFacts,
+        now: float,
     ) -> dict[str, Container]:
         """Judge again what is due, though the inventory is the same; return all containers.
 
@@ -49,16 +53,16 @@ class Judge:
         """
         due = self._verdicts.turning() | self._evidence.due(now)
         again = {
-            key: self._judge_safely(picture.containers[key], picture, facts, now)
+            key: self._judge_safely(inventory.containers[key], inventory, facts, now)
             for key in due
-            if key in picture.containers
+            if key in inventory.containers
         }
         self._evidence.end_pass()
         return {**judged, **again}
 
     def judge_all(
         self,
-        picture: Picture,
+        inventory: InventoryPass,
         facts: HostFacts,
         now: float,
         each: Callable[[Container], None] = lambda _: None,
@@ -66,23 +70,23 @@ class Judge:
         """Judge every container of an inventory; ``each`` is called with one when it is done."""
         self.failed = 0
         judged = {}
-        for key, container in picture.containers.items():
-            judged[key] = self._judge_safely(container, picture, facts, now)
+        for key, container in inventory.containers.items():
+            judged[key] = self._judge_safely(container, inventory, facts, now)
             each(judged[key])
         there = {key for key, container in judged.items() if not container.gone}
         # Of what has stopped nothing is read, so what was due of it would stay due for ever.
-        self._evidence.retain(picture.groups.keys())
+        self._evidence.retain(inventory.groups.keys())
         self._verdicts.retain(there)
-        self._judged = {key: kept for key, kept in self._judged.items() if key in picture.groups}
+        self._judged = {key: kept for key, kept in self._judged.items() if key in inventory.groups}
         self._evidence.end_pass()
         return judged
 
     def _judge_safely(
-        self, container: Container, picture: Picture, facts: HostFacts, now: float
+        self, container: Container, inventory: InventoryPass, facts: HostFacts, now: float
     ) -> Container:
         """Judge one container; an error that was not foreseen costs the verdict of this one."""
         try:
-            return self._judge(container, picture, facts, now)
+            return self._judge(container, inventory, facts, now)
         except Exception:
             self.failed += 1
             if container.id not in self._logged:
@@ -91,12 +95,12 @@ class Judge:
             return container
 
     def _judge(
-        self, container: Container, picture: Picture, facts: HostFacts, now: float
+        self, container: Container, inventory: InventoryPass, facts: HostFacts, now: float
     ) -> Container:
         if container.gone:
             return container
         expected = expected_style(container.engine, container.boots)
-        group = picture.groups.get(container.id)
+        group = inventory.groups.get(container.id)
         if group is None:
             limits = with_openvz_limits(container.limits, container.openvz)
             container = replace(container, expected_style=expected, limits=limits)
@@ -125,7 +129,7 @@ class Judge:
             now=now,
             processes=tuple(p for p in group.members if p.state not in "ZX"),
             entered_from_outside=group.visitors,
-            nested=picture.nested.get(container.id, 0),
+            nested=inventory.nested.get(container.id, 0),
             mounts=evidence.mounts,
             root=evidence.root,
             network=network,

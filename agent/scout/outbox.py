@@ -10,7 +10,7 @@ from agent import wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.inventory.inventory import Picture
+    from agent.inventory.inventory import InventoryPass
     from agent.model import CollectorHealth, Container
     from collectors.facts import HostFacts
 
@@ -49,16 +49,16 @@ class Outbox:
         host: HostFacts,
         health: tuple[CollectorHealth, ...],
         now: float,
-        picture: Picture | None = None,
+        inventory: InventoryPass | None = None,
     ) -> None:
-        """Send what changed of the containers; with a new ``picture`` also the look-alikes."""
+        """Send what changed of the containers; with a new ``inventory`` also the look-alikes."""
         changed = tuple(c for key, c in judged.items() if self.sent.get(key) != c)
         removed = tuple(key for key in self.sent if key not in judged)
         first = not self._complete
         self._complete = True
         self.sent = judged
-        if picture is not None:
-            self._dropped = picture.dropped
+        if inventory is not None:
+            self._dropped = inventory.dropped
         wire.send(
             self._out,
             wire.Update(
@@ -66,7 +66,7 @@ class Outbox:
                 changed=changed,
                 removed=removed,
                 everyone=frozenset(judged) if first else frozenset(),
-                look_alikes=picture.look_alikes if picture is not None else None,
+                look_alikes=inventory.look_alikes if inventory is not None else None,
                 collectors=health,
                 complete=True,
                 as_of=now,

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.clock import Clock
-from agent.inventory.inventory import Inventory, Picture
+from agent.inventory.inventory import Inventory, InventoryPass
 from agent.model import CollectorHealth, Container
 from agent.scout.changes import KnownProcesses, event_lag
 from agent.scout.evidence import EvidenceReader
@@ -91,7 +91,7 @@ class Scout:
         self._options = config.options()
         self._watcher = CgroupWatcher(self.host, self.facts.cgroups)
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._picture: Picture | None = None
+        self._last_pass: InventoryPass | None = None
         self._known_processes = KnownProcesses()
         self._sightings: list[Sighting] = []
         self._schedule = Schedule(
@@ -143,7 +143,7 @@ class Scout:
         elif task is Task.EVENT_PASS:
             self.run_pass(task)
         else:
-            first = self._picture is None
+            first = self._last_pass is None
             self.run_pass(task, patience=_FIRST_SECONDS if first else _COLLECTOR_SECONDS)
             _release_memory()
         cost = time.process_time() - cpu
@@ -177,8 +177,8 @@ class Scout:
             return
         if self._watcher.outdated:
             self._watch_cgroups()
-        if self._picture is not None and self._judge.is_due(now):
-            judged = self._judge.judge_due(self._picture, self._outbox.sent, self.facts, now)
+        if self._last_pass is not None and self._judge.is_due(now):
+            judged = self._judge.judge_due(self._last_pass, self._outbox.sent, self.facts, now)
             self._progress.idle()
             self._inventory.judged(judged)
             self._send(judged, now)
@@ -258,7 +258,7 @@ class Scout:
         """Take the inventory anew, have every container judged, and send what changed."""
         started, cpu = time.monotonic(), time.process_time()
         self._watch_cgroups()
-        picture = self._inventory.update(
+        inventory = self._inventory.update(
             self.facts,
             table,
             self._sightings,
@@ -266,9 +266,9 @@ class Scout:
             now=now,
             empty_cgroups=self._empty_cgroups(table),
         )
-        first = self._picture is None
+        first = self._last_pass is None
         judged = self._judge.judge_all(
-            picture, self.facts, now, self._send_part if first else lambda _: None
+            inventory, self.facts, now, self._send_part if first else lambda _: None
         )
         self._progress.idle()
         self._inventory.judged(judged)
@@ -277,11 +277,11 @@ class Scout:
             self._outbox.lag = self._outbox.lag if seconds is None else seconds
         if self._process_events is not None:
             self._process_events.know(table, (c.init.pid for c in judged.values() if c.init))
-        self._picture = picture
-        self._known_processes = KnownProcesses.of(picture, table)
+        self._last_pass = inventory
+        self._known_processes = KnownProcesses.of(inventory, table)
         self._judge_seconds = time.monotonic() - started
         self._schedule.inventory_taken(time.monotonic(), time.process_time() - cpu)
-        self._send(judged, now, picture)
+        self._send(judged, now, inventory)
 
     def close(self) -> None:
         """Close the collectors."""
@@ -314,9 +314,9 @@ class Scout:
         self._outbox.part(container, self.facts)
 
     def _send(
-        self, judged: Mapping[str, Container], now: float, picture: Picture | None = None
+        self, judged: Mapping[str, Container], now: float, inventory: InventoryPass | None = None
     ) -> None:
-        self._outbox.containers(judged, self.facts, self._health(judged, now), now, picture)
+        self._outbox.containers(judged, self.facts, self._health(judged, now), now, inventory)
 
     def _health(self, judged: Mapping[str, Container], now: float) -> tuple[CollectorHealth, ...]:
         processes, evidence = self._processes_host.tally, self._evidence.tally

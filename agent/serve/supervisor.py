@@ -62,7 +62,7 @@ class Supervisor:
         self._renewed = threading.Event()
         self._lock = threading.Lock()
         self.restarts = 0
-        """How many scouts ended by themselves and were replaced."""
+        """How many scouts were replaced because they had died or hung."""
         self._last_heard = time.monotonic()
         self.exit_code: int | None = None
 

@@ -22,7 +22,7 @@ from collectors.registry import COLLECTORS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from agent.inventory.inventory import Picture
+    from agent.inventory.inventory import InventoryPass
     from agent.model import Container
     from collectors.facts import HostFacts, Mount, Sighting
 
@@ -42,12 +42,12 @@ def subjects(wanted: Callable[[Container], bool]) -> list[Subject]:
         options=Options(environment=os.environ),
         now=now,
     )
-    picture = Inventory().update(
+    inventory = Inventory().update(
         facts, table, list(_sightings(context)), lambda pid: _mounts(host, pid), now=now
     )
     return [
-        _subject(container, picture, host, facts, now)
-        for container in picture.containers.values()
+        _subject(container, inventory, host, facts, now)
+        for container in inventory.containers.values()
         if wanted(container)
     ]
 
@@ -64,9 +64,9 @@ def _sightings(context: Context) -> Iterator[Sighting]:
 
 
 def _subject(
-    container: Container, picture: Picture, host: HostFS, facts: HostFacts, now: float
+    container: Container, inventory: InventoryPass, host: HostFS, facts: HostFacts, now: float
 ) -> Subject:
-    group = picture.groups.get(container.id)
+    group = inventory.groups.get(container.id)
     if group is None:
         return Subject(container=container, host=facts, now=now)
     mounts = _mounts(host, group.leader.pid)
@@ -82,7 +82,7 @@ def _subject(
         now=now,
         processes=tuple(group.members),
         entered_from_outside=group.visitors,
-        nested=picture.nested.get(container.id, 0),
+        nested=inventory.nested.get(container.id, 0),
         mounts=mounts,
         root=read_root(host, group.leader.pid, mounts or ()),
         network=network,

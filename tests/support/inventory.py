@@ -10,7 +10,7 @@ from tests.support.processes import HOST, own_root, table
 
 if TYPE_CHECKING:
     from agent.inventory.groups import Group, Partition
-    from agent.inventory.inventory import Inventory, Picture
+    from agent.inventory.inventory import Inventory, InventoryPass
     from agent.model import Container
     from collectors.facts import Mount, Process, Sighting
 
@@ -25,15 +25,15 @@ def update(
     *processes: Process,
     sightings: Sequence[Sighting] = (),
     now: float = 2_000_000.0,
-) -> Picture:
-    """Return the picture of a pass over these processes."""
+) -> InventoryPass:
+    """Return the inventory of a pass over these processes."""
     return inventory.update(HOST, table(*processes), sightings, own_root, now=now)
 
 
-def only(picture: Picture) -> Container:
-    """Return the only container of a picture."""
-    assert len(picture.containers) == 1, list(picture.containers)
-    return next(iter(picture.containers.values()))
+def only(inventory: InventoryPass) -> Container:
+    """Return the only container of an inventory."""
+    assert len(inventory.containers) == 1, list(inventory.containers)
+    return next(iter(inventory.containers.values()))
 
 
 def split(

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from agent.inventory.groups import Group
-from agent.inventory.inventory import Picture
+from agent.inventory.inventory import InventoryPass
 from agent.model import Container
 from agent.scout.changes import KnownProcesses, event_lag
 from collectors.facts import Process, ProcessId
@@ -17,7 +17,7 @@ WORKER = inner(INIT, 11)
 SHELL = process(20)
 TABLE = table(INIT, WORKER, SHELL)
 KNOWN = KnownProcesses.of(
-    Picture(
+    InventoryPass(
         containers={"/c": Container(id="/c", engine="docker", init=INIT.id)},
         groups={"/c": Group(INIT, [INIT, WORKER])},
         look_alikes=(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.inventory.groups import Group
-from agent.inventory.inventory import Picture
+from agent.inventory.inventory import InventoryPass
 from agent.model import Container, Style, Subject, Verdict
 from agent.scout.evidence import CachedEvidence, EvidenceReader
 from agent.scout.judge import Judge
@@ -92,8 +92,8 @@ class Bench:
     def __post_init__(self) -> None:
         self.judge = Judge(self.evidence, self.verdicts)
 
-    def all(self, picture: Picture) -> dict[str, Container]:
-        return self.judge.judge_all(picture, HOST, NOW)
+    def all(self, inventory: InventoryPass) -> dict[str, Container]:
+        return self.judge.judge_all(inventory, HOST, NOW)
 
 
 @pytest.fixture
@@ -101,14 +101,14 @@ def bench() -> Bench:
     return Bench()
 
 
-def picture(*silent: Container, running: Iterable[int] = RUNNING) -> Picture:
+def inventory(*silent: Container, running: Iterable[int] = RUNNING) -> InventoryPass:
     """Return an inventory of some that run, and of others."""
     leaders = {f"/{pid}": process(pid, exe="/usr/bin/redis-server") for pid in running}
     containers = {
         key: Container(id=key, engine="docker", state=State.RUNNING, init=leader.id)
         for key, leader in leaders.items()
     }
-    return Picture(
+    return InventoryPass(
         containers=containers | {container.id: container for container in silent},
         groups={
             key: Group(leader, [leader, process(leader.pid + 1, state="Z")])
@@ -120,7 +120,7 @@ def picture(*silent: Container, running: Iterable[int] = RUNNING) -> Picture:
 
 
 def test_each_is_judged_on_its_evidence(bench: Bench) -> None:
-    judged = bench.all(picture())
+    judged = bench.all(inventory())
     assert (judged["/10"].limits.pids, judged["/10"].listeners) == (7, 0)
     assert judged["/10"].expected_style is Style.APP
     assert (judged["/10"].os_name, judged["/10"].os_version) == ("Debian 12", "12")
@@ -131,30 +131,30 @@ def test_each_is_judged_on_its_evidence(bench: Bench) -> None:
 
 
 def test_a_verdict_stands_until_the_evidence_is_another(bench: Bench) -> None:
-    first = bench.all(picture())
+    first = bench.all(inventory())
     assert bench.verdicts.take() == ["/10", "/20"]
-    assert bench.all(picture()) == first
+    assert bench.all(inventory()) == first
     assert bench.verdicts.take() == []
     bench.evidence.outdated.add("/20")
-    bench.all(picture())
+    bench.all(inventory())
     assert bench.verdicts.take() == ["/20"]
 
 
 def test_one_that_is_about_to_turn_is_judged_again_on_the_same_evidence(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.all(picture())
+    bench.all(inventory())
     bench.verdicts.take()
     monkeypatch.setattr(bench.verdicts, "is_turning", lambda key: key == "/10")
-    bench.all(picture())
+    bench.all(inventory())
     assert bench.verdicts.take() == ["/10"]
 
 
 def test_between_two_inventories_those_are_judged_that_are_due(bench: Bench) -> None:
-    judged = bench.all(picture())
+    judged = bench.all(inventory())
     bench.verdicts.take()
     bench.evidence.outdated = {"/20", "/gone since"}
-    again = bench.judge.judge_due(picture(), judged, HOST, NOW)
+    again = bench.judge.judge_due(inventory(), judged, HOST, NOW)
     assert bench.verdicts.take() == ["/20"]
     assert again == judged
 
@@ -164,13 +164,13 @@ def test_an_unforeseen_error_costs_one_verdict_and_is_logged_once(
 ) -> None:
     bench.verdicts.impossible.add("/10")
     for _ in range(2):
-        judged = bench.all(picture())
+        judged = bench.all(inventory())
         assert bench.judge.failed == 1
     assert judged["/10"].verdict == Verdict()
     assert judged["/20"].verdict != Verdict()
     assert len(caplog.records) == 1
     bench.verdicts.impossible.clear()
-    assert bench.all(picture())["/10"].verdict != Verdict()
+    assert bench.all(inventory())["/10"].verdict != Verdict()
     assert bench.judge.failed == 0
 
 
@@ -178,30 +178,30 @@ def test_what_does_not_run_keeps_its_last_verdict(bench: Bench) -> None:
     stopped = Container(
         id="/stopped", engine="docker", state=State.EXITED, verdict=Verdict(style=Style.SYSTEM)
     )
-    judged = bench.all(picture(stopped, running=()))["/stopped"]
+    judged = bench.all(inventory(stopped, running=()))["/stopped"]
     assert judged == replace(stopped, expected_style=Style.APP)
     assert bench.verdicts.take() == []
 
 
 def test_what_never_ran_is_judged_by_what_its_engine_knows(bench: Bench) -> None:
     created = Container(id="/created", engine="docker", state=State.CREATED)
-    assert bench.all(picture(created, running=()))["/created"].verdict.unseen
+    assert bench.all(inventory(created, running=()))["/created"].verdict.unseen
     assert bench.verdicts.take() == ["/created"]
 
 
 def test_what_is_gone_is_left_as_it_was(bench: Bench) -> None:
     gone = Container(id="/gone", engine="docker", gone=True)
-    assert bench.all(picture(gone, running=())) == {"/gone": gone}
+    assert bench.all(inventory(gone, running=())) == {"/gone": gone}
 
 
 def test_each_is_handed_on_as_soon_as_it_is_judged(bench: Bench) -> None:
     seen: list[str] = []
-    bench.judge.judge_all(picture(), HOST, NOW, lambda container: seen.append(container.id))
+    bench.judge.judge_all(inventory(), HOST, NOW, lambda container: seen.append(container.id))
     assert seen == ["/10", "/20"]
 
 
 def test_the_evidence_of_what_has_stopped_is_forgotten_and_not_due_for_ever(bench: Bench) -> None:
-    bench.all(picture())
+    bench.all(inventory())
     stopped = Container(id="/10", engine="docker", state=State.EXITED)
-    bench.all(picture(stopped, running=(20,)))
+    bench.all(inventory(stopped, running=(20,)))
     assert bench.evidence.retained == {"/20"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent import wire
-from agent.inventory.inventory import Picture
+from agent.inventory.inventory import InventoryPass
 from agent.model import CollectorHealth, Container, LookAlike
 from agent.scout.outbox import Outbox
 from collectors.facts import HostFacts
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HOST = HostFacts(nodename="host")
 HEALTH = (CollectorHealth(name="lxc", success=True, duration_seconds=0, last_success=1.0),)
 LOOK_ALIKE = LookAlike(kind="service", name="x", reason="it is one")
-PICTURE = Picture(containers={}, groups={}, look_alikes=(LOOK_ALIKE,), nested={}, dropped=3)
+INVENTORY = InventoryPass(containers={}, groups={}, look_alikes=(LOOK_ALIKE,), nested={}, dropped=3)
 
 
 def containers(*names: str) -> dict[str, Container]:
@@ -41,10 +41,10 @@ class Sent:
         return list(wire.Frames().feed(data))
 
     def update(
-        self, judged: Mapping[str, Container], picture: Picture | None = None
+        self, judged: Mapping[str, Container], inventory: InventoryPass | None = None
     ) -> wire.Update:
         """Send the containers, and return the update."""
-        self.outbox.containers(judged, HOST, HEALTH, 5.0, picture)
+        self.outbox.containers(judged, HOST, HEALTH, 5.0, inventory)
         (message,) = self.messages()
         assert isinstance(message, wire.Update)
         return message
@@ -56,7 +56,7 @@ def sent() -> Sent:
 
 
 def test_the_first_update_has_all_and_names_all(sent: Sent) -> None:
-    first = sent.update(containers("a", "b"), PICTURE)
+    first = sent.update(containers("a", "b"), INVENTORY)
     assert first == wire.Update(
         host=HOST,
         changed=tuple(containers("a", "b").values()),
@@ -71,7 +71,7 @@ def test_the_first_update_has_all_and_names_all(sent: Sent) -> None:
 
 def test_a_later_update_has_what_changed(sent: Sent) -> None:
     before = containers("a", "b", "c")
-    sent.update(before, PICTURE)
+    sent.update(before, INVENTORY)
     renamed = replace(before["b"], name="renamed")
     later = sent.update({"a": before["a"], "b": renamed, **containers("d")})
     assert later.changed == (renamed, *containers("d").values())
@@ -79,7 +79,7 @@ def test_a_later_update_has_what_changed(sent: Sent) -> None:
 
 
 def test_between_two_inventories_look_alikes_are_as_before(sent: Sent) -> None:
-    sent.update({}, PICTURE)
+    sent.update({}, INVENTORY)
     later = sent.update({})
     assert (later.look_alikes, later.dropped) == (None, 3)
 
@@ -100,7 +100,7 @@ def test_the_first_inventory_is_sent_in_parts_and_nothing_twice(
     (part,) = sent.messages()
     assert isinstance(part, wire.Update)
     assert ([c.id for c in part.changed], part.complete) == (["a", "b"], False)
-    last = sent.update(judged, PICTURE)
+    last = sent.update(judged, INVENTORY)
     assert ([c.id for c in last.changed], last.everyone) == (["c"], frozenset("abc"))
 
 

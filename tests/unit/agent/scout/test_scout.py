@@ -165,17 +165,17 @@ def test_a_process_of_the_host_makes_no_new_picture_before_it_is_its_turn(
     of_host = next(
         p for p in watched.scout._reader.read(full=False) if p.namespaces.mnt == host and p.pid > 1
     )
-    before = watched.scout._picture
+    before = watched.scout._last_pass
     shutil.rmtree(watched.proc / str(of_host.pid))
     watched.pulse(1001, 99)
     watched.scout._schedule._idle_inventory_at = float("inf")
 
     watched.scout.check_for_changes()
-    assert watched.scout._picture is before
+    assert watched.scout._last_pass is before
 
     watched.scout._schedule._idle_inventory_at = 0.0
     watched.scout.check_for_changes()
-    assert watched.scout._picture is not before
+    assert watched.scout._last_pass is not before
 
 
 def test_where_the_kernel_gives_no_pulse_every_glance_looks(watched: Watched) -> None:
