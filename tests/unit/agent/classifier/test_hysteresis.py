@@ -136,3 +136,9 @@ def test_a_grown_one_never_turns_oftener_than_the_hold_allows(history: list[Verd
         now += 10.0
     assert state is not None
     assert state.changes <= 10.0 * len(history) / HOLD
+
+
+def test_who_started_in_the_future_is_no_newborn_for_an_hour() -> None:
+    before = hold(None, APP, now=5000, started=1000)
+    after = hold(before, SYSTEM, now=5001, started=8600)
+    assert (after.verdict.style, after.candidate) == (Style.APP, Style.SYSTEM)

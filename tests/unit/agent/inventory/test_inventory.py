@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+
+import pytest
 
 from agent.inventory.inventory import Inventory
 from agent.model import Style, Verdict
 from collectors.facts import ProcessId, Sighting, State
 from tests.support.inventory import DOCKER, NS, only, update
 from tests.support.processes import process, sighting
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_a_bare_container_keeps_its_id_when_its_engine_answers() -> None:
@@ -119,3 +117,16 @@ def test_an_exec_in_a_reused_pid_is_not_the_same_life() -> None:
     other = dataclasses.replace(init, id=ProcessId(10, 999))
     second = update(inventory, other).containers[first.id]
     assert second.init == other.id
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+def test_what_is_gone_is_remembered_as_long_as_ever(seconds: float) -> None:
+    inventory = Inventory(retention=300)
+    init = process(10, ns=NS, root=1, cgroup=DOCKER)
+    update(inventory, init, sightings=[sighting(init)], now=10_000)
+    update(inventory, now=10_010)
+    inventory.shift(seconds)
+    gone = only(update(inventory, now=10_020 + seconds))
+    assert (gone.gone, gone.last_seen) == (True, 10_000 + seconds)
+    assert update(inventory, now=10_299 + seconds).containers
+    assert not update(inventory, now=10_301 + seconds).containers

@@ -4,12 +4,14 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from agent import wire
+from agent.clock import Clock
 from agent.config import load
 from agent.scout.progress import Progress
 from agent.scout.schedule import Task
@@ -19,6 +21,7 @@ from collectors.kernel.filesystem import read_host_mounts
 from collectors.kernel.processes import read_pulse
 from tests.hosts.archive import load as load_host
 from tests.support import CLONE
+from tests.support.clocks import Times
 
 if TYPE_CHECKING:
     from agent.model import Snapshot
@@ -239,3 +242,40 @@ def test_pulse_of_this_machine_moves_with_a_new_process() -> None:
     after = read_pulse(HostFS())
     assert after is not None
     assert after[0] > before[0]
+
+
+@pytest.fixture
+def set_clock(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Times:
+    times = Times()
+    scout = watched.scout
+    scout._clock = Clock(times.read_wall, times.read_steady)
+    monkeypatch.setattr("agent.scout.scout.time.time", times.read_wall)
+    scout.facts = replace(scout.facts, boot_time=times.wall)
+    scout.run_pass(Task.FULL_PASS)
+    watched.sent()
+    return times
+
+
+@pytest.mark.parametrize("seconds", [86400.0, -86400.0])
+def test_a_scout_follows_its_clock(seconds: float, watched: Watched, set_clock: Times) -> None:
+    assert watched.snapshot is not None
+    before = watched.snapshot.containers
+    set_clock.wall += seconds
+
+    watched.scout.check_for_changes()
+
+    watched.sent()
+    after = watched.snapshot.containers
+    assert after.keys() == before.keys()
+    by_the_kernel = 0
+    for key, container in after.items():
+        if container.init is None or container.started is None:
+            continue
+        since_boot = container.init.start_ticks / os.sysconf("SC_CLK_TCK")
+        if before[key].started == pytest.approx(Times().wall + since_boot, abs=0.1):
+            assert container.started == pytest.approx(set_clock.wall + since_boot, abs=0.1)
+            by_the_kernel += 1
+    assert by_the_kernel
+    for key, container in after.items():
+        assert container.style_changes == before[key].style_changes == 0
+        assert container.verdict == before[key].verdict
