@@ -1,4 +1,4 @@
-"""The table of the benchmark."""
+"""Writes docs/benchmark.md."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 _INTRODUCTION = """\
 # What it costs
 
-Written by `make bench` on {date}: {machine}. Idle containers; other work on the machine slows
-everything alike, so look at the ratios.
+Written by `make bench` on {date}: {machine}. The containers are idle. Other work on the machine
+slows every figure alike, so compare the ratios.
 
 ## A scrape by its parts
 
-Microseconds of CPU, user and system, for each container and scrape. The *floor* is the bare preads
-of the same files in the same run: of cgroup files through descriptors that stay open, and of
-`/proc/<pid>/net/dev`, which is opened and closed, as it would pin a dead container. *Read* is all
-of the reading, with the host's own counters; *parse* is what it takes to parse every file anew,
-which is only done to those that have changed, and is not in the total; *prometheus-client* is what
-its encoder takes for the same page.
+Microseconds of CPU time, user and system, per container and scrape. *Floor* is the cost of bare
+preads of the same files in the same run: cgroup files through descriptors that stay open, and
+`/proc/<pid>/net/dev`, which is opened and closed, because an open descriptor would pin a dead
+container. *Read* is all reading, with the host's own counters. *Parse* is the cost of parsing every
+file again; the agent parses only files that changed, so it is not in the total.
+*Prometheus-client* is the cost of that library's encoder for the same page.
 
 """
 
@@ -31,19 +31,19 @@ _WHOLE = """\
 
 ## The whole agent
 
-All its processes, over HTTP with gzip. *Complete* is the time from its start to its first whole
-picture; *scrape* the time that Prometheus waits, median and worst of ten; *CPU* user and system of
-one scrape; *idle* between scrapes, in percent of one core, when no container is younger than a
-minute, and *at 15 s* with a scrape each 15 s; *PSS* of all processes together; *new* how long until
-a scrape shows a container that was just started, median of five; *busy* a scrape while 20
-containers are started each second and a new scout looks at everything anew.
+All its processes, over HTTP with gzip. *Complete*: time from the start to the first complete
+snapshot. *Scrape*: time that Prometheus waits, median and worst of ten. *CPU*: user and system time
+of one scrape. *Idle*: CPU use between scrapes, in percent of one core, when no container is younger
+than a minute; *at 15 s*: the same with a scrape each 15 s. *PSS*: memory of all processes together.
+*New*: time until a scrape shows a container that was just started, median of five. *Busy*: time of
+a scrape while 20 containers are started each second and a new scout reads everything from scratch.
 
 """
 
 
 @dataclass(kw_only=True)
 class Report:
-    """What was measured, and its page."""
+    """The measurements, and the page that shows them."""
 
     machine: str
     date: str
@@ -52,7 +52,7 @@ class Report:
     whole: list[Result] = field(default_factory=list)
 
     def page(self) -> str:
-        """Write the page."""
+        """Return the page."""
         head = _INTRODUCTION.format(date=self.date, machine=self.machine)
         return head + "\n".join(self._parts()) + "\n" + _WHOLE + "\n".join(self._whole()) + "\n"
 
@@ -63,7 +63,7 @@ class Report:
         )
         yield "| --- " + "| --: " * 10 + "|"
         kinds = {"load": self.parts, "Docker": self.docker}
-        rows = [(kind, row) for kind, found in kinds.items() for row in found]
+        rows = [(kind, row) for kind, measured in kinds.items() for row in measured]
         for kind, row in rows:
             times = " | ".join(
                 f"{row[name]:.0f}" for name in ("floor", "read", "encode", "gzip", "total")
