@@ -1,4 +1,4 @@
-"""The settled cases of the design, as real containers: the agent's page and one look agree.
+"""Cases whose verdict is settled, as real containers: the agent's page and one look agree.
 
 Beside them the practices that findings warn of, and the operator's own word.
 """
