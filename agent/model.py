@@ -7,17 +7,15 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from collectors.facts import (
+    EngineFacts,
     FilesystemUsage,
     HostFacts,
-    ImageFacts,
     Isolation,
     Limits,
     Mount,
     NetworkFacts,
-    OpenvzFacts,
     Process,
     ProcessId,
-    Publish,
     RootFacts,
     State,
 )
@@ -88,7 +86,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
+class Container(EngineFacts):
     """One container of the host, of any engine. ``id`` never changes while it exists."""
 
     id: str
@@ -96,8 +94,6 @@ class Container:
     """Never empty: ``none`` if it belongs to no engine."""
     instance: str = ""
     engine_id: str = ""
-    name: str = ""
-    image: str = ""
     state: State = State.UNKNOWN
     init: ProcessId | None = None
     """First process in the host's numbering; None when it does not run."""
@@ -106,37 +102,12 @@ class Container:
     cgroups: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Path by controller; only of cgroups that hold this container and nothing else."""
     parent_id: str = ""
-    role: str = ""
-    hostname: str = ""
-    created: float | None = None
-    started: float | None = None
-    finished: float | None = None
-    exit_code: int | None = None
-    oom_killed: bool | None = None
-    restarts: int | None = None
-    health: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
-    pod: str = ""
-    namespace: str = ""
-    container_name: str = ""
-    runtime: str = ""
-    boots: bool | None = None
-    command: tuple[str, ...] = ()
     network: str = ""
     """``own``, ``host``, ``container:<id>`` (shared with that one), or empty where not known."""
     pid_namespace: str = ""
     """``own``, ``host``, ``container:<id>``, or empty where not known."""
-    image_facts: ImageFacts | None = None
-    publishes: tuple[Publish, ...] = ()
-    restart_policy: str = ""
-    auto_remove: bool | None = None
-    tty: bool | None = None
-    privileged: bool | None = None
-    writable_layer_bytes: int | None = None
-    log_bytes: int | None = None
     isolation: Isolation = Isolation()
     limits: Limits = Limits()
-    openvz: OpenvzFacts | None = None
     filesystem: FilesystemUsage | None = None
     """Usage of the disk or quota that its files are in, as it was last read."""
     os_name: str = ""

@@ -250,28 +250,12 @@ class OpenvzFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """One container as one collector sees it.
+class EngineFacts:
+    """What an engine knows of a container; empty or None is what it does not say."""
 
-    A sighting names its container by ``(engine, instance, engine_id)`` and ties it to the kernel's
-    side by the first of ``init``, ``cgroup`` and ``root`` that it knows.
-    """
-
-    collector: str
-    engine: str
-    """docker, podman, containerd, cri-o, lxc, incus, lxd, nspawn, openvz, libvirt-lxc, runc, …"""
-    instance: str = ""
-    """Which of several installations of that engine: socket, storage root, lxcpath, user."""
-    engine_id: str
-    """The engine's own id, which does not change when the container is renamed."""
     name: str = ""
-    state: State = State.UNKNOWN
     image: str = ""
     """Image or OS template as users write it; empty where there is none."""
-    init: ProcessId | None = None
-    """The container's first process, in the host's numbering."""
-    cgroup: str | None = None
-    """Cgroup path in the host's view, where the engine knows it."""
     hostname: str = ""
     created: float | None = None
     started: float | None = None
@@ -295,19 +279,41 @@ class Sighting:
     command: tuple[str, ...] = ()
     image_facts: ImageFacts | None = None
     publishes: tuple[Publish, ...] = ()
-    network_mode: str = ""
-    """As configured: host, none, bridge, ``container:<id>``, a network's name."""
     privileged: bool | None = None
     writable_layer_bytes: int | None = None
     log_bytes: int | None = None
     tty: bool | None = None
     auto_remove: bool | None = None
     restart_policy: str = ""
+    openvz: OpenvzFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting(EngineFacts):
+    """One container as one collector sees it.
+
+    A sighting names its container by ``(engine, instance, engine_id)`` and ties it to the kernel's
+    side by the first of ``init``, ``cgroup`` and ``root`` that it knows.
+    """
+
+    collector: str
+    engine: str
+    """docker, podman, containerd, cri-o, lxc, incus, lxd, nspawn, openvz, libvirt-lxc, runc, …"""
+    instance: str = ""
+    """Which of several installations of that engine: socket, storage root, lxcpath, user."""
+    engine_id: str
+    """The engine's own id, which does not change when the container is renamed."""
+    state: State = State.UNKNOWN
+    init: ProcessId | None = None
+    """The container's first process, in the host's numbering."""
+    cgroup: str | None = None
+    """Cgroup path in the host's view, where the engine knows it."""
+    network_mode: str = ""
+    """As configured: host, none, bridge, ``container:<id>``, a network's name."""
     rootfs: str = ""
     """Directory of its root filesystem on the host, where the engine says."""
     mounts: tuple[str, ...] = ()
     """Paths of the host that the engine bind-mounts into it."""
-    openvz: OpenvzFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from agent.inventory.cgroup_names import container_engine, engine_cgroup
 from agent.model import Container
 from collectors.catalogue import ENGINES, OTHER_RANK, WRAPPERS
-from collectors.facts import ALIVE, HostFacts, Sighting, State
+from collectors.facts import ALIVE, EngineFacts, HostFacts, Sighting, State
 
 if TYPE_CHECKING:
     from agent.inventory.groups import Group
 
-T = TypeVar("T")
-
 _RANKS = {engine.name: engine.rank for engine in ENGINES}
 _LOW_LEVEL = frozenset(engine.name for engine in ENGINES if engine.low_level)
 _MAY_RUN_UNSEEN = frozenset(engine.name for engine in ENGINES if engine.may_run_unseen)
+
+_NOTHING = {field.name: getattr(EngineFacts(), field.name) for field in fields(EngineFacts)}
+_EMPTY: tuple[object, ...] = (None, "", (), {})
 
 Key = tuple[str, str, str]
 """Engine, engine instance, engine id: the inventory's own key."""
@@ -84,13 +86,12 @@ def _order(sighting: Sighting) -> tuple[int, bool, str]:
     return (_RANKS.get(sighting.engine, OTHER_RANK), sighting.init is None, sighting.collector)
 
 
-def _first(sightings: Sequence[Sighting], name: str, empty: T) -> T:
-    """Return a field of the first sighting that has it, which is of the best informed engine."""
-    for sighting in sightings:
-        value = getattr(sighting, name)
-        if value not in (None, "", ()) and value != {}:
-            return value  # type: ignore[no-any-return]
-    return empty
+def merged(sightings: Sequence[Sighting]) -> dict[str, Any]:
+    """Return what the engines know, each field from the best informed engine that says it."""
+    return {
+        name: next((v for s in sightings if (v := getattr(s, name)) not in _EMPTY), nothing)
+        for name, nothing in _NOTHING.items()
+    }
 
 
 def container_of(
@@ -105,45 +106,25 @@ def container_of(
     ``placed`` are the fields that relate it to the host and to other containers.
     """
     best = sightings[0] if sightings else None
+    facts = merged(sightings)
+    facts["name"] = facts["name"] or (best.engine_id if best else "")
     runtimes = [s.runtime or (s.engine if s.engine in _LOW_LEVEL else "") for s in sightings]
+    facts["runtime"] = next(filter(None, runtimes), "")
+    if group is not None:
+        facts["started"] = facts["started"] or _started(group, host)
+        facts["finished"] = facts["exit_code"] = None
     return Container(
         id=container_id,
         engine=best.engine if best else _engine_by_cgroup(placed.get("cgroup", "")),
         instance=best.instance if best else "",
         engine_id=best.engine_id if best else "",
-        name=_first(sightings, "name", "") or (best.engine_id if best else ""),
-        image=_first(sightings, "image", ""),
         state=_state(sightings, group, host),
         init=group.leader.id if group else None,
-        role=_first(sightings, "role", ""),
-        hostname=_first(sightings, "hostname", ""),
-        created=_first(sightings, "created", None),
-        started=_first(sightings, "started", None) or (_started(group, host) if group else None),
-        finished=None if group else _first(sightings, "finished", None),
-        exit_code=None if group else _first(sightings, "exit_code", None),
-        oom_killed=_first(sightings, "oom_killed", None),
-        restarts=_first(sightings, "restarts", None),
-        health=_first(sightings, "health", None),
-        labels=_first(sightings, "labels", {}),
-        pod=_first(sightings, "pod", ""),
-        namespace=_first(sightings, "namespace", ""),
-        container_name=_first(sightings, "container_name", ""),
-        runtime=next(filter(None, runtimes), ""),
-        boots=_first(sightings, "boots", None),
-        command=_first(sightings, "command", ()),
-        image_facts=_first(sightings, "image_facts", None),
-        publishes=_first(sightings, "publishes", ()),
-        restart_policy=_first(sightings, "restart_policy", ""),
-        auto_remove=_first(sightings, "auto_remove", None),
-        tty=_first(sightings, "tty", None),
-        privileged=_first(sightings, "privileged", None),
-        writable_layer_bytes=_first(sightings, "writable_layer_bytes", None),
-        log_bytes=_first(sightings, "log_bytes", None),
-        openvz=_first(sightings, "openvz", None),
         processes=len(group.members) if group else None,
         seen_by=tuple(
             dict.fromkeys([*(["kernel"] if group else []), *(s.collector for s in sightings)])
         ),
+        **facts,
         **placed,
     )
 
