@@ -1,7 +1,7 @@
 """``make bench``: what the agent costs on this machine, as a table in docs/.
 
-As root, with Debian's busybox-static. Ratios to the floor of the same run are what counts; seconds
-depend on the machine and on what else it does.
+Needs root and Debian's busybox-static. Compare only the ratios to the floor of the same run:
+seconds depend on the machine and its other load.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RIVAL = CLONE / ".cache/bench/rival"
 
 
 def parts(containers: Iterable[tuple[str, int]]) -> dict[str, float]:
-    """Measure the parts of a scrape in a process of its own."""
+    """Measure the parts of a scrape in a separate process."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.parts"],
         input="".join(f"{container_id} {pid}\n" for container_id, pid in containers),
@@ -50,7 +50,7 @@ def parts(containers: Iterable[tuple[str, int]]) -> dict[str, float]:
 
 
 def rival() -> Path | None:
-    """Install cgroups-exporter beside us, once; None where that is not possible."""
+    """Install cgroups-exporter once, for comparison; None where that is not possible."""
     command = RIVAL / "bin/cgroups-exporter"
     if not command.exists():
         subprocess.run([sys.executable, "-m", "venv", RIVAL], check=True)
@@ -67,7 +67,7 @@ def rival() -> Path | None:
 
 
 def on_load(count: int, report: Report, *, with_rival: bool) -> None:
-    """Measure everything on so many containers of the load."""
+    """Measure everything with this number of load containers."""
     say(f"{count} containers of the load")
     with load(count) as loader:
         on = Containers.of(loader)
@@ -90,7 +90,7 @@ def on_load(count: int, report: Report, *, with_rival: bool) -> None:
 
 
 def on_docker(count: int, report: Report) -> None:
-    """Measure everything on real Docker containers."""
+    """Measure everything with real Docker containers."""
     say(f"{count} containers of a real Docker")
     with docker_daemon(own_network=True) as docker:
         image = docker.busybox()
@@ -108,7 +108,7 @@ def on_docker(count: int, report: Report) -> None:
 
 
 def say(what: str) -> None:
-    """Tell people what is going on; this takes many minutes."""
+    """Print progress, because the run takes many minutes."""
     sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {what}\n")
 
 
@@ -134,7 +134,7 @@ def main() -> int:
 
 
 def machine() -> str:
-    """Say on what this runs."""
+    """Describe the machine."""
     cpu = next(
         (
             line.partition(":")[2].strip()

@@ -1,9 +1,9 @@
-"""Load: any number of idle containers as Docker's look to the kernel, in seconds, without Docker.
+"""Load: makes any number of idle containers, to the kernel like Docker's, in seconds.
 
 Each has a cgroup ``/docker/<64 hex>`` in every hierarchy, pid, mount, network, uts and ipc
-namespaces of its own, a root filesystem that is not the host's (one for all of them) and one
-process that sleeps. ``python -m tests.bench.load N`` makes them, prints ``id pid`` of each, and
-takes them away again at the end of its standard input.
+namespaces of its own, a root filesystem that is not the host's (shared by all of them) and one
+sleeping process. ``python -m tests.bench.load N`` makes them, prints ``id pid`` of each, and
+removes them at the end of its standard input.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CGROUPS = Path("/sys/fs/cgroup")
 BUSYBOX = Path("/bin/busybox")
-"""The static one, of Debian's busybox-static."""
+"""The static binary from Debian's busybox-static."""
 
 _NEW = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
 """CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET; clone(2)."""
@@ -43,7 +43,7 @@ class Loaded(NamedTuple):
 
 @contextmanager
 def load(count: int) -> Iterator[Loader]:
-    """Keep so many containers while the block runs; more can be asked for meanwhile."""
+    """Keep this many containers while the block runs; more can be added meanwhile."""
     loader = Loader()
     try:
         loader.more(count)
@@ -53,7 +53,7 @@ def load(count: int) -> Iterator[Loader]:
 
 
 class Loader:
-    """A process that makes containers; not this one, because it forks for each of them."""
+    """A process that makes containers; a separate one, because it forks for each of them."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -65,7 +65,7 @@ class Loader:
         self.containers: list[Loaded] = []
 
     def more(self, count: int) -> list[Loaded]:
-        """Make so many more, and give them."""
+        """Make this many more, and return them."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{count}\n")
@@ -78,7 +78,7 @@ class Loader:
         return made
 
     def close(self) -> None:
-        """Take all of them away."""
+        """Remove all of them."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
@@ -98,7 +98,7 @@ def _cgroups(container_id: str) -> list[Path]:
             _enable(top)
         path = top / "docker" / container_id
         path.mkdir(parents=True, exist_ok=True)
-        # A v1 cpuset takes no process before it has CPUs and memory.
+        # A v1 cpuset accepts no process before it has CPUs and memory.
         for name in ("cpuset.cpus", "cpuset.mems"):
             for where in (path.parent, path):
                 file = where / name
@@ -109,7 +109,7 @@ def _cgroups(container_id: str) -> list[Path]:
 
 
 def _enable(top: Path) -> None:
-    """Hand v2's controllers down to the containers."""
+    """Enable v2's controllers for the containers."""
     (top / "docker").mkdir(exist_ok=True)
     for where in (top, top / "docker"):
         for controller in (where / "cgroup.controllers").read_text().split():
@@ -123,7 +123,7 @@ def _checked(result: int, what: str) -> None:
 
 
 def _start(container_id: str, cgroups: list[Path], root: bytes) -> int:
-    """Start the container's process and give its number on the host."""
+    """Start the container's process and return its pid on the host."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -192,7 +192,7 @@ def _remove(path: Path) -> None:
         except FileNotFoundError:
             return
         except OSError:
-            # Its process is still on its way out.
+            # Its process is still exiting.
             time.sleep(0.01)
         else:
             return

@@ -1,8 +1,8 @@
-"""What a scrape costs, part by part, in a process of its own, and the floor of the same files.
+"""Measures a scrape part by part, in a separate process, and the floor of the same files.
 
-The floor is what the kernel takes for the bare preads of the files that a scrape has just read:
-cgroup files through descriptors that are open, ``net/dev`` opened, read and closed. Rounds of
-everything take turns, so that a busy machine slows all of them alike; the median is given.
+The floor is the cost of bare preads of the files that a scrape has just read: cgroup files through
+open descriptors, ``net/dev`` opened, read and closed. The parts are measured in turns, so that a
+busy machine slows all of them alike; the median counts.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Read(NamedTuple):
 
 
 def describe(host: HostFS, facts: HostFacts, container_id: str, pid: int) -> Container:
-    """Make of a process what the scout would send of its container, with all that it may know."""
+    """Return the container of a process as the scout would send it, with every field filled."""
     cgroups = parse_cgroup(host.proc.read(f"{pid}/cgroup"))
     stat = parse_stat(host.proc.read(f"{pid}/stat"))
     assert stat is not None
@@ -88,7 +88,7 @@ def describe(host: HostFS, facts: HostFacts, container_id: str, pid: int) -> Con
 
 
 class Recorder:
-    """Reads as the agent does, and remembers what it read in the last round."""
+    """Reads as the agent does, and records what it read in the last round."""
 
     def __init__(self) -> None:
         self.reads: list[Read] = []
@@ -96,7 +96,7 @@ class Recorder:
 
     @property
     def calls(self) -> Calls:
-        """The way to read that is watched."""
+        """The wrapped way to read."""
         return RELEASES_GIL._replace(pread=self._pread, open=self._open)
 
     def _pread(self, fd: int) -> bytes:
@@ -111,11 +111,11 @@ class Recorder:
 
 
 def recorded(host: HostFS, facts: HostFacts, targets: Sequence[Target]) -> Recorder:
-    """Say what a quiet scrape of these containers reads."""
+    """Return what a quiet scrape of these containers reads."""
     recorder = Recorder()
     ways = (recorder.calls, recorder.calls)
     reader = CounterReader(host, facts.cgroups, DEFAULT_GROUPS, ways=ways)
-    # A reader that has all descriptors that it wants: the floor is that of files which stay open.
+    # A reader with as many descriptors as it needs: the floor is that of files that stay open.
     reader.descriptor_limit = 1 << 30
     reader.update(targets)
     for _ in range(2):
@@ -127,7 +127,7 @@ def recorded(host: HostFS, facts: HostFacts, targets: Sequence[Target]) -> Recor
 
 
 def parser(facts: HostFacts, targets: Sequence[Target], contents: Mapping[str, bytes]) -> Parse:
-    """Make the work of parsing every file of every container anew, as if all had changed."""
+    """Return a function that parses every file of every container, as if all had changed."""
     devices = Devices(HostFS().sys)
     work = []
     for target in targets:
@@ -147,7 +147,7 @@ def parser(facts: HostFacts, targets: Sequence[Target], contents: Mapping[str, b
 
 
 class Floor:
-    """The bare reads, as fast as Python can ask the kernel for them."""
+    """The bare reads, as fast as Python can issue them."""
 
     def __init__(self, reads: Iterable[Read]) -> None:
         self._files = [
@@ -170,14 +170,14 @@ class Floor:
 
 
 def cpu_of(work: Callable[[], object]) -> float:
-    """Return the CPU seconds, user and system, that this thread spends on something."""
+    """Return the CPU seconds, user and system, that this thread spends on a call."""
     before = time.thread_time()
     work()
     return time.thread_time() - before
 
 
 def measure(host: HostFS, containers: Sequence[Container], facts: HostFacts) -> dict[str, float]:
-    """Return microseconds of CPU per container and scrape by part, and what a page is like."""
+    """Return microseconds of CPU per container and scrape by part, and figures of the page."""
     options = Options()
     targets = [target for c in containers if (target := Row(c, options).target) is not None]
     recorder = recorded(host, facts, targets)
@@ -222,7 +222,7 @@ def measure(host: HostFS, containers: Sequence[Container], facts: HostFacts) -> 
 
 
 class _Registry:
-    """What prometheus-client's encoder takes: some families of the very page."""
+    """Input for prometheus-client's encoder: some families of the same page."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
@@ -232,7 +232,7 @@ class _Registry:
 
 
 def main() -> None:
-    """Measure the containers of standard input, ``id pid`` each; print JSON."""
+    """Measure the containers listed on standard input, one ``id pid`` a line; print JSON."""
     host = HostFS()
     facts = read_host_facts(host)
     containers = [

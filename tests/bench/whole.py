@@ -1,4 +1,4 @@
-"""What the whole agent costs: both processes, over HTTP, as Prometheus meets it."""
+"""Measures the whole agent: all its processes, over HTTP, as Prometheus uses it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _INTERVAL = 15.0
 _SCRAPES = 10
 _QUIET = 30.0
 _GROWN = 65.0
-"""Seconds after which a container is no longer young to the agent, and not read again for that."""
+"""Seconds after which a container is no longer young, and the agent stops reading it often."""
 
 
 class Cpu(NamedTuple):
-    """CPU seconds of some processes."""
+    """CPU seconds of several processes."""
 
     user: float
     system: float
@@ -50,12 +50,12 @@ class Cpu(NamedTuple):
 
 
 def processes_of(pid: int) -> list[int]:
-    """Return a process and all below it: the launcher, serve and the scout."""
+    """Return a process and its descendants: the launcher, serve and the scout."""
     return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 def cpu_of(pids: Sequence[int]) -> Cpu:
-    """Return the CPU time that processes have spent so far."""
+    """Return the CPU time that these processes have used so far."""
     user = system = 0.0
     for pid in pids:
         with suppress(OSError):
@@ -66,7 +66,7 @@ def cpu_of(pids: Sequence[int]) -> Cpu:
 
 
 def memory_of(pids: Sequence[int]) -> int:
-    """Return the proportional set size of processes together, in bytes."""
+    """Return the total proportional set size of these processes, in bytes."""
     total = 0
     for pid in pids:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -84,7 +84,7 @@ class Scrape(NamedTuple):
 
 
 def scrape(port: int, path: str = "/metrics") -> Scrape:
-    """Scrape once, compressed, and unpack after the clock has been stopped."""
+    """Scrape once, compressed, and unpack outside the measured time."""
     started = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
@@ -100,7 +100,7 @@ def scrape(port: int, path: str = "/metrics") -> Scrape:
 
 @dataclass(kw_only=True)
 class Result:
-    """What was measured of one program at one number of containers; None: not measured."""
+    """The measurements of one program with one number of containers; None: not measured."""
 
     program: str
     containers: int
@@ -116,11 +116,11 @@ class Result:
     wire_bytes: int
     lag_seconds: tuple[float, ...] = ()
     busy_seconds: float | None = None
-    """Median of scrapes while everything is looked at anew and 20 containers start each second."""
+    """Median of scrapes while a new scout reads everything and 20 containers start each second."""
 
     @property
     def percent(self) -> float | None:
-        """CPU in all at one scrape each 15 s, in percent of one core."""
+        """Total CPU at one scrape each 15 s, in percent of one core."""
         if self.idle_percent is None:
             return None
         return self.idle_percent + self.scrape_cpu.total / _INTERVAL * 100
@@ -128,17 +128,17 @@ class Result:
 
 @dataclass(kw_only=True)
 class Containers:
-    """What is measured on."""
+    """The containers to measure with."""
 
     ids: list[str]
     more: Callable[[], str]
-    """Starts one more and gives its id."""
+    """Starts one more and returns its id."""
     since: float = field(default_factory=time.monotonic)
-    """When the last of them was started."""
+    """When the last one was started."""
 
     @classmethod
     def of(cls, loader: Loader) -> Containers:
-        """Return those of a load."""
+        """Return the containers of a load."""
         return cls(ids=[one.id for one in loader.containers], more=lambda: loader.more(1)[0].id)
 
 
@@ -147,7 +147,7 @@ def measure(
 ) -> Result:
     """Measure an agent that was started at ``started``.
 
-    With ``idle`` also at rest, with ``live`` also what is new and a scrape while much goes on.
+    With ``idle`` also at rest, with ``live`` also the delay of new containers and busy scrapes.
     """
     agent.wait_ready(seconds=120)
     complete = time.monotonic() - started
@@ -164,7 +164,7 @@ def measure(
 
 
 def measure_rival(command: Path, on: Containers) -> Result:
-    """Measure cgroups-exporter, which reads each 15 s in the background, in the same way."""
+    """Measure cgroups-exporter in the same way; it reads each 15 s in the background."""
     port = free_port()
     with workplace("rival") as place:
         daemon = Daemon(
@@ -173,7 +173,7 @@ def measure_rival(command: Path, on: Containers) -> Result:
             f"--metrics-port={port}",
             "--collector-delay=1",
             "--cgroups-path",
-            f"{CGROUPS}/*/docker/*",  # the load's place, in every hierarchy
+            f"{CGROUPS}/*/docker/*",  # the load's parent cgroup, in every hierarchy
             log=place / "log",
         )
         try:
@@ -188,7 +188,7 @@ def measure_rival(command: Path, on: Containers) -> Result:
 def _measure(
     program: str, port: int, pids: Sequence[int], containers: int, *, idle: bool = True
 ) -> Result:
-    """Measure scrapes one after another, and then the time between them."""
+    """Measure successive scrapes, and then the CPU use between scrapes."""
     scrape(port)
     before = cpu_of(pids)
     scrapes = [scrape(port) for _ in range(_SCRAPES)]
@@ -221,7 +221,7 @@ def wait_for_all(port: int, ids: Sequence[str]) -> None:
 
 
 def lag(port: int, on: Containers) -> float:
-    """Start a container and give the time until a scrape shows it."""
+    """Start a container and return the time until a scrape shows it."""
     new = on.more()
     since = time.monotonic()
     while new.encode() not in scrape(port).body:
@@ -234,7 +234,7 @@ def lag(port: int, on: Containers) -> float:
 def _busy(agent: Agent, on: Containers) -> float:
     """Scrape each half second while 20 containers are started each second, for 10 seconds.
 
-    SIGHUP has the agent begin with another scout meanwhile, which looks at everything anew.
+    SIGHUP makes the agent start a new scout meanwhile, which reads everything from scratch.
     """
     ending = threading.Event()
 
@@ -268,7 +268,7 @@ def _listens(port: int) -> bool:
 @contextmanager
 def tallyman(*flags: str, descriptors: int | None = None) -> Iterator[Agent]:
     """Run the agent as it is installed, with few descriptors if asked to."""
-    # As pip leaves it; Python would compile each module anew where it may write no bytecode.
+    # As pip does; otherwise Python compiles each module again where it may not write bytecode.
     subprocess.run([sys.executable, "-m", "compileall", "-q", "agent", "collectors"], check=True)
     prefix: tuple[str, ...] = ()
     if descriptors is not None:

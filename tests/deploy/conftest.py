@@ -1,4 +1,4 @@
-"""What is put onto hosts, built once for all tests of it."""
+"""Builds what is installed on hosts, once for all tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLONE = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def deb() -> Path:
-    """Build the Debian package and give the file."""
+    """Build the Debian package and return the file."""
     need("dpkg-buildpackage", "dh")
     run(CLONE / "deploy/debian/build", timeout=600)
     found = sorted((CLONE / "dist").glob(f"tallyman_{__version__}-*.deb"))

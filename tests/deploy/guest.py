@@ -1,4 +1,4 @@
-"""Runs in the guest: installs the package, lives through the life of the service, purges it.
+"""Runs in the guest: installs the package, runs the service through its life, purges it.
 
 python3 -m tests.deploy.guest PLACE
 """
@@ -20,12 +20,12 @@ from tests.engines.harness.programs import run, wait_until
 ADDRESS = "http://127.0.0.1:10060"
 SHOWN = "ActiveState,LoadState,UnitFileState,MainPID,NRestarts"
 SLOW = 240
-"""Seconds; the guest's processor is emulated."""
+"""In seconds; long, because the guest's processor is emulated."""
 _CLOCK_WAS_SET = "the clock was set by"
 
 
 def main(place: Path) -> None:
-    """Install PLACE/tallyman.deb, and write PLACE/report.json with what was seen at each step."""
+    """Install PLACE/tallyman.deb, and write PLACE/report.json with the result of each step."""
     report: dict[str, Any] = {}
     run("docker", "run", "--detach", "--name=dock-app", "lab/busybox", "/bin/sleep", "86400")
     run("apt-get", "install", "--yes", place / "tallyman.deb", timeout=SLOW)
@@ -43,7 +43,7 @@ def main(place: Path) -> None:
     report["reloaded"] = _unit()
     report["page_reloaded"] = _get("/metrics")
 
-    # The watchdog, in less time than an operator would give it.
+    # A shorter watchdog time than in production, to keep the test short.
     _drop_in("WatchdogSec=15\nSupplementaryGroups=docker\n")
     run("systemctl", "restart", "tallyman", timeout=SLOW)
     _wait_ready()
@@ -55,7 +55,7 @@ def main(place: Path) -> None:
     _wait_ready()
     report["after_stop"] = _unit()
 
-    # Far enough to be noticed, and not so far that systemd's timers wake apt up.
+    # Far enough to be noticed, but not so far that systemd's timers start apt.
     time.clock_settime(time.CLOCK_REALTIME, time.time() + 100)
     wait_until(lambda: _said(_CLOCK_WAS_SET), "the clock to be noticed", SLOW)
     report["journal"] = _journal()
@@ -99,7 +99,7 @@ def _last_reload() -> float:
 
 
 def _capabilities() -> dict[str, int]:
-    """Return what each process of the service may use, by what it is."""
+    """Return the capabilities of each process of the service, by its role."""
     cgroup = _show("ControlGroup")
     pids = Path(f"/sys/fs/cgroup{cgroup}/cgroup.procs").read_text().split()
     found = {}

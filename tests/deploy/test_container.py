@@ -1,4 +1,4 @@
-"""The container image: built as deploy/container builds it, run as it says, in a real Docker."""
+"""The container image, built and run by the scripts in deploy/container, in a real Docker."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.engine
 
 CONTAINER = Path(__file__).parents[2] / "deploy/container"
 REGISTRY = ("etc/pip.conf", "etc/ssl/certs/ca-certificates.crt")
-"""How this machine reaches PyPI, where it needs to be told."""
+"""How this machine reaches PyPI, where that is configured."""
 
 
 class Deployed:
-    """The agent in its container, and the containers that it is to see."""
+    """The agent in its container, and the containers that it should see."""
 
     def __init__(self, docker: Docker) -> None:
         self.docker = docker
@@ -60,7 +60,7 @@ class Deployed:
             return text
 
     def ls(self) -> list[Row]:
-        """Return what the agent lists, asked inside its container."""
+        """Return what the agent lists when run inside its container."""
         host = ("--path.procfs=/host/proc", "--path.sysfs=/host/sys", "--path.rootfs=/host")
         command = (
             "/opt/tallyman/bin/tallyman",
@@ -84,7 +84,7 @@ def docker() -> Iterator[Docker]:
 
 @pytest.fixture(scope="module")
 def image(docker: Docker) -> str:
-    """Build the image on a Debian made here."""
+    """Build the image on a Debian root made by these tests."""
     with workplace("base") as place:
         root = place / "root"
         packages = ["ca-certificates", "python3", "python3-venv"]
@@ -124,7 +124,7 @@ def unmanaged() -> Iterator[Made]:
 
 @pytest.fixture(scope="module")
 def rows(app: Made, unmanaged: Made, deployed: Deployed) -> list[Row]:
-    """Look once: on a busy machine with many containers that takes its time."""
+    """Take one inventory, which is slow on a busy machine with many containers."""
     assert app.pid
     assert unmanaged.pid
     return deployed.ls()
@@ -167,13 +167,13 @@ def test_what_faces_the_network_is_not_root(deployed: Deployed) -> None:
 def test_compose_starts_it_with_a_prometheus_that_scrapes_it(
     docker: Docker, image: str, tmp_path: Path
 ) -> None:
-    """The compose file, but for the ports, which are taken here, and two keys as below."""
+    """The compose file, except for the ports, which are in use here, and two keys (see below)."""
     need("docker-compose", "prometheus")
     assert image
     compose = CONTAINER.parent / "compose"
     document = yaml.safe_load((compose / "compose.yml").read_text())
     services = document["services"]
-    # Debian's docker-compose is of 2021, and does not know these two.
+    # Debian's docker-compose is from 2021, and does not know these two.
     del document["name"], services["agent"]["cgroup"]
     agent, prometheus = (f"127.0.0.1:{free_port()}" for _ in range(2))
     services["agent"]["command"].append(f"--web.listen-address={agent}")
@@ -208,7 +208,7 @@ def test_compose_starts_it_with_a_prometheus_that_scrapes_it(
 
 
 def prometheus_image(docker: Docker) -> str:
-    """Make an image like Prometheus's own of the Debian package that is installed here."""
+    """Make an image like Prometheus's own from the Debian package that is installed here."""
     program = shutil.which("prometheus")
     assert program is not None
     with workplace("prometheus") as place:
@@ -229,7 +229,7 @@ def prometheus_image(docker: Docker) -> str:
 
 
 def test_is_small(docker: Docker, image: str) -> None:
-    """What it adds to its base; megabytes."""
+    """The megabytes that it adds to its base."""
     added = int(docker.cli("image", "inspect", "--format={{.Size}}", image)) - int(
         docker.cli("image", "inspect", "--format={{.Size}}", "tallyman/base:1")
     )

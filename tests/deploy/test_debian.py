@@ -1,4 +1,4 @@
-"""The Debian package: looked at by lintian, installed into a fresh Debian, run and purged."""
+"""The Debian package: checked by lintian, installed into a fresh Debian, run and purged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _root(pid: str) -> Path | None:
 
 
 class Debian:
-    """A Debian 12 to install into, which is thrown away."""
+    """A disposable Debian 12 to install into."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -41,7 +41,7 @@ class Debian:
         return run("chroot", self.root, *QUIET, *words, timeout=300)
 
     def left(self) -> list[str]:
-        """Return what there is of the package."""
+        """Return the files of the package that exist."""
         script = "find / -xdev -path '*tallyman*' -not -path '/var/log/*' -not -path '/root/*'"
         return self.run("sh", "-c", script).split()
 
@@ -61,7 +61,7 @@ def debian(deb: Path) -> Iterator[Debian]:
         run("mount", "--rbind", "/sys", place / "root/sys")
         run("mount", "--make-rslave", place / "root/sys")
         shutil.copy(deb, place / "root/root")
-        # They are left out of containers' roots to keep those small; here the package is looked at.
+        # Containers' roots leave these out to stay small; here they belong to the tested package.
         for file in (place / "root/etc/dpkg/dpkg.cfg.d").glob("*mmdebstrap"):
             file.unlink()
         system = Debian(place / "root")
@@ -84,7 +84,7 @@ def test_is_installed_and_is_scraped(debian: Debian) -> None:
         owner = os.stat(f"/proc/{agent.pid}").st_uid
 
     assert page.value("tallyman_build_info", version=__version__) == 1
-    # What talks to the network runs as the user that the package made.
+    # The process that talks to the network runs as the user that the package created.
     assert str(owner) == debian.run("id", "--user", "tallyman").strip()
 
 

@@ -1,4 +1,4 @@
-"""Compose file and Kubernetes manifests, against the tools and schemas that read them."""
+"""Compose file and Kubernetes manifests, checked with the tools and schemas that read them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_configuration_in_it_is_one(tmp_path: Path) -> None:
 
 
 def test_the_podmonitor_finds_the_pods() -> None:
-    """A resource of the operator's own, so its shape is looked at here, key by key."""
+    """A custom resource of the operator, without a schema, so its keys are checked here."""
     monitor = manifest("podmonitor.yaml")
     assert (monitor["apiVersion"], monitor["kind"]) == ("monitoring.coreos.com/v1", "PodMonitor")
     spec = monitor["spec"]
@@ -94,7 +94,7 @@ def test_the_podmonitor_finds_the_pods() -> None:
     for rule in endpoint["relabelings"] + endpoint["metricRelabelings"]:
         assert set(rule) <= {"sourceLabels", "targetLabel", "regex", "action"}
         re.compile(rule.get("regex", ""))
-    # The alerts know the job by its beginning.
+    # The alerts match the beginning of the job's name.
     assert pod["metadata"]["labels"][spec["jobLabel"]].startswith("tallyman")
 
 
@@ -128,7 +128,7 @@ class TestCompose:
     def test_compose_takes_it(self, tmp_path: Path) -> None:
         need("docker-compose")
         document = yaml.safe_load(self.file.read_text())
-        # Debian's docker-compose is of 2021, and does not know these two.
+        # Debian's docker-compose is from 2021, and does not know these two.
         del document["name"], document["services"]["agent"]["cgroup"]
         old = tmp_path / "compose.json"
         old.write_text(json.dumps(document))

@@ -1,4 +1,4 @@
-"""The unit: its hardening by systemd's own measure, and its life in a guest where systemd runs."""
+"""The unit: its exposure as systemd rates it, and its life in a guest where systemd runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.engines.harness.programs import run, workplace
 CLONE = Path(__file__).parents[2]
 UNIT = CLONE / "deploy/systemd/tallyman.service"
 EXPOSURE = 2.5
-"""What systemd 252 says; docs/security.md says so, too."""
+"""As rated by systemd 252; docs/security.md gives the same number."""
 
 
 def test_exposure_is_what_the_docs_say() -> None:
@@ -33,7 +33,7 @@ def test_exposure_is_what_the_docs_say() -> None:
 
 
 def test_every_exception_has_its_reason() -> None:
-    """What systemd-analyze marks down is spoken of in the unit."""
+    """The unit explains every setting for which systemd-analyze adds exposure."""
     if shutil.which("systemd-analyze") is None:
         lacking("not installed: systemd-analyze")
     words = ("security", "--offline=true", "--no-pager", "--json=short", UNIT)
@@ -47,7 +47,7 @@ def test_every_exception_has_its_reason() -> None:
 
 @pytest.fixture(scope="module")
 def report(deb: Path) -> dict[str, Any]:
-    """Return what happened to the package in a Debian with systemd."""
+    """Return the report on the package in a Debian with systemd."""
     need_guest()
     with workplace("guest") as place:
         shutil.copy(deb, place / "tallyman.deb")
@@ -58,7 +58,7 @@ def report(deb: Path) -> dict[str, Any]:
 
 @pytest.mark.vm
 class TestInAGuest:
-    """One life of the service, told by tests/deploy/guest.py."""
+    """One life of the service, as reported by tests/deploy/guest.py."""
 
     def test_starts_with_the_installation(self, report: dict[str, Any]) -> None:
         assert report["installed"]["ActiveState"] == "active"
@@ -99,7 +99,7 @@ class TestInAGuest:
         assert report["reloads"][0] < report["reloads"][1]
 
     def test_one_that_was_stopped_dead_is_started_anew(self, report: dict[str, Any]) -> None:
-        """SIGSTOP: it cannot say that it is alive any more."""
+        """SIGSTOP: it can no longer notify the watchdog."""
         assert report["after_stop"]["NRestarts"] == "1"
         assert report["after_stop"]["MainPID"] != report["installed"]["MainPID"]
         assert any("Watchdog timeout" in entry["MESSAGE"] for entry in report["journal"])

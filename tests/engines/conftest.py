@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def dockerd() -> Iterator[Docker]:
-    """Return the Docker daemon of this run."""
+    """Return the Docker daemon of this test run."""
     need("dockerd", "docker", "busybox", "ip")
     with docker_daemon() as docker:
         yield docker
@@ -35,7 +35,7 @@ def docker(dockerd: Docker) -> Iterator[Docker]:
 
 @pytest.fixture
 def mortal() -> Iterator[Docker]:
-    """Return a daemon to which bad things may happen; its containers live on without it."""
+    """Return a daemon that a test may kill; its containers continue without it."""
     need("dockerd", "docker", "busybox")
     with docker_daemon("--live-restore", own_network=True) as docker:
         yield docker
@@ -43,7 +43,7 @@ def mortal() -> Iterator[Docker]:
 
 @pytest.fixture(scope="session")
 def agent(dockerd: Docker) -> Iterator[Agent]:
-    """Return one agent that runs through all tests, as it would on a host."""
+    """Return one agent that runs during all tests, as it would on a host."""
     with running_agent(
         f"--collector.docker.host={dockerd.endpoint}", "--collector.spec_detail"
     ) as agent:
@@ -62,7 +62,7 @@ def nothing_left() -> Iterator[None]:
 
 
 def _ours() -> set[str]:
-    """Return processes, mounts and cgroups that carry the names that tests give."""
+    """Return processes, mounts and cgroups that carry the mark of the tests."""
     found = {
         line.split(" ")[4]
         for line in Path("/proc/self/mountinfo").read_text().splitlines()

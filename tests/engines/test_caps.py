@@ -1,4 +1,4 @@
-"""More containers or series than are wanted: what is left out is said, and stays the same."""
+"""More containers or series than the limits: what is left out is counted, and stays the same."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIMIT = 1000
 def test_caps(docker: Docker, tmp_path: Path) -> None:
     word = unique("capped")
     made = [docker.run(docker.busybox(), *SLEEP, name=f"{word}-{n}") for n in range(MOST + 2)]
-    # Of those that others have on this machine none is counted.
+    # Other containers on this machine are not counted.
     config = tmp_path / "tallyman.toml"
     config.write_text(f'[containers]\ninclude = [{{engine = "docker", name = "{word}-*"}}]\n')
     with running_agent(
@@ -37,7 +37,7 @@ def test_caps(docker: Docker, tmp_path: Path) -> None:
     ) as agent:
         agent.wait_ready()
         page = agent.wait_for(lambda p: p.value("tallyman_dropped_containers") == 2, "two too many")
-        # What has run longest stays.
+        # The container that has run longest stays.
         assert [r.name for r in sorted(page.rows(), key=lambda r: r.id)] == _names(made[:MOST])
         assert (page.value("tallyman_dropped_series") or 0) > 0
         first = _counted(page)
@@ -61,6 +61,6 @@ def _names(made: list[Made]) -> list[str]:
 
 
 def _counted(page: Page) -> set[str]:
-    """Return the containers of which the page has counters."""
+    """Return the containers that have counters on the page."""
     samples = page.samples["container_memory_usage_bytes"]
     return {s.labels["id"] for s in samples} - {"/"}

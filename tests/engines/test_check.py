@@ -1,4 +1,4 @@
-"""What ``tallyman check`` says is lost without a capability is lost, and nothing else is."""
+"""Exactly what ``tallyman check`` reports as lost without a capability is lost."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 ROOT = "root"
-"""A Docker container of root's, with Docker's capabilities."""
+"""A Docker container that runs as root, with Docker's capabilities."""
 USER = "user"
-"""One of another user's."""
+"""One that runs as another user."""
 PRIVATE = "private"
 """One without an engine, whose root filesystem only another user may read."""
 FIREWALL = "firewall"
-"""One with a firewall rule of its own."""
+"""One with its own firewall rule."""
 
 
 def without(*capabilities: str) -> tuple[str, ...]:
-    """Return the words that run a command as root without these."""
+    """Return the prefix that runs a command as root without these capabilities."""
     names = ",".join(f"-{name}" for name in capabilities)
     return ("setpriv", f"--bounding-set={names}", f"--inh-caps={names}") if names else ()
 
 
 def ask(drop: tuple[str, ...], *words: str) -> Any:
-    """Run tallyman as root without some capabilities, and give what it says as JSON.
+    """Run tallyman as root without some capabilities, and return its JSON output.
 
     None where it knows no such container.
     """
@@ -60,14 +60,14 @@ def ask(drop: tuple[str, ...], *words: str) -> Any:
 
 
 class Scene:
-    """Four containers, and what is known of them."""
+    """Four containers, and the facts of them."""
 
     def __init__(self, made: dict[str, Made], docker: Docker) -> None:
         self.made = made
         self.flag = f"--collector.docker.host={docker.endpoint}"
 
     def known(self, drop: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-        """Return what ``explain`` says of each, but for how full its disk is just now."""
+        """Return what ``explain`` shows of each, without the current use of its disk."""
         found = {}
         for name, made in self.made.items():
             said = ask(drop, "explain", str(made.pid), self.flag)
@@ -84,7 +84,7 @@ class Scene:
         return found
 
     def lost(self, drop: tuple[str, ...]) -> set[str]:
-        """Return the names of the capabilities that ``check`` says are missing."""
+        """Return the names of the capabilities that ``check`` reports as missing."""
         checks = ask(drop, "check", self.flag)
         return {one["name"] for one in checks if not one["ok"] and one["name"].startswith("CAP_")}
 
@@ -118,7 +118,7 @@ def private_root() -> Iterator[Made]:
         assert busybox is not None
         shutil.copy(busybox, root / "bin/sleep")
         (root / "etc/os-release").write_text("ID=private\n")
-        # It speaks for a system, so that it is missed where it cannot be read.
+        # It is evidence for a system, so its absence shows where it cannot be read.
         (root / "etc/machine-id").write_text("4711" * 8 + "\n")
         (root / "sbin").mkdir()
         shutil.copy(busybox, root / "sbin/init")
@@ -163,7 +163,7 @@ def test_what_is_lost_is_lost_and_nothing_else(
     assert scene.lost(drop) == said
     known = scene.known(drop)
     assert changed(whole, known) == less_known
-    # Nobody's verdict turns for it, and only without ptrace(2) is one missed that no engine knows.
+    # No verdict changes, and only without ptrace(2) is a container without an engine missed.
     assert all(said["style"] == whole[name]["style"] for name, said in known.items())
     assert whole.keys() - known.keys() == ({PRIVATE} if "sys_ptrace" in capabilities else set())
 
@@ -185,7 +185,7 @@ ONLY_FROM_DOCKERS_SOCKET = {"tallyman_container_image_size_bytes"}
 
 
 def test_what_is_known_without_dockers_socket(dockerd: Docker) -> None:
-    """Labels, image, health and state are on disk; what the daemon works out is not."""
+    """Labels, image, health and state are on disk; what the daemon computes is not."""
     check = ("--health-cmd=true", "--health-interval=1s", "--label=team=blue")
     made = dockerd.run(dockerd.busybox(), "sleep", "86400", options=check)
     flags = (f"--collector.docker.host={dockerd.endpoint}", "--metrics.container-label=team")
@@ -210,7 +210,7 @@ def test_what_is_known_without_dockers_socket(dockerd: Docker) -> None:
 
 
 def about(page: Page, made: Made) -> dict[str, list[dict[str, str]]]:
-    """Return the labels of what our own metrics say of a container, by metric."""
+    """Return the labels of a container's ``tallyman_*`` metrics, by metric."""
     row = page.row(made.name)
     assert row is not None
     found: dict[str, list[dict[str, str]]] = {}
@@ -232,7 +232,7 @@ def _health(docker: Docker, made: Made) -> str:
 
 @contextmanager
 def unreadable(path: str) -> Iterator[None]:
-    """Return a file to another user for a while, who lets nobody use it."""
+    """Make a file accessible only to another user while the block runs."""
     before = os.stat(path)
     os.chown(path, 4711, 4711)
     os.chmod(path, 0o600)

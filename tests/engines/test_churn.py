@@ -34,7 +34,7 @@ RETENTION = 2
 
 @dataclass(slots=True)
 class Scrapes:
-    """Scrapes each second in the background, and what was wrong with them."""
+    """Scrapes each second in the background, and records what was wrong."""
 
     agent: Agent
     pages: int = 0
@@ -49,7 +49,7 @@ class Scrapes:
 
 
 def inconsistencies(page: Page) -> list[str]:
-    """Return what no page may show, whatever happens on the host."""
+    """Return errors that no page may show, whatever happens on the host."""
     wrong = []
     infos = [s.labels for s in page.samples.get("tallyman_container_info", [])]
     ids = {labels["id"] for labels in infos}
@@ -79,7 +79,7 @@ def test_churn(docker: Docker) -> None:
         scraper = threading.Thread(target=scrapes.run)
         scraper.start()
         try:
-            # What the first ones need for good is no leak: what more ones add would be.
+            # Growth by the first ones is not a leak; growth by later ones would be.
             _live_all(agent, docker, prefix, range(WARM_UP))
             before = _resources(agent, prefix)
             page = _live_all(agent, docker, prefix, range(WARM_UP, LIVES))
@@ -107,7 +107,7 @@ def _live_all(agent: Agent, docker: Docker, prefix: str, numbers: Iterable[int])
 
 
 def live(docker: Docker, image: str, name: str, seed: int) -> None:
-    """Lead one container through a life."""
+    """Run one container through its life."""
     docker.cli("run", "--detach", "--name", name, image, "sleep", "86400")
     for action in random.Random(seed).sample(("pause", "restart", "rename", "kill", "stop"), 1):
         match action:
@@ -136,7 +136,7 @@ def _shown(page: Page, prefix: str) -> list[str]:
 def _resources(agent: Agent, prefix: str) -> dict[str, int]:
     """Return descriptors, threads and memory of serve and scout together.
 
-    And how many containers of others there are on this machine, which take some of each.
+    Also the number of other containers on this machine, which use some of each.
     """
     rows = agent.scrape().rows()
     found = Counter(others=sum(not row.name.startswith(prefix) for row in rows))

@@ -1,4 +1,4 @@
-"""Docker, from the first container to the page that Prometheus reads."""
+"""Docker, from the container to the page that Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NGINX = ("nginx", "-g", "daemon off;")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Five containers that every kind of user has."""
+    """Five typical containers."""
 
     single: Made
     workers: Made
@@ -34,7 +34,7 @@ class Fleet:
     stopped: Made
 
     def styles(self) -> dict[str, str]:
-        """Return the right style by name."""
+        """Return the correct style by name."""
         return {
             self.single.name: "app",
             self.workers.name: "app",
@@ -106,7 +106,7 @@ def test_ls_needs_no_agent(fleet: Fleet, dockerd: Docker) -> None:
 
     for made in (fleet.single, fleet.workers, fleet.reaped, fleet.system):
         assert_found_once(rows, made, style=fleet.styles()[made.name])
-    # It never saw this one run, so it has no verdict of its own to remember.
+    # This agent never saw it run, so it remembers no verdict.
     assert assert_found_once(rows, fleet.stopped, state="exited").style in ("app", "unknown")
 
 

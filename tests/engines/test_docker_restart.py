@@ -1,4 +1,4 @@
-"""The Docker daemon goes away, and comes back: its containers are there all the time."""
+"""The Docker daemon stops and restarts: its containers stay on the page."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_agent_that_never_saw_the_daemon_still_finds_its_containers(mortal: D
 
 
 def _wait_for_look(agent: Agent) -> None:
-    """Wait until the agent has asked the collectors once more, which at rest is seldom."""
+    """Wait until the agent has run the collectors once more, which is rare at rest."""
     before = _lasted(agent.scrape())
     agent.wait_for(partial(_looked_again, before), "the next look", 120)
 

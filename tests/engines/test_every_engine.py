@@ -33,7 +33,7 @@ def test_two_docker_daemons(docker: Docker) -> None:
         rows = ls(f"--collector.docker.host={docker.endpoint}")
 
         assert_found_once(rows, first, style="app")
-        # Nobody has told of this one: its shims and its socket do.
+        # It is not configured: its shims and its socket reveal it.
         assert_found_once(rows, second, style="app")
 
 
@@ -143,7 +143,7 @@ def test_docker_in_docker(docker: Docker) -> None:
     )
     facts = docker.cli(*inside, "docker", "inspect", "--format={{.State.Pid}}", name)
     pid = _host_pid(outer, int(facts))
-    # Its name is known to the inner daemon alone, and the agent asks nobody inside a container.
+    # Only the inner daemon knows its name, and the agent asks no daemon inside a container.
     inner = Made(name="", engine="docker", handle=handle, pid=pid, parent=outer)
 
     rows = ls(f"--collector.docker.host={docker.endpoint}")
@@ -199,7 +199,7 @@ def test_runc(agent: Agent) -> None:
 
 
 def test_runc_with_a_state_directory_that_nothing_names() -> None:
-    """The runtime is gone, and init has adopted what it started."""
+    """The runtime has exited, and init has adopted its processes."""
     need("runc", "busybox")
     with oci.runc(*SLEEP, own_root=True) as made:
         assert_found_once(ls(), made, style="app")
@@ -313,7 +313,7 @@ def test_unshare_with_a_root_of_its_own(tmp_path: Path, agent: Agent) -> None:
     words = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", f"--root={root}")
     with bare.sleeping_in("unshare", *words) as made:
         row = assert_found_once(ls(), made, style="app")
-        # No cgroup and no engine tells of it.
+        # No cgroup and no engine reveals it.
         agent.wait_for(lambda p: [r for r in p.rows() if r.id == row.id], "it on the page", 15)
 
 
@@ -326,7 +326,7 @@ def test_unshare_without_a_pid_namespace(tmp_path: Path) -> None:
 
 
 def test_a_container_in_a_container(docker: Docker) -> None:
-    """Made by hand in a systemd that is Docker's: each once, the inner one with its parent."""
+    """Made by hand in a systemd that runs in Docker: each once, the inner one with its parent."""
     root = roots.make_busybox(docker.place / unique("root"))
     options = (*SYSTEMD, *FREE, f"--volume={root}:/inner")
     outer = docker.run(docker.debian(), "/sbin/init", options=options)
@@ -343,7 +343,7 @@ def test_a_container_in_a_container(docker: Docker) -> None:
 
 
 def test_what_an_attached_shell_makes_is_nested() -> None:
-    """It hangs on the host's lxc-attach; its mounts were made inside."""
+    """Its parent process is the host's lxc-attach; its mounts were made inside."""
     need("lxc-attach", "busybox")
     with systems.lxc(*SLEEP) as outer:
         assert outer.place

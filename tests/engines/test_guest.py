@@ -1,6 +1,6 @@
-"""A host with systemd and a pure cgroup v2 tree: each container once, and nothing else.
+"""A host with systemd and a pure cgroup v2 hierarchy: each container once, and nothing else.
 
-The guest is slow, so one run of it makes everything, and each case is judged here.
+The guest is slow, so one run makes everything, and each case of its report is tested here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.vm]
 
 SYSTEMS = {"docker_system", "lxc_system", "nspawn_of_machined"}
 UNREMARKABLE = {"virtual_machine_of_machined"}
-"""Look like a container to nobody who asks the kernel: not listed with a reason either."""
+"""To the kernel these do not look like containers: they are not listed as look-alikes either."""
 STATES = {
     "docker_paused": "paused",
     "docker_stopped": "exited",

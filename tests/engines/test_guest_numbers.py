@@ -1,4 +1,4 @@
-"""The work of test_numbers.py on a pure cgroup v2 tree, in one run of the guest."""
+"""The work of test_numbers.py on a pure cgroup v2 hierarchy, in one run of the guest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 class Work:
-    """The page, and what the cgroup files said beside it."""
+    """The page, and the values of the cgroup files at the same time."""
 
     def __init__(self, report: dict[str, Any]) -> None:
         self.page = Page(report["page"])
@@ -46,8 +46,8 @@ def test_ten_seconds_of_one_core_under_a_quota(work: Work) -> None:
     used = work.value("container_cpu_usage_seconds_total", "burn", cpu="total")
     kernel = work.table("burn", "cpu.stat")
 
-    # The limit counts ticks, of which a busy host takes some away and which may hit more often than
-    # was run; the cgroup counts time. The runtime's own init, which came before, is in it as well.
+    # The limit counts ticks: a busy host loses some, and a tick may be charged for less than a tick
+    # of work. The cgroup counts time, including that of the runtime's own init.
     assert 9 <= used <= 40
     assert used == pytest.approx(kernel["usage_usec"] / 1e6)
     assert work.value("container_cpu_user_seconds_total", "burn") == pytest.approx(

@@ -1,4 +1,4 @@
-"""The host's own numbers, and those that need few descriptors or a disk, against other tools."""
+"""The host's numbers, and those that depend on descriptors or a disk, compared with other tools."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_the_machine_is_as_large_as_node_tools_say(agent: Agent) -> None:
 
 
 def busy() -> tuple[float, float]:
-    """Return the seconds of CPU time that the host has spent for programs and in the kernel."""
+    """Return the host's CPU seconds in user and kernel mode."""
     times = psutil.cpu_times()
-    # What guests took is in user and nice already.
+    # The time of guests is already in user and nice.
     return times.user + times.nice, times.system + times.irq + times.softirq
 
 
@@ -97,7 +97,7 @@ def test_disks_of_the_host_are_as_large_as_df_says(agent: Agent) -> None:
 
 @pytest.fixture
 def disk() -> Iterator[Path]:
-    """Return a filesystem of 64 MiB that is mounted."""
+    """Return a mounted filesystem of 64 MiB."""
     need("mkfs.ext4", "mount", "unshare")
     with workplace("disk") as place:
         image, target = place / "image", place / "mounted"
@@ -128,7 +128,7 @@ def test_a_disk_of_its_own_is_as_full_as_df_says(disk: Path) -> None:
             assert used >= written * MIB
 
             def agrees(page: Page, used: int = used, size: int = size) -> bool:
-                """Return whether one container, and it is this one, shows these numbers."""
+                """Return whether this container, and no other, shows these numbers."""
                 full = page.samples.get("container_fs_usage_bytes", [])
                 found = [s.labels["id"] for s in full if s.value == used and s.labels["id"] != "/"]
                 return len(found) == 1 and (
@@ -143,21 +143,21 @@ FEW = 1024
 
 
 def test_few_descriptors_change_no_number(agent: Agent) -> None:
-    """Half of 1,024 is fewer than the files of 200 containers: many are opened for each scrape."""
+    """200 containers have more files than half of 1,024: many are opened for each scrape."""
     need("busybox", "prlimit")
     few = ("prlimit", f"--nofile={FEW}:{FEW}", TALLYMAN)
     with load(COUNT) as loader, running_agent(command=few) as poor:
         ids = {f"/docker/{made.id}" for made in loader.containers}
 
         def agree() -> bool:
-            """Return whether both show all of them, and the same of each."""
+            """Return whether both show all containers, with the same values."""
             ours, theirs = poor.scrape(), agent.scrape()
             return all(
                 counted(ours, ids, still=still) == counted(theirs, ids, still=still)
                 for still in (True, False)
             ) and ids <= {s.labels["id"] for s in ours.samples["container_memory_usage_bytes"]}
 
-        # They have just been made: the kernel still settles what each has taken.
+        # They were just made: the kernel is still updating their counters.
         wait_until(agree, f"the same of {COUNT} containers on both pages", 120)
         kept = poor.scrape().value("tallyman_kept_descriptors")
         more = agent.scrape().value("tallyman_kept_descriptors")
@@ -168,11 +168,11 @@ def test_few_descriptors_change_no_number(agent: Agent) -> None:
 
 
 _MOVES = ("container_cpu_", "container_pressure_", "container_network_", "container_last_seen")
-"""What a container that sleeps, its kernel or its clock may move between two scrapes."""
+"""Metrics of a sleeping container that may change between two scrapes."""
 
 
 def counted(page: Page, ids: set[str], *, still: bool) -> dict[tuple[str, ...], float]:
-    """Return what was counted of these containers: values of what is ``still``, else that it is."""
+    """Return the samples of these containers: values where ``still``, else zeros."""
     return {
         (name, *(f"{k}={v}" for k, v in sorted(sample.labels.items()))): sample.value * still
         for name, samples in page.samples.items()

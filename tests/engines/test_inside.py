@@ -1,4 +1,4 @@
-"""The agent inside of a real container: it says so, and shows what it can."""
+"""The agent inside a real container: it reports that, and shows what it can read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.engines.harness.programs import CommandError, remove_cgroups, run, wo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Asks a server that it starts itself, in the network of the container, which has nothing but lo.
+# Asks a server that it starts itself, in the container's network, which has only lo.
 _SERVE = """
 import json, subprocess, sys, time, urllib.request
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -41,7 +41,7 @@ finally:
 
 @contextmanager
 def container_over_the_hosts_root() -> Iterator[list[str]]:
-    """Return what runs a command in an LXC container that has the agent, as the host has it."""
+    """Return a function that runs a command in an LXC container with the host's agent in it."""
     need("lxc-start")
     name = unique("inside")
     with workplace("inside") as place:
@@ -56,7 +56,7 @@ def container_over_the_hosts_root() -> Iterator[list[str]]:
                     "lxc.apparmor.profile = unconfined",
                     "lxc.mount.auto = proc:mixed sys:mixed",
                     "lxc.init.cmd = /bin/sleep infinity",
-                    # They may be on other disks than the root.
+                    # They may be on another disk than the root.
                     *(
                         f"lxc.mount.entry = {path} {str(path).lstrip('/')} none rbind,ro,create=dir"
                         for path in (Path(sys.base_prefix), Path(__file__).parents[2])
@@ -90,5 +90,5 @@ def test_inside_of_lxc() -> None:
     assert (found["ok"], "runs in a container, lxc" in found["found"]) == (False, True)
     assert 'virtualization="lxc"' in page
     assert 'container_memory_usage_bytes{id="/"' in page
-    # Nothing of the host's: what runs here is the agent and a sleep.
+    # Nothing from the host: only the agent and a sleep run here.
     assert 'state="running"' not in page

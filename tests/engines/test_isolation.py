@@ -1,4 +1,4 @@
-"""What separates a container from its host is said as the kernel has it."""
+"""The agent reports a container's isolation as the kernel has it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
 
 def truth(pid: int) -> dict[str, Any]:
-    """Read it here, without the agent's readers."""
+    """Read it directly, without the agent's readers."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in lines)
     return {

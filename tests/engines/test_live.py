@@ -1,4 +1,4 @@
-"""News come by themselves: seen by an agent that does not look, or not again, of its own accord."""
+"""Changes arrive as events: seen by an agent that does not poll, or not again."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.engine
 
 SLEEP = ("/bin/sleep", "86400")
 NEVER = ("--inventory.full-interval=1d", "--inventory.poll-interval=1d")
-"""What is seen with these was seen because something told of it."""
+"""With these settings a change is only seen through an event."""
 
 
 @pytest.fixture
 def sleepy() -> Iterator[Agent]:
-    """Return an agent that only looks when it is told of news."""
+    """Return an agent that reads only after an event."""
     with running_agent(*NEVER) as agent:
         agent.wait_ready()
         yield agent
@@ -77,7 +77,7 @@ def test_the_kernel_tells_of_what_has_no_engine_and_no_cgroup(tmp_path: Path) ->
 
 
 def test_an_old_process_that_becomes_a_container_in_place(tmp_path: Path) -> None:
-    """No process comes or goes when it does, and it is long past being looked at as a new one."""
+    """The change starts and ends no process, and the container is too old to be read often."""
     need("unshare", "mkfifo", "busybox")
     root = roots.make_busybox(tmp_path / "root")
     flags = ("--inventory.full-interval=1d", "--inventory.poll-interval=200ms")

@@ -1,4 +1,4 @@
-"""What looks like a container and is none: never counted, and shown with the reason."""
+"""Look-alikes: never counted as containers, and shown with the reason."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_bubblewrap_over_the_hosts_root() -> None:
 
 
 def test_bubblewrap_over_the_hosts_programs() -> None:
-    """A tmpfs as root with the host's /usr bound into it: a sandbox around a host program."""
+    """A tmpfs root with the host's /usr bind-mounted into it: a sandbox around a host program."""
     need("bwrap")
     links = [w for d in ("bin", "lib", "lib64", "sbin") for w in ("--symlink", f"usr/{d}", f"/{d}")]
     words = ("bwrap", "--ro-bind", "/usr", "/usr", *links, "--proc", "/proc", "--unshare-pid")
@@ -76,7 +76,7 @@ def test_bubblewrap_over_the_hosts_programs() -> None:
 
 
 def test_bubblewrap_over_the_hosts_programs_in_another_place() -> None:
-    """As nsjail does where /bin is a link to usr/bin."""
+    """As nsjail does it where /bin is a link to usr/bin."""
     need("bwrap")
     places = ("/usr/bin", "/bin", "--ro-bind", "/usr/lib", "/lib", "--ro-bind", "/usr/lib64")
     words = ("bwrap", "--ro-bind", *places, "/lib64", "--proc", "/proc", "--unshare-pid")
@@ -93,7 +93,7 @@ def test_firejail() -> None:
 
 @pytest.mark.parametrize("flags", [(), ("--mount",)], ids=["", "--mount"])
 def test_browser_sandbox(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    """An empty root that nobody lives in, as browsers give their renderers."""
+    """An empty root, as browsers give their renderers."""
     need("unshare")
     program = "import os, sys, time; os.chroot(sys.argv[1]); time.sleep(86400)"
     words = ("unshare", *flags, "--user", "--map-root-user", "--pid", "--net", "--fork")
@@ -116,7 +116,7 @@ time.sleep(86400)
 @pytest.mark.parametrize("pid_namespace", [(), ("--pid", "--fork")], ids=["", "--pid"])
 @pytest.mark.parametrize("by", ["chroot", "pivot_root"])
 def test_daemon_that_jails_itself(tmp_path: Path, by: str, pid_namespace: tuple[str, ...]) -> None:
-    """As virtiofsd does, with a whole root filesystem in the directory that it serves."""
+    """As virtiofsd does it, with a whole root filesystem in the directory that it serves."""
     need("unshare", "busybox")
     root = roots.make_busybox(tmp_path / "served")
     script = 'mount --bind "$0" "$0" && exec "$@"'

@@ -1,4 +1,4 @@
-"""A thousand containers on one page, which everybody can read."""
+"""A thousand containers on one page, which every parser accepts."""
 
 from __future__ import annotations
 

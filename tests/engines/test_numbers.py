@@ -1,6 +1,6 @@
 """Work of a known size moves the matching series by that much, and removed containers are gone.
 
-On cgroup v1 and hybrid hosts; tests/engines/guest does the same on v2.
+For cgroup v1 and hybrid hosts; test_guest_numbers.py does the same for v2.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def file_of(made: Made, controller: str, file: str) -> str:
         if controller in names.split(","):
             for top in hierarchies():
                 found = top / path.lstrip("/") / file
-                # The unified tree has a cpu.stat, too, and it is another one.
+                # The unified hierarchy has a different cpu.stat.
                 if controller in top.name.split(",") and found.exists():
                     return found.read_text()
     raise AssertionError(f"{file} of {made.name} was not found")
@@ -72,7 +72,7 @@ def need_v1() -> None:
 
 def test_cpu_under_a_quota(agent: Agent, docker: Docker) -> None:
     need_v1()
-    # One core until ten seconds of its time are used, however long that takes.
+    # One core until ten seconds of CPU time are used, however long that takes.
     burn = "1 until (times)[0] + (times)[1] >= 10; exec 'sleep', 86400"
     made = docker.run(
         docker.debian(), "perl", "-e", burn, name=unique("burn"), options=("--cpus=0.25",)
@@ -85,7 +85,7 @@ def test_cpu_under_a_quota(agent: Agent, docker: Docker) -> None:
     wait_until(lambda: comm_of(made) == "sleep", "the end of the work", 300)
 
     def told() -> tuple[Page, str, str] | None:
-        """Return a page and the kernel's files, once at rest: a sleep has to start, too."""
+        """Return a page and the kernel's files once idle: the sleep uses CPU to start."""
         before = [file_of(made, *where) for where in _OF_THE_CPU]
         page = agent.scrape()
         usage, stat = (file_of(made, *where) for where in _OF_THE_CPU)
@@ -118,7 +118,7 @@ def comm_of(made: Made) -> str:
 
 def test_memory_under_a_limit(agent: Agent, docker: Docker) -> None:
     need_v1()
-    # One string of that size, written to its end.
+    # One string of that size, all of it written.
     perl = f"vec($x, {200 * MB - 1}, 8) = 1; print qq(ready\\n); sleep 86400"
     made = start(agent, docker, "perl", "-e", f"$|=1; {perl}", options=("--memory=300m",))
     wait_until(lambda: "ready" in docker.cli("logs", made.name), "the memory to be touched")
@@ -216,7 +216,7 @@ def test_sending_over_the_network(agent: Agent, docker: Docker) -> None:
     )
 
     sent = value(page, traffic, sender, interface="eth0")
-    assert sent <= 1.5 * arrived  # with headers, and what a busy machine sends again
+    assert sent <= 1.5 * arrived  # including headers and retransmissions on a busy machine
     acknowledged = value(page, "container_network_receive_bytes_total", sender, interface="eth0")
     assert 0 < acknowledged < 0.5 * arrived
     (kernel,) = (
@@ -250,7 +250,7 @@ def test_processes_of_inner_cgroups_are_counted(agent: Agent, docker: Docker) ->
     for path in inner:
         (path / "inner").mkdir()
         (path / "inner/cgroup.procs").write_text(str(moved))
-    # It has not run since, so this may take until the next full reading.
+    # It has not run since, so this may take until the next full read.
     page = agent.wait_for(
         lambda p: p.value("container_processes", name=made.name) == 3, "three processes"
     )
@@ -307,7 +307,7 @@ def test_a_removed_container_leaves_no_veth_and_no_mount_while_scraped(
         agent.scrape()
         return not veths() & mine
 
-    # It takes the kernel a moment; whoever pinned it would keep it for as long as he lives.
+    # The kernel needs a moment; an agent that pinned it would keep it alive.
     wait_until(gone, "the veth of a removed container to go", 20)
     assert not [line for line in mounts() if made.handle in line]
 
@@ -342,7 +342,7 @@ def test_agrees_with_docker_stats(agent: Agent, docker: Docker) -> None:
     def told() -> tuple[Page, dict[str, Any], Page] | None:
         """Return pages from before and after Docker's own numbers, with the same memory on both.
 
-        The kernel gives back what it had set aside for a container when it likes.
+        The kernel returns a container's memory reserves at times of its own choice.
         """
         page = agent.scrape()
         said = client.stats(made.name, stream=False, one_shot=True)
@@ -377,7 +377,7 @@ def test_agrees_with_docker_stats(agent: Agent, docker: Docker) -> None:
         ("transmit_packets", "tx_packets"),
     ):
         name = f"container_network_{ours}_total"
-        # Neighbours on the bridge say something now and then (ICMPv6): also between two readings.
+        # Neighbours on the bridge send packets now and then (ICMPv6), also between two reads.
         before, after = (value(p, name, made, interface="eth0") for p in (page, later))
         assert before <= network[theirs] <= after, name
     assert network["tx_bytes"] > 3000

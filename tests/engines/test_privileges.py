@@ -1,4 +1,4 @@
-"""What each of the agent's processes holds, and that nothing is missing for it."""
+"""The privileges that each of the agent's processes has, which are all that it needs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from agent.cli.main import main
 privileges.drop = lambda *_: None
 sys.exit(main())
 """
-"""An agent whose serve keeps what it was started with, to compare with."""
+"""For comparison, an agent whose serve keeps its privileges."""
 
 PTRACE, SEARCH = (1 << CAPABILITIES[name] for name in ("CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"))
 
@@ -49,7 +49,7 @@ def _text(path: Path) -> str:
 
 
 class Status:
-    """What /proc says of a process, and of each of its threads."""
+    """What /proc shows of a process and each of its threads."""
 
     def __init__(self, pid: int) -> None:
         threads = [
@@ -72,7 +72,7 @@ class Status:
 
 
 def processes(agent: Agent) -> dict[str, int]:
-    """Return the agent's processes by what they are: serve starts the launcher, that the scout."""
+    """Return the agent's processes by role: serve starts the launcher, which starts the scout."""
 
     def below(pid: int) -> int:
         def child() -> int | None:
@@ -99,7 +99,7 @@ def of(page: Page, made: Made) -> set[str]:
     row = page.row(made.name)
     assert row is not None
     lines = (line.rpartition(" ")[0] for line in page.text.splitlines() if line[0] != "#")
-    # Which of the container's disks were used, a moment makes.
+    # Which of the container's disks have been used depends on the moment.
     return {
         line
         for line in lines
@@ -120,9 +120,9 @@ def two_agents(*flags: str) -> Iterator[tuple[Agent, Agent]]:
 
 
 def both_shown(agent: Agent, other: Agent, made: Made) -> tuple[set[str], set[str]]:
-    """Return the series of two agents once they are the same, or else as they are after a while.
+    """Return the series of two agents once they are equal, or as they are after a timeout.
 
-    Each of them may have got further than the other: some come a moment after the container.
+    Either agent may be ahead: some series come a moment after the container.
     """
     for one in (agent, other):
         one.wait_row(made)
@@ -231,14 +231,14 @@ def test_without_setuid_it_stays_root_and_says_so() -> None:
 
 
 def test_a_user_with_some_capabilities_splits_as_well() -> None:
-    """As a unit of systemd does it: User=, AmbientCapabilities=."""
+    """As a systemd unit does it: User=, AmbientCapabilities=."""
     need("setpriv")
     some = "+sys_ptrace,+dac_read_search"
     user = ("setpriv", "--reuid=daemon", "--clear-groups", f"--inh-caps={some}")
     with running_agent(command=(*user, f"--ambient-caps={some}", TALLYMAN)) as agent:
         agent.wait_ready(60)
         serve, scout = Status(agent.pid), Status(processes(agent)["scout"])
-        # Who goes first when memory runs out.
+        # The scout is killed first when memory runs out.
         scores = [
             int(_text(Path(f"/proc/{pid}/oom_score_adj")))
             for pid in (agent.pid, processes(agent)["scout"])

@@ -1,4 +1,4 @@
-"""A new configuration while the agent runs and Prometheus scrapes on."""
+"""A new configuration while the agent runs and Prometheus continues to scrape."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ style = "system"
 
 
 class Scraper(threading.Thread):
-    """Scrapes again and again, and keeps what each page shows of the group."""
+    """Scrapes repeatedly, and records what each page shows of the group."""
 
     def __init__(self, agent: Agent, group: str) -> None:
         super().__init__(daemon=True)
@@ -65,7 +65,7 @@ class Scraper(threading.Thread):
 
 
 def shown(page: Page, group: str) -> tuple[object, ...]:
-    """Return all that the change changes."""
+    """Return everything that the new configuration affects."""
     rows = {row.name: row for row in page.rows() if row.name.startswith(group)}
     kept = rows.get(f"{group}-kept")
     if kept is None:
@@ -92,7 +92,7 @@ def post(agent: Agent, path: str) -> int:
 
 
 def write(file: Path, text: str) -> None:
-    """Replace a file at once, as editors do."""
+    """Replace a file atomically, as editors do."""
     other = file.with_suffix(".new")
     other.write_text(text)
     os.replace(other, file)
@@ -139,7 +139,7 @@ def test_every_page_is_wholly_old_or_wholly_new(docker: Docker) -> None:
             assert f'{file}: containers.excld: unknown key; did you mean "exclude"?' in log
             assert f"{file}: foo: unknown key" in log
 
-            # A scout that has to be replaced meanwhile gets what was found right.
+            # A scout that is replaced meanwhile gets the last valid configuration.
             killed = _scout(agent)
             os.kill(killed, signal.SIGKILL)
 

@@ -1,6 +1,6 @@
-"""Cases whose verdict is settled, as real containers: the agent's page and one look agree.
+"""Cases whose verdict is settled, as real containers: the agent's page and ``ls`` agree.
 
-Beside them the practices that findings warn of, and the operator's own word.
+Also the practices that findings warn about, and the operator's style rules.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LIVE = (
     *("nginx-adopts", "runit-server", "supervisord-server", "tiny-server"),
     *("busybox-init-server", "pid-host-server"),
 )
-"""Those that need no more than the tests' own Debian and busybox."""
+"""Those that need only the Debian and busybox of these tests."""
 
 _SECONDS = 240
 
@@ -98,7 +98,7 @@ def _at(docker: Docker) -> str:
 
 
 def _old_image(docker: Docker, place: Path) -> str:
-    """Load an image that says of itself that it was built long ago."""
+    """Load an image whose build date is long ago."""
     docker.cli("save", "--output", place / "new.tar", docker.busybox())
     with tarfile.open(place / "new.tar") as archive:
         archive.extractall(place / "image", filter="data")
@@ -119,7 +119,7 @@ def _old_image(docker: Docker, place: Path) -> str:
 def practices(
     dockerd: Docker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, set[str]]]:
-    """Return what is to be found in each of some containers, by name; nothing in the first."""
+    """Return the findings that each container should have, by name; none for the first."""
     tiny = dockerd.busybox()
     old = _old_image(dockerd, tmp_path_factory.mktemp("old"))
     found: dict[str, set[str]] = {}
@@ -136,7 +136,7 @@ def practices(
     start(
         {"drifted"},
         image=dockerd.debian(),
-        # As a package manager leaves it that runs five minutes from now.
+        # As a package manager leaves it that runs in five minutes.
         command=("sh", "-c", "touch -d '+5 minutes' /var/lib/dpkg/status; exec sleep 86400"),
     )
     start({"no_limits"}, "--memory=0", "--cpus=0", "--pids-limit=-1")
@@ -169,7 +169,7 @@ def test_the_exit_code_says_whether_anything_was_found(
 ) -> None:
     def look(*words: str) -> tuple[int, set[str]]:
         done = subprocess.run(
-            # Of an image nothing is known but of one's own daemon's.
+            # Only a container's own daemon knows its image.
             [TALLYMAN, "ls", "--json", "--engine=docker", _at(dockerd), *words],
             check=False,
             capture_output=True,

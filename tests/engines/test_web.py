@@ -40,7 +40,7 @@ basic_auth_users:
 
 
 class Place:
-    """A folder that only root may read, with a web configuration and certificates."""
+    """A folder that only root can read, with a web configuration and certificates."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -101,7 +101,7 @@ def port(place: Place) -> Iterator[int]:
 
 def test_promtool_takes_the_same_file(place: Place) -> None:
     run("promtool", "check", "web-config", place.file)
-    # And it objects to what we object to.
+    # It also rejects what the agent rejects.
     with place.file.open("a") as stream:
         stream.write("basic_auth_user: {}\n")
     for command in (
@@ -124,7 +124,7 @@ def test_curl_with_and_without_password_and_certificate(place: Place, port: int)
     assert place.curl(port, *right, "--request", "POST", path="/-/reload") == (0, "403")
     assert place.curl(port, *right, "--http2") == (0, "200")
 
-    # The agent is nobody by now, and nobody but root may read these files: the launcher does.
+    # serve now runs as nobody, and only root may read these files: the launcher reads them.
     place.write("RequireAndVerifyClientCert", "other")
     other = ("--user", "prometheus:other")
     assert place.curl(port, *other)[0] != 0

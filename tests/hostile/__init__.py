@@ -1,1 +1,1 @@
-"""Strangers inside containers who want to harm the agent, blind it or read through it."""
+"""Attacks from inside containers that try to harm the agent, blind it or read through it."""

@@ -1,4 +1,4 @@
-"""Fixtures of the hostile tests: an agent, and a neighbour to whom nothing may happen."""
+"""Fixtures of the hostile tests: an agent, and a neighbour that must stay unharmed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An ordinary container beside the hostile one, and the agent that watches both."""
+    """An ordinary container beside the hostile one, and the agent that monitors both."""
 
     made: Made
     agent: Agent
@@ -38,11 +38,11 @@ class Neighbour:
         assert used, "the neighbour has no numbers"
 
     def scouts_ended(self) -> int:
-        """Count the scouts that died or had to be killed so far."""
+        """Return how many scouts have died or were killed so far."""
         return self.agent.daemon.output().count("the scout ended")
 
     def wait_row(self, made: Made, *, style: str = "", seconds: float = 60) -> Row:
-        """Wait until the page shows the hostile container, and give its row."""
+        """Wait until the page shows the hostile container, and return its row."""
         return self.agent.wait_row(made, style=style, seconds=seconds)
 
 
@@ -59,14 +59,14 @@ def neighbour() -> Iterator[Neighbour]:
 
 
 def only(made: Made) -> Row:
-    """Return the one row of ``tallyman ls --all`` that is about a container."""
+    """Return the one row of ``tallyman ls --all`` for a container."""
     about = [row for row in rows_about(ls(), made) if not row.reason]
     assert len(about) == 1, about
     return about[0]
 
 
 def scout_of(agent: Agent) -> psutil.Process:
-    """Return the agent's scout, waiting for one where it is being replaced."""
+    """Return the agent's scout; waits while it is being replaced."""
 
     def look() -> psutil.Process | None:
         for process in psutil.Process(agent.pid).children(recursive=True):

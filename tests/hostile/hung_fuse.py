@@ -1,4 +1,4 @@
-"""A FUSE filesystem that shows a folder, until it is told to hang: then it answers nothing more.
+"""A FUSE filesystem that mirrors a folder until it is made to hang: then it answers nothing.
 
 ``python -m tests.hostile.hung_fuse FOLDER MOUNTPOINT``, hung by a file FOLDER.hang beside it.
 """
@@ -14,7 +14,7 @@ import mfusepy
 
 
 class Folder(mfusepy.Operations):  # type: ignore[misc]
-    """What a container needs of its root: reading, and running programs."""
+    """The operations that a container needs on its root: to read, and to run programs."""
 
     use_ns = True
 
@@ -62,7 +62,7 @@ class Folder(mfusepy.Operations):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    # No attribute is kept by the kernel: each stat(2) asks.
+    # The kernel caches no attribute: each stat(2) is a request.
     mfusepy.FUSE(
         Folder(sys.argv[1]),
         sys.argv[2],

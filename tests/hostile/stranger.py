@@ -1,4 +1,4 @@
-"""Containers whose inside a test has written, byte by byte, as a stranger would."""
+"""Containers whose content a test writes byte by byte, as an attacker would."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FOLDERS = ("run", "usr/lib", "lib/apk/db", "var/lib/dpkg/info", "var/lib/rpm")
 
 
 def root_in(place: Path) -> Path:
-    """Make a busybox root with the folders in which the agent will look."""
+    """Make a busybox root with the folders that the agent reads."""
     root = roots.make_busybox(place / "root")
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def stranger(
 ) -> Iterator[Made]:
     """Return a container of bare runc.
 
-    ``prepare`` writes in its root once it runs, ``change`` in its configuration before.
+    ``prepare`` changes its root once it runs, ``change`` its configuration before.
     """
     name = unique("stranger")
     with workplace("stranger") as place:
@@ -62,12 +62,12 @@ def stranger(
         file.write_text(json.dumps(config))
         pid_file = place / "pid"
         words = ("runc", "run", "--detach", "--bundle", bundle, "--pid-file", pid_file, name)
-        # runc hands its own output on to the container, and a pipe would never end.
+        # The container inherits runc's output, so a pipe would never end.
         starter = Daemon(*words, log=place / "log")
         try:
             assert starter.process.wait(60) == 0, starter.output()
             pid = int(pid_file.read_text())
-            # Only now: runc itself waits for ever on a FIFO where passwd should be.
+            # Only now: runc itself would wait forever on a FIFO in place of passwd.
             prepare(root)
             yield Made(name=name, engine="runc", handle=name, pid=pid, place=place)
         finally:
@@ -84,7 +84,7 @@ class Fuse:
     stop: Path
 
     def hang(self) -> None:
-        """Have it answer nothing more."""
+        """Make it stop answering."""
         self.stop.touch()
 
 
@@ -101,7 +101,7 @@ def fuse_root() -> Iterator[Fuse]:
             server.wait_for(lambda: mounts_below(mount), "the mount of FUSE", 30)
             yield Fuse(mount, folder.with_name(f"{folder.name}.hang"))
         finally:
-            # Whoever hangs in it gets an error.
+            # Processes that hang in it get an error.
             _abort(mount)
             server.stop()
             with suppress(CommandError):

@@ -1,4 +1,4 @@
-"""Days on which something around the agent breaks: it answers or says why not, and recovers."""
+"""Faults around the agent: it answers or reports why not, and recovers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.engine
 
 
 def test_a_dockerd_that_hangs(mortal: Docker) -> None:
-    """It is stopped in the middle of everything: what is known stays, and the failure is told."""
+    """It is stopped at any point: known containers stay, and the failure is reported."""
     made = mortal.run(mortal.busybox(), "sleep", "86400")
     with watchful_agent(mortal.endpoint) as agent:
         before = agent.wait_row(made, style="app", seconds=60)
@@ -54,7 +54,7 @@ def test_a_dockerd_that_hangs(mortal: Docker) -> None:
 
 
 def test_an_event_stream_that_is_cut(mortal: Docker) -> None:
-    """The agent's connections end one after the other: what happens after that is seen, too."""
+    """The agent's connections end one after the other: later events are still seen."""
     with watchful_agent(mortal.endpoint) as agent:
         agent.wait_ready(60)
         for _ in range(3):
@@ -67,7 +67,7 @@ def test_an_event_stream_that_is_cut(mortal: Docker) -> None:
 
 
 def test_out_of_descriptors(neighbour: Neighbour) -> None:
-    """With 48 descriptors it opens and closes what it would have kept, and loses nobody."""
+    """With 48 descriptors it opens and closes files instead of keeping them, and loses nothing."""
     with running_agent(command=("prlimit", "--nofile=48:48", TALLYMAN)) as agent:
         row = agent.wait_row(neighbour.made, style="app", seconds=60)
         for _ in range(3):
@@ -86,7 +86,7 @@ def test_the_end_in_the_middle_of_a_scrape(neighbour: Neighbour) -> None:
                 try:
                     answer = agent.get("/metrics")
                 except OSError:
-                    return  # nobody listens any more
+                    return  # nothing listens any more
                 if answer.status == 200:
                     try:
                         Page(answer.text)
@@ -103,7 +103,7 @@ def test_the_end_in_the_middle_of_a_scrape(neighbour: Neighbour) -> None:
 
 
 def test_fifty_scrapers(neighbour: Neighbour) -> None:
-    """All get an answer: the page, or that too many are under way."""
+    """All get an answer: the page, or 503 for too many requests."""
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: neighbour.agent.get("/metrics"), range(200)))
     statuses = Counter(answer.status for answer in answers)
@@ -116,7 +116,7 @@ def test_fifty_scrapers(neighbour: Neighbour) -> None:
 
 
 def test_clients_that_do_not_read_or_send(neighbour: Neighbour) -> None:
-    """A hundred that say nothing, or half a request, or read nothing: others are answered."""
+    """A hundred send nothing, or half a request, or read nothing: others are answered."""
     address = ("127.0.0.1", neighbour.agent.port)
     halves = (
         b"",
@@ -130,7 +130,7 @@ def test_clients_that_do_not_read_or_send(neighbour: Neighbour) -> None:
             rude.append(client)
             with suppress(OSError):
                 client.sendall(halves[number % 3])
-        # As long as there are too many of them some are told so, and it may be us.
+        # While there are too many, some are refused, possibly this one.
         page = wait_until(lambda: _page(neighbour.agent), "a page in spite of them", 60)
         neighbour.assert_unharmed(page)
     finally:
@@ -147,14 +147,14 @@ def _page(agent: Agent) -> Page | None:
 
 
 def test_a_log_that_takes_nothing(neighbour: Neighbour) -> None:
-    """The disk of the log is full: that is nobody's data."""
+    """The disk of the log is full: no container's data is affected."""
     words = ("sh", "-c", f'exec "{TALLYMAN}" "$@" >/dev/full 2>&1', "sh")
     with running_agent("--log.level=debug", command=words) as agent:
         agent.wait_row(neighbour.made, style="app", seconds=60)
 
 
 def test_a_machine_that_sleeps(neighbour: Neighbour) -> None:
-    """All of the agent stands still for a while, as in a suspend, and goes on."""
+    """All of the agent is stopped for a while, as in a suspend, and continues."""
     with running_agent("--inventory.deadline=2s") as agent:
         agent.wait_row(neighbour.made, style="app", seconds=60)
         processes = [psutil.Process(agent.pid), *psutil.Process(agent.pid).children(recursive=True)]
@@ -178,7 +178,7 @@ def _has_ended(name: str, page: Page) -> bool:
 
 
 def test_a_new_scout_goes_on_from_what_the_last_one_knew(neighbour: Neighbour) -> None:
-    """Who had ended is still shown, with the same end; who ends while there is no scout, too."""
+    """Ended containers are still shown, with the same end; also those that end without a scout."""
     with running_agent() as agent:
         with stranger() as early, stranger() as late:
             for made in (early, late):
@@ -188,7 +188,7 @@ def test_a_new_scout_goes_on_from_what_the_last_one_knew(neighbour: Neighbour) -
             page = agent.wait_for(lambda p: _state(p, early.name) == "dead", "its end", 60)
             ended = _last_seen(page, early.name)
             scout = scout_of(agent)
-            scout.suspend()  # so that it says nothing of what follows
+            scout.suspend()  # so that it sends nothing of what follows
         scout.kill()
         page = agent.wait_for(lambda p: _state(p, late.name) == "dead", "the other end", 60)
         assert scout_of(agent).pid != scout.pid

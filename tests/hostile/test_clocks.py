@@ -1,4 +1,4 @@
-"""Clocks that are set while the agent runs: nobody becomes old, young, lost or new by it."""
+"""Clocks that are set while the agent runs: no container becomes old, young, lost or new."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 STEPS = (86_400, -7 * 86_400)
-"""Seconds forwards, and then to another time, backwards."""
+"""Seconds forwards, and then backwards."""
 
 SLACK = 3000.0
-"""Seconds that the test may take at most, and that none of the steps is near."""
+"""Maximum seconds that the test may take; far smaller than any step."""
 
 
 def test_a_clock_that_is_set(neighbour: Neighbour) -> None:
@@ -67,11 +67,11 @@ def test_a_clock_that_is_set(neighbour: Neighbour) -> None:
 
 
 def _assert_sane(page: Page, names: set[str]) -> None:
-    """Assert that all are there, of an age that is possible, and that no verdict has turned."""
+    """Assert that all are there, with a plausible age, and that no verdict has changed."""
     rows = {row.name: row for row in page.rows()}
     assert names <= rows.keys()
     seen = [s.value for s in page.samples["container_last_seen"]]
-    now = max(seen)  # that of all that run
+    now = max(seen)  # of all running containers
     age = page.value("tallyman_inventory_age_seconds")
     assert age is not None
     assert 0 <= age < SLACK

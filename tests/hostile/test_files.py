@@ -1,4 +1,4 @@
-"""What a container keeps where the agent looks: nothing that blocks, fills or leads out of it."""
+"""Files of a container that the agent reads: none may block it, fill it or lead out of the root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names, labels, arguments and environments that a stranger chose, on every way out."""
+"""Names, labels, arguments and environments that an attacker chose, on every output."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ EVIL = (
     "# HELP x y\\\n<script>alert(1)</script><img src=x onerror=alert(1)>'\"&amp;"
     "\x1b[2J\x1b]0;owned\x07\u202e\u2028\ufeff"
 )
-"""Ends a label and a line, opens a tag and an attribute, clears a terminal, turns a line round."""
+"""Ends a label and a line, opens a tag and an attribute, clears a terminal, reverses a line."""
 
 
 class _Tags(HTMLParser):
-    """Collects what a browser would take for elements and handlers."""
+    """Collects what a browser would treat as elements and handlers."""
 
     def __init__(self, document: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Too little of something: memory, disk, quiet. The agent answers, recovers, and leaks nothing."""
+"""Too little memory or disk, or too much churn: the agent answers, recovers, and leaks nothing."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 STARTS = 1500
-"""Containers that come and go one after the other, as fast as this machine can start them."""
+"""Containers that start and end one after the other, as fast as this machine can start them."""
 
 MADE_AT_ONCE = 4
 
 MANY = 4000
-"""Processes that a scout cannot read within the memory that it is left."""
+"""More processes than a scout can read within the remaining memory."""
 
 
 def test_out_of_memory_at_its_own_limit(neighbour: Neighbour) -> None:
-    """The kernel kills the scout and not serve, which answers, and the next scout finds room."""
+    """The kernel kills the scout and not serve, which answers, and the next scout survives."""
     with memory_cgroup() as group:
         words = ("sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "{TALLYMAN}" "$@"', "sh")
         with running_agent("--inventory.full-interval=5s", command=words) as agent:
@@ -65,7 +65,7 @@ def test_out_of_memory_at_its_own_limit(neighbour: Neighbour) -> None:
                     return oom_kills(group) > 0
 
                 wait_until(killed, "the kernel to kill", 120)
-                # What the scout had before is room for all but a scout that reads so many.
+                # This is enough memory for everything except a scout that reads so many.
                 limit_memory(group, max(granted))
                 for _ in range(5):
                     assert agent.scrape().row(neighbour.made.name) is not None
@@ -79,7 +79,7 @@ def test_out_of_memory_at_its_own_limit(neighbour: Neighbour) -> None:
 
 
 def test_a_full_disk(neighbour: Neighbour) -> None:
-    """Not a byte can be written where it runs, logs and would keep temporary files."""
+    """Nothing can be written where it runs, logs and would keep temporary files."""
     with workplace("full") as place:
         disk = place / "disk"
         disk.mkdir()
@@ -98,11 +98,11 @@ def test_a_full_disk(neighbour: Neighbour) -> None:
 
 
 def test_thousands_of_starts(neighbour: Neighbour) -> None:
-    """Each scrape is answered, the scout does not run hot, and in the end nothing is left of it."""
+    """Each scrape is answered, the scout's CPU use is bounded, and nothing leaks."""
     need("unshare")
     with workplace("starts") as place, ExitStack() as stack:
         only_ours = place / "tallyman.toml"
-        # What else comes and goes on the machine is not to be counted.
+        # Other containers on the machine must not count.
         only_ours.write_text(
             f'[containers]\ninclude = [{{ name = "{MARK}*" }}, {{ engine = "none" }}]\n'
         )
@@ -140,8 +140,8 @@ def test_thousands_of_starts(neighbour: Neighbour) -> None:
 
 
 def holds(agent: Agent) -> dict[str, int]:
-    """Count what the agent's processes hold together."""
-    # Those of containers' counters come and go with whatever there is on the machine.
+    """Return what the agent's processes hold together."""
+    # Descriptors of counters vary with the containers on the machine.
     kept = int(agent.scrape().value("tallyman_kept_descriptors") or 0)
     found = {"descriptors": -kept, "threads": 0, "processes": 0}
     for process in _processes(agent):
@@ -190,7 +190,7 @@ def _v2(group: Path) -> bool:
 
 
 def squeeze(group: Path) -> int:
-    """Set the lowest limit that the kernel grants and give it: what it can take back is no room."""
+    """Set and return the lowest limit that the kernel accepts after reclaiming memory."""
     limit = needed_memory(group)
     while not limit_memory(group, limit):
         limit += 1 << 18
@@ -198,23 +198,23 @@ def squeeze(group: Path) -> int:
 
 
 def limit_memory(group: Path, limit: int | None) -> bool:
-    """Set the limit; None is none. Gives whether it was granted."""
+    """Set the limit, None for no limit; return whether the kernel accepted it."""
     file = "memory.max" if _v2(group) else "memory.limit_in_bytes"
     try:
         (group / file).write_text("-1" if limit is None and not _v2(group) else str(limit or "max"))
-    except OSError:  # busy: it is less than can be given back
+    except OSError:  # busy: not enough could be reclaimed
         return False
     return True
 
 
 def needed_memory(group: Path) -> int:
-    """Return the bytes that processes hold and no file backs: the kernel cannot reclaim them."""
+    """Return the anonymous memory of processes, which the kernel cannot reclaim, in bytes."""
     words = (line.split() for line in (group / "memory.stat").read_text().splitlines())
     return int(dict(words)["anon" if _v2(group) else "total_rss"])
 
 
 def oom_kills(group: Path) -> int:
-    """Count the processes that the kernel has killed for want of memory."""
+    """Return how many processes the kernel has killed when memory ran out."""
     file = "memory.events" if _v2(group) else "memory.oom_control"
     words = (line.split() for line in (group / file).read_text().splitlines())
     return int(dict(words)["oom_kill"])

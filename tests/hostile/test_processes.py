@@ -1,4 +1,4 @@
-"""Processes that lie about what they are, that are too many, or that hang whoever looks at them."""
+"""Processes that lie about what they are, that are too many, or that hang their readers."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ pytestmark = pytest.mark.engine
 INIT_NAMES = ("systemd", "sshd", "cron", "rsyslogd", "dbus-daemon", "agetty", "udevd", "logind")
 
 _MANY = min(30_000, int(Path("/proc/sys/kernel/pid_max").read_text()) // 5)
-"""Processes that a container has at most: machines give out a limited count of numbers."""
+"""Maximum processes of a container: the machine's pids are limited."""
 
 
 def test_a_program_that_calls_itself_a_whole_system(neighbour: Neighbour) -> None:
-    """Copies of one program under forged names: neither name, argv nor comm turn a verdict."""
+    """Copies of one program under forged names: neither name, argv nor comm changes a verdict."""
 
     def forge(root: Path) -> None:
         for name in INIT_NAMES:
@@ -59,7 +59,7 @@ FORGED = (
 
 
 def test_processes_that_call_themselves_an_engine(neighbour: Neighbour) -> None:
-    """Monitors and shims of nobody: no container comes of them, and none changes its engine."""
+    """False monitors and shims: they create no container, and change no container's engine."""
     identity = "0123456789abcdef" * 4
     lies = " ".join(
         f"/bin/busybox sh -c 'exec -a \"{words.format(id=identity)}\" /bin/sleep 86400' &"
@@ -139,7 +139,7 @@ def test_a_fork_bomb_under_its_limit(neighbour: Neighbour) -> None:
 
 
 def test_a_root_that_hangs() -> None:
-    """Its root answers nothing: one scout is lost to it, and the culprit is known all the same."""
+    """Its root answers nothing: this costs one scout, and the culprit is still identified."""
     need("runc", "fusermount3")
     with fuse_root() as fuse, stranger(root=fuse.root) as made, stranger() as other:
         fuse.hang()
@@ -173,7 +173,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_who_changes_after_the_start(change: str, neighbour: Neighbour) -> None:
-    """It is the container that it was, whatever root or namespaces it gives itself."""
+    """It remains the same container, whatever root or namespaces it enters."""
 
     def prepare(root: Path) -> None:
         shutil.copytree(root / "bin", root / "tmp/bin", symlinks=True)
@@ -201,7 +201,7 @@ def test_who_changes_after_the_start(change: str, neighbour: Neighbour) -> None:
 
 
 def test_a_cgroup_named_like_another_container(neighbour: Neighbour) -> None:
-    """A cgroup below one's own with the neighbour's id: each has its own numbers all the same."""
+    """A cgroup below its own with the neighbour's id: each still has its own numbers."""
     with stranger() as made:
         assert made.pid
         mine = neighbour.wait_row(made)
@@ -228,7 +228,7 @@ def test_a_cgroup_named_like_another_container(neighbour: Neighbour) -> None:
 
 
 def test_numbers_used_again(neighbour: Neighbour) -> None:
-    """Short lives in a row: whoever gets a dead container's number is not taken for it."""
+    """Short-lived containers in a row: a reused pid is not taken for the dead container."""
     for _ in range(5):
         with stranger("/bin/sh", "-c", "i=0; while [ $i -lt 300 ]; do true; i=$((i+1)); done"):
             neighbour.assert_unharmed()
@@ -239,7 +239,7 @@ def test_numbers_used_again(neighbour: Neighbour) -> None:
 
 
 def test_a_number_of_the_dead_given_to_the_host(neighbour: Neighbour) -> None:
-    """A process of the host's gets the number of a container's first one, as soon as that ends."""
+    """A process of the host gets the pid of a container's first process, as soon as that ends."""
     last = Path("/proc/sys/kernel/ns_last_pid")
     if not last.exists():
         pytest.skip("this kernel does not let the next number be chosen")
@@ -257,7 +257,7 @@ def test_a_number_of_the_dead_given_to_the_host(neighbour: Neighbour) -> None:
 
 
 def _with_number(pid: int, last: Path) -> subprocess.Popen[bytes]:
-    """Start a process of that number, which others may be faster to get, or which is in use."""
+    """Start a process with that pid; retries while the pid is in use or taken by another."""
 
     def start() -> subprocess.Popen[bytes] | None:
         last.write_text(str(pid - 1))
@@ -276,7 +276,7 @@ def _has_ended(row: Row | None) -> bool:
 
 
 def test_a_user_namespace_of_its_own_making(neighbour: Neighbour) -> None:
-    """Root inside a user namespace inside the container: nested or part of it, never outside."""
+    """Root in a user namespace inside the container: nested or part of it, never outside."""
 
     def prepare(root: Path) -> None:
         (root / "bin/unshare").symlink_to("busybox")
@@ -296,7 +296,7 @@ def test_a_user_namespace_of_its_own_making(neighbour: Neighbour) -> None:
 
 
 def _python(program: str, change: Callable[[dict[str, Any]], None] = lambda _: None) -> Any:
-    """Return a container over the host's programs, bound read-only, that runs Python."""
+    """Return a container that runs Python, with the host's programs mounted read-only."""
 
     def bind(config: dict[str, Any]) -> None:
         for folder in ("/usr", "/lib", "/lib64", *_outside_usr()):
@@ -313,7 +313,7 @@ def _python(program: str, change: Callable[[dict[str, Any]], None] = lambda _: N
 
 
 def _outside_usr() -> tuple[str, ...]:
-    """Return where Python lies when it is not the system's."""
+    """Return where Python is installed if it is not the system's."""
     return tuple({sys.prefix, sys.base_prefix} - {"/usr"})
 
 

@@ -1,4 +1,4 @@
-"""Sockets on which a service manager listens for an engine that sleeps: nobody may wake it."""
+"""Sockets that would activate an engine that is not running: the agent must not start it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ print(json.dumps(woken))
 
 
 def test_no_engine_is_started_by_asking() -> None:
-    """In a mount namespace in which /run holds nothing but such sockets."""
+    """In a mount namespace where /run contains only such sockets."""
     need("unshare")
     script = 'mount -t tmpfs none /run && exec "$@"'
     words = ("unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", LISTEN)

@@ -1,1 +1,1 @@
-"""Minutes or hours of churn and faults, and what becomes of the agent in them."""
+"""Runs the agent through minutes or hours of churn and faults."""

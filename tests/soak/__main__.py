@@ -1,9 +1,9 @@
-"""``make soak``: an agent through churn and faults; prints what it holds, loses and doubles.
+"""``make soak``: runs an agent through churn and faults; prints what it holds, loses and repeats.
 
-Containers of a private Docker come and go all the time. Every round one more thing goes wrong: the
-scout is killed, dockerd hangs or is killed, clients are rude. A line a round says what the agent
-holds of the machine; the exit status is 1 when a container was lost or stood twice, or when
-descriptors, threads or memory have grown for good. As root, with docker.io and busybox-static.
+Containers of a private Docker start and stop all the time. Every round causes one more fault: the
+scout is killed, dockerd hangs or is killed, clients misbehave. Each round prints a line with the
+agent's resources; the exit status is 1 if a container was lost or shown twice, or if descriptors,
+threads or memory have grown permanently. Needs root, docker.io and busybox-static.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from tests.engines.harness.dockerd import Docker
 
 CONTAINERS = 20
-"""Containers that live at a time."""
+"""Containers that run at a time."""
 
 _ALLOWED = {"descriptors": 16, "threads": 4, "megabytes": 16}
-"""Growth from the end of the first rounds to the end of all that is no leak."""
+"""Growth from the end of the first rounds to the end that does not count as a leak."""
 
 _WARM_UP = 4
 _COLUMNS = ("round", "fault", "descriptors", "threads", "megabytes", "scouts", "lost", "doubled")
 
 
 class Soak:
-    """One agent, one Docker, and the containers that there should be."""
+    """One agent, one Docker, and the containers that should be on the page."""
 
     def __init__(self, agent: Agent, docker: Docker) -> None:
         self.agent = agent
@@ -59,7 +59,7 @@ class Soak:
         )
 
     def nothing(self) -> None:
-        """Let it be."""
+        """Cause no fault."""
 
     def scout_killed(self) -> None:
         """Kill the scout, as the OOM killer would."""
@@ -82,7 +82,7 @@ class Soak:
         self.docker.start()
 
     def rude_clients(self) -> None:
-        """Connect often, and say little."""
+        """Open many connections, and send little."""
         with ExitStack() as clients:
             for _ in range(60):
                 client = socket.create_connection(("127.0.0.1", self.agent.port), timeout=10)
@@ -103,14 +103,14 @@ class Soak:
             self.alive.append(name)
 
     def judge(self) -> tuple[int, int]:
-        """Wait until the page shows what there is; give how many are lost and stand twice."""
+        """Wait until the page shows all containers; return how many are lost and shown twice."""
         with suppress(AssertionError):
             self.agent.wait_for(lambda page: not self._lost(page), "all containers", 60)
         page = self.agent.scrape()
         return len(self._lost(page)), len(inconsistencies(page))
 
     def holds(self) -> dict[str, int]:
-        """Return what serve, its launcher and the scout hold together."""
+        """Return what serve, the launcher and the scout hold together."""
         found = dict.fromkeys(_ALLOWED, 0)
         agent = psutil.Process(self.agent.pid)
         for process in (agent, *agent.children(recursive=True)):
@@ -132,10 +132,10 @@ class Soak:
 
 
 def soak(minutes: float) -> bool:
-    """Go on for so long; say whether all was well."""
+    """Run for this long; return whether there was no error."""
     with docker_daemon("--live-restore", own_network=True) as docker, ExitStack() as stack:
         only_ours = stack.enter_context(workplace("soak")) / "tallyman.toml"
-        # Whatever else comes and goes on the machine is not to be counted.
+        # Other containers on the machine must not count.
         only_ours.write_text(f'[containers]\ninclude = [{{ name = "{MARK}soak*" }}]\n')
         agent = stack.enter_context(
             running_agent(

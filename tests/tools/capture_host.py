@@ -3,12 +3,12 @@
 A captured tree stands in for a host (--path.procfs=TREE/proc --path.sysfs=TREE/sys
 --path.rootfs=TREE/root). Run it as root. Differences between a tree and its host:
 
-- Kernel threads are left out, but for kthreadd, by which a host's own namespaces are known.
-- ``proc/<pid>/root`` leads to TREE/root or TREE/roots/N, which hold only what is read of a root;
-  their device numbers are therefore all the same, their inodes differ as they did.
-- ``exe`` names the program, and leads to whatever has that name where the tree is unpacked.
-- Of dpkg's database only the names and states of packages are kept, of passwords nothing.
-- Of inner cgroups of a container only their processes are kept.
+- Kernel threads are left out, except kthreadd, which identifies the host's own namespaces.
+- ``proc/<pid>/root`` points to TREE/root or TREE/roots/N, which hold only the files that the agent
+  reads in a root. Their device numbers are all the same, their inodes differ as they did.
+- ``exe`` names the program, and points to any file of that name where the tree is unpacked.
+- Only the names and states of packages are kept from dpkg's database, and no passwords.
+- Only the processes are kept from inner cgroups of a container.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class Capture:
         for path in Path(here).glob(pattern):
             inside = path.relative_to(here).parents
             if any((Path(here) / parent).is_symlink() for parent in inside if parent.name):
-                continue  # what a link leads to is captured where it is
+                continue  # the target of a link is captured at its own path
             self._add(str(path), f"{there}/{path.relative_to(here)}", timed=timed)
 
     def _add(self, path: str, name: str, *, timed: bool = False, shallow: bool = False) -> None:
@@ -211,7 +211,7 @@ class Capture:
             elif stat.S_ISDIR(status.st_mode):
                 self.archive.directories[name] = None
             elif stat.S_ISREG(status.st_mode):
-                # A program is there to be found, not to be run.
+                # Programs are only looked up, not run.
                 program = status.st_mode & 0o111 or status.st_size > _LARGEST
                 content = b"" if program or shallow else _read(path)
                 self.archive.add(name, content, status.st_mtime if timed else 0)

@@ -1,4 +1,4 @@
-"""Makes a host worth capturing inside the guest, and captures it.
+"""Starts containers worth capturing inside the guest, and captures the host.
 
 python3 -m tests.engines.guest.capture FILE
 """
@@ -17,7 +17,7 @@ from tests.tools.capture_host import Capture
 
 
 def main(file: Path) -> None:
-    """Make some of the scene, and write the archive."""
+    """Make part of the scene, and write the archive."""
     _images()
     stack = ExitStack()
     scene, others = Scene(stack), LookAlikes(stack)
@@ -36,7 +36,7 @@ def main(file: Path) -> None:
 
 
 def _images() -> None:
-    """Import the small image; a guest that was booted anew has none."""
+    """Import the small image; a freshly booted guest has none."""
     for engine in ("docker", "podman"):
         with subprocess.Popen(["tar", "-C", SMALL, "-c", "."], stdout=subprocess.PIPE) as tar:
             subprocess.run([engine, "import", "-", "lab/busybox"], stdin=tar.stdout, check=True)

@@ -1,6 +1,6 @@
-"""What looks like a container on a host with systemd and a pure cgroup v2 tree, and is none.
+"""Makes look-alikes of containers on a host with systemd and a pure cgroup v2 hierarchy.
 
-Like the scene it is meant for the guest: nothing is cleaned up.
+Like the scene it is meant for the guest only: nothing is cleaned up.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _HEX = "fedcba9876543210" * 4
 IMAGE = Path("/srv/root.img")
-"""A root filesystem in a file, for RootImage=; the guest has no mke2fs to make one itself."""
+"""A root filesystem in a file, for RootImage=; the guest has no mke2fs to create one."""
 
 
 class LookAlikes:
-    """Makes what is no container."""
+    """Makes look-alikes, which are not containers."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -49,7 +49,7 @@ class LookAlikes:
         return self._service("TemporaryFileSystem=/:ro", bound)
 
     def service_that_forks_in_a_root_of_its_own(self) -> Made:
-        """Its first process has gone, and systemd has adopted the others."""
+        """Its first process has exited, and systemd has adopted the others."""
         command = bare.sleep()
         run(
             *("systemd-run", f"--property=RootDirectory={SMALL}", "--property=Type=forking"),
@@ -87,7 +87,7 @@ class LookAlikes:
         return self._stack.enter_context(bare.sleeping_in("none", *words))
 
     def service_of_a_users_manager(self) -> Made:
-        # An ordinary user's manager gives private mounts with private users only.
+        # An ordinary user's manager grants private mounts only with private users.
         return _service_of_a_user("PrivateUsers=yes", "PrivateTmp=yes")
 
     def service_of_a_users_manager_with_a_root(self) -> Made:
@@ -96,7 +96,7 @@ class LookAlikes:
         return _service_of_a_user("PrivateUsers=yes", f"RootDirectory={root}")
 
     def virtual_machine_of_machined(self) -> Made:
-        """As libvirt registers them: to the kernel a process like any other."""
+        """As libvirt registers them: to the kernel an ordinary process."""
         made = self._service("Slice=machine.slice")
         manager = ("org.freedesktop.machine1", "/org/freedesktop/machine1")
         name = unique("vm").replace("-", "")

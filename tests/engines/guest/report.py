@@ -1,4 +1,4 @@
-"""Builds the scene inside the guest, runs the agent over it, and writes down what it said.
+"""Builds the scene inside the guest, runs the agent on it, and writes a report.
 
 python3 -m tests.engines.guest.report FILE
 """
@@ -27,7 +27,7 @@ AGENT = (sys.executable, "-m", "agent")
 
 
 def main(file: Path) -> None:
-    """Write a JSON document: what was made, what went wrong, and what the agent says."""
+    """Write a JSON document: what was made, what failed, and what the agent reports."""
     stack = ExitStack()
     report: dict[str, Any] = {"failed": {}, "seconds": {}}
     everything: dict[str, Made] = {}
@@ -66,5 +66,5 @@ def _page() -> str:
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
     sys.stdout.flush()
-    # The VM goes away: nothing that was made is taken down.
+    # The VM is discarded, so nothing is cleaned up.
     os._exit(0)

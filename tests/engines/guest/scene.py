@@ -1,6 +1,6 @@
-"""Containers of a host with systemd and a pure cgroup v2 tree.
+"""Containers of a host with systemd and a pure cgroup v2 hierarchy.
 
-It is meant for the guest, which is thrown away afterwards, so nothing is cleaned up.
+It is meant for the guest, which is discarded afterwards, so nothing is cleaned up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SLEEP = ("/bin/sleep", "86400")
 LONG = 300.0
-"""Seconds: the guest's processor is emulated, on a machine that may be busy."""
+"""In seconds: the guest's processor is emulated, on a machine that may be busy."""
 SMALL = Path("/srv/bb")
 """The guest's busybox root; the image lab/busybox of docker and podman is the same."""
 
@@ -39,7 +39,7 @@ _ALL_UP = ("sshd", "cron", "rsyslogd", "dbus-daemon")
 
 
 class Scene:
-    """Makes the containers, and says what is true of each."""
+    """Makes the containers, and records the facts of each."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -79,7 +79,7 @@ class Scene:
         return made.wait_for("sshd", "cron", "rsyslogd", seconds=LONG)
 
     def unshare_in_docker_system(self) -> Made:
-        """Nested: what an exec into a container has made there."""
+        """Nested: a container created by an exec into another one."""
         outer = self._docker_system
         assert outer is not None
         words = (
@@ -106,7 +106,7 @@ class Scene:
         return self._podman_made("pod-created")
 
     def podman_in_a_unit(self) -> Made:
-        """As podman's Quadlet has it: the unit's cgroup is split between conmon and container."""
+        """As with podman's Quadlet: the unit's cgroup is split between conmon and the container."""
         unit = ("Delegate=yes", "KillMode=mixed", "NotifyAccess=all", "Type=notify")
         command = ("podman", "run", "--cgroups=split", "--sdnotify=conmon", "--name=pod-unit")
         run(
@@ -175,7 +175,7 @@ class Scene:
         return self._stack.enter_context(oci.containerd(*SLEEP))
 
     def unshare_in_a_service(self) -> Made:
-        """A program that no other host has under this name: a captured tree has no programs."""
+        """A program under a name that no host has: a captured tree has no programs."""
         program = SMALL / "opt/tiny/sleep"
         program.parent.mkdir(parents=True)
         shutil.copy(SMALL / "bin/busybox", program)
@@ -191,9 +191,9 @@ class Scene:
         )
 
     def podman_of_a_user(self) -> Made:
-        """His own systemd puts it in a scope of its own, in his slice.
+        """The user's systemd puts it in a scope of its own, in the user's slice.
 
-        The users' come last: the systems above are over the guest's own root, with its users.
+        Containers of users come last: the systems above share the guest's root, with its users.
         """
         archive = home() / "busybox.tar"
         run("tar", "-C", SMALL, "-cf", archive, ".")
@@ -248,7 +248,7 @@ class Scene:
 
 
 def cases(of: type) -> list[str]:
-    """Return the names of what a scene can make."""
+    """Return the names of the containers that a scene can make."""
     return [name for name in vars(of) if not name.startswith("_")]
 
 
@@ -259,7 +259,7 @@ def make(of: object, name: str) -> Made:
 
 
 def _second_debian(root: Path) -> Path:
-    """Return a writable view of the guest's own root, with what only a host needs left out."""
+    """Return a writable view of the guest's own root, without what only a host needs."""
     changes = Path("/run") / root.name
     changes.mkdir()
     run("mount", "-t", "tmpfs", "changes", changes)

@@ -1,4 +1,4 @@
-"""An ordinary user of the guest, with a systemd and a message bus of his own."""
+"""An ordinary user of the guest, with their own systemd and message bus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.engines.harness.programs import run
 
 USER = "lab"
 
-# What the package dbus-user-session, which the guest has not, brings.
+# The units of the package dbus-user-session, which is not installed in the guest.
 _SOCKET = "[Socket]\nListenStream=%t/bus\n"
 _SERVICE = """[Unit]
 Requires=dbus.socket
@@ -20,7 +20,7 @@ ExecStart=/usr/bin/dbus-daemon --session --address=systemd: --nofork --nopidfile
 
 
 def as_user(*words: str | Path) -> str:
-    """Run a command as that user, as in a login; raises ``CommandError``."""
+    """Run a command as that user, as in a login session; raises ``CommandError``."""
     place = home()
     uid = place.stat().st_uid
     runtime = f"/run/user/{uid}"
@@ -34,7 +34,7 @@ def as_user(*words: str | Path) -> str:
 
 @functools.cache
 def home() -> Path:
-    """Return his home; the first time he is made, and his manager started."""
+    """Return the user's home; the first call creates the user and starts their manager."""
     place = Path("/home") / USER
     run("useradd", "--create-home", "--shell=/bin/sh", USER)
     place.chmod(0o711)

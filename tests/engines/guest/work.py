@@ -1,4 +1,4 @@
-"""Does work of a known size in containers of the guest, and writes down what the agent says of it.
+"""Does work of a known size in containers of the guest, and records what the agent measures.
 
 python3 -m tests.engines.guest.work FILE
 """
@@ -38,7 +38,7 @@ def main(file: Path) -> None:
     wait_until(lambda: all(_comm(pid) == "sleep" for pid in pids.values()), "its end", 300)
     with running_agent("--collector.spec_detail", command=AGENT, start_seconds=60) as agent:
         agent.wait_ready(300)
-        # The daemon is slow here, too: the first picture may do without its names.
+        # The daemon is slow here, too: the first snapshot may lack its names.
         page = agent.wait_for(lambda p: all(p.row(name) for name in pids), "the names", 300)
     report = {
         "page": page.text,
@@ -57,7 +57,7 @@ def _works(port: int) -> dict[str, tuple[str, ...]]:
             "--cpus=0.8",
             f"(ulimit -t 10; while :; do :; done); {SLEEP}",
         ),
-        # dd has its whole block in memory, and waits for somebody to read it.
+        # dd holds its whole block in memory, and waits for a reader.
         "touch": (
             "--memory=300m",
             f"dd if=/dev/zero bs={200 * MB} count=1 2>/dev/null | {{ read -n 1 x; {SLEEP}; }}",
@@ -81,14 +81,14 @@ def _works(port: int) -> dict[str, tuple[str, ...]]:
         ),
         "fork": (
             "--pids-limit=20",
-            # The inner shell ends when it cannot fork, and makes room for one more.
+            # The inner shell ends when it cannot fork, which frees one process.
             f"(i=0; while [ $i -lt 40 ]; do sleep 86400 & i=$((i+1)); done); sleep 86400 & {SLEEP}",
         ),
     }
 
 
 def _offer_huge_pages() -> None:
-    """Have the guest's kernel set some pages of 2 MB apart."""
+    """Have the guest's kernel reserve some pages of 2 MB."""
     (Path("/sys/kernel/mm/hugepages/hugepages-2048kB") / "nr_hugepages").write_text("8")
     HUGE.mkdir()
     run("mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", HUGE)
@@ -128,5 +128,5 @@ if __name__ == "__main__":
     sys.stdout.write(f"{time.monotonic() - started:.0f} s\n")
     sys.stdout.flush()
     subprocess.run(["sync"], check=True)
-    # The VM goes away: nothing that was made is taken down.
+    # The VM is discarded, so nothing is cleaned up.
     os._exit(0)

@@ -1,1 +1,1 @@
-"""Starts real container engines for the tests, and takes away all that it started."""
+"""Starts real container engines for the tests, and removes everything that it started."""

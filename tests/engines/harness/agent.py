@@ -1,4 +1,4 @@
-"""The agent under test: started as people start it, asked as Prometheus and people ask it."""
+"""The agent under test, used through its command line and over HTTP."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One container, or one thing that is none, as the agent shows it."""
+    """One container or look-alike, as the agent shows it."""
 
     id: str
     name: str
@@ -45,11 +45,11 @@ class Row:
     pid: int | None = None
     cgroup: str = ""
     reason: str = ""
-    """Why it is not a container; empty where it is one."""
+    """Why it is a look-alike; empty for a container."""
 
 
 def rows_about(rows: list[Row], made: Made) -> list[Row]:
-    """Return the rows that show what the test made, or anything in or around it."""
+    """Return the rows of the container that the test made, and of anything in or around it."""
     pids = set(made.pids())
     return [
         row
@@ -115,7 +115,7 @@ class Page:
         ]
 
     def row(self, name: str) -> Row | None:
-        """Return the container of that name; None where there is none yet."""
+        """Return the container of that name; None if it is not on the page yet."""
         found = [row for row in self.rows() if row.name == name]
         assert len(found) <= 1, f"{name} stands {len(found)} times on the page: {found}"
         return found[0] if found else None
@@ -146,7 +146,7 @@ class Agent:
         return self.daemon.pid
 
     def get(self, path: str, **headers: str) -> Answer:
-        """Ask for a path; raises OSError while nobody listens."""
+        """Request a path; raises OSError while nothing listens."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path, headers=headers)
@@ -170,18 +170,18 @@ class Agent:
             return False
 
     def is_ready(self) -> bool:
-        """Return whether it has made its first full picture."""
+        """Return whether its first snapshot is complete."""
         try:
             return self.get("/-/ready").status == 200
         except OSError:
             return False
 
     def wait_ready(self, seconds: float = 120) -> None:
-        """Wait for the first full picture."""
+        """Wait for the first complete snapshot."""
         self.daemon.wait_for(self.is_ready, "the agent to be ready", seconds)
 
     def wait_for(self, look: Callable[[Page], Any], what: str, seconds: float = 60) -> Page:
-        """Scrape until a page pleases, and give that page."""
+        """Scrape until a page meets the condition, and return that page."""
 
         def pleases() -> Page | None:
             page = self.scrape()
@@ -192,7 +192,7 @@ class Agent:
     def wait_row(
         self, made: Made, *, state: str = "running", style: str = "", seconds: float = 60
     ) -> Row:
-        """Wait until a container is on the page in that state (and style), and give its row."""
+        """Wait until a container is on the page in that state (and style), and return its row."""
 
         def there(page: Page) -> bool:
             row = page.row(made.name)
@@ -206,7 +206,7 @@ class Agent:
 
 
 def tallyman(*words: str, timeout: float = 120, env: Mapping[str, str] | None = None) -> str:
-    """Run the command, as a person would."""
+    """Run the command, as a user would."""
     return run(TALLYMAN, *words, timeout=timeout, env=env)
 
 
@@ -218,10 +218,10 @@ def ls(*flags: str) -> list[Row]:
 def assert_found_once(
     rows: list[Row], made: Made, *, state: str = "running", style: str = ""
 ) -> Row:
-    """Assert that one row, and no other, shows this container, and that it is right."""
+    """Assert that exactly one row shows this container, and that it is right."""
     about = [row for row in rows_about(rows, made) if not row.reason]
     inner = {row.id for row in about}
-    # What is nested in it lies in its cgroup, too, but says so.
+    # Nested containers are in its cgroup, too, but name it as their parent.
     about = [row for row in about if row.parent_id not in inner]
     assert len(about) == 1, f"{made} was found {len(about)} times: {about}"
     row = about[0]
@@ -238,7 +238,7 @@ def assert_found_once(
 
 
 def assert_no_container(rows: list[Row], made: Made) -> Row:
-    """Assert that this is nobody's container, and is shown with the reason."""
+    """Assert that this is shown as a look-alike, with the reason."""
     about = rows_about(rows, made)
     false = [row for row in about if not row.reason]
     assert not false, f"{made.name} is no container, but was found: {false}"
@@ -254,7 +254,7 @@ def running_agent(
     env: Mapping[str, str] | None = None,
     start_seconds: float = 60,
 ) -> Iterator[Agent]:
-    """Return an agent that listens; it is ended afterwards."""
+    """Return an agent that listens; it is stopped afterwards."""
     with workplace("agent") as place:
         agent = Agent(place, *flags, command=command, env=env)
         try:
@@ -265,7 +265,7 @@ def running_agent(
 
 
 def watchful_agent(endpoint: str) -> AbstractContextManager[Agent]:
-    """Return an agent that looks often at one Docker daemon."""
+    """Return an agent that polls one Docker daemon often."""
     return running_agent(
         f"--collector.docker.host={endpoint}",
         "--inventory.full-interval=2s",
@@ -274,9 +274,9 @@ def watchful_agent(endpoint: str) -> AbstractContextManager[Agent]:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that nobody uses just now.
+    """Return a TCP port of the loopback address that is free at the moment.
 
-    It is below those that the kernel gives to whoever connects: nobody gets it in between.
+    It is below the ephemeral ports, so that no connection takes it in between.
     """
     while True:
         port = random.randrange(20_000, 32_000)
@@ -286,7 +286,7 @@ def free_port() -> int:
 
 
 def open_descriptors(pid: int) -> int:
-    """Count the descriptors of a process."""
+    """Return the number of open descriptors of a process."""
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 

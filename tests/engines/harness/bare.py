@@ -1,4 +1,4 @@
-"""Containers that no engine manages, and what looks like a container and is none."""
+"""Containers that no engine manages, and look-alikes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 @contextmanager
 def sleeping_in(engine: str, *words: str | Path, parent: Made | None = None) -> Iterator[Made]:
-    """Start ``words`` followed by a sleep, in whatever they put it; give what that sleep is in."""
+    """Start ``words`` followed by a sleep; return the container that the sleep runs in."""
     with program_in(engine, words, sleep(), parent=parent) as made:
         yield made
 
@@ -36,9 +36,9 @@ def sleeping_in(engine: str, *words: str | Path, parent: Made | None = None) -> 
 def program_in(
     engine: str, words: tuple[str | Path, ...], command: tuple[str, ...], parent: Made | None = None
 ) -> Iterator[Made]:
-    """Start ``words`` followed by a command that nobody else runs; give what it ends up in.
+    """Start ``words`` followed by a unique command; return the container that it runs in.
 
-    Nobody has named it, so there is no name that the agent would have to show.
+    It has no name, so the agent is not expected to show one.
     """
     with workplace(engine) as place:
         daemon = Daemon(*words, *command, log=place / "log", env={"USER": "root"})
@@ -52,14 +52,14 @@ def program_in(
                 parent=parent,
             )
         finally:
-            # From the inside out: unshare does not care for its own SIGTERM.
+            # From the inside out: unshare ignores SIGTERM.
             if left := running(*command):
                 os.kill(left, signal.SIGKILL)
             daemon.stop()
 
 
 def sleep() -> tuple[str, str]:
-    """Return a command that sleeps for a time that is nobody else's."""
+    """Return a command that sleeps for a unique time."""
     return "/bin/sleep", f"{os.getpid()}{next(_numbers):04}"
 
 
@@ -93,7 +93,7 @@ def cgroup(path: str, *, with_host_process: bool = False) -> Iterator[Made]:
         for directory in directories:
             directory.mkdir(parents=True)
             for name in ("cpuset.cpus", "cpuset.mems"):
-                # v1's cpuset takes no process before these are set.
+                # v1's cpuset accepts no process before these are set.
                 with suppress(FileNotFoundError):
                     _inherit(directory, name)
         with workplace("cgroup") as place:

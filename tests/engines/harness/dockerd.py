@@ -1,4 +1,4 @@
-"""Docker daemons of the tests' own: private data, socket, containerd and network."""
+"""Docker daemons for the tests: private data, socket, containerd and network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SYSTEMD = (
     "--tmpfs=/run",
     "--tmpfs=/run/lock",
     "--tmpfs=/tmp",
-    # Never writable: systemd would remount the host's own tree.
+    # Never writable: systemd would remount the host's own hierarchy.
     "--volume=/sys/fs/cgroup:/sys/fs/cgroup:ro",
 )
 """What systemd as pid 1 needs of ``docker run``."""
@@ -36,7 +36,7 @@ FREE = (
     "--security-opt=seccomp=unconfined",
     "--security-opt=apparmor=unconfined",
 )
-"""As much of --privileged as works where the machine itself has no CAP_SYS_RESOURCE."""
+"""As much of --privileged as works on a machine without CAP_SYS_RESOURCE."""
 
 
 _NUMBERS = itertools.count()
@@ -55,7 +55,7 @@ class Docker:
         # Two daemons in one network namespace would fight over docker0.
         self._prefix: tuple[str, ...] = ("unshare", "--net") if own_network else ()
         if shared_mounts:
-            # As systemd makes them, so that a container can see what is mounted later (rslave).
+            # Shared, as under systemd, so that a container can see later mounts (rslave).
             self._prefix += ("unshare", "--mount", "--propagation=shared")
         number = next(_NUMBERS)
         self._bridge = "" if own_network else f"tm{os.getpid()}-{number}"
@@ -64,7 +64,7 @@ class Docker:
         self.daemon: Daemon | None = None
 
     def start(self) -> None:
-        """Start the daemon, or start it again, and wait until it answers."""
+        """Start or restart the daemon, and wait until it answers."""
         if self._bridge and self.daemon is None:
             run("ip", "link", "add", self._bridge, "type", "bridge")
             run("ip", "addr", "add", self._address, "dev", self._bridge)
@@ -85,14 +85,14 @@ class Docker:
         self.daemon.wait_for(self.answers, "dockerd's answer", 60)
 
     def kill(self) -> None:
-        """Kill the daemon, and wait for the containerd that dies with it.
+        """Kill the daemon, and wait for its containerd to end.
 
-        A new daemon that still finds the dying one takes its socket for good, and gives up.
+        A new daemon that finds the dying containerd would connect to it, and fail.
         """
         assert self.daemon
         self.daemon.stop(signal.SIGKILL)
         wait_until(lambda: not self._containerds(), "its containerd to die with it")
-        # Where nobody reaps it, a new daemon takes the dead one for alive and waits for its socket.
+        # If it is not reaped, a new daemon takes the dead one for alive and waits for its socket.
         (self.place / "exec/containerd/containerd.pid").unlink(missing_ok=True)
 
     def _containerds(self) -> list[int]:
@@ -109,7 +109,7 @@ class Docker:
         return self.succeeds("version")
 
     def close(self) -> None:
-        """Remove every container, end the daemon, take the bridge away."""
+        """Remove every container, stop the daemon, remove the bridge."""
         with suppress(CommandError, subprocess.TimeoutExpired):
             self.remove_all()
         if self.daemon:
@@ -123,7 +123,7 @@ class Docker:
         return run("docker", "--host", self.endpoint, *words, timeout=timeout).strip()
 
     def succeeds(self, *words: str) -> bool:
-        """Return whether a docker command ends well, and soon."""
+        """Return whether a docker command succeeds soon."""
         try:
             self.cli(*words, timeout=5)
         except (CommandError, subprocess.TimeoutExpired):
@@ -161,13 +161,13 @@ class Docker:
         return self.made(name, handle)
 
     def made(self, name: str, handle: str = "") -> Made:
-        """Say what is true of a container of this daemon now."""
+        """Return the facts of a container of this daemon as they are now."""
         facts = self.inspect(name)
         pid = int(facts["State"]["Pid"]) or None
         return Made(name=name, engine="docker", handle=handle or facts["Id"], pid=pid)
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """Return what the daemon knows of a container."""
+        """Return what ``docker inspect`` shows of a container."""
         found: dict[str, Any] = json.loads(self.cli("inspect", "--type=container", name))[0]
         return found
 
@@ -181,7 +181,7 @@ class Docker:
 def docker_daemon(
     *flags: str, own_network: bool = False, shared_mounts: bool = False
 ) -> Iterator[Docker]:
-    """Return a daemon that runs; in the end it is gone with all that it made."""
+    """Return a running daemon; afterwards it is removed with everything that it made."""
     with workplace("docker") as place:
         docker = Docker(place, *flags, own_network=own_network, shared_mounts=shared_mounts)
         try:

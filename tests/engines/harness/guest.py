@@ -30,9 +30,9 @@ RUN_IN_VM = Path(os.environ.get("TALLYMAN_VMLAB", CLONE.parent / "shared/vmlab")
 
 
 def need_guest() -> None:
-    """Go on only where the guest can be started.
+    """Skip the test where the guest cannot be started.
 
-    run-in-vm is not in this repository: where nobody has put it beside, CI skips, too.
+    run-in-vm is not in this repository: where it is missing, CI skips, too.
     """
     if not RUN_IN_VM.exists():
         pytest.skip(f"there is no {RUN_IN_VM} (TALLYMAN_VMLAB names its folder)")
@@ -40,7 +40,7 @@ def need_guest() -> None:
 
 
 def guest_report(module: str = "tests.engines.guest.report") -> dict[str, Any]:
-    """Run a module in the guest, once, and give what it has written down."""
+    """Run a module in the guest, once, and return the JSON that it wrote."""
     with workplace("guest") as place:
         root = roots.make_busybox(place / "root")
         run("mke2fs", "-q", "-t", "ext4", "-d", root, place / "root.img", "16M")
@@ -56,8 +56,8 @@ def guest_report(module: str = "tests.engines.guest.report") -> dict[str, Any]:
 def run_in_guest(place: Path, *commands: str) -> str:
     """Run shell commands in the guest, where the agent and the tests can be imported.
 
-    ``place`` is there under the same path. All code goes in as one file: the guest takes a
-    millisecond for each look at a file of the host's, and an import takes thousands.
+    ``place`` is mounted there under the same path. All code is one file: each access to a file of
+    the host takes the guest a millisecond, and an import needs thousands.
     """
     code = place / "code.tar"
     with tarfile.open(code, "w") as tar:
@@ -69,7 +69,7 @@ def run_in_guest(place: Path, *commands: str) -> str:
     return run(
         *(RUN_IN_VM, "-d", place, "-t", str(_LONGEST), "-e", path),
         " && ".join((f"mkdir {inside}", f"cd {inside}", f"tar -xf {code}", *commands)),
-        timeout=_LONGEST + 900,  # the guest may have to be made first
+        timeout=_LONGEST + 900,  # the guest may have to be built first
         env={"LAB_VM_CACHE": os.environ.get("LAB_VM_CACHE", str(CACHE / "vmlab"))},
     )
 
@@ -80,7 +80,7 @@ def _code_only(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def dependencies() -> Path:
-    """Return a folder with what the agent and this harness import; the guest has no network."""
+    """Return a folder with what the agent and this harness import, because the guest is offline."""
     wanted = sorted(_declared())
     key = hashlib.sha256(" ".join(wanted).encode()).hexdigest()[:10]
     folder = CACHE / f"dependencies-{key}"

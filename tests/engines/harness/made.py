@@ -20,19 +20,19 @@ def unique(word: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What is true of a container, because the test made it so."""
+    """The facts of a container that a test made."""
 
     name: str
     engine: str
     handle: str
-    """A part of its id or cgroup path that nothing else on the host has."""
+    """A part of its id or cgroup path that is unique on the host."""
     pid: int | None
-    """Its first process in the host's numbering; None when it does not run."""
+    """The pid of its first process on the host; None when it does not run."""
     parent: Made | None = None
     place: Path | None = None
-    """Where its engine keeps it, where that is needed to speak of it."""
+    """Where its engine keeps it, where a command needs that."""
     noted: tuple[int, ...] | None = None
-    """Its processes as they were when they were noted, for who judges on another machine."""
+    """Its processes as recorded in the guest, for tests that run on another machine."""
 
     def pids(self) -> list[int]:
         """Return its processes, its first one first."""
@@ -51,21 +51,21 @@ class Made:
 
 
 def comm(pid: int) -> str:
-    """Return the name of a process, empty when it is gone."""
+    """Return the name of a process, empty if it has ended."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/comm").read_text().strip()
     return ""
 
 
 def argv(pid: int) -> list[str]:
-    """Return the arguments of a process, none when it is gone."""
+    """Return the arguments of a process, none if it has ended."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
     return []
 
 
 def child_running(parent: int, *words: str, seconds: float = 20) -> int:
-    """Wait for a process below ``parent`` with exactly these arguments, and give its number."""
+    """Wait for a process below ``parent`` with exactly these arguments, and return its pid."""
 
     def look() -> int | None:
         return next((p for p in descendants(parent) if argv(p) == list(words)), None)
@@ -74,5 +74,5 @@ def child_running(parent: int, *words: str, seconds: float = 20) -> int:
 
 
 def namespace(pid: int, kind: str) -> str:
-    """Return what tells one namespace from another, for instance ``mnt:[4026531841]``."""
+    """Return the identity of a namespace, for instance ``mnt:[4026531841]``."""
     return os.readlink(f"/proc/{pid}/ns/{kind}")

@@ -1,4 +1,4 @@
-"""Flatpak, LXD and libvirt, each with all that it keeps in a place of its own."""
+"""Flatpak, LXD and libvirt, each with a private folder for all its data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ARCH = platform.machine()
 
 @contextmanager
 def flatpak() -> Iterator[Made]:
-    """Return an application that ``flatpak run`` has started, over a runtime made of busybox."""
+    """Return an application started by ``flatpak run``, on a runtime made of busybox."""
     runtime, app = f"org.tallyman.Platform/{_ARCH}/1", "org.tallyman.Sleeper"
     with workplace("flatpak") as place:
         home = {"HOME": str(place), "FLATPAK_USER_DIR": f"{place}/flatpak"}
@@ -39,7 +39,7 @@ def flatpak() -> Iterator[Made]:
         below.mkdir()
         (below / "metadata").write_text(f"[Runtime]\nname={runtime.split('/', maxsplit=1)[0]}\n")
         roots.make_busybox(below / "usr")
-        # The first is what the runtime is made of, the second what a build directory has to have.
+        # The first becomes the runtime, the second is required in a build directory.
         run("cp", "-a", below / "usr", below / "files")
         above = place / "app"
         (above / "files/bin").mkdir(parents=True)
@@ -67,7 +67,7 @@ def flatpak() -> Iterator[Made]:
 
 @contextmanager
 def lxd() -> Iterator[tuple[Made, Made]]:
-    """Return a container of an LXD of its own that runs, and one that was never started."""
+    """Return a running container of a private LXD, and one that was never started."""
     name, idle = unique("lxd"), unique("idle")
     with workplace("lxd") as place:
         folder = place / "lxd"
@@ -119,10 +119,10 @@ def _image(place: Path) -> Path:
 
 @contextmanager
 def libvirt() -> Iterator[tuple[Made, Made]]:
-    """Return a container of a libvirtd of its own that runs, and one that is only defined.
+    """Return a running container of a private libvirtd, and one that is only defined.
 
-    Its controller refuses a hybrid tree as crun does, so libvirtd sees none. The driver of QEMU,
-    where it is installed, wants more of a machine than there is.
+    Its controller refuses a hybrid hierarchy, like crun, so it is hidden from libvirtd. The QEMU
+    driver, where it is installed, needs more than this machine has.
     """
     name, idle, sleep = unique("libvirt"), unique("defined"), bare.sleep()
     script = 'umount -l /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
@@ -159,7 +159,7 @@ def libvirt() -> Iterator[tuple[Made, Made]]:
                     virsh(action, one, timeout=30)
             daemon.stop()
             for hierarchy in hierarchies():
-                with suppress(OSError):  # it may be another's
+                with suppress(OSError):  # it may belong to another daemon
                     (hierarchy / "machine").rmdir()
 
 

@@ -1,4 +1,4 @@
-"""What a test needs of the machine: without it the test is skipped, and in CI it fails."""
+"""Requirements of tests: without them a test is skipped, and in CI it fails."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import shutil
 import pytest
 
 IN_CI = bool(os.environ.get("TALLYMAN_CI"))
-"""Set by .ci/run, which has installed every engine: there is no excuse for a skip."""
+"""Set by .ci/run, which installs every engine: there a skip is a failure."""
 
 
 def need(*programs: str) -> None:
-    """Go on only as root and with all ``programs``."""
+    """Skip the test unless it runs as root and all ``programs`` are installed."""
     missing = [program for program in programs if shutil.which(program) is None]
     if os.geteuid() != 0:
         lacking("root is needed to start engines")

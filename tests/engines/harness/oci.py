@@ -1,4 +1,4 @@
-"""Containers of containerd, and of the OCI runtimes by themselves."""
+"""Containers of containerd, and of OCI runtimes without an engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UNIFIED = Path("/sys/fs/cgroup/unified")
 
 @contextmanager
 def containerd(*command: str) -> Iterator[Made]:
-    """Return a container of a containerd of its own, without Docker and without Kubernetes."""
+    """Return a container of a private containerd, without Docker and without Kubernetes."""
     name, slice_name = unique("ctr"), unique("slice")
     with workplace("containerd") as place:
         socket = place / "containerd.sock"
@@ -67,8 +67,8 @@ def runc(
 ) -> Iterator[Made]:
     """Return a container of bare runc, with its state where runc keeps it, or beside the bundle.
 
-    With a slice it has systemd make a scope in that. The action may also be create: then the
-    container waits to be started.
+    With a slice, systemd makes a scope in it. With the action ``create`` the container waits to be
+    started.
     """
     name = unique("runc")
     by_systemd = ("--systemd-cgroup",) if in_slice else ()
@@ -79,7 +79,7 @@ def runc(
         bundle = make_bundle(place, *command, cgroup=place_of_it)
         pid_file = place / "pid"
         try:
-            # runc hands its own output on to the container, and a pipe would never end.
+            # The container inherits runc's output, so a pipe would never end.
             words = (action, *detach, "--bundle", bundle, "--pid-file", pid_file, name)
             _quietly(*program, *by_systemd, *words)
             yield Made(name=name, engine="runc", handle=name, pid=int(pid_file.read_text()))
@@ -91,9 +91,9 @@ def runc(
 
 @contextmanager
 def crun(*command: str) -> Iterator[Made]:
-    """Return a container of bare crun, which refuses a hybrid tree and is shown a pure v1 one."""
+    """Return a container of bare crun, which refuses a hybrid hierarchy and is given a v1 one."""
     name = unique("crun")
-    # A systemd that booted in a container may have left the tree's tmpfs read-only.
+    # A systemd that booted in a container may have left the tmpfs of /sys/fs/cgroup read-only.
     writable = "mount -o remount,rw /sys/fs/cgroup;"
     hide = f"umount -l /sys/fs/cgroup/unified; {writable}" if _UNIFIED.exists() else ""
     prefix = ("unshare", "--mount", "sh", "-c", f'{hide} exec "$@"', "sh")

@@ -1,4 +1,4 @@
-"""Podman as root, and as an ordinary user who is made for the test and taken away again."""
+"""Podman as root, and as an ordinary user who is created for the test and removed afterwards."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LIMITS = ("--ulimit=nofile=4096:8192", "--ulimit=nproc=4096:8192")
-"""Podman's own defaults are above what a machine without CAP_SYS_RESOURCE may set."""
+"""Podman's defaults are higher than a machine without CAP_SYS_RESOURCE may set."""
 
 
 class Podman:
-    """Podman with its ordinary storage: root's in /var/lib/containers, a user's in his home."""
+    """Podman with its default storage: root's in /var/lib/containers, a user's in their home."""
 
     def __init__(self, place: Path, user: str = "") -> None:
         self._place = place
@@ -34,7 +34,7 @@ class Podman:
         self.cli("import", archive, self._image)
 
     def cli(self, *words: str | Path, without_unified: bool = False) -> str:
-        """Run podman, as the user whose it is."""
+        """Run podman as its user."""
         command: list[str | Path] = ["podman", "--cgroup-manager=cgroupfs"]
         if self._user:
             entry = pwd.getpwnam(self._user)
@@ -53,7 +53,7 @@ class Podman:
         """Start a container in the background."""
         name = unique("podman")
         self._names.append(name)
-        # crun alone can do without cgroups, and it refuses a hybrid tree.
+        # Only crun works without cgroups, and it refuses a hybrid hierarchy.
         without = "--cgroups=disabled" in options
         runtime = "crun" if without else "runc"
         self.cli(
@@ -65,14 +65,14 @@ class Podman:
         return self.made(name)
 
     def made(self, name: str) -> Made:
-        """Say what is true of a container now."""
+        """Return the facts of a container as they are now."""
         handle, pid = self.cli(
             "inspect", "--type=container", "--format={{.Id}} {{.State.Pid}}", name
         ).split()
         return Made(name=name, engine="podman", handle=handle, pid=int(pid) or None)
 
     def close(self) -> None:
-        """Remove what was started here, and the image."""
+        """Remove the containers that were started, and the image."""
         for name in self._names:
             with suppress(CommandError, subprocess.TimeoutExpired):
                 self.cli("rm", "--force", "--time=0", name)
@@ -96,7 +96,7 @@ def podman() -> Iterator[Podman]:
 
 @contextmanager
 def podman_of_a_user() -> Iterator[Podman]:
-    """Return the podman of a user who exists only here."""
+    """Return the podman of a user who is created for the test."""
     with workplace("rootless") as place, _user(place) as user:
         engine = Podman(place, user)
         try:

@@ -1,4 +1,4 @@
-"""Running programs: commands with a deadline, daemons with a log, and cleaning up after both."""
+"""Runs programs: commands with a deadline, daemons with a log; and cleans up after both."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MARK = f"tm{os.getpid()}-"
-"""Begins the name of whatever this run of the tests makes."""
+"""The beginning of every name that this test run gives."""
 
 
 class CommandError(Exception):
-    """A command ended badly; the message holds what it printed."""
+    """A command failed; the message holds its output."""
 
 
 def run(
@@ -32,7 +32,7 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
 ) -> str:
-    """Run a command and give what it printed; anything but exit status 0 is ``CommandError``."""
+    """Run a command and return its output; raises ``CommandError`` unless it exits with 0."""
     words = [os.fspath(word) for word in argv]
     done = subprocess.run(
         words,
@@ -52,7 +52,7 @@ def run(
 
 
 def wait_until(look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
-    """Look again and again until something truthy comes, and give it; fail at the deadline."""
+    """Call until the result is true, and return it; fail at the deadline."""
     end = time.monotonic() + seconds
     while True:
         found = look()
@@ -64,7 +64,7 @@ def wait_until(look: Callable[[], T | None], what: str, seconds: float = 60) -> 
 
 
 class Daemon:
-    """A program in the background, in a session of its own, with its output in a file."""
+    """A background program in its own session, with its output in a file."""
 
     def __init__(self, *argv: str | Path, log: Path, env: Mapping[str, str] | None = None) -> None:
         self.log = log
@@ -89,7 +89,7 @@ class Daemon:
         return self.log.read_text(errors="replace")
 
     def wait_for(self, look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
-        """Like ``wait_until``, but fail at once, with the log, when the program fails."""
+        """Like ``wait_until``, but fail immediately, with the log, if the program fails."""
 
         def look_while_alive() -> T | None:
             if self.process.poll():
@@ -100,7 +100,7 @@ class Daemon:
         return wait_until(look_while_alive, what, seconds)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, grace: float = 10) -> int:
-        """End it, and kill its whole session if it does not go; give its exit status."""
+        """Stop it, and kill its whole session if it does not end; return its exit status."""
         if self.alive():
             self.process.send_signal(number)
         try:
@@ -116,9 +116,9 @@ class Daemon:
 
 @contextmanager
 def workplace(name: str) -> Iterator[Path]:
-    """Return a short directory for sockets and state; in the end nothing is left in or of it.
+    """Return a short directory for sockets and state; afterwards all of it is removed.
 
-    The path is short because a unix socket's may have 107 bytes, which pytest's tmp_path exceeds.
+    A unix socket's path is limited to 107 bytes, and pytest's tmp_path is longer.
     """
     path = Path(tempfile.mkdtemp(prefix=f"{MARK}{name}-"))
     path.chmod(0o755)
@@ -151,7 +151,7 @@ def mounts_below(path: Path) -> list[str]:
 
 
 def remove_cgroups(*names: str) -> None:
-    """Remove these cgroups from each hierarchy, with all that is below them."""
+    """Remove these cgroups and everything below them from each hierarchy."""
     for hierarchy in hierarchies():
         for name in names:
             for directory, _, _ in os.walk(hierarchy / name, topdown=False):
@@ -159,7 +159,7 @@ def remove_cgroups(*names: str) -> None:
 
 
 def disk_of(path: Path) -> str | None:
-    """Return the block device that a path is on; None where it is on none."""
+    """Return the block device that a path is on; None if there is none."""
     number = path.stat().st_dev
     uevent = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/uevent")
     if not uevent.exists():
@@ -173,7 +173,7 @@ def hierarchies() -> list[Path]:
     top = Path("/sys/fs/cgroup")
     if (top / "cgroup.procs").exists():
         return [top]
-    # Where two controllers share one, a link of each one's name leads to it.
+    # Where two controllers share a hierarchy, a link for each controller points to it.
     mounted = [path for path in top.iterdir() if not path.is_symlink()]
     return [path for path in mounted if (path / "cgroup.procs").exists()]
 
@@ -198,7 +198,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def _after_name(stat: str) -> list[str]:
-    # The name is in parentheses and may hold some itself.
+    # The name is in parentheses and may contain parentheses.
     return stat.rpartition(")")[2].split()
 
 
@@ -207,7 +207,7 @@ def _rmdir(path: str) -> bool:
         os.rmdir(path)
     except FileNotFoundError:
         return True
-    except OSError:  # busy: its last process is not quite gone
+    except OSError:  # busy: its last process is still exiting
         return False
     return True
 

@@ -50,11 +50,11 @@ class Prometheus:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its address."""
         return f"http://{self._address}"
 
     def api(self, path: str, **parameters: str) -> Any:
-        """Ask the HTTP API, and give what stands under ``data``."""
+        """Query the HTTP API, and return the ``data`` of the answer."""
         query = urllib.parse.urlencode(parameters)
         with urllib.request.urlopen(f"http://{self._address}{path}?{query}", timeout=60) as answer:
             return json.load(answer)["data"]
@@ -75,7 +75,7 @@ class Prometheus:
     def wait_for(
         self, promql: str, look: Callable[[Series], object] = bool, seconds: float = 60
     ) -> Series:
-        """Evaluate an expression until its result pleases, and give that."""
+        """Evaluate an expression until its result meets the condition, and return the result."""
 
         def pleases() -> Series | None:
             found = self.query(promql)
@@ -85,7 +85,7 @@ class Prometheus:
 
 
 def promtool_objections(page: str) -> list[str]:
-    """Return what ``promtool check metrics`` says of names that the catalogue does not excuse."""
+    """Return complaints of ``promtool check metrics`` that the catalogue does not except."""
     need("promtool")
     excused = {metric.name for metric in CATALOGUE if metric.lint}
     done = subprocess.run(
@@ -99,7 +99,7 @@ def promtool_objections(page: str) -> list[str]:
 def prometheus(
     target: str, *rules: Path, scrape: Mapping[str, Any] | None = None
 ) -> Iterator[Prometheus]:
-    """Return a Prometheus that scrapes ``target`` each second; ``scrape`` is more of how."""
+    """Return a Prometheus that scrapes ``target`` each second; ``scrape`` adds scrape settings."""
     with workplace("prometheus") as place:
         server = Prometheus(place, target, rules, scrape)
         try:

@@ -1,4 +1,4 @@
-"""Root filesystems for containers: busybox in an instant, Debian once and then from the cache."""
+"""Root filesystems for containers: busybox made on the fly, Debian made once and cached."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def make_busybox(root: Path) -> Path:
 def debian() -> Path:
     """Return the cached Debian root with systemd, sshd, cron, rsyslog; do not write to it.
 
-    It is made once, in about a minute, and again when the list of packages changes.
+    It is built once, in about a minute, and again when the list of packages changes.
     """
     return debian_with(_PACKAGES)
 
 
 def debian_with(packages: list[str]) -> Path:
-    """Return a cached Debian root with these packages; do not write it."""
+    """Return a cached Debian root with these packages; do not write to it."""
     key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:10]
     place = CACHE / "roots"
     place.mkdir(parents=True, exist_ok=True)

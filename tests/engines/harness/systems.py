@@ -1,4 +1,4 @@
-"""LXC and systemd-nspawn: engines that are made for whole systems, and also run single programs."""
+"""LXC and systemd-nspawn: engines made for whole systems that can also run single programs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 _COMMON = Path("/usr/share/lxc/config/common.conf")
 _OUTER_ID = 100_000
 _INIT = "/usr/lib/systemd/systemd"
-"""Under which name nspawn starts an init."""
+"""The name under which nspawn starts an init."""
 
 
 @contextmanager
 def lxc(*command: str, unprivileged: bool = False, more: str = "") -> Iterator[Made]:
-    """Return an LXC container in an lxcpath of its own; without a command it boots Debian."""
+    """Return an LXC container in a private lxcpath; without a command it boots Debian."""
     name = unique("lxc")
     with workplace("lxc") as place:
         lines = _lxc_config(name, place, *command, unprivileged=unprivileged)
@@ -49,7 +49,7 @@ def lxc(*command: str, unprivileged: bool = False, more: str = "") -> Iterator[M
 
 @contextmanager
 def lxc_execute(*command: str) -> Iterator[Made]:
-    """Return an application container of LXC: lxc-execute stays in the foreground."""
+    """Return an application container of LXC; lxc-execute stays in the foreground."""
     name = unique("lxcexec")
     with workplace("lxcexec") as place:
         lines = _lxc_config(name, place, "/bin/true")
@@ -128,7 +128,7 @@ def nspawn(*command: str) -> Iterator[Made]:
             pid = child_running(daemon.pid, *(command or (_INIT,)))
             yield Made(name=name, engine="nspawn", handle=name, pid=pid)
         finally:
-            # With its first process the container ends, and nspawn tidies up after it.
+            # The container ends with its first process, and nspawn cleans up after it.
             for child in descendants(daemon.pid):
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
@@ -136,7 +136,7 @@ def nspawn(*command: str) -> Iterator[Made]:
 
 
 def overlay(place: Path, lower: Path) -> Path:
-    """Mount a writable view of a root that must stay as it is; ``workplace`` unmounts it."""
+    """Mount a writable view of a root that must not change; ``workplace`` unmounts it."""
     for name in ("upper", "work", "root"):
         (place / name).mkdir()
     options = f"lowerdir={lower},upperdir={place}/upper,workdir={place}/work"
