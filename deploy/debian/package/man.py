@@ -1,4 +1,4 @@
-"""Writes the manual page from the command line's own help, so that it cannot be out of date."""
+"""Writes the manual page from the command line's own help, so that it is always up to date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent import __version__
 from agent.cli.flags import EXIT_CODES, parsers
 
 _FILES = (
-    ("/etc/tallyman/tallyman.toml", "The configuration. Every key stands there with its default."),
+    ("/etc/tallyman/tallyman.toml", "The configuration. Lists every key with its default."),
     ("/etc/default/tallyman", "Flags for the service."),
 )
 

@@ -118,7 +118,7 @@ def test_alertmanager_sends_it_to_whom_its_severity_says(name: str) -> None:
 def test_alertmanager_message(kind: str, tmp_path: Path) -> None:
     notes = {
         "summary": "A container is close to its memory limit.",
-        "description": "web on h1 holds 95% of its memory limit.",
+        "description": "web on h1 uses 95% of its memory limit.",
         "runbook_url": "docs/runbooks.md#tallymancontainermemorynearlimit",
         "dashboard_url": "/d/tallyman-one?var-job=tallyman&var-container=web",
     }
