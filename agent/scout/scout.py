@@ -188,7 +188,7 @@ class Scout:
     def check_for_changes(self) -> None:
         """Run a pass if anything may have changed since the last one; read little to know that."""
         now = time.monotonic()
-        moved = self._moves.look(self._table, self.facts, now)
+        moved = self._moves.moved(self._table, self.facts, now)
         self._reader.forget(moved)
         self._progress.idle()
         self._follow_clock_step()

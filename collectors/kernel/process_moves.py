@@ -25,7 +25,7 @@ _LONGEST = 0.005
 
 
 class ProcessMoves:
-    """Checks the processes of the host in turn, some of them in each ``look``.
+    """Checks the processes of the host in turn, some of them in each call of ``moved``.
 
     ``touch`` is called before a process is read in a way that can block.
     """
@@ -40,20 +40,20 @@ class ProcessMoves:
         self._touch = touch
         self._spent = spent  # seconds of CPU
         self._left: list[int] = []
-        self._looked_at = 0.0
+        self._checked_at = 0.0
 
-    def look(self, table: ProcessTable, facts: HostFacts, now: float) -> list[int]:
+    def moved(self, table: ProcessTable, facts: HostFacts, now: float) -> list[int]:
         """Return the pids of those that are not where the table says; ``now`` is monotonic."""
-        end = self._spent() + min(_LONGEST, (now - self._looked_at) * SHARE)
-        self._looked_at = now
+        end = self._spent() + min(_LONGEST, (now - self._checked_at) * SHARE)
+        self._checked_at = now
         if not self._left:
             self._left = [p.pid for p in table if p.root == facts.root]
-        moved = []
+        pids = []
         while self._left and self._spent() < end:
             process = table.get(self._left.pop())
             if process is not None and self._has_moved(process, facts):
-                moved.append(process.pid)
-        return moved
+                pids.append(process.pid)
+        return pids
 
     def _has_moved(self, process: Process, facts: HostFacts) -> bool:
         try:

@@ -44,7 +44,7 @@ class Turns:
         link.symlink_to(target)
 
     def look(self, now: float) -> list[int]:
-        return sorted(self.moves.look(self.table, self.facts, now))
+        return sorted(self.moves.moved(self.table, self.facts, now))
 
 
 def test_who_went_to_other_mounts_is_found(tmp_path: Path) -> None:
