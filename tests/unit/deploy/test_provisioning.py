@@ -1,4 +1,4 @@
-"""What deploy/ gives to Prometheus, Alertmanager and Grafana."""
+"""The configuration of Prometheus, Alertmanager and Grafana in deploy/."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _check(config: dict[str, Any], place: Path) -> None:
     for targets in PROMETHEUS.glob("targets.*.json"):
         shutil.copy(targets, place)
     for job in config["scrape_configs"]:
-        # Debian's Prometheus is built without Kubernetes.
+        # Debian's Prometheus is built without Kubernetes support.
         job.pop("kubernetes_sd_configs", None)
         if job.pop("bearer_token_file", None):
             job["tls_config"].pop("ca_file")
@@ -78,13 +78,13 @@ _USE = "container_memory_working_set_bytes"
         ("tallyman_container_info", f"/system.slice/{_DOCKER}", "web", True),
     ],
 )
-def test_beside_cadvisor_nothing_is_there_twice(
+def test_beside_cadvisor_no_series_is_there_twice(
     metric: str, id_: str, name: str, *, ours: bool
 ) -> None:
     example = "scrape-beside-cadvisor.yml"
     labels = {"__name__": metric, "id": id_, "name": name}
     assert _kept(example, "tallyman", labels) is ours
-    # cAdvisor has a name for Docker's containers alone, and knows no tallyman_*.
+    # cAdvisor has names only for Docker's containers, and no tallyman_* metrics.
     theirs = labels | {"name": name if "docker" in id_ else ""}
     if not metric.startswith("tallyman_"):
         assert _kept(example, "cadvisor", theirs) is not ours
@@ -94,24 +94,24 @@ def test_beside_cadvisor_nothing_is_there_twice(
     ("metric", "pod", "ours"),
     [(_USE, "web-7c9f5d6b84-x7k2p", False), (_USE, "", True), ("machine_cpu_cores", "", True)],
 )
-def test_beside_a_kubelet_nothing_is_there_twice(metric: str, pod: str, *, ours: bool) -> None:
+def test_beside_a_kubelet_no_series_is_there_twice(metric: str, pod: str, *, ours: bool) -> None:
     labels = {"__name__": metric, "pod": pod}
     assert _kept("scrape-kubernetes.yml", "tallyman", labels) is ours
     assert _kept("scrape-kubernetes.yml", "kubelet", labels) is not ours
 
 
 def test_alertmanager_example() -> None:
-    said = tool("amtool", "check-config", "alertmanager.yml", place=ALERTMANAGER)
-    assert "1 templates" in said
+    output = tool("amtool", "check-config", "alertmanager.yml", place=ALERTMANAGER)
+    assert "1 templates" in output
 
 
 @pytest.mark.parametrize("name", alerts())
-def test_alertmanager_sends_it_to_whom_its_severity_says(name: str) -> None:
+def test_alertmanager_routes_each_alert_by_its_severity(name: str) -> None:
     severity = alerts()[name]["labels"]["severity"]
     labels = (f"alertname={name}", f"severity={severity}")
     flags = ("config", "routes", "test", "--config.file=alertmanager.yml")
-    said = tool("amtool", *flags, *labels, place=ALERTMANAGER).splitlines()
-    assert said[0] == {"critical": "phone", "warning": "mail", "info": "chat"}[severity]
+    output = tool("amtool", *flags, *labels, place=ALERTMANAGER).splitlines()
+    assert output[0] == {"critical": "phone", "warning": "mail", "info": "chat"}[severity]
 
 
 @pytest.mark.parametrize("kind", ["text", "html"])
@@ -130,17 +130,17 @@ def test_alertmanager_message(kind: str, tmp_path: Path) -> None:
         "commonAnnotations": notes,
     }
     (tmp_path / "data.json").write_text(json.dumps(data))
-    said = tool(
+    output = tool(
         *("amtool", "template", "render", "--template.glob=tallyman.tmpl"),
         *(f"--template.data={tmp_path}/data.json", f"--template.type={kind}"),
         '--template.text={{ template "tallyman.title" . }} '
         f'{{{{ template "tallyman.{kind}" . }}}}',
         place=ALERTMANAGER,
     )
-    assert "[firing] TallymanContainerMemoryNearLimit on h1" in said
-    assert notes["description"] in said
-    assert "https://grafana.example.org/d/tallyman-one?var-job=tallyman" in said
-    assert f"https://docs.example.org/tallyman/{notes['runbook_url']}" in said
+    assert "[firing] TallymanContainerMemoryNearLimit on h1" in output
+    assert notes["description"] in output
+    assert "https://grafana.example.org/d/tallyman-one?var-job=tallyman" in output
+    assert f"https://docs.example.org/tallyman/{notes['runbook_url']}" in output
 
 
 def test_grafana_provisioning() -> None:
@@ -152,7 +152,7 @@ def test_grafana_provisioning() -> None:
     (provider,) = _config(place / "dashboards/tallyman.yml")["providers"]
     assert provider["type"] == "file"
     assert not provider["allowUiUpdates"]
-    # The folder that it names is the one that the README fills.
+    # It names the folder that the README copies to.
     assert (
         f"cp dashboards/json/*.json {provider['options']['path']}/"
         in (ROOT / "deploy/grafana/README.md").read_text()

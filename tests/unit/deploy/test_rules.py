@@ -1,4 +1,4 @@
-"""Recording rules and alerts: over what the agent exports, with a runbook, tested by promtool."""
+"""Recording rules and alerts: use exported metrics, have a runbook, are tested by promtool."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ ALERTS = alerts()
 RECORDINGS = recordings()
 EXPRESSIONS = RECORDINGS | {name: rule["expr"] for name, rule in ALERTS.items()}
 SERVED_FOR_OTHERS = {
-    "instance_style": "host and style, for people's own dashboards and alerts",
-    "engine_style": "engine and style, for people's own dashboards and alerts",
+    "instance_style": "host and style, for dashboards and alerts that users write",
+    "engine_style": "engine and style, for dashboards and alerts that users write",
     "instance_project_service": "Compose's labels, for dashboards made for cAdvisor",
 }
-"""Levels of recording rules that our dashboards do not ask, and why they are there."""
+"""Levels of recording rules that no dashboard here reads, and what they are for."""
 
 
 @pytest.mark.parametrize("expr", EXPRESSIONS.values(), ids=EXPRESSIONS)
 def test_over_what_the_agent_exports(expr: str) -> None:
-    found = parts(expr)
+    query = parts(expr)
     allowed: set[str] = set()
-    for metric, matchers in found.selectors:
+    for metric, matchers in query.selectors:
         labels = labels_of(metric)
         allowed |= labels
         assert {label for label, _ in matchers} <= labels, metric
-    assert found.labels <= allowed | found.made
+    assert query.labels <= allowed | query.made
 
 
 @pytest.mark.parametrize("expr", EXPRESSIONS.values(), ids=EXPRESSIONS)
@@ -50,7 +50,7 @@ def test_joins_are_by_job_too(expr: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-def test_names_of_recordings_say_their_labels(name: str) -> None:
+def test_names_of_recordings_contain_their_labels(name: str) -> None:
     level, metric, operation = name.split(":")
     assert metric
     assert operation
@@ -60,11 +60,11 @@ def test_names_of_recordings_say_their_labels(name: str) -> None:
     assert labels - words <= ({"name", "engine", "style", "parent_id"} if "id" in words else set())
 
 
-def test_every_recording_is_asked_for() -> None:
-    asked = " ".join(q.expr for board in dashboards().values() for q in panel_queries(board))
-    asked += " ".join(EXPRESSIONS.values())
-    idle = {name for name in RECORDINGS if name not in asked}
-    assert {name.split(":")[0] for name in idle} <= set(SERVED_FOR_OTHERS)
+def test_every_recording_is_used() -> None:
+    queries = " ".join(q.expr for board in dashboards().values() for q in panel_queries(board))
+    queries += " ".join(EXPRESSIONS.values())
+    unused = {name for name in RECORDINGS if name not in queries}
+    assert {name.split(":")[0] for name in unused} <= set(SERVED_FOR_OTHERS)
 
 
 @pytest.mark.parametrize("name", ALERTS)
@@ -93,23 +93,23 @@ def test_alert_links(name: str) -> None:
     wanted = {"var-job", "var-instance"}
     if "var-id" in known:
         wanted |= {"var-container", "var-id"}
-    assert set(passed) == wanted, "what fires is what is opened"
+    assert set(passed) == wanted, "the link opens what fired"
     for value in passed.values():
         assert value[0].endswith("| urlquery }}")
 
 
-def test_every_runbook_is_of_an_alert() -> None:
+def test_every_runbook_has_an_alert_in_the_same_order() -> None:
     text = (ROOT / "docs/runbooks.md").read_text()
     assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == list(ALERTS)
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_runbook_says_what_to_do_and_why(name: str) -> None:
+def test_each_runbook_has_the_same_sections(name: str) -> None:
     text = (ROOT / "docs/runbooks.md").read_text()
     section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-    said = re.findall(r"^\*\*(\w+(?: \w+)?):\*\*", section, re.MULTILINE)
-    assert said[:4] == ["Means", "Look", "Do", "Why"]
-    assert said[4:] in ([], ["Tune"])
+    headings = re.findall(r"^\*\*(\w+(?: \w+)?):\*\*", section, re.MULTILINE)
+    assert headings[:4] == ["Means", "Look", "Do", "Why"]
+    assert headings[4:] in ([], ["Tune"])
 
 
 def test_every_alert_is_tested_firing_and_silent() -> None:
