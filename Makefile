@@ -29,19 +29,19 @@ format: $(VENV)/dev.stamp ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-golden: $(VENV)/dev.stamp ## write the golden pages of tests/hosts anew; look at the diff before you commit it
+golden: $(VENV)/dev.stamp ## regenerate the golden pages of tests/hosts; review the diff before you commit it
 	$(BIN)/python -m pytest tests/hosts --update-golden $(ARGS)
 
 bench: $(VENV)/dev.stamp ## measure what the agent costs, and write the table in docs/
 	$(BIN)/python -m tests.bench $(ARGS)
 
-fuzz: $(VENV)/dev.stamp ## fuzz every parser of strangers' bytes (ARGS="--seconds=600 bolt")
+fuzz: $(VENV)/dev.stamp ## fuzz every parser of untrusted bytes (ARGS="--seconds=600 bolt")
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 soak: $(VENV)/dev.stamp ## an agent through churn and faults for minutes (ARGS="--minutes=600")
 	$(BIN)/python -m tests.soak $(ARGS)
 
-dashboards: $(VENV)/dev.stamp ## write the dashboards' JSON anew from their code
+dashboards: $(VENV)/dev.stamp ## regenerate the dashboards' JSON from their code
 	$(BIN)/python -m dashboards.build
 
 demo: $(VENV)/dev.stamp ## a Prometheus with six hours of a made-up fleet in it (ARGS="--listen-address=127.0.0.1:9091")
@@ -50,7 +50,7 @@ demo: $(VENV)/dev.stamp ## a Prometheus with six hours of a made-up fleet in it 
 deb: ## build the Debian package in dist/ (needs debhelper and python3-venv)
 	deploy/debian/build
 
-pins: $(VENV)/dev.stamp ## write deploy/requirements.txt anew: what package and image are built with
+pins: $(VENV)/dev.stamp ## regenerate deploy/requirements.txt, with which package and image are built
 	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-annotate --extra web --custom-compile-command "make pins" \
