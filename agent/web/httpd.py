@@ -158,6 +158,8 @@ class Connection(HTTPConnection):
 
     RequestHandlerClass = Request
     _is_entered = False
+    is_cut_off = False
+    """It exceeded a deadline; its thread may need a while to notice."""
 
     def communicate(self) -> bool:
         """Read a request and answer it; return whether the connection stays open."""
@@ -343,9 +345,12 @@ class Server(wsgi.Server):
             hurry = _HEADER_SECONDS - _HURRIED_SECONDS if self.requests.qsize else 0.0
             for connection, (until, last) in list(self.busy.items()):
                 if until - (hurry if until < last else 0.0) < now:
-                    log.info(
-                        "a request of %s was aborted: it took too long", connection.remote_addr
-                    )
+                    if not connection.is_cut_off:
+                        connection.is_cut_off = True
+                        log.info(
+                            "a request of %s was aborted: it took too long", connection.remote_addr
+                        )
+                    # Each time: its thread may be just replacing the socket by one with TLS.
                     _shut(connection.socket)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,17 @@ class EndlessPages(FakePages):
         self.asked.append(openmetrics)
         while True:
             yield b"x" * 65536
+
+
+@dataclass
+class SlowPages(FakePages):
+    """A page of metrics that takes so many seconds."""
+
+    seconds: float = 0.0
+
+    def metrics(self, openmetrics: bool) -> Iterator[bytes]:
+        time.sleep(self.seconds)
+        return super().metrics(openmetrics)
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import io
 import logging
 import socket
+from contextlib import ExitStack
 
 import pytest
 
+from agent import logs
 from agent.web import app, httpd
-from tests.support.web_server import TIMEOUT, EndlessPages, FakePages, get, serving
+from tests.support.web_server import TIMEOUT, EndlessPages, FakePages, SlowPages, get, serving
 
 
 def say(address: tuple[str, int], request: bytes) -> bytes:
@@ -214,3 +217,38 @@ def test_head_has_the_headers_of_get_and_no_body(address: tuple[str, int], path:
 def test_a_header_with_an_underscore_is_no_other_one(address: tuple[str, int]) -> None:
     request = b"GET / HTTP/1.1\r\nHost: x\r\nContent_Length: 5\r\nConnection: close\r\n\r\n"
     assert say(address, request).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_request_that_is_cut_off_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(httpd, "_REQUEST_SECONDS", 0.1)
+    caplog.set_level(logging.INFO)
+    with serving(SlowPages(seconds=2)) as address:
+        assert say(address, b"GET /metrics HTTP/1.0\r\n\r\n") == b""
+    assert len([r for r in caplog.records if "took too long" in r.getMessage()]) == 1
+
+
+def test_a_client_that_cuts_off_its_requests_cannot_fill_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(httpd, "_HEADER_SECONDS", 0.1)
+    stream = io.StringIO()
+    handler = logs.BoundedHandler(stream)
+    logger = logging.getLogger("agent.web.httpd")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        with serving(FakePages(), max_requests=40) as address, ExitStack() as clients:
+            for _ in range(50):
+                client = socket.create_connection(address, timeout=TIMEOUT)
+                clients.enter_context(client)
+                client.sendall(b"GET /metrics HT")
+                clients.callback(client.recv, 1)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+        handler.close()
+    *single, rest = stream.getvalue().splitlines()
+    assert len(single) == 10
+    assert rest.startswith("40 more of this kind")
