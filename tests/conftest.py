@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -15,6 +17,10 @@ settings.register_profile(
     database=None,
 )
 settings.load_profile("tallyman")
+
+
+# Files that a group may write are refused as configuration.
+os.umask(0o022)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

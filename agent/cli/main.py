@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from agent.model import Snapshot
+
+log = logging.getLogger(__name__)
 
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, as the shell reports other programs
 _INTERRUPTED = 130
@@ -64,10 +67,13 @@ def _run(parsed: Namespace) -> int:
             return _check(parsed)
         case "check-config":
             config = load(parsed.what)
+            warnings = [*config.warnings]
             if config.web.config_file:
                 from agent.web.guard import check  # noqa: PLC0415 - brings OpenSSL
 
-                check(config)
+                warnings += check(config)
+            for warning in warnings:
+                _complain(f"warning: {warning}")
             _write([f"{config.file}: ok" if config.file else "no file: the defaults apply"])
         case "version":
             _write([f"tallyman {__version__}"])
@@ -91,6 +97,8 @@ def _serve(config: Config) -> int:
     # need it either, so it is forked before the web server is imported.
     from agent.serve.launcher import split  # noqa: PLC0415
 
+    for warning in config.warnings:
+        log.warning("%s", warning)
     starter, files = split(config)
     from agent.serve.daemon import run  # noqa: PLC0415
     from agent.web.server import CannotListenError  # noqa: PLC0415

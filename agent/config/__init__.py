@@ -26,6 +26,7 @@ from agent.config.sections import (
     Process,
     Web,
 )
+from agent.config.trust import UntrustedFileError, read_trusted
 from agent.metrics.groups import GROUPS
 from agent.model import Style
 from agent.patterns import Override
@@ -97,6 +98,8 @@ class Config:
     """Its content."""
     flags: Mapping[str, object] = field(default_factory=dict)
     """What the command line set, to override the file again after a reload."""
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    """Who else may change the file, where it was read; each names it."""
 
     def enabled(self, name: str) -> bool:
         """Return whether a collector or group of metrics is switched on; raises KeyError."""
@@ -175,9 +178,10 @@ def load(
         file = DEFAULT_FILE if os.path.exists(DEFAULT_FILE) else ""
     flags = dict(flags or {})
     from_file = Reader(file)
+    warnings: tuple[str, ...] = ()
     if file and text is None:
-        text = _read(file)
-    config = Config(file=file, flags=flags, text=text)
+        text, warnings = _read(file)
+    config = Config(file=file, flags=flags, text=text, warnings=warnings)
     if text is not None:
         config = _apply(config, _parse(file, text), from_file)
     from_flags = _FlagReader()
@@ -194,14 +198,17 @@ class _FlagReader(Reader):
         super().problem(flag, what)
 
 
-def _read(file: str) -> str:
+def _read(file: str) -> tuple[str, tuple[str, ...]]:
+    """Return the content of the file, and the warnings about who else may change it."""
     try:
-        with open(file, encoding="utf-8") as stream:
-            return stream.read()
+        read = read_trusted(file)
+        return read.content.decode(), read.warnings
     except OSError as error:
         raise ConfigError(
             [f"{file}: {error.strerror}; give a readable file with --config.file"]
         ) from error
+    except UntrustedFileError as error:
+        raise ConfigError([str(error)]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([f"{file}: not TOML: {error}"]) from error
 

@@ -155,16 +155,24 @@ class LocalStarter:
         """Read the configuration again."""
         old = self.config
         self.config = _keep_fixed(old, load(old.file, old.flags))
+        _warn(self.config.warnings)
         return self.config
 
     def web_files(self) -> WebFiles:
         """Read --web.config.file and the files that it names."""
         from agent.web.webconfig import read_files  # noqa: PLC0415 - imports YAML
 
-        return read_files(self.config.web.config_file)
+        files = read_files(self.config.web.config_file)
+        _warn(files.warnings)
+        return files
 
     def close(self) -> None:
         """Do nothing: a scout ends when its standard input does."""
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        log.warning("%s", warning)
 
 
 def _keep_fixed(old: Config, new: Config) -> Config:

@@ -62,9 +62,14 @@ class _Rules:
             ) from error
 
 
-def check(config: Config) -> None:
-    """Read the web configuration and try its certificates. Raises ``ConfigError``."""
-    _Rules(read_files(config.web.config_file))
+def check(config: Config) -> tuple[str, ...]:
+    """Read the web configuration and try its certificates; return the warnings about its files.
+
+    Raises ``ConfigError``.
+    """
+    files = read_files(config.web.config_file)
+    _Rules(files)
+    return files.warnings
 
 
 class Guard:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from agent.config.keys import ConfigError, Reader
+from agent.config.trust import TrustedFile, UntrustedFileError, read_trusted
 from agent.sanitize import printable
 
 Value = TypeVar("Value")
@@ -88,33 +89,55 @@ class WebFiles:
     headers: Mapping[str, str] = field(default_factory=dict)
     read: tuple[str, ...] = ()
     """The files that were read."""
+    warnings: tuple[str, ...] = ()
+    """Who else may change them, or read a secret in them; each names the file."""
 
 
 def read_files(path: str) -> WebFiles:
     """Read the file and those it names; none if ``path`` is empty. Raises ``ConfigError``."""
     if not path:
         return WebFiles()
-    document = _document(path)
+    file = _file(path)
+    document = _document(file)
     if not isinstance(document, Mapping):
         raise ConfigError([f"{path}: must be a mapping, with lines such as basic_auth_users: …"])
-    reader = _WebReader(path)
+    reader = _WebReader(file)
     top = reader.entries(document, "", ("tls_server_config", "http_server_config", _USERS))
     tls = _tls(top["tls_server_config"], reader) if "tls_server_config" in top else None
     headers = _headers(top.get("http_server_config", {}), reader)
     users = _users(top.get(_USERS, {}), reader)
     if reader.problems:
         raise ConfigError(reader.problems)
-    return WebFiles(path=path, tls=tls, users=users, headers=headers, read=tuple(reader.read))
+    return WebFiles(
+        path=path,
+        tls=tls,
+        users=users,
+        headers=headers,
+        read=tuple(reader.read),
+        warnings=tuple(dict.fromkeys((*reader.warnings, *_exposed(file, top)))),
+    )
+
+
+def _exposed(file: TrustedFile, top: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a warning if every user may read the secrets that the file itself holds."""
+    tls = top.get("tls_server_config")
+    secrets = []
+    if isinstance(tls, Mapping) and tls.get("key"):
+        secrets.append("the key")
+    if top.get(_USERS):
+        secrets.append("the password hashes")
+    return file.exposure(" and ".join(secrets) + " in it") if secrets else ()
 
 
 _USERS = "basic_auth_users"
 
 
 class _WebReader(Reader):
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self._directory = os.path.dirname(path)
-        self.read = [path]
+    def __init__(self, file: TrustedFile) -> None:
+        super().__init__(file.path)
+        self._directory = os.path.dirname(file.path)
+        self.read = [file.path]
+        self.warnings = [*file.warnings]
 
     def entries(self, value: object, where: str, names: tuple[str, ...]) -> dict[str, Any]:
         """Return the entries of a mapping without empty ones; other names are problems."""
@@ -150,14 +173,30 @@ class _WebReader(Reader):
         path = os.path.join(self._directory, path)  # relative to the file
         self.read.append(path)
         try:
-            with open(path, "rb") as stream:
-                return stream.read()
+            file = read_trusted(path)
         except OSError as error:
             self.problem(_path(where, f"{name}_file"), f"{printable(path)}: {error.strerror}")
             return b""
+        except UntrustedFileError as error:
+            self.problem(_path(where, f"{name}_file"), str(error))
+            return b""
+        self.warnings += file.warnings
+        if name == "key":
+            self.warnings += file.exposure("this key")
+        return file.content
 
 
-def _document(path: str) -> object:
+def _file(path: str) -> TrustedFile:
+    try:
+        return read_trusted(path)
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}; see --web.config.file"]) from error
+    except UntrustedFileError as error:
+        raise ConfigError([str(error)]) from error
+
+
+def _document(file: TrustedFile) -> object:
+    path = file.path
     try:
         import yaml  # noqa: PLC0415 - from the extra "web"
     except ImportError as error:
@@ -174,11 +213,8 @@ def _document(path: str) -> object:
             return super().construct_mapping(node, deep)
 
     try:
-        with open(path, "rb") as stream:
-            # It is a SafeLoader.
-            document = yaml.load(stream, Loader)  # noqa: S506
-    except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror}; see --web.config.file"]) from error
+        # It is a SafeLoader.
+        document = yaml.load(file.content, Loader)  # noqa: S506
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(
             [f"{path}: not YAML: {printable(' '.join(str(error).split()))}"]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.engines.harness.agent import TALLYMAN, free_port
 from tests.engines.harness.need import need
-from tests.engines.harness.programs import CommandError, Daemon, run, workplace
+from tests.engines.harness.programs import CommandError, Daemon, run, wait_until, workplace
 from tests.engines.harness.prometheus import prometheus
 from tests.support.certificates import Authority
 
@@ -110,6 +110,43 @@ def test_promtool_takes_the_same_file(place: Place) -> None:
     ):
         with pytest.raises(CommandError, match="basic_auth_user"):
             run(*command)
+
+
+def test_files_that_others_may_write_are_refused(place: Place) -> None:
+    flags = ("--web.listen-address=127.0.0.1:0", f"--web.config.file={place.file}")
+    for name in ("web.yml", "server.pem", "server.key", "ca.pem"):
+        file = place.folder / name
+        file.chmod(0o606)
+        with pytest.raises(CommandError, match=f"{name}: is not used, as every user may write it"):
+            run(TALLYMAN, "serve", *flags)
+        file.chmod(0o600)
+
+
+def test_files_that_others_may_read_are_named_in_the_log(place: Place, port: int) -> None:
+    alice = ("--user", "prometheus:secret")
+    (place.folder / "server.key").chmod(0o604)
+    place.file.chmod(0o604)
+
+    def named() -> bool:
+        assert place.curl(port, *alice) == (0, "200")  # it looks at the files with each request
+        log = (place.folder / "log").read_text()
+        return (
+            "server.key: every user may read this key" in log
+            and "web.yml: every user may read the password hashes in it" in log
+        )
+
+    wait_until(named, "the warnings", 60)
+    # One that others may write from now on changes nothing.
+    place.file.chmod(0o606)
+    place.write("VerifyClientCertIfGiven", "other")
+    wait_until(
+        lambda: (
+            place.curl(port, *alice) == (0, "200")
+            and "every user may write it" in (place.folder / "log").read_text()
+        ),
+        "the refusal",
+        60,
+    )
 
 
 def test_curl_with_and_without_password_and_certificate(place: Place, port: int) -> None:

@@ -14,6 +14,7 @@ from agent import __version__
 from agent.cli import main as cli
 from agent.config import Config
 from agent.model import Snapshot
+from tests.support.certificates import Authority
 from tests.support.snapshots import BROKEN, EVIL, HEALTHY, LEGACY, WEB, picture
 
 Look = Callable[[Snapshot | None], list[Config]]
@@ -171,6 +172,27 @@ def test_the_web_configuration_is_checked_as_well(
         "x",
         "tls_server_config.cert_file",
     ]
+
+
+def test_who_else_may_change_the_files_is_checked_as_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, web, key = tmp_path / "x.toml", tmp_path / "web.yml", tmp_path / "k.pem"
+    tmp_path.chmod(0o770)
+    Authority(tmp_path).sign("server", "DNS:localhost")
+    (tmp_path / "server.key").rename(key)
+    key.chmod(0o644)
+    file.write_text(f'[web]\nconfig_file = "{web}"\n')
+    web.write_text("tls_server_config: {cert_file: server.pem, key_file: k.pem}\n")
+    assert cli.main(["check-config", str(file)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert f"tallyman: warning: {file}: its group may replace it: {tmp_path} is" in lines[0]
+    assert any(
+        line.startswith(f"tallyman: warning: {key}: every user may read this key") for line in lines
+    )
+    web.chmod(0o666)
+    assert cli.main(["check-config", str(file)]) == 2
+    assert f"{web}: is not used, as every user may write it" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

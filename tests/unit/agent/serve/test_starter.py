@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent import wire
-from agent.config import ConfigError, load
+from agent.config import ConfigError, Web, load
 from agent.scout.progress import Progress
 from agent.serve.starter import LocalScout, LocalStarter
 from tests.support.scouts import ECHO
@@ -84,3 +85,27 @@ def test_one_that_does_not_read_its_orders_is_an_error(tmp_path: Path) -> None:
     starter = LocalStarter(load(str(file)), (sys.executable, "-c", "pass"))
     with pytest.raises(BrokenPipeError):
         start(starter)
+
+
+def test_who_else_may_change_or_read_the_files_is_logged_at_each_reading(
+    starter: LocalStarter, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path.chmod(0o770)
+    web = tmp_path / "web.yml"
+    web.write_text("tls_server_config: {cert: c, key: k}\n")
+    starter.reload()
+    starter.config = replace(starter.config, web=Web(config_file=str(web)))
+    starter.web_files()
+    messages = [record.getMessage() for record in caplog.records]
+    assert f"{starter.config.file}: its group may replace it" in messages[0]
+    assert f"{web}: its group may replace it" in messages[1]
+    assert f"{web}: every user may read the key in it" in messages[2]
+
+
+def test_a_file_that_others_may_write_meanwhile_changes_nothing(starter: LocalStarter) -> None:
+    old = starter.config
+    Path(old.file).write_text('[log]\nlevel = "debug"\n')
+    Path(old.file).chmod(0o666)
+    with pytest.raises(ConfigError, match="every user may write it"):
+        starter.reload()
+    assert starter.config is old

@@ -24,6 +24,7 @@ TLS = "tls_server_config:\n  cert_file: c.pem\n  key_file: k.pem\n"
 def written(tmp_path: Path) -> Path:
     (tmp_path / "c.pem").write_text("certificate")
     (tmp_path / "k.pem").write_text("key")
+    (tmp_path / "k.pem").chmod(0o600)
     return tmp_path / "web.yml"
 
 
@@ -193,3 +194,58 @@ def test_any_document_is_a_configuration_or_an_error(
         found = error.problems
     assert found
     assert all("\n" not in text for text in found)
+
+
+ALL_FILES = TLS + "  client_ca_file: ca.pem\n  client_auth_type: RequireAndVerifyClientCert\n"
+
+
+@pytest.mark.parametrize("name", ["c.pem", "k.pem", "ca.pem"])
+@pytest.mark.parametrize("mode", [0o666, 0o620])
+def test_a_file_that_others_may_write_is_refused(written: Path, name: str, mode: int) -> None:
+    (written.parent / "ca.pem").write_text("authority")
+    (written.parent / name).chmod(mode)
+    (found,) = problems(written, ALL_FILES)
+    assert f"{written.parent / name}: is not used, as " in found
+    assert f"(mode 0{mode:o})" in found
+
+
+@pytest.mark.parametrize("mode", [0o646, 0o660])
+def test_the_web_configuration_is_refused_when_others_may_write_it(
+    written: Path, mode: int
+) -> None:
+    written.touch()
+    written.chmod(mode)
+    (found,) = problems(written, TLS)
+    assert "may write it" in found
+
+
+def test_files_that_are_as_they_should_be_cause_no_warning(written: Path) -> None:
+    (written.parent / "ca.pem").write_text("authority")
+    written.write_text(ALL_FILES)
+    assert read_files(str(written)).warnings == ()
+
+
+def test_a_key_that_every_user_may_read(written: Path) -> None:
+    key = written.parent / "k.pem"
+    key.chmod(0o644)
+    written.write_text(TLS)
+    assert read_files(str(written)).warnings == (
+        f"{key}: every user may read this key (mode 0644): chmod o-r {key}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (f"basic_auth_users:\n  alice: {HASH}\n", "the password hashes"),
+        ("tls_server_config:\n  cert: c\n  key: k\n", "the key"),
+    ],
+)
+def test_secrets_in_the_file_that_every_user_may_read(written: Path, text: str, what: str) -> None:
+    written.write_text(text)
+    written.chmod(0o644)
+    assert read_files(str(written)).warnings == (
+        f"{written}: every user may read {what} in it (mode 0644): chmod o-r {written}",
+    )
+    written.chmod(0o640)
+    assert read_files(str(written)).warnings == ()
