@@ -79,6 +79,12 @@ def or_none(
         return None
 
 
+_MOST_KINDS = 200
+"""Classes of paths that are counted each by itself; all others are one."""
+
+_OTHER_KINDS = "others"
+
+
 class Tally:
     """How often reads were denied or malformed, by class of path; safe across threads."""
 
@@ -92,6 +98,9 @@ class Tally:
         kind = path_class(error.path)
         counter = self.denied if isinstance(error, Denied) else self.malformed
         with self._lock:
+            if kind not in counter and len(counter) >= _MOST_KINDS:
+                # Users choose names, too: of containers, of directories in their homes.
+                kind = _OTHER_KINDS
             counter[kind] += 1
             first = counter[kind] == 1
         if first:

@@ -78,6 +78,7 @@ class Judge:
         self._evidence.retain(inventory.groups.keys())
         self._verdicts.retain(there)
         self._judged = {key: kept for key, kept in self._judged.items() if key in inventory.groups}
+        self._logged &= there
         self._evidence.end_pass()
         return judged
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
@@ -44,6 +45,8 @@ class CgroupWatcher:
         self._watched: dict[str, int] = {}
         self._folders: dict[str, int] = {}
         self._with_files: set[int] = set()
+        self._ended: set[int] = set()
+        """Watches on cgroups that the kernel has ended since the last ``refresh``."""
         self._inotify: INotify | None = None
         self.directories: tuple[str, ...] = ()
         """Cgroup paths found by the last walk, without those inside containers."""
@@ -73,13 +76,32 @@ class CgroupWatcher:
         folders = {watch: path for path, watch in list(self._folders.items())}
         for event in self._inotify.read(timeout=0):
             path = folders.get(event.wd)
-            if path is None:
+            if event.mask & flags.Q_OVERFLOW:
+                self._forget_all()
+                folders = {}
+                self.outdated = True
+            elif path is None:
+                if event.mask & flags.IGNORED:
+                    self._ended.add(event.wd)
                 self.outdated = True
             elif event.mask & flags.IGNORED:
                 self._folders.pop(path, None)  # removed; its collector names it when it is back
                 self._with_files.discard(event.wd)
             elif event.mask & flags.ISDIR or event.wd in self._with_files:
                 self.outdated = True
+
+    def _forget_all(self) -> None:
+        """End all watches: after an overflow it is unknown which of them the kernel has ended.
+
+        The next ``refresh`` and the collectors begin new ones.
+        """
+        if self._inotify is None:
+            return
+        for watches in (self._folders, self._watched):
+            for path in list(watches):
+                with suppress(OSError):  # it has ended
+                    self._inotify.rm_watch(watches.pop(path))
+        self._with_files.clear()
 
     def watch_folder(self, path: str, *, files: bool = False) -> None:
         """Watch an engine's folder on the host if it exists; from any thread, any number of times.
@@ -133,12 +155,12 @@ class CgroupWatcher:
 
         mask = flags.CREATE | flags.DELETE | flags.ONLYDIR
         wanted = set(paths[:_WATCHES])
-        for path in [p for p in self._watched if p not in wanted]:
-            watch = self._watched.pop(path)
-            try:
-                self._inotify.rm_watch(watch)
-            except OSError:
-                continue  # the directory was removed, and its watch with it
+        # One that was removed and made again under the same name needs a new watch.
+        stale = [p for p, watch in self._watched.items() if p not in wanted or watch in self._ended]
+        self._ended.clear()
+        for path in stale:
+            with suppress(OSError):  # the directory was removed, and its watch with it
+                self._inotify.rm_watch(self._watched.pop(path))
         for path in paths[:_WATCHES]:
             if path in self._watched:
                 continue

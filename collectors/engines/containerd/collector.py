@@ -71,6 +71,8 @@ class ContainerdCollector:
         self._specs = FileCache(parsed(parse_spec))
         self._small = FileCache(read_object)
         self._images: dict[Image, ImageFacts] = {}
+        self._used: set[Image] = set()
+        """The images of the containers of this pass."""
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -89,6 +91,10 @@ class ContainerdCollector:
                 ctx.watch(posixpath.dirname(f"{installation.root}/{DATABASE}"), files=True)
         for cache in (self._metadata, self._specs, self._small):
             cache.sweep()
+        self._images = {
+            image: facts for image, facts in self._images.items() if image in self._used
+        }
+        self._used.clear()
         return sightings
 
     def _open(
@@ -196,6 +202,7 @@ class ContainerdCollector:
         image = view.metadata.images.get((namespace, reference))
         if image is None or view.root is None:
             return None
+        self._used.add(image)
         if image not in self._images:
             self._images[image] = read_image(view.root, reference, image)
         return replace(self._images[image], reference=reference)

@@ -10,6 +10,7 @@ from collectors.contract import PartlySeen
 from collectors.engines.docker.daemon import DaemonReader
 from collectors.engines.docker.discovery import Daemon, DaemonFinder, operators_daemons
 from collectors.engines.docker.errors import ApiError, RemoteDaemon
+from collectors.engines.shared.files import remember
 from collectors.hostfs import Malformed
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collectors.facts import Sighting
 
 log = logging.getLogger(__name__)
+
+
+_MOST_INSTANCES = 100
+"""Daemons that ran and are remembered: any user, and any container, can start more of them."""
 
 
 class DockerCollector:
@@ -84,7 +89,7 @@ class DockerCollector:
         seen = set()
         for daemon in running:
             key = (daemon.prefix, self._readers[daemon.instance].data_root or daemon.data_root)
-            self._instances[key] = daemon.instance
+            remember(self._instances, key, daemon.instance, most=_MOST_INSTANCES)
             seen.add(key)
         ran = [
             Daemon(instance=instance, data_root=root)

@@ -120,6 +120,7 @@ class DaemonReader:
                     facts = None if image in self._images else read_image(root, image)
                     if facts is not None:
                         self._images[image] = facts
+                self._forget_images()
         except HostReadError:
             if daemon.process is None:
                 self._containers.clear()  # the daemon is gone with its files
@@ -181,6 +182,10 @@ class DaemonReader:
             elif cached is None:
                 self._keep_listed(entry)
                 ctx.wake()
+        self._forget_images()
+
+    def _forget_images(self) -> None:
+        """Forget the images that no container has any more."""
         images = {cached.described.image_id for cached in self._containers.values()}
         self._images = {i: facts for i, facts in self._images.items() if i in images}
 

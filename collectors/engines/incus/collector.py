@@ -43,14 +43,18 @@ class IncusCollector:
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Return which containers there are; the API adds what the disk does not show."""
         daemons = find_daemons(ctx, self._directories)
-        self._directories = {d.directory: d.engine for d in daemons if not d.prefix}
+        self._directories = dict(DEFAULT_DIRECTORIES)
         sightings: list[Sighting] = []
         for daemon in daemons:
             seen = dict.fromkeys([*daemon.monitors, *list_names(ctx, daemon)])
+            if not daemon.prefix and (seen or daemon.process is not None):
+                self._directories[daemon.directory] = daemon.engine
             answer = self._ask(ctx, daemon, seen)
             machines = {name for name, i in answer.items() if i.kind != "container"}
             names = [name for name in seen | dict.fromkeys(answer) if name not in machines]
             sightings += [_sighting(ctx, daemon, name, answer.get(name)) for name in names]
+        here = {daemon.directory for daemon in daemons}
+        self._answers = {path: answer for path, answer in self._answers.items() if path in here}
         return sightings
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from collectors.engines.lxc.config import LxcConfig, boots, expected_cgroup
 from collectors.engines.lxc.containers import Containers, read_containers
 from collectors.engines.lxc.discovery import Lxcpath, find_lxcpaths
+from collectors.engines.shared.files import remember
 from collectors.engines.shared.liblxc import Monitor, payload_cgroup
 from collectors.engines.shared.processes import running_state, started_at
 from collectors.facts import Sighting, State
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from collectors.contract import Context
+
+
+_MOST_PATHS = 100
+"""Lxcpaths that are remembered: any user can run a container in any directory."""
 
 
 class LxcCollector:
@@ -44,7 +49,9 @@ class LxcCollector:
             if lxcpath.seen_by is None:
                 ctx.watch(lxcpath.path)
                 if lxcpath.monitors:
-                    self._seen_paths[lxcpath.path] = None
+                    remember(self._seen_paths, lxcpath.path, None, most=_MOST_PATHS)
+                elif not ctx.host.root.exists(lxcpath.path):
+                    self._seen_paths.pop(lxcpath.path, None)
             sightings += _sightings(ctx, lxcpath, read_containers(ctx, lxcpath))
         return sightings
 

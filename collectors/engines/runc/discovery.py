@@ -31,6 +31,9 @@ RUNTIMES = ("runc", "crun", "youki", "sysbox-runc")
 _BY_NAMESPACE = ("/run/containerd/runc", "/run/docker/runtime-runc")
 """State directories that have one more level, containerd's namespaces."""
 
+_MOST_LEARNED = 100
+"""State directories of one owner that are remembered: any user can name any directory."""
+
 
 @dataclass(frozen=True, slots=True)
 class StateRoot:
@@ -53,7 +56,11 @@ class RootFinder:
 
     def learn(self, root: StateRoot) -> None:
         """Remember a state directory."""
+        self._learned.pop(root, None)
         self._learned[root] = None
+        owners = [other for other in self._learned if other.owner == root.owner]
+        if len(owners) > _MOST_LEARNED:
+            self.forget(owners[0])
 
     def forget(self, root: StateRoot) -> None:
         """Forget a state directory that is not there."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collectors.contract import Context
     from collectors.hostfs import Dir
 
+K = TypeVar("K")
+V = TypeVar("V")
 T = TypeVar("T")
 
 CONFIG_LIMIT = 4 << 20
@@ -57,6 +59,14 @@ class FileCache(Generic[T]):
         """Forget the files that were not asked for since the last sweep."""
         self._kept = {file: kept for file, kept in self._kept.items() if file in self._requested}
         self._requested.clear()
+
+
+def remember(kept: dict[K, V], key: K, value: V, *, most: int) -> None:
+    """Keep a value, as the newest of at most so many; the one that is the oldest is forgotten."""
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > most:
+        del kept[next(iter(kept))]
 
 
 def parsed(

@@ -36,6 +36,8 @@ _VMSTAT = parse.flat(
 _Row = tuple[tuple[str, ...], tuple[bytes | None, ...]]
 _SECTOR = 512
 _MOST_DISKS = 64
+_KEPT = 1024
+"""Names of block devices that are remembered; mappings and loops come and go."""
 _IN_HOST_NETWORK = ("1", "2", "self")
 """Whose net/dev is the host's: init's, else kthreadd's, else our own."""
 
@@ -77,6 +79,8 @@ class HostCounters:
         """
         is_disk = self._is_disk.get(name)
         if is_disk is None:
+            if len(self._is_disk) >= _KEPT:
+                self._is_disk.clear()
             is_disk = self._is_disk[name] = self._host.sys.exists(f"block/{name}/device")
         return is_disk
 

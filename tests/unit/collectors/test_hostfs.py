@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -141,3 +142,16 @@ def test_a_moved_root_has_absolute_links_of_its_own(host: HostFS, tmp_path: Path
 def test_classes_of_paths_are_few() -> None:
     assert path_class("/proc/4711/root") == "/proc/*/root"
     assert path_class("/sys/fs/cgroup/docker/" + "a" * 64 + "/cpu.stat").endswith("docker/*")
+
+
+def test_names_that_users_choose_neither_fill_the_log_nor_the_memory(
+    host: HostFS, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for number in range(1000):
+        (tmp_path / f"root/box-{number}-of-mine").write_bytes(b"long")
+        with pytest.raises(Malformed):
+            host.root.read(f"box-{number}-of-mine", 1)
+    assert host.tally.malformed.total() == 1000
+    assert len(host.tally.malformed) < 250
+    assert len(caplog.records) < 250

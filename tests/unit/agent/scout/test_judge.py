@@ -205,3 +205,11 @@ def test_the_evidence_of_what_has_stopped_is_forgotten_and_not_due_for_ever(benc
     stopped = Container(id="/10", engine="docker", state=State.EXITED)
     bench.all(inventory(stopped, running=(20,)))
     assert bench.evidence.retained == {"/20"}
+
+
+def test_of_those_that_could_not_be_judged_only_the_present_are_remembered(bench: Bench) -> None:
+    bench.verdicts.impossible.add("/10")
+    bench.judge.judge_all(inventory(), HOST, NOW)
+    assert bench.judge._logged == {"/10"}
+    bench.judge.judge_all(inventory(running=(20,)), HOST, NOW)
+    assert bench.judge._logged == set()

@@ -4,6 +4,7 @@ import select
 from pathlib import Path
 
 import pytest
+from inotify_simple import Event, flags
 
 from agent.scout.watcher import CgroupWatcher
 from collectors.facts import CgroupLayout, CgroupMode
@@ -70,3 +71,52 @@ def test_a_folder_that_comes_back_is_watched_again(top: Path, watcher: CgroupWat
     watcher.watch_folder("/run/runc")
     (folder / "web").mkdir()
     assert is_outdated(watcher)
+
+
+def test_a_cgroup_that_was_made_again_under_its_name_is_watched_again(
+    top: Path, watcher: CgroupWatcher
+) -> None:
+    cgroup = top / "sys/fs/cgroup/system.slice"
+    cgroup.rmdir()
+    cgroup.mkdir()
+    assert is_outdated(watcher)
+    watcher.refresh(())
+    is_outdated(watcher)
+    (cgroup / "docker-x.scope").mkdir()
+    assert is_outdated(watcher)
+
+
+def test_after_an_overflow_all_is_watched_anew(
+    top: Path, watcher: CgroupWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher.watch_folder("/run/runc")
+    inotify = watcher._inotify
+    assert inotify is not None
+    folder = top / "root/run/runc"
+    folder.rmdir()
+    inotify.read(timeout=0)  # the end of its watch is among what is lost
+    folder.mkdir()
+    overflow = [Event(-1, flags.Q_OVERFLOW, 0, "")]
+    with monkeypatch.context() as full:
+        full.setattr(inotify, "read", lambda timeout: overflow)  # noqa: ARG005
+        watcher.drain()
+    assert watcher.outdated
+    watcher.refresh(())
+    watcher.watch_folder("/run/runc")
+    is_outdated(watcher)
+    (folder / "web").mkdir()
+    assert is_outdated(watcher)
+    (top / "sys/fs/cgroup/system.slice/docker-x.scope").mkdir()
+    assert is_outdated(watcher)
+
+
+def test_watches_of_folders_that_come_and_go_do_not_pile_up(
+    top: Path, watcher: CgroupWatcher
+) -> None:
+    for number in range(600):
+        folder = top / f"root/run/{number}"
+        folder.mkdir()
+        watcher.watch_folder(f"/run/{number}")
+        folder.rmdir()
+        watcher.drain()
+    assert len(watcher._folders) == 0

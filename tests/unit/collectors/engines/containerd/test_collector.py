@@ -268,3 +268,12 @@ def test_any_bytes_are_a_time_or_none(data: bytes) -> None:
 )
 def test_runtime_names(name: str, short: str) -> None:
     assert runtime_name(name) == short
+
+
+def test_the_images_of_containers_that_are_gone_are_forgotten(host: EngineHost) -> None:
+    collector = ContainerdCollector()
+    list(collector.collect(host.context(*RUNNING)))
+    assert collector._images
+    host.at(f"{ROOT}/io.containerd.metadata.v1.bolt/meta.db").unlink()
+    list(collector.collect(host.context(*RUNNING)))
+    assert not collector._images

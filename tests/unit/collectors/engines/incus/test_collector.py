@@ -170,3 +170,21 @@ def test_a_daemon_in_a_container_is_another_instance(tmp_path: Path, asked: list
     assert sightings["deep"].cgroup == "/c/lxc.payload.deep"
     assert sightings["idle"].instance == "/c:/var/lib/incus"
     assert len(asked) == 1
+
+
+def test_a_directory_in_which_nothing_is_left_is_forgotten(tmp_path: Path) -> None:
+    collector = IncusCollector()
+    here = tmp_path / "root/srv/incus/containers/box"
+    monitor = process(
+        5, exe="/usr/bin/incusd", argv=("[lxc monitor] /srv/incus/containers box",), root=None
+    )
+    init = process(7, 5, ns={"mnt": 20, "pid": 21}, root=1, cgroup="/lxc.payload.box")
+    here.parent.mkdir(parents=True)
+    here.symlink_to("/storage/box")
+    collector.collect(context(tmp_path, HOST, [monitor, init]))
+    assert "/srv/incus" in collector._directories
+    collector.collect(context(tmp_path, HOST, []))
+    assert "/srv/incus" in collector._directories  # it is stopped
+    here.unlink()
+    collector.collect(context(tmp_path, HOST, []))
+    assert "/srv/incus" not in collector._directories

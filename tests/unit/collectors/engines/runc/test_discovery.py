@@ -62,3 +62,15 @@ def test_a_directory_is_opened_for_its_owner_only(host: EngineHost) -> None:
             assert (directory is not None) == is_open
     with opened(ctx, StateRoot("/nowhere")) as directory:
         assert directory is None
+
+
+def test_a_user_who_names_many_directories_displaces_only_his_own(host: EngineHost) -> None:
+    finder = RootFinder()
+    first = StateRoot("/srv/of-root")
+    finder.learn(first)
+    for number in range(300):
+        finder.learn(StateRoot(f"/tmp/{number}", 1000))
+    learned = [root for root in finder.find(host.context()) if root.path.startswith("/tmp/")]
+    assert first in finder.find(host.context())
+    assert learned[-1] == StateRoot("/tmp/299", 1000)
+    assert len(learned) == 100
