@@ -39,6 +39,7 @@ fuzz: $(VENV)/dev.stamp ## fuzz every parser of untrusted bytes (ARGS="--seconds
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 soak: $(VENV)/dev.stamp ## an agent through churn and faults for minutes (ARGS="--minutes=600")
+	$(BIN)/python -m tests.soak.day
 	$(BIN)/python -m tests.soak $(ARGS)
 
 dashboards: $(VENV)/dev.stamp ## regenerate the dashboards' JSON from their code

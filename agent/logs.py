@@ -18,6 +18,8 @@ from typing import TextIO
 
 from agent.sanitize import printable
 
+log = logging.getLogger(__name__)
+
 _LINE_LIMIT = 4000
 """Longest message; journald splits lines at 48 KiB."""
 
@@ -67,6 +69,22 @@ def configure(
     # Their debug lines contain whole answers of engines, and nothing that an operator needs.
     for chatty in ("docker", "urllib3", "pyroute2"):
         logging.getLogger(chatty).setLevel(max(logging.INFO, root.level))
+
+
+def catch_threads() -> None:
+    """Log what ends a thread as any other record; Python writes it past the log, and unbounded."""
+    threading.excepthook = _log_end
+
+
+def _log_end(end: threading.ExceptHookArgs) -> None:
+    if end.exc_value is None or isinstance(end.exc_value, SystemExit):
+        return
+    name = end.thread.name if end.thread is not None else "?"
+    log.error(
+        "thread %s was ended by an error",
+        name,
+        exc_info=(end.exc_type, end.exc_value, end.exc_traceback),
+    )
 
 
 def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:

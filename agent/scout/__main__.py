@@ -35,6 +35,7 @@ def main() -> int:
     orders = wire.Orders.from_line(sys.stdin.buffer.readline())
     config = load(orders.file, orders.flags, orders.text)
     logs.configure(config.log.level, config.log.format)
+    logs.catch_threads()
     # What a library prints must not get between the messages.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

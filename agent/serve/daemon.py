@@ -107,6 +107,7 @@ def run(config: Config, starter: ScoutStarter, files: WebFiles) -> int:
     host = HostFS(config.path.procfs, config.path.sysfs, config.path.rootfs)
     # systemd's watchdog sends SIGABRT: the stack of each thread is then in the journal.
     faulthandler.enable()
+    logs.catch_threads()
     _one_heap()
     notifier = Notifier()
     supervisor: Supervisor | None = None

@@ -63,6 +63,12 @@ def parse_cgroup(data: bytes, *, only_unified: bool = False) -> Mapping[str, str
     return paths
 
 
+def forget_cgroups(most: int) -> None:
+    """Forget what ``parse_cgroup`` has kept, if that is far more than there can be of now."""
+    if parse_cgroup.cache_info().currsize > 2 * most + 100:
+        parse_cgroup.cache_clear()
+
+
 def contains(ancestor: str, path: str) -> bool:
     """Return whether ``path`` is the cgroup ``ancestor`` or one below it."""
     return path == ancestor or path.startswith(ancestor.rstrip("/") + "/")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from collectors.facts import CgroupMode, FileId, Mount, Namespaces, Process, ProcessId, ProcessTable
 from collectors.formats.numbers import parse_decimal
 from collectors.hostfs import Denied, Gone, HostReadError, or_none
-from collectors.kernel.cgroups import parse_cgroup, read_layout
+from collectors.kernel.cgroups import forget_cgroups, parse_cgroup, read_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -91,6 +91,8 @@ class ProcessReader:
         )
         self.young = young
         self._last = seen
+        if full:
+            forget_cgroups(len(table))
         return ProcessTable(by_pid=table)
 
     def forget(self, pids: Iterable[int]) -> None:

@@ -25,6 +25,7 @@ from tests.engines.harness.dockerd import docker_daemon
 from tests.engines.harness.made import unique
 from tests.engines.harness.programs import MARK, wait_until, workplace
 from tests.engines.test_churn import inconsistencies
+from tests.soak.holds import holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,17 +110,6 @@ class Soak:
         page = self.agent.scrape()
         return len(self._lost(page)), len(inconsistencies(page))
 
-    def holds(self) -> dict[str, int]:
-        """Return what serve, the launcher and the scout hold together."""
-        found = dict.fromkeys(_ALLOWED, 0)
-        agent = psutil.Process(self.agent.pid)
-        for process in (agent, *agent.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                found["descriptors"] += process.num_fds()
-                found["threads"] += process.num_threads()
-                found["megabytes"] += process.memory_full_info().pss >> 20
-        return found
-
     def _lost(self, page: Page) -> set[str]:
         shown = {row.name for row in page.rows() if row.state == "running"}
         return set(self.alive) - shown
@@ -150,32 +140,32 @@ def soak(minutes: float) -> bool:
         _print(_COLUMNS)
         end = time.monotonic() + minutes * 60
         number = lost_in_all = doubled_in_all = 0
-        first = one.holds()
+        first = holds(agent.pid)
         while time.monotonic() < end or number <= _WARM_UP:
             fault = one.faults[number % len(one.faults)]
             fault()
             one.churn()
             lost, doubled = one.judge()
-            holds = one.holds()
+            held = holds(agent.pid)
             scouts = agent.daemon.output().count("the scout ended")
-            _print((number, fault.__name__, *holds.values(), scouts, lost, doubled))
+            _print((number, fault.__name__, *held.values(), scouts, lost, doubled))
             lost_in_all += lost
             doubled_in_all += doubled
             if number == _WARM_UP:
-                first = holds
+                first = held
             number += 1
         for name in one.alive:
             docker.cli("rm", "--force", name)
         one.alive = []
 
         def given_back() -> bool:
-            last = one.holds()
+            last = holds(agent.pid)
             return all(last[what] <= first[what] + more for what, more in _ALLOWED.items())
 
         try:
             wait_until(given_back, "all to be given back", 60)
         except AssertionError:
-            sys.stdout.write(f"grown: {first} after warming up, {one.holds()} in the end\n")
+            sys.stdout.write(f"grown: {first} after warming up, {holds(agent.pid)} in the end\n")
             return False
         sys.stdout.write(f"lost {lost_in_all}, doubled {doubled_in_all}, nothing has grown\n")
         return not lost_in_all and not doubled_in_all

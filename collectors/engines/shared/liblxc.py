@@ -170,8 +170,11 @@ def _named_cgroup(init: Process, monitor: Process, name: str, configured: str = 
     of_monitor = tuple(cgroup_paths(monitor))
 
     def is_its(path: str) -> bool:
-        by_config = configured and re.fullmatch(rf"(.*/)?{re.escape(configured)}(-\d+)?", path)
-        return bool(by_config or _is_named(path, name)) and not any(
+        by_config = configured != "" and any(
+            one == configured or one.endswith(f"/{configured}")
+            for one in (path, _without_number(path))
+        )
+        return (by_config or _is_named(path, name)) and not any(
             contains(path, other) for other in of_monitor
         )
 
@@ -182,9 +185,13 @@ def _is_named(path: str, name: str) -> bool:
     # /lxc/NAME of LXC 1 to 3.0, /lxc.payload/NAME of 3.1 to 3.2, /lxc.payload.NAME since 4.0; a
     # number follows when that cgroup exists already: src/lxc/cgroups/cgfsng.c.
     parent, part = posixpath.split(path)
-    if re.fullmatch(rf"lxc\.payload\.{re.escape(name)}(-\d+)?", part):
+    parts = (part, _without_number(part))
+    if f"lxc.payload.{name}" in parts:
         return True
-    above = posixpath.basename(parent)
-    return above in ("lxc", "lxc.payload") and bool(
-        re.fullmatch(rf"{re.escape(name)}(-\d+)?", part)
-    )
+    return posixpath.basename(parent) in ("lxc", "lxc.payload") and name in parts
+
+
+def _without_number(path: str) -> str:
+    # No regular expression: Python keeps some hundred of them, of names long gone.
+    stem, dash, number = path.rpartition("-")
+    return stem if dash and number.isdecimal() else path

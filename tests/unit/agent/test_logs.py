@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,3 +246,19 @@ def test_a_new_configuration_loses_no_count() -> None:
         logging.getLogger("x").warning("refused")
     logs.configure("info", "text", stream=io.StringIO(), environment={})
     assert "2 more of this kind" in stream.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_that_ends_a_thread_is_a_record(
+    bounded: Bounded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(logs, "log", bounded.log)
+    logs.catch_threads()
+    for _ in range(50):
+        thread = threading.Thread(target=int, args=("x",), name="warm-up")
+        thread.start()
+        thread.join()
+    lines = bounded.lines()
+    assert lines[0] == "<3>x: thread warm-up was ended by an error"
+    assert len(lines) < 30

@@ -7,6 +7,7 @@ import pytest
 
 from collectors.facts import ProcessId
 from collectors.hostfs import HostFS
+from collectors.kernel.cgroups import parse_cgroup
 from collectors.kernel.processes import (
     ProcessReader,
     parse_mountinfo,
@@ -185,3 +186,10 @@ def test_the_pulse_is_tasks_started_and_tasks_there(table: Table) -> None:
     assert read_pulse(table.host) == (1234, 80)
     (table.root / "proc/loadavg").write_text("0.20\n")
     assert read_pulse(table.host) is None
+
+
+def test_what_was_parsed_of_cgroups_that_are_gone_is_forgotten(table: Table) -> None:
+    for number in range(500):
+        parse_cgroup(b"0::/job-%d\n" % number)
+    ProcessReader(table.host).read()
+    assert parse_cgroup.cache_info().currsize < 200
