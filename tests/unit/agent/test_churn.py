@@ -49,7 +49,7 @@ class Agent:
         for _ in range(passes):
             self.churn.replace(_REPLACED)
             self.times.steady += _PASS_SECONDS
-            self.scout.run_pass(Task.FULL_PASS)
+            self.scout.run_pass(Task.FULL_PASS, patience=600)
             data = self.out.getvalue()
             self.out.seek(0)
             self.out.truncate()
@@ -58,6 +58,9 @@ class Agent:
                 self.state.receive(replace(update, fresh=first and update.complete))
                 first = False
             b"".join(self.state.metrics(openmetrics=False))
+        for thread in threading.enumerate():
+            if thread.name == "warm-up":
+                thread.join(600)
 
 
 @pytest.fixture
