@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _UNITS = ((86400.0, "d", "day"), (3600.0, "h", "hour"), (60.0, "m", "minute"), (1.0, "s", "second"))
 
+_STEP = 1024
+"""Bytes in a KiB, and so on."""
+
 _HEXADECIMAL = re.compile("[0-9a-f]{32,}")
 
 _MADE_FOR = {
@@ -107,6 +110,39 @@ def verdict(container: Container) -> str:
         f"{name} looks {what}, although in {_MADE_FOR[expected]}, but that is uncertain "
         f"({engine}; {figures})."
     )
+
+
+def limits(container: Container) -> str:
+    """Return what a container is limited to and by which cgroup; empty if nothing is limited."""
+    allowed = container.limits
+    on_v1 = "memory" in container.cgroups
+    parts = (
+        ("memory", "memory", _size(allowed.memory_bytes)),
+        ("swap", "memory and swap" if on_v1 else "swap", _size(allowed.memory_swap_bytes)),
+        ("cpu", "CPUs", f"{allowed.cores:g}" if allowed.cores is not None else ""),
+        ("pids", "processes", str(allowed.pids) if allowed.pids is not None else ""),
+    )
+    return ", ".join(
+        f"{word} {value}{_set_by(allowed.set_by(key))}" for key, word, value in parts if value
+    )
+
+
+def _set_by(cgroup: str | None) -> str:
+    if cgroup is None:
+        return ""
+    return f" (set by {printable(cgroup)})" if cgroup else " (set above all visible cgroups)"
+
+
+def _size(number: int | None) -> str:
+    """Return bytes in the largest unit that leaves at least 1, with one decimal where needed."""
+    if number is None:
+        return ""
+    value, unit = float(number), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < _STEP:
+            break
+        value, unit = value / _STEP, larger
+    return f"{round(value, 1):g} {unit}"
 
 
 def finding_kind(finding: Finding) -> FindingKind | None:

@@ -391,18 +391,59 @@ class Isolation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HigherLimit:
+    """A limit of a cgroup above a container's own: all that is in that cgroup shares it."""
+
+    resource: str
+    """memory, swap, cpu or pids."""
+    cgroup: str
+    """Path of the cgroup; empty where it is above all that can be seen."""
+    value: float
+    """Bytes, CPUs, or a number of processes."""
+    binds: bool = False
+    """It is the least on the way up, and so the limit of the container."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """A container's limits, from its cgroup; None is no limit, or not known."""
+    """A container's limits: the least that its cgroup or one above it sets.
+
+    None is no limit, or not known.
+    """
 
     memory_bytes: int | None = None
+    """The lesser of memory.max and memory.high on v2."""
     memory_swap_bytes: int | None = None
+    """Of memory and swap together on v1, of swap alone on v2, where 0 is that none is allowed."""
     memory_reservation_bytes: int | None = None
+    """Of its own cgroup; None where nothing is reserved."""
     cpu_quota_us: int | None = None
     cpu_period_us: int | None = None
+    cpus: int | None = None
+    """CPUs that it may run on, where a cpuset leaves it fewer than the host has."""
     cpu_shares: int | None = None
+    """Of its own cgroup, as on v1."""
     pids: int | None = None
+    own_quota: bool = False
+    """Its own cgroup has a CPU quota, so that the kernel counts how it is throttled."""
+    higher: tuple[HigherLimit, ...] = ()
+    """What cgroups above its own set, nearest first."""
     seen: frozenset[str] = frozenset()
     """What could be read: memory, swap, cpu, pids. Of these, None means that there is no limit."""
+
+    @property
+    def cores(self) -> float | None:
+        """CPUs that it may use at most, by quota and by cpuset; None where it may use all."""
+        limits: list[float] = []
+        if self.cpu_quota_us is not None and self.cpu_period_us:
+            limits.append(self.cpu_quota_us / self.cpu_period_us)
+        if self.cpus is not None:
+            limits.append(self.cpus)
+        return min(limits, default=None)
+
+    def set_by(self, resource: str) -> str | None:
+        """Return the cgroup above its own that sets a limit of the container; None: none does."""
+        return next((h.cgroup for h in self.higher if h.resource == resource and h.binds), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,7 +180,7 @@ def _stale(scene: Scene, verdict: Verdict) -> str | None:
 @_finding(
     "no_limits",
     title="No limits",
-    means="Its cgroup limits neither memory nor CPU time nor the number of processes.",
+    means="Neither its cgroup nor one above it limits memory, CPU time or the number of processes.",
     matters="One container can starve all others and the host itself.",
     advice="Set at least a memory and a pids limit.",
 )
@@ -188,7 +188,7 @@ def _no_limits(scene: Scene, _: Verdict) -> str | None:
     limits = scene.subject.container.limits
     if scene.subject.container.role == "infra" or not limits.seen.issuperset(_LIMITED):
         return None
-    if (limits.memory_bytes, limits.cpu_quota_us, limits.pids) != (None, None, None):
+    if (limits.memory_bytes, limits.cores, limits.pids) != (None, None, None):
         return None
     return "neither memory nor CPU time nor the number of processes is limited"
 

@@ -68,6 +68,9 @@ def as_text(container: Container, snapshot: Snapshot, screen: Screen) -> Iterato
     yield from (screen.paint("bold", part) for part in more)
     for fact in _facts(container, snapshot):
         yield from screen.wrap(fact, "")
+    limits = phrases.limits(container)
+    if limits:
+        yield from screen.wrap(f"Limits: {limits}.", "")
     if verdict.axes:
         yield ""
         yield f"{'':13}{'app':<{_HALF}} {'system':>{_HALF}}"

@@ -79,6 +79,7 @@ def container_object(container: Container) -> dict[str, object]:
             for finding in container.findings
         ],
         "isolation": _isolation_object(container),
+        "limits": _limits_object(container),
         "seen_by": list(container.seen_by),
     }
 
@@ -100,6 +101,35 @@ def _isolation_object(container: Container) -> dict[str, object]:
         "no_new_privs": facts.no_new_privs,
         "privileged": facts.privileged,
         "engine_sockets": [escape_bytes(path) for path in facts.engine_sockets],
+    }
+
+
+def _limits_object(container: Container) -> dict[str, object]:
+    """Return the limits of a container; what has none is None, or unknown if not in ``seen``.
+
+    ``higher`` are those of cgroups above its own; the one that ``binds`` is the container's.
+    """
+    limits = container.limits
+    return {
+        "memory_bytes": limits.memory_bytes,
+        "memory_swap_bytes": limits.memory_swap_bytes,
+        "memory_reservation_bytes": limits.memory_reservation_bytes,
+        "cpu_quota_us": limits.cpu_quota_us,
+        "cpu_period_us": limits.cpu_period_us,
+        "cpus": limits.cpus,
+        "cores": limits.cores,
+        "cpu_shares": limits.cpu_shares,
+        "pids": limits.pids,
+        "seen": sorted(limits.seen),
+        "higher": [
+            {
+                "resource": higher.resource,
+                "cgroup": escape_bytes(higher.cgroup),
+                "value": higher.value,
+                "binds": higher.binds,
+            }
+            for higher in limits.higher
+        ],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.exposition.samples import Sample, is_alive
@@ -49,18 +50,49 @@ def _promised(
     containers: Iterable[Container],
     limit_of: Callable[[Container], float | None],
 ) -> Iterator[Sample]:
-    sums: dict[Kind, float] = defaultdict(float)
+    sums: dict[Kind, Fraction] = defaultdict(Fraction)
     unlimited: Counter[Kind] = Counter()
+    limited = []
     for c in containers:
-        limit = limit_of(c)
-        if limit is not None:
-            sums[_kind(c)] += limit
+        if limit_of(c) is not None:
+            limited.append(c)
         elif resource in c.limits.seen:
             unlimited[_kind(c)] += 1
-    yield from _by_kind(name, sums)
+    for c, share in _shares(resource, limited, limit_of):
+        sums[_kind(c)] += share
+    yield from _by_kind(name, {kind: float(value) for kind, value in sums.items()})
     for (engine, style), count in unlimited.items():
         labels = (("resource", resource), ("engine", engine), ("style", style))
         yield Sample("tallyman_host_unlimited_containers", count, labels)
+
+
+def _shares(
+    resource: str, containers: Sequence[Container], limit_of: Callable[[Container], float | None]
+) -> Iterator[tuple[Container, Fraction]]:
+    """Return how much each container is promised of its limit.
+
+    Of a limit that a cgroup above several containers sets, each gets a share in proportion to its
+    own limit, so that together they are promised no more than it. Fractions add up exactly.
+    """
+    shares = [Fraction(limit_of(c) or 0) for c in containers]
+    members: dict[tuple[str, float], list[int]] = defaultdict(list)
+    for index, c in enumerate(containers):
+        above = (h for h in c.limits.higher if h.resource == resource)
+        for limit in {(h.cgroup, h.value) for h in above}:
+            members[limit].append(index)
+    for cgroup, value in sorted(members, key=_depth, reverse=True):
+        inside = members[cgroup, value]
+        total = sum(shares[index] for index in inside)
+        if total > value:
+            for index in inside:
+                shares[index] *= Fraction(value) / total
+    return zip(containers, shares, strict=True)
+
+
+def _depth(limit: tuple[str, float]) -> tuple[int, float]:
+    """Return how deep in the tree a limit is; one above all that is visible is the highest."""
+    cgroup, value = limit
+    return (len(cgroup.rstrip("/").split("/")) if cgroup else 0, -value)
 
 
 class _CpuTime(NamedTuple):
@@ -164,10 +196,7 @@ def _memory_limit(c: Container) -> int | None:
 
 
 def _core_limit(c: Container) -> float | None:
-    limits = c.limits
-    if limits.cpu_quota_us is None or not limits.cpu_period_us:
-        return None
-    return limits.cpu_quota_us / limits.cpu_period_us
+    return c.limits.cores
 
 
 def _by_kind(name: str, sums: Mapping[Kind, float]) -> Iterator[Sample]:

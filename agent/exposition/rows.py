@@ -83,7 +83,7 @@ def _target(c: Container) -> Target | None:
         cgroups=c.cgroups,
         init=c.init,
         own_network=c.network == "own",
-        quota=c.limits.cpu_quota_us is not None,
+        quota=c.limits.own_quota,
     )
 
 

@@ -167,11 +167,11 @@ def _spec(c: Container) -> Iterator[Sample]:
         ("container_spec_cpu_shares", limits.cpu_shares),
         ("container_spec_memory_reservation_limit_bytes", limits.memory_reservation_bytes),
         ("container_threads_max", limits.pids),
+        # 0 is a limit: on cgroup v2 it is how no swap is allowed.
+        ("container_spec_memory_limit_bytes", limits.memory_bytes),
+        ("container_spec_memory_swap_limit_bytes", limits.memory_swap_bytes),
+        ("tallyman_container_cpuset_cpus", limits.cpus),
     )
-    if "memory" in limits.seen:
-        yield Sample("container_spec_memory_limit_bytes", limits.memory_bytes or 0)
-    if "swap" in limits.seen:
-        yield Sample("container_spec_memory_swap_limit_bytes", limits.memory_swap_bytes or 0)
 
 
 def _filesystem(c: Container) -> FilesystemUsage:

@@ -34,17 +34,20 @@ CADVISOR: tuple[Metric, ...] = (
     gauge("container_spec_cpu_period", "spec", "cpu.cfs_period_us; cpu.max",
           "Period of the CPU quota in microseconds; only where there is a quota."),
     gauge("container_spec_cpu_quota", "spec", "cpu.cfs_quota_us; cpu.max",
-          "CPU time allowed in a period, in microseconds; absent where unlimited."),
+          "CPU time allowed in a period, in microseconds: the least quota of its cgroup and those "
+          "above; absent where unlimited."),
     gauge("container_spec_cpu_shares", "spec", "cpu.shares; cpu.weight converted",
           "CPU weight relative to its siblings."),
-    gauge("container_spec_memory_limit_bytes", "spec", "memory.limit_in_bytes; memory.max",
-          "Memory limit; 0 is unlimited."),
+    gauge("container_spec_memory_limit_bytes", "spec",
+          "memory.limit_in_bytes, memory.stat; memory.max, memory.high",
+          "Memory limit: the least of its cgroup and those above; absent where unlimited."),
     gauge("container_spec_memory_swap_limit_bytes", "spec",
           "memory.memsw.limit_in_bytes; memory.swap.max",
-          "Limit of memory and swap together on v1, of swap alone on v2; 0 is unlimited."),
+          "Limit of memory and swap together on v1, of swap alone on v2, where 0 is no swap "
+          "allowed: the least of its cgroup and those above; absent where unlimited."),
 
     gauge("container_spec_memory_reservation_limit_bytes", "spec_detail",
-          "memory.soft_limit_in_bytes; memory.min", "Memory reservation; only where one is set."),
+          "memory.soft_limit_in_bytes; memory.low", "Memory reservation; only where one is set."),
 
     counter("container_cpu_usage_seconds_total", "cpu", "cpuacct.usage; cpu.stat usage_usec",
             "CPU time used.", Cell(Scalar.CPU_USAGE, (("cpu", "total"),))),

@@ -30,9 +30,9 @@ edit this file.
 - Every sample has the same name in the text and in the OpenMetrics format.
 - A running container has about 50 series by default. With every limit, a quota, a health check, an
   image, evidence on all seven axes, one network interface and one block device it has 68 on v1, 70
-  on v2 and 71 on a hybrid host. Each finding is one more, each further interface 8, each further
-  device 4. OpenVZ's have its own on top: up to 97 with four resources that are limited, and 3 or 4
-  for each further one.
+  on v2 and 71 on a hybrid host. A cpuset is one more, as is each finding; each further interface is
+  8, each further device 4. OpenVZ's have its own on top: up to 97 with four resources that are
+  limited, and 3 or 4 for each further one.
 """
 
 _LINT = """\

@@ -65,13 +65,18 @@ TALLYMAN: tuple[Metric, ...] = (
     gauge("tallyman_container_writable_layer_bytes", "image", "engine",
           "Size of its writable layer, on top of its image."),
 
+    gauge("tallyman_container_cpuset_cpus", "spec", "cpuset.cpus",
+          "CPUs that the cpusets of its cgroup and of those above leave it; absent if all of the "
+          "host's."),
+
     gauge("tallyman_host_containers", "host", "inventory",
           "Containers, without those of role infra.", labels="engine style state"),
     gauge("tallyman_host_limit_bytes", "host", "inventory",
-          "Memory promised: sum of the memory limits of running containers that are not nested.",
+          "Memory promised: sum of the memory limits of running containers that are not nested; "
+          "those under a limit in common share it.",
           labels="engine style"),
     gauge("tallyman_host_limit_cores", "host", "inventory",
-          "CPU promised: sum of the CPU quotas of running containers that are not nested.",
+          "CPU promised: the same of their limits by CPU quota and cpuset.",
           labels="engine style"),
     gauge("tallyman_host_limit_disk_bytes", "host", "inventory",
           "Disk promised: sum of the disk quotas of containers.", labels="engine style"),

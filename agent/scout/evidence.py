@@ -160,7 +160,7 @@ class EvidenceReader:
             root = self._root(leader, mounts)
             network = self._network(leader, facts)
             isolation = read_isolation(self._host, facts, leader, mounts or ())
-            limits = read_limits(self._host, facts.cgroups, container.cgroups)
+            limits = read_limits(self._host, facts, container.cgroups)
         return CachedEvidence(
             init=leader.id,
             signature=signature,

@@ -49,6 +49,7 @@ def with_openvz_limits(limits: Limits, facts: OpenvzFacts | None) -> Limits:
         cpu_quota_us=quota,
         cpu_period_us=period,
         cpu_shares=shares,
+        own_quota=limits.own_quota or quota is not limits.cpu_quota_us,
         pids=_smaller(limits.pids, processes.limit if processes else None),
         seen=limits.seen | {name for name, answered in has_answer.items() if answered},
     )

@@ -1,107 +1,287 @@
-"""A container's limits, from its cgroups. They seldom change, so they are read seldom.
+"""A container's limits: the least that its own cgroup and those above it set.
 
-cgroup v1: Documentation/admin-guide/cgroup-v1/{memory,pids}.rst and
+They seldom change, so they are read seldom.
+cgroup v1: Documentation/admin-guide/cgroup-v1/{memory,pids,cpusets}.rst and
 scheduler/sched-bwc.rst; v2: Documentation/admin-guide/cgroup-v2.rst.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.facts import CgroupLayout, Limits
+from collectors.facts import HigherLimit, Limits
 from collectors.hostfs import or_none
 from collectors.kernel.cgroups import UNIFIED
+from collectors.kernel.cpu_weight import shares_of_weight
+from collectors.kernel.host import parse_cpu_list
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from collectors.facts import CgroupLayout, HostFacts
     from collectors.hostfs import Dir, HostFS
+
+Texts = dict[str, str | None]
+"""The content of files by path; None is a file that cannot be read."""
+
+CONTROLLERS = ("memory", "cpu", "pids", "cpuset", UNIFIED)
+"""Keys of the hierarchies in which limits are set."""
+
+LIMIT_FILES = frozenset(
+    {
+        *("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes"),
+        *("cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.shares"),
+        *("memory.max", "memory.high", "memory.low", "memory.swap.max"),
+        *("cpu.max", "cpu.weight", "cpu.weight.nice", "pids.max", "cpuset.cpus"),
+    }
+)
+"""Names of the files to which a limit is written."""
 
 _UNLIMITED = 1 << 62
 """v1 prints no limit as the largest multiple of a page below 2^63."""
 
+_MEMORY_LIMIT = "hierarchical_memory_limit"
+_SWAP_LIMIT = "hierarchical_memsw_limit"
 
-def read_limits(host: HostFS, layout: CgroupLayout, cgroups: Mapping[str, str]) -> Limits:
+
+class _Level(NamedTuple):
+    """What one cgroup on the way up allows of a resource."""
+
+    cgroup: str
+    own: bool
+    """It is the container's own cgroup."""
+    value: float
+    """In the unit of the resource; ``_UNLIMITED`` or more where there is no limit."""
+    quota: tuple[int, int] = (0, 0)
+    """Of CPU time: quota and period in microseconds."""
+
+
+def read_limits(
+    host: HostFS, facts: HostFacts, cgroups: Mapping[str, str], shared: Texts | None = None
+) -> Limits:
     """Read the limits of the container to which ``cgroups`` (path by controller) belong.
 
-    What is not there, or may not be read, is not in ``Limits.seen``.
+    What is not there, or may not be read, is not in ``Limits.seen``. ``shared`` keeps the files of
+    the cgroups above, which containers have in common; it is filled.
     """
-    files = _Files(host.sys, layout, cgroups)
-    quota, period = _cpu_quota(files)
-    memory = files.limit("memory", "memory.limit_in_bytes", "memory.max", sees="memory")
-    swap = files.limit("memory", "memory.memsw.limit_in_bytes", "memory.swap.max", sees="swap")
-    reservation = files.limit("memory", "memory.soft_limit_in_bytes", "memory.min")
-    pids = files.limit("pids", "pids.max", "pids.max", sees="pids")
+    files = _Files(host.sys, facts.cgroups, cgroups, {} if shared is None else shared)
+    memory, swap = _memory(files)
+    quotas = _quotas(files)
+    cpusets = _cpusets(files, facts.cpus)
+    pids = list(files.levels("pids", "pids.max")) or list(files.levels(UNIFIED, "pids.max"))
+    quota = _least(quotas)
     return Limits(
-        memory_bytes=memory,
-        memory_swap_bytes=swap,
-        # memory.min is 0 where nothing is reserved.
-        memory_reservation_bytes=reservation or None,
-        cpu_quota_us=quota,
-        cpu_period_us=period,
+        memory_bytes=_value(memory),
+        memory_swap_bytes=_value(swap),
+        memory_reservation_bytes=_reservation(files),
+        cpu_quota_us=quota.quota[0] if quota is not None else None,
+        cpu_period_us=quota.quota[1] if quota is not None else None,
+        cpus=_value(cpusets),
         cpu_shares=_cpu_shares(files),
-        pids=pids,
-        seen=frozenset(files.seen),
+        pids=_value(pids),
+        own_quota=any(level.own and level.value < _UNLIMITED for level in quotas),
+        higher=(
+            *_higher("memory", memory),
+            *_higher("swap", swap),
+            *_higher("cpu", [*quotas, *cpusets]),
+            *_higher("pids", pids),
+        ),
+        seen=frozenset(
+            name
+            for name, levels in (
+                ("memory", memory),
+                ("swap", swap),
+                ("cpu", quotas),
+                ("pids", pids),
+            )
+            if levels
+        ),
     )
-
-
-def shares_of_weight(weight: int) -> int:
-    """Convert v2's cpu.weight (1 to 10,000) into v1's shares as cAdvisor and Kubernetes do."""
-    return 2 + ((weight - 1) * 262142) // 9999
 
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """The limit files of one container, wherever their hierarchy is mounted."""
+    """The limit files of one container and of the cgroups above it."""
 
     sys: Dir
     layout: CgroupLayout
     cgroups: Mapping[str, str]
-    seen: set[str] = field(default_factory=set)
+    shared: Texts
 
-    def text(self, controller: str, file: str) -> str | None:
-        """Read a file of a controller's own hierarchy; None where there is none."""
-        where = self.layout.hierarchies.get(controller)
+    def way_up(self, controller: str) -> Iterator[str]:
+        """Return the paths of its own cgroup and of all above it, up to the root that is visible.
+
+        The root of a cgroup namespace has limits, too; that of the host has none.
+        """
         path = self.cgroups.get(controller)
-        if where is None or path is None:
+        if path is None or controller not in self.layout.hierarchies:
+            return
+        path = path.rstrip("/")
+        while path:
+            yield path
+            path = path.rpartition("/")[0]
+        yield "/"
+
+    def text(self, controller: str, cgroup: str, file: str) -> str | None:
+        """Read a file of a cgroup; None where there is none."""
+        where = self.layout.hierarchies[controller]
+        path = f"{where}{cgroup.rstrip('/')}/{file}"
+        if cgroup == self.cgroups[controller]:
+            return self._read(path)
+        if path not in self.shared:
+            self.shared[path] = self._read(path)
+        return self.shared[path]
+
+    def own_text(self, controller: str, file: str) -> str | None:
+        """Read a file of the container's own cgroup; None where there is none."""
+        if controller not in self.cgroups or controller not in self.layout.hierarchies:
             return None
-        data = or_none(self.sys.read, f"{where}{path.rstrip('/')}/{file}", 65536)
+        return self.text(controller, self.cgroups[controller], file)
+
+    def levels(
+        self, controller: str, file: str, parse: Callable[[str], float | None] | None = None
+    ) -> Iterator[_Level]:
+        """Read a limit of each cgroup on the way up, its own first; what has none is left out."""
+        for cgroup in self.way_up(controller):
+            value = (parse or _number)(self.text(controller, cgroup, file) or "")
+            if value is not None:
+                yield _Level(cgroup, cgroup == self.cgroups[controller], value)
+
+    def _read(self, path: str) -> str | None:
+        data = or_none(self.sys.read, path, 65536)
         return data.decode("ascii", "replace").strip() if data is not None else None
 
-    def limit(self, controller: str, v1_file: str, v2_file: str, *, sees: str = "") -> int | None:
-        """Read a limit from the controller's hierarchy or the unified one; None: there is none."""
-        text = self.text(controller, v1_file) or self.text(UNIFIED, v2_file)
-        if text is None:
-            return None
-        if text != "max" and not text.isdecimal():
-            return None
-        if sees:
-            self.seen.add(sees)
-        if text == "max" or int(text) >= _UNLIMITED:
-            return None
-        return int(text)
+
+def _number(text: str) -> int | None:
+    """Parse a limit; None where there is none to be read."""
+    if text == "max":
+        return _UNLIMITED
+    return int(text) if text.isdecimal() and text.isascii() else None
 
 
-def _cpu_quota(files: _Files) -> tuple[int | None, int | None]:
-    """Return quota and period in microseconds, both None where there is no quota."""
-    quota = files.text("cpu", "cpu.cfs_quota_us")
-    period = files.text("cpu", "cpu.cfs_period_us")
-    if quota is None or period is None:
-        words = (files.text(UNIFIED, "cpu.max") or "").split()
-        if len(words) != 2:
-            return None, None
-        quota, period = words
-    if not period.isdecimal():
-        return None, None
-    files.seen.add("cpu")
-    # -1 on v1 and "max" on v2 are no limit.
-    return (int(quota), int(period)) if quota.isdecimal() else (None, None)
+def _memory(files: _Files) -> tuple[list[_Level], list[_Level]]:
+    """Read the limits of memory, and of swap."""
+    memory = list(files.levels("memory", "memory.limit_in_bytes"))
+    if memory:
+        swap = list(files.levels("memory", "memory.memsw.limit_in_bytes"))
+        stat = dict(
+            line.split(" ", 1)
+            for line in (files.own_text("memory", "memory.stat") or "").splitlines()
+            if line.startswith("hierarchical_")
+        )
+        return _in_force(memory, stat.get(_MEMORY_LIMIT)), _in_force(swap, stat.get(_SWAP_LIMIT))
+    # From memory.high on its processes are slowed down and its memory is reclaimed, so that it
+    # seldom gets any further.
+    memory = [*files.levels(UNIFIED, "memory.max"), *files.levels(UNIFIED, "memory.high")]
+    memory.sort(key=lambda level: -len(level.cgroup))
+    return memory, list(files.levels(UNIFIED, "memory.swap.max"))
+
+
+def _in_force(levels: list[_Level], hierarchical: str | None) -> list[_Level]:
+    """Return the limits that hold, by v1's own word on the least of them.
+
+    Where memory.use_hierarchy is 0, what is set above does not hold. Other limits may be set above
+    all that can be seen.
+    """
+    least = _number(hierarchical or "")
+    if least is None or not levels:
+        return levels
+    holding = [level for level in levels if level.own or level.value >= least]
+    if least < min(level.value for level in holding):
+        holding.append(_Level("", own=False, value=least))
+    return holding
+
+
+def _reservation(files: _Files) -> int | None:
+    """Return what ``--memory-reservation`` sets; memory.min is a guarantee, and no engine sets it.
+
+    memory.low is 0 where nothing is reserved.
+    """
+    text = files.own_text("memory", "memory.soft_limit_in_bytes")
+    value = _number(text or files.own_text(UNIFIED, "memory.low") or "")
+    return value if value and value < _UNLIMITED else None
+
+
+def _quotas(files: _Files) -> list[_Level]:
+    """Read the CPU quotas, as CPUs."""
+    return [*_v1_quotas(files)] or [*_v2_quotas(files)]
+
+
+def _v1_quotas(files: _Files) -> Iterator[_Level]:
+    for cgroup in files.way_up("cpu"):
+        quota = files.text("cpu", cgroup, "cpu.cfs_quota_us")
+        if quota is not None:
+            period = files.text("cpu", cgroup, "cpu.cfs_period_us")
+            yield from _quota(cgroup, quota, period or "", own=cgroup == files.cgroups["cpu"])
+
+
+def _v2_quotas(files: _Files) -> Iterator[_Level]:
+    for cgroup in files.way_up(UNIFIED):
+        quota, _, period = (files.text(UNIFIED, cgroup, "cpu.max") or "").partition(" ")
+        yield from _quota(cgroup, quota, period, own=cgroup == files.cgroups[UNIFIED])
+
+
+def _quota(cgroup: str, quota: str, period: str, *, own: bool) -> Iterator[_Level]:
+    """Return a level, unless the file was malformed."""
+    microseconds = _number(period)
+    if microseconds is None or not 0 < microseconds < _UNLIMITED:
+        return
+    if quota in ("-1", "max"):
+        yield _Level(cgroup, own, _UNLIMITED)
+    elif quota.isdecimal() and quota.isascii():
+        yield _Level(cgroup, own, int(quota) / microseconds, (int(quota), microseconds))
+
+
+def _cpusets(files: _Files, cpus: int) -> list[_Level]:
+    """Return the cpusets that have fewer CPUs than the host, as their number.
+
+    A cpuset can only have CPUs of the one above it, and what is left of it is the effective one.
+    """
+    for controller, effective in (
+        ("cpuset", "cpuset.effective_cpus"),
+        (UNIFIED, "cpuset.cpus.effective"),
+    ):
+        levels = [
+            level
+            for level in files.levels(controller, "cpuset.cpus", parse_cpu_list)
+            if 0 < level.value < cpus
+        ]
+        if levels:
+            left = parse_cpu_list(files.own_text(controller, effective) or "")
+            if 0 < left < min(level.value for level in levels):
+                levels.insert(0, _Level(files.cgroups[controller], own=True, value=left))
+            return levels
+    return []
+
+
+def _least(levels: Sequence[_Level]) -> _Level | None:
+    """Return the level that sets the limit; None where none does."""
+    limits = [level for level in levels if level.value < _UNLIMITED]
+    return min(limits, key=lambda level: level.value, default=None)
+
+
+def _value(levels: Sequence[_Level]) -> int | None:
+    level = _least(levels)
+    return int(level.value) if level is not None else None
+
+
+def _higher(resource: str, levels: Sequence[_Level]) -> Iterator[HigherLimit]:
+    """Return the limits that are not the container's own; the nearest of the least ones binds."""
+    least = _least(levels)
+    for level in levels:
+        if not level.own and level.value < _UNLIMITED:
+            yield HigherLimit(
+                resource=resource,
+                cgroup=level.cgroup,
+                value=level.value,
+                binds=level is least,
+            )
 
 
 def _cpu_shares(files: _Files) -> int | None:
-    shares = files.text("cpu", "cpu.shares")
+    shares = files.own_text("cpu", "cpu.shares")
     if shares is not None:
-        return int(shares) if shares.isdecimal() else None
-    weight = files.text(UNIFIED, "cpu.weight")
-    return shares_of_weight(int(weight)) if weight is not None and weight.isdecimal() else None
+        return _number(shares)
+    weight = _number(files.own_text(UNIFIED, "cpu.weight") or "")
+    return shares_of_weight(weight) if weight is not None else None

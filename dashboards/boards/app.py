@@ -57,6 +57,11 @@ if TYPE_CHECKING:
     from dashboards.panels import Steps
 
 _LEGEND = "{{unit}}"
+_WITHOUT_MEMORY_LIMIT = (
+    f"{host('container_spec_cpu_shares')} unless on ({ID}) "
+    f"{host('container_spec_memory_limit_bytes')}"
+)
+"""Running containers whose memory is not limited."""
 _STARTED = host("tallyman_container_started_seconds")
 _FAILED = f"({host('tallyman_container_exit_code')} != 0)"
 _ALIVE = 'state=~"running|paused|restarting"'
@@ -104,7 +109,7 @@ _OVERVIEW = line(
         throttled_of(chosen(recorded(THROTTLED, APP))),
         Figure(
             "unlimited",
-            zero(f"count({chosen(host('container_spec_memory_limit_bytes') + ' == 0')})"),
+            zero(f"count({chosen(_WITHOUT_MEMORY_LIMIT)})"),
             steps=WATCH_IF_ANY,
         ),
     ),

@@ -165,8 +165,8 @@ def _image(page: Page, life: Life, at: float, end: float) -> None:
 
 
 def _spec(page: Page, actor: Actor, base: dict[str, str]) -> None:
-    page.add("container_spec_memory_limit_bytes", actor.memory_limit, **base)
-    page.add("container_spec_memory_swap_limit_bytes", actor.memory_limit * 2, **base)
+    page.add("container_spec_memory_limit_bytes", actor.memory_limit or None, **base)
+    page.add("container_spec_memory_swap_limit_bytes", actor.memory_limit * 2 or None, **base)
     page.add("container_spec_cpu_shares", 1024, **base)
     if actor.quota:
         page.add("container_spec_cpu_quota", actor.quota * 100_000, **base)

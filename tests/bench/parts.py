@@ -70,7 +70,7 @@ def describe(host: HostFS, facts: HostFacts, container_id: str, pid: int) -> Con
         network="own",
         created=1.7e9,
         started=1.7e9,
-        limits=read_limits(host, facts.cgroups, cgroups),
+        limits=read_limits(host, facts, cgroups),
         verdict=Verdict(
             style=Style.APP,
             score=-0.75,

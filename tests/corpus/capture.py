@@ -74,7 +74,7 @@ def _subject(
     known = dataclasses.replace(
         container,
         isolation=read_isolation(host, facts, group.leader, mounts or ()),
-        limits=read_limits(host, facts.cgroups, container.cgroups),
+        limits=read_limits(host, facts, container.cgroups),
     )
     return Subject(
         container=known,

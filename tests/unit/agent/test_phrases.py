@@ -6,6 +6,7 @@ import pytest
 
 from agent import phrases
 from agent.model import Style, Verdict
+from collectors.facts import HigherLimit, Limits
 from tests.support.snapshots import WEB
 
 
@@ -66,6 +67,29 @@ def test_ages_and_percents() -> None:
         "2 days",
     ]
     assert [phrases.percent(r) for r in (0, 0.5, 0.999, 1)] == ["0 %", "50 %", "99 %", "100 %"]
+
+
+def test_limits_say_which_cgroup_sets_them() -> None:
+    limits = Limits(
+        memory_bytes=100 << 20,
+        memory_swap_bytes=0,
+        cpu_quota_us=50,
+        cpu_period_us=100,
+        pids=7,
+        higher=(
+            HigherLimit(resource="memory", cgroup="/a\n.slice", value=100 << 20, binds=True),
+            HigherLimit(resource="cpu", cgroup="/a.slice", value=2.0),
+            HigherLimit(resource="pids", cgroup="", value=7, binds=True),
+        ),
+    )
+    assert phrases.limits(replace(WEB, cgroups={"": "/x"}, limits=limits)) == (
+        "memory 100 MiB (set by /a\\n.slice), swap 0 B, CPUs 0.5, "
+        "processes 7 (set above all visible cgroups)"
+    )
+    both = Limits(memory_swap_bytes=3 << 29)
+    on_v1 = replace(WEB, cgroups={"memory": "/x"}, limits=both)
+    assert phrases.limits(on_v1) == "memory and swap 1.5 GiB"
+    assert phrases.limits(replace(WEB, limits=Limits(cpu_shares=2))) == ""
 
 
 @pytest.mark.parametrize(

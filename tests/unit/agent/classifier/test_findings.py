@@ -40,6 +40,8 @@ class TestFindings:
         assert "no_limits" in findings_of(subject(NGINX, limits=Limits(seen=everything)))
         assert "no_limits" not in findings_of(subject(NGINX, **CALM))
         assert "no_limits" not in findings_of(subject(NGINX, limits=Limits()))
+        a_cpuset = Limits(seen=everything, cpus=1)
+        assert "no_limits" not in findings_of(subject(NGINX, limits=a_cpuset))
         assert "no_limits" not in findings_of(
             subject(run("/pause"), role="infra", limits=Limits(seen=everything))
         )

@@ -14,6 +14,7 @@ from agent.cli.explain import (
     suggestion,
 )
 from agent.cli.terminal import Screen
+from collectors.facts import HigherLimit, Limits
 from tests.support.snapshots import BAD, EVIL, INNER, LEGACY, SERVICE, WEB, picture
 
 if TYPE_CHECKING:
@@ -124,3 +125,12 @@ def test_a_parent_is_named() -> None:
 def test_strangers_words_are_harmless(width: int | None) -> None:
     lines = list(as_text(BAD, picture(), Screen(width=width)))
     assert all(line.isprintable() for line in lines)
+
+
+def test_limits_are_shown_with_the_cgroup_that_sets_them() -> None:
+    higher = HigherLimit(resource="memory", cgroup="/job", value=4096, binds=True)
+    limited = replace(WEB, limits=Limits(memory_bytes=4096, higher=(higher,)))
+    assert "Limits: memory 4 KiB (set by /job)." in "\n".join(
+        as_text(limited, picture(limited), Screen())
+    )
+    assert "Limits" not in "\n".join(as_text(WEB, picture(WEB), Screen()))

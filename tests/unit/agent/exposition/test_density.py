@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from agent.exposition.density import Usage
+from agent.exposition.density import Usage, host_samples
 from agent.exposition.options import Options
 from agent.exposition.rows import Row
 from agent.model import Container, Style, Verdict
-from collectors.facts import OpenvzFacts, State
+from collectors.facts import HigherLimit, Limits, OpenvzFacts, State
 from collectors.kernel.counters import Counters, Scalar
 from collectors.kernel.counters.model import Draft
 
@@ -84,3 +86,72 @@ def test_no_rate_over_a_clock_that_was_set_back() -> None:
     cores(usage, 110.0, (openvz_6(15.0, 5010.0), counters(None)))
     assert "openvz" not in cores(usage, 120.0, (openvz_6(20.0, 1000.0), counters(None)))
     assert cores(usage, 130.0, (openvz_6(25.0, 1010.0), counters(None)))["openvz"] == 0.5
+
+
+def under(
+    limit: int, *own: int | None, cgroup: str = "/job", style: Style = Style.APP
+) -> list[Container]:
+    """Return containers with limits of memory of their own below a cgroup with a limit."""
+    return [
+        Container(
+            id=f"{cgroup}/{style}{index}",
+            engine="docker",
+            state=State.RUNNING,
+            verdict=Verdict(style=style),
+            limits=Limits(
+                memory_bytes=min(limit, memory or limit),
+                higher=(HigherLimit(resource="memory", cgroup=cgroup, value=limit, binds=True),),
+                seen=frozenset({"memory", "cpu"}),
+            ),
+        )
+        for index, memory in enumerate(own)
+    ]
+
+
+def promised(name: str, *containers: Container) -> dict[str, float]:
+    """Return a sum of density by style."""
+    return {
+        dict(sample.labels)["style"]: sample.value
+        for sample in host_samples(containers)
+        if sample.name == name
+    }
+
+
+def test_containers_under_one_limit_share_it() -> None:
+    three = under(100, None, None, None)
+    assert promised("tallyman_host_limit_bytes", *three) == {"app": 100}
+    unlimited = promised("tallyman_host_unlimited_containers", *three)
+    assert unlimited == {"app": 3}  # of CPU alone
+
+
+def test_a_limit_in_common_is_shared_by_what_each_may_use_at_most() -> None:
+    app, system = under(100, 60), under(100, 90, style=Style.SYSTEM)
+    assert promised("tallyman_host_limit_bytes", *app, *system) == {"app": 40, "system": 60}
+
+
+def test_a_limit_in_common_that_is_no_less_than_the_sum_changes_nothing() -> None:
+    assert promised("tallyman_host_limit_bytes", *under(200, 60, 90)) == {"app": 150}
+
+
+def test_limits_above_one_another_are_shared_from_below() -> None:
+    outer = HigherLimit(resource="memory", cgroup="/job", value=120)
+    inner = [
+        replace(c, limits=replace(c.limits, higher=(*c.limits.higher, outer)))
+        for c in under(100, None, None, cgroup="/job/inner")
+    ]
+    (beside,) = under(120, 80)
+    sums = promised("tallyman_host_limit_bytes", *inner, beside)
+    assert sums == {"app": 120}
+    sums = promised("tallyman_host_limit_bytes", *inner)
+    assert sums == {"app": 100}
+
+
+def test_a_cpuset_is_promised_and_not_unlimited() -> None:
+    c = Container(
+        id="/a",
+        engine="docker",
+        state=State.RUNNING,
+        limits=Limits(cpus=2, seen=frozenset({"memory", "cpu"}), memory_bytes=1),
+    )
+    assert promised("tallyman_host_limit_cores", c) == {"unknown": 2}
+    assert promised("tallyman_host_unlimited_containers", c) == {}

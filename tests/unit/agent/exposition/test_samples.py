@@ -34,12 +34,27 @@ def test_a_stopped_container_keeps_its_state_and_a_frozen_last_seen(host: Host) 
     assert theirs == {"container_last_seen"}
 
 
-def test_limits_of_which_there_are_none_are_zero_as_cadvisor_has_it(host: Host) -> None:
-    page = host.show(running(limits=Limits(seen=frozenset({"memory", "cpu"}), cpu_shares=2)))
-    assert page["container_spec_memory_limit_bytes"][BASE] == 0
+def test_a_limit_of_which_there_is_none_is_absent(host: Host) -> None:
+    seen = frozenset({"memory", "swap", "cpu", "pids"})
+    page = host.show(running(limits=Limits(seen=seen, cpu_shares=2)))
     assert page["container_spec_cpu_shares"][BASE] == 2
+    assert not [name for name in page if "_limit_bytes" in name and "spec" in name]
     assert "container_spec_cpu_quota" not in page
     assert "container_spec_cpu_period" not in page
+    assert "tallyman_container_cpuset_cpus" not in page
+
+
+def test_no_swap_allowed_is_a_limit_of_zero(host: Host) -> None:
+    limits = Limits(memory_bytes=4096, memory_swap_bytes=0, seen=frozenset({"memory", "swap"}))
+    page = host.show(running(limits=limits))
+    assert page["container_spec_memory_limit_bytes"][BASE] == 4096
+    assert page["container_spec_memory_swap_limit_bytes"][BASE] == 0
+
+
+def test_a_cpuset_is_shown(host: Host) -> None:
+    page = host.show(running(limits=Limits(cpus=2, seen=frozenset({"cpu"}))))
+    assert page["tallyman_container_cpuset_cpus"][("id", FULL_ID),] == 2
+    assert "container_spec_cpu_quota" not in page
 
 
 def test_verdict_findings_and_facts(host: Host) -> None:

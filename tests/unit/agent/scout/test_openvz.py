@@ -48,6 +48,7 @@ class TestLimits:
             cpu_period_us=100_000,
             cpu_shares=1024,
             pids=400,
+            own_quota=True,
             seen=frozenset({"memory", "swap", "cpu", "pids"}),
         )
 

@@ -3,26 +3,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from collectors.facts import CgroupLayout, CgroupMode, Limits
+from collectors.facts import CgroupLayout, CgroupMode, HigherLimit, HostFacts, Limits
 from collectors.hostfs import HostFS
-from collectors.kernel.limits import read_limits, shares_of_weight
+from collectors.kernel.limits import read_limits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-V1 = CgroupLayout(
-    mode=CgroupMode.HYBRID,
-    hierarchies={
-        "cpu": "fs/cgroup/cpu,cpuacct",
-        "memory": "fs/cgroup/memory",
-        "pids": "fs/cgroup/pids",
-        "": "fs/cgroup/unified",
-    },
+V1 = HostFacts(
+    cpus=4,
+    cgroups=CgroupLayout(
+        mode=CgroupMode.HYBRID,
+        hierarchies={
+            "cpu": "fs/cgroup/cpu,cpuacct",
+            "memory": "fs/cgroup/memory",
+            "pids": "fs/cgroup/pids",
+            "cpuset": "fs/cgroup/cpuset",
+            "": "fs/cgroup/unified",
+        },
+    ),
 )
-V2 = CgroupLayout(mode=CgroupMode.V2, hierarchies={"": "fs/cgroup"})
+V2 = HostFacts(cpus=4, cgroups=CgroupLayout(mode=CgroupMode.V2, hierarchies={"": "fs/cgroup"}))
 
 
 def host(root: Path, files: dict[str, str]) -> HostFS:
@@ -52,7 +54,7 @@ def v1_files(**changed: str) -> dict[str, str]:
     return files
 
 
-V1_PATHS = dict.fromkeys(("cpu", "memory", "pids"), "/docker/x")
+V1_PATHS = dict.fromkeys(("cpu", "memory", "pids", "cpuset"), "/docker/x")
 
 
 def test_reads_the_limits_of_cgroup_v1(tmp_path: Path) -> None:
@@ -63,6 +65,7 @@ def test_reads_the_limits_of_cgroup_v1(tmp_path: Path) -> None:
         cpu_period_us=100000,
         cpu_shares=1024,
         pids=50,
+        own_quota=True,
         seen=frozenset({"memory", "swap", "cpu", "pids"}),
     )
 
@@ -85,7 +88,8 @@ def test_reads_the_limits_of_cgroup_v2(tmp_path: Path) -> None:
     files = {
         f"{where}/memory.max": "67108864\n",
         f"{where}/memory.swap.max": "max\n",
-        f"{where}/memory.min": "1048576\n",
+        f"{where}/memory.low": "1048576\n",
+        f"{where}/memory.min": "4096\n",
         f"{where}/cpu.max": "150000 100000\n",
         f"{where}/cpu.weight": "100\n",
         f"{where}/pids.max": "max\n",
@@ -96,13 +100,14 @@ def test_reads_the_limits_of_cgroup_v2(tmp_path: Path) -> None:
         memory_reservation_bytes=1 << 20,
         cpu_quota_us=150000,
         cpu_period_us=100000,
-        cpu_shares=2597,
+        cpu_shares=1024,
+        own_quota=True,
         seen=frozenset({"memory", "swap", "cpu", "pids"}),
     )
 
 
 def test_nothing_reserved_on_v2_is_no_reservation(tmp_path: Path) -> None:
-    tree = host(tmp_path, {"fs/cgroup/x/memory.min": "0\n"})
+    tree = host(tmp_path, {"fs/cgroup/x/memory.low": "0\n"})
     assert read_limits(tree, V2, {"": "/x"}).memory_reservation_bytes is None
 
 
@@ -119,14 +124,144 @@ def test_garbage_is_no_limit_and_not_seen(tmp_path: Path) -> None:
     assert not {"memory", "cpu", "pids"} & limits.seen
 
 
-@given(st.integers(1, 10_000))
-def test_weights_become_shares_as_cadvisor_converts_them(weight: int) -> None:
-    assert 2 <= shares_of_weight(weight) <= 262_144
+def v2_host(root: Path, files: dict[str, str]) -> HostFS:
+    return host(root, {f"fs/cgroup/{path}": text for path, text in files.items()})
 
 
-def test_the_default_weight_becomes_what_cadvisor_shows() -> None:
-    assert (shares_of_weight(1), shares_of_weight(100), shares_of_weight(10_000)) == (
-        2,
-        2597,
-        262144,
-    )
+def test_memory_min_is_no_reservation(tmp_path: Path) -> None:
+    tree = v2_host(tmp_path, {"x/memory.low": "0\n", "x/memory.min": "1048576\n"})
+    assert read_limits(tree, V2, {"": "/x"}).memory_reservation_bytes is None
+
+
+def test_no_swap_allowed_is_not_unlimited_swap(tmp_path: Path) -> None:
+    tree = v2_host(tmp_path, {"x/memory.swap.max": "0\n", "y/memory.swap.max": "max\n"})
+    none, unlimited = (read_limits(tree, V2, {"": path}) for path in ("/x", "/y"))
+    assert (none.memory_swap_bytes, unlimited.memory_swap_bytes) == (0, None)
+    assert "swap" in none.seen & unlimited.seen
+
+
+@pytest.mark.parametrize(
+    ("most", "high", "limit"), [("max", "4096", 4096), ("4096", "8192", 4096), ("max", "max", None)]
+)
+def test_memory_high_is_a_limit(tmp_path: Path, most: str, high: str, limit: int | None) -> None:
+    tree = v2_host(tmp_path, {"x/memory.max": most, "x/memory.high": high})
+    assert read_limits(tree, V2, {"": "/x"}).memory_bytes == limit
+
+
+def test_the_least_limit_on_the_way_up_of_cgroup_v2_holds(tmp_path: Path) -> None:
+    files = {
+        "memory.max": "900\n",  # the root of a cgroup namespace
+        "a.slice/memory.max": "500\n",
+        "a.slice/memory.high": "400\n",
+        "a.slice/memory.swap.max": "0\n",
+        "a.slice/cpu.max": "50000 100000\n",
+        "a.slice/b.service/memory.max": "max\n",
+        "a.slice/b.service/memory.swap.max": "max\n",
+        "a.slice/b.service/cpu.max": "max 100000\n",
+        "a.slice/b.service/pids.max": "70\n",
+        "a.slice/b.service/x/memory.max": "800\n",
+        "a.slice/b.service/x/memory.swap.max": "max\n",
+        "a.slice/b.service/x/cpu.max": "300000 200000\n",
+        "a.slice/b.service/x/pids.max": "max\n",
+    }
+    limits = read_limits(v2_host(tmp_path, files), V2, {"": "/a.slice/b.service/x"})
+
+    assert (limits.memory_bytes, limits.memory_swap_bytes, limits.pids) == (400, 0, 70)
+    assert (limits.cpu_quota_us, limits.cpu_period_us, limits.cores) == (50000, 100000, 0.5)
+    assert limits.own_quota
+    assert limits.set_by("memory") == limits.set_by("cpu") == limits.set_by("swap") == "/a.slice"
+    assert limits.set_by("pids") == "/a.slice/b.service"
+    assert [(h.cgroup, h.value) for h in limits.higher if h.resource == "memory"] == [
+        ("/a.slice", 500),
+        ("/a.slice", 400),
+        ("/", 900),
+    ]
+
+
+def test_its_own_limit_holds_where_it_is_the_least_or_as_small(tmp_path: Path) -> None:
+    files = {"a/memory.max": "500\n", "a/x/memory.max": "500\n"}
+    limits = read_limits(v2_host(tmp_path, files), V2, {"": "/a/x"})
+    assert (limits.memory_bytes, limits.set_by("memory")) == (500, None)
+    assert limits.higher == (HigherLimit(resource="memory", cgroup="/a", value=500),)
+
+
+def test_what_its_own_cgroup_has_no_controller_for_is_limited_above(tmp_path: Path) -> None:
+    files = {"a/cpu.max": "20000 100000\n", "a/x/memory.max": "max\n"}
+    limits = read_limits(v2_host(tmp_path, files), V2, {"": "/a/x"})
+    assert (limits.cores, limits.own_quota, limits.set_by("cpu")) == (0.2, False, "/a")
+    assert limits.seen == {"memory", "cpu"}
+
+
+def test_the_least_limit_on_the_way_up_of_cgroup_v1_holds(tmp_path: Path) -> None:
+    files = v1_files(cpu_cfs_quota_us="-1\n", pids_max="max\n") | {
+        "fs/cgroup/memory/docker/memory.limit_in_bytes": "33554432\n",
+        "fs/cgroup/memory/docker/x/memory.stat": "cache 0\nhierarchical_memory_limit 33554432\n",
+        "fs/cgroup/cpu,cpuacct/docker/cpu.cfs_quota_us": "150000\n",
+        "fs/cgroup/cpu,cpuacct/docker/cpu.cfs_period_us": "100000\n",
+        "fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1\n",
+        "fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+        "fs/cgroup/pids/docker/pids.max": "30\n",
+    }
+    limits = read_limits(host(tmp_path, files), V1, V1_PATHS)
+    assert (limits.memory_bytes, limits.cores, limits.pids) == (32 << 20, 1.5, 30)
+    assert {limits.set_by(r) for r in ("memory", "cpu", "pids")} == {"/docker"}
+    assert not limits.own_quota
+
+
+def test_a_limit_above_does_not_hold_without_use_hierarchy(tmp_path: Path) -> None:
+    files = v1_files() | {
+        "fs/cgroup/memory/docker/memory.limit_in_bytes": "33554432\n",
+        "fs/cgroup/memory/docker/x/memory.stat": "hierarchical_memory_limit 67108864\n",
+    }
+    limits = read_limits(host(tmp_path, files), V1, V1_PATHS)
+    assert (limits.memory_bytes, limits.set_by("memory"), limits.higher) == (64 << 20, None, ())
+
+
+def test_a_limit_above_all_that_is_visible_is_known_by_the_kernels_word(tmp_path: Path) -> None:
+    files = v1_files() | {
+        "fs/cgroup/memory/docker/x/memory.stat": "hierarchical_memory_limit 4096\n"
+        "hierarchical_memsw_limit 8192\n",
+    }
+    limits = read_limits(host(tmp_path, files), V1, V1_PATHS)
+    assert (limits.memory_bytes, limits.set_by("memory")) == (4096, "")
+    assert (limits.memory_swap_bytes, limits.set_by("swap")) == (8192, "")
+
+
+@pytest.mark.parametrize(("cpus", "limit"), [("0-1", 2), ("3", 1), ("0-3", None), ("", None)])
+def test_a_cpuset_of_fewer_cpus_than_the_host_has_is_a_limit(
+    tmp_path: Path, cpus: str, limit: int | None
+) -> None:
+    files = {"fs/cgroup/x/cpuset.cpus": f"{cpus}\n", "fs/cgroup/cpuset/x/cpuset.cpus": f"{cpus}\n"}
+    tree = host(tmp_path, files)
+    for facts, controller in ((V1, "cpuset"), (V2, "")):
+        limits = read_limits(tree, facts, {controller: "/x"})
+        assert (limits.cpus, limits.cores, limits.set_by("cpu")) == (limit, limit, None)
+
+
+def test_a_cpuset_above_is_a_limit_and_so_is_what_two_have_in_common(tmp_path: Path) -> None:
+    files = {
+        "a.slice/cpuset.cpus": "0-2\n",
+        "a.slice/x/cpuset.cpus": "\n",
+        "a.slice/x/cpuset.cpus.effective": "0-2\n",
+        "a.slice/y/cpuset.cpus": "2-3\n",
+        "a.slice/y/cpuset.cpus.effective": "2\n",
+    }
+    tree = v2_host(tmp_path, files)
+    x, y = (read_limits(tree, V2, {"": f"/a.slice/{name}"}) for name in "xy")
+    assert (x.cpus, x.set_by("cpu")) == (3, "/a.slice")
+    assert (y.cpus, y.set_by("cpu")) == (1, None)
+
+
+def test_cores_are_the_lesser_of_quota_and_cpuset() -> None:
+    assert Limits(cpu_quota_us=150, cpu_period_us=100, cpus=1).cores == 1
+    assert Limits(cpu_quota_us=150, cpu_period_us=100, cpus=2).cores == 1.5
+    assert Limits().cores is None
+
+
+def test_what_cgroups_have_in_common_is_read_once(tmp_path: Path) -> None:
+    tree = v2_host(tmp_path, {"a/pids.max": "9\n", "a/x/pids.max": "7\n", "a/y/pids.max": "8\n"})
+    shared: dict[str, str | None] = {}
+    assert read_limits(tree, V2, {"": "/a/x"}, shared).pids == 7
+    (tmp_path / "sys/fs/cgroup/a/pids.max").write_text("1\n")
+    assert read_limits(tree, V2, {"": "/a/y"}, shared).pids == 8
+    assert read_limits(tree, V2, {"": "/a/y"}).pids == 1
