@@ -7,9 +7,10 @@ kept while the container's processes stay the same, and is read again only now a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from agent.scout.limits import LimitReader
 from collectors.facts import (
     FileId,
     FilesystemUsage,
@@ -23,7 +24,6 @@ from collectors.facts import (
 from collectors.hostfs import HostReadError
 from collectors.kernel.filesystem import read_container_filesystem, read_host_mounts
 from collectors.kernel.isolation import read_isolation
-from collectors.kernel.limits import read_limits
 from collectors.kernel.network import read_network
 from collectors.kernel.processes import read_mounts
 from collectors.kernel.rootfs import read_root
@@ -63,7 +63,7 @@ class CachedEvidence:
     root: RootFacts | None
     network: NetworkFacts | None
     isolation: Isolation
-    limits: Limits
+    limits: Limits = Limits()
     filesystem: FilesystemUsage | None = None
     filesystem_at: float = 0.0
 
@@ -86,6 +86,7 @@ class EvidenceReader:
         self.tally = self._host.tally
         self._skip = skip
         self._begin = begin
+        self.limits = LimitReader(self._host)
         self._cache: dict[str, CachedEvidence] = {}
         self._first_due = _NEVER
         self._mounts: dict[int, tuple[Mount, ...] | None] = {}
@@ -108,25 +109,31 @@ class EvidenceReader:
         """Return the evidence of a running container, a new object if it was read again."""
         signature = _signature(container, group)
         evidence = self._cache.get(container.id)
-        if (
+        outdated = (
             evidence is None
             or evidence.init != group.leader.id
             or evidence.signature != signature
             or now - evidence.read_at >= _REFRESH
             or now >= evidence.due
-        ):
+        )
+        if evidence is None or outdated:
             evidence = self._read(container, group, signature, facts, now)
-            self._cache[container.id] = evidence
+        if _subject(group) not in self._skip:
+            limits = self.limits.read(container.id, container.cgroups, facts, again=outdated)
+            if limits != evidence.limits:
+                evidence = replace(evidence, limits=limits)
+        self._cache[container.id] = evidence
         self._refresh_filesystem(evidence, facts, now)
         return evidence
 
     def is_due(self, now: float) -> bool:
-        """Return whether there is a container that is to be read again because of its age."""
-        return self._first_due <= now
+        """Return whether a container is to be read again: for its age, or for a changed limit."""
+        return self.limits.drain() or self._first_due <= now
 
     def due(self, now: float) -> set[str]:
-        """Return the ids of the containers that are to be read again because of their age."""
-        return {key for key, evidence in self._cache.items() if evidence.due <= now}
+        """Return the ids of the containers that are to be read again, as ``is_due`` found."""
+        aged = {key for key, evidence in self._cache.items() if evidence.due <= now}
+        return aged | self.limits.outdated
 
     def shift(self, seconds: float) -> None:
         """Move all times along with a clock that was set by so many seconds."""
@@ -139,11 +146,17 @@ class EvidenceReader:
     def retain(self, ids: Collection[str]) -> None:
         """Forget all containers but these."""
         self._cache = {key: e for key, e in self._cache.items() if key in ids}
+        self.limits.retain(ids)
+
+    def begin_pass(self) -> None:
+        """Note which limits have changed until now."""
+        self.limits.drain()
 
     def end_pass(self) -> None:
         """Forget what is kept for the time of one pass, so that nothing is read twice in it."""
         for kept in (self._mounts, self._roots, self._networks):
             kept.clear()
+        self.limits.end_pass()
         self._host_mounts = None
         self._first_due = min((e.due for e in self._cache.values()), default=_NEVER)
 
@@ -151,16 +164,15 @@ class EvidenceReader:
         self, container: Container, group: Group, signature: object, facts: HostFacts, now: float
     ) -> CachedEvidence:
         leader = group.leader
-        subject = f"container {leader.pid} {leader.id.start_ticks}"
+        subject = _subject(group)
         mounts = root = network = None
-        isolation, limits = Isolation(), Limits()
+        isolation = Isolation()
         if subject not in self._skip:
             self._begin(subject)
             mounts = self.mounts(leader.pid)
             root = self._root(leader, mounts)
             network = self._network(leader, facts)
             isolation = read_isolation(self._host, facts, leader, mounts or ())
-            limits = read_limits(self._host, facts, container.cgroups)
         return CachedEvidence(
             init=leader.id,
             signature=signature,
@@ -170,7 +182,6 @@ class EvidenceReader:
             root=root,
             network=network,
             isolation=isolation,
-            limits=limits,
         )
 
     def _refresh_filesystem(self, evidence: CachedEvidence, facts: HostFacts, now: float) -> None:
@@ -213,6 +224,11 @@ class EvidenceReader:
             except HostReadError:
                 return None
         return self._networks[namespace]
+
+
+def _subject(group: Group) -> str:
+    """Return the name by which a container that hung a scout is known to the next one."""
+    return f"container {group.leader.pid} {group.leader.id.start_ticks}"
 
 
 def _signature(container: Container, group: Group) -> object:

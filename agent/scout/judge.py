@@ -69,6 +69,7 @@ class Judge:
     ) -> dict[str, Container]:
         """Judge every container of an inventory; ``each`` is called with one when it is done."""
         self.failed = 0
+        self._evidence.begin_pass()
         judged = {}
         for key, container in inventory.containers.items():
             judged[key] = self._judge_safely(container, inventory, facts, now)

@@ -34,6 +34,13 @@ _ASK_SECONDS = 30.0
 """The engines are asked this often even if no process came or went."""
 
 
+_AFTER_LIMITS = 0.2
+"""Seconds after a limit was changed at which a check runs: an engine changes several at once."""
+
+_BETWEEN_LIMITS = 1.0
+"""Shortest time in seconds between two such checks: a container may be able to set its own."""
+
+
 class Task(Enum):
     """What the scout does when it wakes up."""
 
@@ -49,6 +56,7 @@ class Schedule:
         self._full_interval = full_interval
         self._poll_interval = poll_interval
         self._next_full = float("-inf")
+        self._limits_at = float("-inf")
         self._next_check = float("inf")
         self._event_passes: list[float] = []  # in order
         self._asked_at = float("-inf")
@@ -85,6 +93,11 @@ class Schedule:
         """Note that a cgroup or an engine has reported a change."""
         passes = {*self._event_passes, *(now + seconds for seconds in _AFTER_EVENT)}
         self._event_passes = sorted(passes)
+
+    def limits_changed(self, now: float) -> None:
+        """Note that a limit of a container was changed."""
+        self._limits_at = max(now + _AFTER_LIMITS, self._limits_at + _BETWEEN_LIMITS)
+        self._next_check = min(self._next_check, self._limits_at)
 
     def processes_changed(self) -> None:
         """Note that processes came or went."""

@@ -113,6 +113,7 @@ class Scout:
     def run(self, parent: int) -> None:
         """Do what is due until ``parent``, a descriptor, is at its end or a collector hangs."""
         self._watcher.open()
+        self._evidence.limits.open()
         if self._config.inventory.process_events:
             self._process_events = ProcessEvents(self.host, self.wake)
             self._process_events.start()
@@ -123,6 +124,7 @@ class Scout:
         if self._watcher.fd is not None:
             self._watch_cgroups()
             poller.register(self._watcher.fd, select.POLLIN)
+        self._wake_for_limits(poller)
         while not (hung := self._runner.hung(_HUNG_SECONDS)):
             seconds = self._schedule.sleep(time.monotonic())
             ready = {fd for fd, _ in poller.poll(seconds * 1000)}
@@ -131,9 +133,11 @@ class Scout:
             if self._has_event(ready):
                 self._schedule.event(time.monotonic())
             now = time.monotonic()
+            self._drain_limits(poller, ready, now)
             task = self._schedule.task(now)
             if task is not None:
                 self._do(task, now)
+                self._wake_for_limits(poller)
         self._outbox.stuck(f"collector {hung}")
 
     def _do(self, task: Task, now: float) -> None:
@@ -296,6 +300,24 @@ class Scout:
             self._watcher.drain()
             return woken or self._watcher.outdated
         return woken
+
+    def _wake_for_limits(self, poller: select.poll) -> None:
+        limits = self._evidence.limits.fd
+        if limits is not None:
+            poller.register(limits, select.POLLIN)
+
+    def _drain_limits(self, poller: select.poll, ready: set[int], now: float) -> None:
+        """Have a check run soon if limits were changed.
+
+        Most writes to a cgroup change none, so after one of them the next ones wake nothing until
+        some task has run.
+        """
+        limits = self._evidence.limits
+        if limits.fd is None or limits.fd not in ready:
+            return
+        poller.unregister(limits.fd)
+        if limits.drain():
+            self._schedule.limits_changed(now)
 
     def _watch_cgroups(self) -> None:
         self._watcher.refresh(c.cgroup for c in self._outbox.sent.values() if c.cgroup)

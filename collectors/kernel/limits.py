@@ -100,6 +100,18 @@ def read_limits(
     )
 
 
+def cgroups_above(path: str) -> Iterator[str]:
+    """Return a cgroup and all above it, up to the root that is visible.
+
+    The root of a cgroup namespace has limits, too; that of the host has none.
+    """
+    path = path.rstrip("/")
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+    yield "/"
+
+
 @dataclass(frozen=True, slots=True)
 class _Files:
     """The limit files of one container and of the cgroups above it."""
@@ -110,18 +122,10 @@ class _Files:
     shared: Texts
 
     def way_up(self, controller: str) -> Iterator[str]:
-        """Return the paths of its own cgroup and of all above it, up to the root that is visible.
-
-        The root of a cgroup namespace has limits, too; that of the host has none.
-        """
+        """Return its own cgroup in a hierarchy and those above it; nothing if it has none there."""
         path = self.cgroups.get(controller)
-        if path is None or controller not in self.layout.hierarchies:
-            return
-        path = path.rstrip("/")
-        while path:
-            yield path
-            path = path.rpartition("/")[0]
-        yield "/"
+        if path is not None and controller in self.layout.hierarchies:
+            yield from cgroups_above(path)
 
     def text(self, controller: str, cgroup: str, file: str) -> str | None:
         """Read a file of a cgroup; None where there is none."""

@@ -10,7 +10,7 @@ import pytest
 
 from agent.inventory.groups import Group
 from agent.model import Container
-from agent.scout import evidence
+from agent.scout import evidence, limits
 from agent.scout.evidence import CachedEvidence, EvidenceReader
 from collectors.facts import (
     FileId,
@@ -67,7 +67,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
         return used
 
     for name in values:
-        monkeypatch.setattr(evidence, f"read_{name}", fake(name))
+        module = limits if name == "limits" else evidence
+        monkeypatch.setattr(module, f"read_{name}", fake(name))
     monkeypatch.setattr(evidence, "read_container_filesystem", usage)
     return reads
 
@@ -75,7 +76,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
 @pytest.fixture
 def reader(reads: Reads) -> EvidenceReader:
     assert not reads
-    return EvidenceReader(HostFS())
+    reader = EvidenceReader(HostFS())
+    reader.limits.open()
+    return reader
 
 
 def inside(pid: int = 10, net: int = 50, root: int = 1, **more: Any) -> Process:

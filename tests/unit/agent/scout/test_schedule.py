@@ -49,6 +49,22 @@ class TestTasks:
         assert [time for task, time in tasks if task is CHECK][:3] == [2.0, 4.0, 6.0]
         assert len(tasks) == 32
 
+    def test_a_changed_limit_is_followed_by_a_check_soon(self, schedule: Schedule) -> None:
+        schedule.limits_changed(START + 0.5)
+        assert run(schedule, START + 4.0) == [(CHECK, 0.7), (CHECK, 2.7)]
+
+    def test_limits_that_change_all_the_time_are_checked_once_a_second(
+        self, schedule: Schedule
+    ) -> None:
+        now, checks = START, 0
+        while now < START + 10.0:
+            schedule.limits_changed(now)
+            now += schedule.sleep(now)
+            assert schedule.task(now) is CHECK
+            ran(schedule, CHECK, now)
+            checks += 1
+        assert checks <= 11
+
     def test_until_something_is_due_there_is_nothing_to_do(self, schedule: Schedule) -> None:
         assert schedule.task(START + 1.5) is None
         assert schedule.sleep(START + 1.5) == 0.5
