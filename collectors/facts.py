@@ -277,6 +277,8 @@ class EngineFacts:
     boots: bool | None = None
     """The engine was to boot a whole system (nspawn --boot); None where it does not say."""
     command: tuple[str, ...] = ()
+    cpu_shares: int | None = None
+    """CPU shares that the engine was given; None where it was given none."""
     image_facts: ImageFacts | None = None
     publishes: tuple[Publish, ...] = ()
     privileged: bool | None = None
@@ -423,6 +425,8 @@ class Limits:
     """CPUs that it may run on, where a cpuset leaves it fewer than the host has."""
     cpu_shares: int | None = None
     """Of its own cgroup, as on v1."""
+    cpu_weight: int | None = None
+    """Of its own cgroup on v2, where the shares are worked out of it."""
     pids: int | None = None
     own_quota: bool = False
     """Its own cgroup has a CPU quota, so that the kernel counts how it is throttled."""

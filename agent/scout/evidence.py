@@ -119,7 +119,10 @@ class EvidenceReader:
         if evidence is None or outdated:
             evidence = self._read(container, group, signature, facts, now)
         if _subject(group) not in self._skip:
-            limits = self.limits.read(container.id, container.cgroups, facts, again=outdated)
+            within = group.leader.cgroups
+            limits = self.limits.read(
+                container.id, container.cgroups, within, facts, again=outdated
+            )
             if limits != evidence.limits:
                 evidence = replace(evidence, limits=limits)
         self._cache[container.id] = evidence

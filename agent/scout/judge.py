@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from agent.classifier import expected_style
 from agent.model import Container, Subject, Verdict
 from agent.scout.openvz import with_openvz_limits
+from collectors.kernel.cpu_weight import shares_of_weight
 
 if TYPE_CHECKING:
     from agent.inventory.inventory import InventoryPass
     from agent.scout.evidence import CachedEvidence, EvidenceReader
     from agent.scout.verdicts import Verdicts
-    from collectors.facts import HostFacts
+    from collectors.facts import HostFacts, Limits
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,9 @@ class Judge:
             container,
             expected_style=expected,
             isolation=evidence.isolation,
-            limits=with_openvz_limits(evidence.limits, container.openvz),
+            limits=with_openvz_limits(
+                _with_shares(evidence.limits, container.cpu_shares), container.openvz
+            ),
             filesystem=evidence.filesystem,
             os_name=root.os_name if root is not None else "",
             os_version=root.os_version if root is not None else "",
@@ -139,6 +142,13 @@ class Judge:
         judged = self._verdicts.judge(subject)
         self._judged[container.id] = evidence, judged
         return judged
+
+
+def _with_shares(limits: Limits, configured: int | None) -> Limits:
+    """Return the limits with the CPU shares that the engine was given, if its weight has them."""
+    if limits.cpu_weight is None or configured is None:
+        return limits
+    return replace(limits, cpu_shares=shares_of_weight(limits.cpu_weight, configured))
 
 
 def _with_judgement(container: Container, judged: Container) -> Container:

@@ -29,6 +29,7 @@ class _Kept:
     """The limits of one container as they were read."""
 
     cgroups: Mapping[str, str]
+    within: Mapping[str, str]
     limits: Limits
     watches: frozenset[int]
     watched: bool
@@ -80,18 +81,27 @@ class LimitReader:
         return bool(self.outdated)
 
     def read(
-        self, container_id: str, cgroups: Mapping[str, str], facts: HostFacts, *, again: bool
+        self,
+        container_id: str,
+        cgroups: Mapping[str, str],
+        within: Mapping[str, str],
+        facts: HostFacts,
+        *,
+        again: bool,
     ) -> Limits:
-        """Return the limits of a container; ``again``: read them even if there was no event."""
+        """Return the limits of a container; ``again``: read them even if there was no event.
+
+        ``within`` are the cgroups of its first process, ``cgroups`` those that are its own.
+        """
         kept = self._kept.get(container_id)
         if (
             kept is None
             or again
             or not kept.watched
-            or kept.cgroups != cgroups
+            or (kept.cgroups, kept.within) != (cgroups, within)
             or container_id in self.outdated
         ):
-            kept = self._read(container_id, cgroups, facts, kept)
+            kept = self._read(container_id, cgroups, within, facts)
         return kept.limits
 
     def retain(self, ids: Collection[str]) -> None:
@@ -105,16 +115,17 @@ class LimitReader:
         self._shared.clear()
 
     def _read(
-        self, key: str, cgroups: Mapping[str, str], facts: HostFacts, before: _Kept | None
+        self, key: str, cgroups: Mapping[str, str], within: Mapping[str, str], facts: HostFacts
     ) -> _Kept:
         # It is watched first: a change after that is an event. A cgroup that was removed and made
         # again is another one under the same path, so the watches are set anew each time.
-        watches, watched = self._watch(key, cgroups, facts.cgroups)
+        watches, watched = self._watch(key, {**within, **cgroups}, facts.cgroups)
+        before = self._kept.get(key)
         if before is not None:
             self._unwatch(key, before.watches - watches)
         self.outdated.discard(key)
-        limits = read_limits(self._host, facts, cgroups, self._shared)
-        kept = self._kept[key] = _Kept(cgroups, limits, watches, watched)
+        limits = read_limits(self._host, facts, cgroups, within, self._shared)
+        kept = self._kept[key] = _Kept(cgroups, within, limits, watches, watched)
         return kept
 
     def _watch(

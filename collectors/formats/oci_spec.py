@@ -25,6 +25,7 @@ class Spec:
     """As written: relative to the bundle where it does not start with a slash."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     cgroups_path: str = ""
+    cpu_shares: int | None = None
     network_mode: str = ""
     """host, or ``ns:<path>`` where it joins a namespace; empty: it gets one of its own."""
     mounts: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ def spec_of(document: JsonObject) -> Spec:
         rootfs=document.object("root").text("path"),
         annotations=document.text_map("annotations"),
         cgroups_path=linux.text("cgroupsPath"),
+        cpu_shares=linux.object("resources").object("cpu").integer("shares") or None,
         network_mode=_network_mode(linux),
         mounts=tuple(_bind_sources(document)),
     )

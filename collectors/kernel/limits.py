@@ -58,19 +58,27 @@ class _Level(NamedTuple):
 
 
 def read_limits(
-    host: HostFS, facts: HostFacts, cgroups: Mapping[str, str], shared: Texts | None = None
+    host: HostFS,
+    facts: HostFacts,
+    cgroups: Mapping[str, str],
+    within: Mapping[str, str] | None = None,
+    shared: Texts | None = None,
 ) -> Limits:
     """Read the limits of the container to which ``cgroups`` (path by controller) belong.
 
-    What is not there, or may not be read, is not in ``Limits.seen``. ``shared`` keeps the files of
-    the cgroups above, which containers have in common; it is filled.
+    What is not there, or may not be read, is not in ``Limits.seen``. ``within`` are the cgroups of
+    its first process: where it has none of its own, it is in one with others, which may be limited.
+    ``shared`` keeps the files of the cgroups above, which containers have in common; it is filled.
     """
-    files = _Files(host.sys, facts.cgroups, cgroups, {} if shared is None else shared)
+    paths = {**(within or {}), **cgroups}
+    files = _Files(host.sys, facts.cgroups, paths, cgroups, {} if shared is None else shared)
     memory, swap = _memory(files)
     quotas = _quotas(files)
     cpusets = _cpusets(files, facts.cpus)
     pids = list(files.levels("pids", "pids.max")) or list(files.levels(UNIFIED, "pids.max"))
     quota = _least(quotas)
+    shares = _number(files.own_text("cpu", "cpu.shares") or "")
+    weight = _number(files.own_text(UNIFIED, "cpu.weight") or "")
     return Limits(
         memory_bytes=_value(memory),
         memory_swap_bytes=_value(swap),
@@ -78,7 +86,8 @@ def read_limits(
         cpu_quota_us=quota.quota[0] if quota is not None else None,
         cpu_period_us=quota.quota[1] if quota is not None else None,
         cpus=_value(cpusets),
-        cpu_shares=_cpu_shares(files),
+        cpu_shares=shares if weight is None else shares_of_weight(weight),
+        cpu_weight=weight,
         pids=_value(pids),
         own_quota=any(level.own and level.value < _UNLIMITED for level in quotas),
         higher=(
@@ -103,8 +112,11 @@ def read_limits(
 def cgroups_above(path: str) -> Iterator[str]:
     """Return a cgroup and all above it, up to the root that is visible.
 
-    The root of a cgroup namespace has limits, too; that of the host has none.
+    The root of a cgroup namespace has limits, too; that of the host has none. A path with ``..`` is
+    outside of the namespace.
     """
+    if path.startswith("/.."):
+        return
     path = path.rstrip("/")
     while path:
         yield path
@@ -119,10 +131,13 @@ class _Files:
     sys: Dir
     layout: CgroupLayout
     cgroups: Mapping[str, str]
+    """The cgroup of its first process in each hierarchy, or that of the container."""
+    own: Mapping[str, str]
+    """The same where it is the container's alone."""
     shared: Texts
 
     def way_up(self, controller: str) -> Iterator[str]:
-        """Return its own cgroup in a hierarchy and those above it; nothing if it has none there."""
+        """Return its cgroup in a hierarchy and those above it; nothing if it has none there."""
         path = self.cgroups.get(controller)
         if path is not None and controller in self.layout.hierarchies:
             yield from cgroups_above(path)
@@ -131,7 +146,7 @@ class _Files:
         """Read a file of a cgroup; None where there is none."""
         where = self.layout.hierarchies[controller]
         path = f"{where}{cgroup.rstrip('/')}/{file}"
-        if cgroup == self.cgroups[controller]:
+        if self.is_own(controller, cgroup):
             return self._read(path)
         if path not in self.shared:
             self.shared[path] = self._read(path)
@@ -139,9 +154,18 @@ class _Files:
 
     def own_text(self, controller: str, file: str) -> str | None:
         """Read a file of the container's own cgroup; None where there is none."""
-        if controller not in self.cgroups or controller not in self.layout.hierarchies:
+        if controller not in self.own or controller not in self.layout.hierarchies:
             return None
-        return self.text(controller, self.cgroups[controller], file)
+        return self.text(controller, self.own[controller], file)
+
+    def is_own(self, controller: str, cgroup: str) -> bool:
+        """Return whether a cgroup is the container's own."""
+        return self.own.get(controller) == cgroup
+
+    def level(self, controller: str, cgroup: str, value: float) -> Iterator[_Level]:
+        """Return what a cgroup allows; of those of others, only if it is a limit."""
+        if value < _UNLIMITED or controller in self.own:
+            yield _Level(cgroup, self.is_own(controller, cgroup), value)
 
     def levels(
         self, controller: str, file: str, parse: Callable[[str], float | None] | None = None
@@ -150,7 +174,7 @@ class _Files:
         for cgroup in self.way_up(controller):
             value = (parse or _number)(self.text(controller, cgroup, file) or "")
             if value is not None:
-                yield _Level(cgroup, cgroup == self.cgroups[controller], value)
+                yield from self.level(controller, cgroup, value)
 
     def _read(self, path: str) -> str | None:
         data = or_none(self.sys.read, path, 65536)
@@ -171,7 +195,9 @@ def _memory(files: _Files) -> tuple[list[_Level], list[_Level]]:
         swap = list(files.levels("memory", "memory.memsw.limit_in_bytes"))
         stat = dict(
             line.split(" ", 1)
-            for line in (files.own_text("memory", "memory.stat") or "").splitlines()
+            for line in (
+                files.text("memory", files.cgroups["memory"], "memory.stat") or ""
+            ).splitlines()
             if line.startswith("hierarchical_")
         )
         return _in_force(memory, stat.get(_MEMORY_LIMIT)), _in_force(swap, stat.get(_SWAP_LIMIT))
@@ -217,23 +243,26 @@ def _v1_quotas(files: _Files) -> Iterator[_Level]:
         quota = files.text("cpu", cgroup, "cpu.cfs_quota_us")
         if quota is not None:
             period = files.text("cpu", cgroup, "cpu.cfs_period_us")
-            yield from _quota(cgroup, quota, period or "", own=cgroup == files.cgroups["cpu"])
+            yield from _quota(files, "cpu", cgroup, quota, period or "")
 
 
 def _v2_quotas(files: _Files) -> Iterator[_Level]:
     for cgroup in files.way_up(UNIFIED):
         quota, _, period = (files.text(UNIFIED, cgroup, "cpu.max") or "").partition(" ")
-        yield from _quota(cgroup, quota, period, own=cgroup == files.cgroups[UNIFIED])
+        yield from _quota(files, UNIFIED, cgroup, quota, period)
 
 
-def _quota(cgroup: str, quota: str, period: str, *, own: bool) -> Iterator[_Level]:
+def _quota(
+    files: _Files, controller: str, cgroup: str, quota: str, period: str
+) -> Iterator[_Level]:
     """Return a level, unless the file was malformed."""
     microseconds = _number(period)
     if microseconds is None or not 0 < microseconds < _UNLIMITED:
         return
     if quota in ("-1", "max"):
-        yield _Level(cgroup, own, _UNLIMITED)
+        yield from files.level(controller, cgroup, _UNLIMITED)
     elif quota.isdecimal() and quota.isascii():
+        own = files.is_own(controller, cgroup)
         yield _Level(cgroup, own, int(quota) / microseconds, (int(quota), microseconds))
 
 
@@ -281,11 +310,3 @@ def _higher(resource: str, levels: Sequence[_Level]) -> Iterator[HigherLimit]:
                 value=level.value,
                 binds=level is least,
             )
-
-
-def _cpu_shares(files: _Files) -> int | None:
-    shares = files.own_text("cpu", "cpu.shares")
-    if shares is not None:
-        return _number(shares)
-    weight = _number(files.own_text(UNIFIED, "cpu.weight") or "")
-    return shares_of_weight(weight) if weight is not None else None

@@ -99,5 +99,44 @@ def test_huge_pages_are_those_of_who_took_them(work: Work) -> None:
     assert [sample.labels["name"] for sample in others] == ["huge"]
 
 
+def test_a_reservation_is_memory_low(work: Work) -> None:
+    reserved = work.value("container_spec_memory_reservation_limit_bytes", "reserve")
+    assert reserved == work.number("reserve", "memory.low") == 64 * MIB
+
+
+def test_shares_are_those_that_docker_was_given(work: Work) -> None:
+    assert work.number("reserve", "cpu.weight") in (20, 59)  # as the runtime maps them
+    assert work.value("container_spec_cpu_shares", "reserve") == 512
+    assert work.value("container_spec_cpu_shares", "no-swap") == 1024
+
+
+def test_no_swap_allowed_is_not_unlimited_swap(work: Work) -> None:
+    assert work.value("container_spec_memory_swap_limit_bytes", "no-swap") == 0
+    swap, memory = (f"container_spec_memory_{kind}limit_bytes" for kind in ("swap_", ""))
+    assert work.page.value(swap, name="reserve") is None
+    assert work.page.value(memory, name="reserve") is None
+
+
+def test_the_limit_of_a_slice_is_that_of_all_in_it(work: Work) -> None:
+    limit = "container_spec_memory_limit_bytes"
+    assert (work.value(limit, "below"), work.value(limit, "beside")) == (100 * MIB, 40 * MIB)
+    for name in ("below", "beside"):
+        quota, period = (work.value(f"container_spec_cpu_{w}", name) for w in ("quota", "period"))
+        assert quota / period == 0.5
+
+
+def test_memory_high_set_while_it_runs_is_a_limit(work: Work) -> None:
+    high = work.number("slowed", "memory.high")
+    assert work.value("container_spec_memory_limit_bytes", "slowed") == high == 200 * MIB
+
+
+def test_a_cpuset_is_a_limit(work: Work) -> None:
+    row = work.page.row("reserve")
+    assert row is not None
+    if work.page.value("machine_cpu_cores") == 1:
+        pytest.skip("the only CPU is no limit")
+    assert work.page.value("tallyman_container_cpuset_cpus", id=row.id) == 1
+
+
 def test_pressure_is_there(work: Work) -> None:
     assert work.value("container_pressure_cpu_waiting_seconds_total", "burn") > 0

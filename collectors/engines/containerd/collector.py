@@ -192,6 +192,7 @@ class ContainerdCollector:
             container_name=pod.container_name,
             runtime=record.runtime,
             command=spec.command,
+            cpu_shares=spec.cpu_shares,
             tty=spec.tty,
             network_mode=spec.network_mode,
             mounts=spec.mounts,

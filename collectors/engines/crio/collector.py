@@ -173,6 +173,7 @@ class CrioCollector:
             container_name=pod.container_name,
             runtime=_runtime(view.ctx, process),
             command=spec.command,
+            cpu_shares=spec.cpu_shares,
             tty=spec.tty,
             network_mode=spec.network_mode,
             rootfs=spec.rootfs,

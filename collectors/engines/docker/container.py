@@ -88,6 +88,7 @@ def describe(document: JsonObject, host_config: JsonObject, rule: CgroupRule) ->
         command=tuple(filter(None, (document.text("Path"), *document.texts("Args")))),
         publishes=tuple(_publishes(document.object("NetworkSettings").object("Ports"))),
         network_mode=_network_mode(host_config.text("NetworkMode")),
+        cpu_shares=host_config.integer("CpuShares") or None,
         privileged=host_config.flag("Privileged"),
         tty=config.flag("Tty"),
         auto_remove=host_config.flag("AutoRemove"),

@@ -65,6 +65,7 @@ def configured(config: JsonObject) -> Configured | None:
             runtime=config.text("runtime").rpartition("/")[2],
             boots=config.flag("systemd") or None,
             command=spec.command,
+            cpu_shares=spec.cpu_shares,
             publishes=_publishes(config),
             network_mode=_network_mode(config, spec),
             privileged=config.flag("privileged"),

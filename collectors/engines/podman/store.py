@@ -188,6 +188,7 @@ class StoreReader:
             created=entry.time("created"),
             exit_code=None if process is not None else _exit_file(view, engine_id),
             command=spec.command,
+            cpu_shares=spec.cpu_shares,
             tty=spec.tty,
             network_mode=spec.network_mode,
             mounts=spec.mounts,

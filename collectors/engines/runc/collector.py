@@ -143,6 +143,7 @@ class OciCollector:
             labels=spec.annotations,
             runtime=state.runtime,
             command=spec.command,
+            cpu_shares=state.cpu_shares or spec.cpu_shares,
             tty=spec.tty,
             network_mode=state.network_mode or spec.network_mode,
             rootfs=posixpath.join(state.bundle, rootfs) if rootfs else "",

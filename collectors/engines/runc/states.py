@@ -28,6 +28,8 @@ class RuntimeState:
     hostname: str = ""
     network_mode: str = ""
     cgroup: str | None = None
+    cpu_shares: int | None = None
+    """As of the last ``runc update``; None where it does not say."""
 
 
 def parse_runc_state(document: JsonObject, layout: CgroupLayout) -> RuntimeState | None:
@@ -45,6 +47,7 @@ def parse_runc_state(document: JsonObject, layout: CgroupLayout) -> RuntimeState
         rootfs=config.text("rootfs"),
         hostname=config.text("hostname"),
         network_mode=_runc_network(config),
+        cpu_shares=config.object("cgroups").integer("cpu_shares") or None,
         cgroup=_runc_cgroup(document.text_map("cgroup_paths"), layout),
     )
 

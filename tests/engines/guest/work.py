@@ -23,14 +23,17 @@ MB = 1_000_000
 MIB = 1 << 20
 FILES = (
     *("cpu.stat", "cpu.max", "memory.current", "memory.stat", "memory.events", "memory.max"),
-    *("io.stat", "pids.current", "pids.max"),
+    *("io.stat", "pids.current", "pids.max", "memory.low", "memory.high", "memory.swap.max"),
+    "cpu.weight",
 )
 SLEEP = "exec sleep 86400"
+SLICE = "limited.slice"
 
 
 def main(file: Path) -> None:
     """Write a JSON document: the page, and each container's cgroup files read beside it."""
     _offer_huge_pages()
+    run("systemctl", "set-property", "--runtime", SLICE, "MemoryMax=100M", "CPUQuota=50%")
     with socket.create_server(("", 0)) as listener:
         port = listener.getsockname()[1]
         pids = {name: _start(name, *words) for name, words in _works(port).items()}
@@ -39,7 +42,12 @@ def main(file: Path) -> None:
     with running_agent("--collector.spec_detail", command=AGENT, start_seconds=60) as agent:
         agent.wait_ready(300)
         # The daemon is slow here, too: the first snapshot may lack its names.
-        page = agent.wait_for(lambda p: all(p.row(name) for name in pids), "the names", 300)
+        agent.wait_for(lambda p: all(p.row(name) for name in pids), "the names", 300)
+        scope = Path(f"/proc/{pids['slowed']}/cgroup").read_text().strip().rpartition("/")[2]
+        run("systemctl", "set-property", "--runtime", scope, "MemoryHigh=200M")
+        page = agent.wait_for(
+            lambda p: p.value("container_spec_memory_limit_bytes", name="slowed"), "the limit", 300
+        )
     report = {
         "page": page.text,
         "sent": sent,
@@ -84,6 +92,11 @@ def _works(port: int) -> dict[str, tuple[str, ...]]:
             # The inner shell ends when it cannot fork, which frees one process.
             f"(i=0; while [ $i -lt 40 ]; do sleep 86400 & i=$((i+1)); done); sleep 86400 & {SLEEP}",
         ),
+        "reserve": ("--memory-reservation=64m --cpu-shares=512 --cpuset-cpus=0", SLEEP),
+        "no-swap": ("--memory=64m --memory-swap=64m", SLEEP),
+        "below": (f"--cgroup-parent={SLICE}", SLEEP),
+        "beside": (f"--cgroup-parent={SLICE} --memory=40m", SLEEP),
+        "slowed": ("--pids-limit=0", SLEEP),
     }
 
 
@@ -94,8 +107,9 @@ def _offer_huge_pages() -> None:
     run("mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", HUGE)
 
 
-def _start(name: str, option: str, script: str) -> int:
-    run("docker", "run", "--detach", f"--name={name}", option, "lab/busybox", "sh", "-c", script)
+def _start(name: str, options: str, script: str) -> int:
+    command = ("lab/busybox", "sh", "-c", script)
+    run("docker", "run", "--detach", f"--name={name}", *options.split(), *command)
     return int(run("docker", "inspect", "--format={{.State.Pid}}", name))
 
 

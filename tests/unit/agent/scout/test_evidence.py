@@ -186,6 +186,27 @@ def test_a_step_of_the_clock_makes_nothing_due(reader: EvidenceReader) -> None:
     assert reader.is_due(NOW + 3606)
 
 
+def test_a_changed_limit_is_new_evidence_for_which_nothing_else_is_read(
+    reader: EvidenceReader, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = read(reader)
+    before = reads.total()
+    assert not reader.is_due(NOW)
+    # A write of the same value is no news.
+    reader.limits.outdated.add("/10")
+    monkeypatch.setattr(reader.limits, "drain", lambda: bool(reader.limits.outdated))
+    assert reader.is_due(NOW)
+    assert reader.due(NOW) == {"/10"}
+    assert read(reader) is first
+    assert not reader.is_due(NOW)
+    reader.limits.outdated.add("/10")
+    monkeypatch.setattr(limits, "read_limits", lambda *_: Limits(pids=8))
+    again = read(reader)
+    assert again is not first
+    assert (again.limits.pids, again.root) == (8, first.root)
+    assert reads.total() == before + 1
+
+
 def test_those_that_are_gone_are_forgotten(reader: EvidenceReader) -> None:
     first = read(reader, started=NOW - 5)
     reader.retain({"/other"})

@@ -32,6 +32,7 @@ class Evidence(EvidenceReader):
         self.kept: dict[str, CachedEvidence] = {}
         self.outdated: set[str] = set()
         self.retained: set[str] = set()
+        self.limits_of = Limits(pids=7)
 
     def retain(self, ids: Collection[str]) -> None:
         self.retained = set(ids)
@@ -53,7 +54,7 @@ class Evidence(EvidenceReader):
                 root=RootFacts(os_name="Debian 12", os_version="12"),
                 network=NetworkFacts(default_route=True),
                 isolation=Isolation(),
-                limits=Limits(pids=7),
+                limits=self.limits_of,
             )
         return self.kept[container.id]
 
@@ -128,6 +129,15 @@ def test_each_is_judged_on_its_evidence(bench: Bench) -> None:
     first = bench.verdicts.judged[0]
     assert (first.nested, first.network) == (2, NetworkFacts(default_route=True))
     assert [p.pid for p in first.processes] == [10], "a zombie does nothing"
+
+
+def test_shares_are_the_engines_own_where_the_weight_has_them(bench: Bench) -> None:
+    bench.evidence.limits_of = Limits(cpu_weight=20, cpu_shares=512)
+    given = inventory()
+    shares = {"/10": 513, "/20": 2048}
+    containers = {k: replace(c, cpu_shares=shares[k]) for k, c in given.containers.items()}
+    judged = bench.all(replace(given, containers=containers))
+    assert (judged["/10"].limits.cpu_shares, judged["/20"].limits.cpu_shares) == (513, 512)
 
 
 def test_a_verdict_stands_until_the_evidence_is_another(bench: Bench) -> None:

@@ -40,7 +40,7 @@ class Tree:
 
     def memory(self, cgroup: str, *, again: bool = False) -> int | None:
         paths = {"memory": cgroup, "pids": cgroup}
-        limits = self.reader.read(cgroup, paths, FACTS, again=again)
+        limits = self.reader.read(cgroup, paths, paths, FACTS, again=again)
         self.reader.end_pass()
         return limits.memory_bytes
 
@@ -100,8 +100,8 @@ def test_a_cgroup_that_was_made_again_is_watched_again(tree: Tree) -> None:
 def test_one_that_moved_to_another_cgroup_is_read_there(tree: Tree) -> None:
     reader = tree.reader
     tree.write(f"memory/b/{LIMIT}", 60)
-    assert reader.read("c", {"memory": "/a/x"}, FACTS, again=False).memory_bytes == 100
-    assert reader.read("c", {"memory": "/b"}, FACTS, again=False).memory_bytes == 60
+    assert reader.read("c", {"memory": "/a/x"}, {}, FACTS, again=False).memory_bytes == 100
+    assert reader.read("c", {"memory": "/b"}, {}, FACTS, again=False).memory_bytes == 60
     tree.write(f"memory/a/x/{LIMIT}", 1)
     assert not reader.drain()
 

@@ -37,6 +37,14 @@ def test_a_joined_network_namespace_is_named() -> None:
     assert spec.network_mode == "ns:/proc/7/ns/net"
 
 
+@pytest.mark.parametrize(("shares", "expected"), [(512, 512), (0, None), ("512", None)])
+def test_cpu_shares_are_those_that_were_given(shares: object, expected: int | None) -> None:
+    document = {"linux": {"resources": {"cpu": {"shares": shares}}}}
+    spec = parse_spec(json.dumps(document).encode())
+    assert spec is not None
+    assert spec.cpu_shares == expected
+
+
 @patient
 @given(st.binary())
 def test_any_bytes_are_a_specification_or_none(data: bytes) -> None:

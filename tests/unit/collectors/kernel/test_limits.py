@@ -101,6 +101,7 @@ def test_reads_the_limits_of_cgroup_v2(tmp_path: Path) -> None:
         cpu_quota_us=150000,
         cpu_period_us=100000,
         cpu_shares=1024,
+        cpu_weight=100,
         own_quota=True,
         seen=frozenset({"memory", "swap", "cpu", "pids"}),
     )
@@ -258,10 +259,33 @@ def test_cores_are_the_lesser_of_quota_and_cpuset() -> None:
     assert Limits().cores is None
 
 
+def test_a_container_without_a_cgroup_of_its_own_is_limited_with_those_beside_it(
+    tmp_path: Path,
+) -> None:
+    files = {
+        "a.slice/b.service/memory.max": "500\n",
+        "a.slice/b.service/pids.max": "max\n",
+        "a.slice/b.service/cpu.max": "max 100000\n",
+        "a.slice/b.service/cpu.weight": "200\n",
+        "a.slice/cpu.max": "50000 100000\n",
+    }
+    limits = read_limits(v2_host(tmp_path, files), V2, {}, {"": "/a.slice/b.service"})
+    assert (limits.memory_bytes, limits.set_by("memory")) == (500, "/a.slice/b.service")
+    assert (limits.cores, limits.set_by("cpu"), limits.own_quota) == (0.5, "/a.slice", False)
+    assert (limits.pids, limits.cpu_shares) == (None, None)
+    # That others have no limit says nothing of the container.
+    assert limits.seen == {"memory", "cpu"}
+
+
+def test_a_cgroup_outside_of_the_namespace_is_not_looked_for(tmp_path: Path) -> None:
+    tree = v2_host(tmp_path, {"../pids.max": "9\n", "pids.max": "9\n"})
+    assert read_limits(tree, V2, {"": "/../x"}) == Limits()
+
+
 def test_what_cgroups_have_in_common_is_read_once(tmp_path: Path) -> None:
     tree = v2_host(tmp_path, {"a/pids.max": "9\n", "a/x/pids.max": "7\n", "a/y/pids.max": "8\n"})
     shared: dict[str, str | None] = {}
-    assert read_limits(tree, V2, {"": "/a/x"}, shared).pids == 7
+    assert read_limits(tree, V2, {"": "/a/x"}, shared=shared).pids == 7
     (tmp_path / "sys/fs/cgroup/a/pids.max").write_text("1\n")
-    assert read_limits(tree, V2, {"": "/a/y"}, shared).pids == 8
+    assert read_limits(tree, V2, {"": "/a/y"}, shared=shared).pids == 8
     assert read_limits(tree, V2, {"": "/a/y"}).pids == 1

@@ -123,6 +123,13 @@ def test_states(state: dict[str, Any], expected: State) -> None:
     assert found.sighting.state is expected
 
 
+@pytest.mark.parametrize(("shares", "expected"), [(512, 512), (0, None)])
+def test_cpu_shares_are_those_that_were_given(shares: int, expected: int | None) -> None:
+    found = describe(JsonObject({"Id": WEB}), JsonObject({"CpuShares": shares}), CgroupRule())
+    assert found is not None
+    assert found.sighting.cpu_shares == expected
+
+
 def test_the_containerd_image_store_has_no_graph_driver() -> None:
     document = {**captured("inspect-web").raw, "GraphDriver": None, "Storage": {"RootFS": {}}}
     found = describe(JsonObject(document), JsonObject(), CGROUPFS)

@@ -62,3 +62,11 @@ def test_cruns_cgroup_has_one_leading_slash() -> None:
     assert state is not None
     assert (state.runtime, state.cgroup) == ("crun", "/a/b")
     assert parse_crun_state(JsonObject({}), V2) is None
+
+
+@pytest.mark.parametrize(("shares", "expected"), [(512, 512), (0, None)])
+def test_runcs_shares_are_as_of_its_last_update(shares: int, expected: int | None) -> None:
+    document = {"init_process_pid": 7, "config": {"cgroups": {"cpu_shares": shares}}}
+    state = parse_runc_state(JsonObject(document), V2)
+    assert state is not None
+    assert state.cpu_shares == expected
