@@ -115,7 +115,7 @@ def cgroups_above(path: str) -> Iterator[str]:
     The root of a cgroup namespace has limits, too; that of the host has none. A path with ``..`` is
     outside of the namespace.
     """
-    if path.startswith("/.."):
+    if f"{path}/".startswith("/../"):
         return
     path = path.rstrip("/")
     while path:
