@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from agent.clock import Clock
 from agent.exposition.agent import inventory_samples, machine_samples, process_samples
 from agent.exposition.density import Usage, host_samples
+from agent.exposition.interfaces import LeftOutInterfaces
 from agent.exposition.options import Options
 from agent.exposition.page import Page
 from agent.exposition.rows import Row
@@ -103,6 +104,7 @@ class Exposition:
         self._pages = SingleFlight(self._page)
         self._usage = Usage()
         self._series_limit = SeriesLimit()
+        self._left_out_interfaces = LeftOutInterfaces()
         self._scrapes = 0
         self._seconds = {"read": 0.0, "encode": 0.0}
         self._warming = False
@@ -178,6 +180,8 @@ class Exposition:
         )
         others = [*inventory.fixed, *self._live_samples(inventory, counted, host, now)]
         others.append(Sample("tallyman_dropped_series", shown.dropped))
+        interfaces = self._left_out_interfaces.count(counted, time.monotonic())
+        others.append(Sample("tallyman_dropped_interfaces", interfaces))
         return Page(options, shown, seen, others, self._encoded)
 
     def _sync(self, inventory: _Inventory) -> CounterReader:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MOST_COUNTERS = len(Scalar) + 400
-"""Upper bound of a container's counters: its scalars, and 16 rows of each table."""
+_MOST_COUNTERS = len(Scalar) + 550
+"""Upper bound of a container's counters: its scalars, and the most rows of each table."""
 
 _WARNING_INTERVAL = 60.0
 """Least time in seconds between two warnings."""

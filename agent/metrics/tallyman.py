@@ -104,6 +104,8 @@ TALLYMAN: tuple[Metric, ...] = (
           "Containers left out because there are more than the limit."),
     gauge("tallyman_dropped_series", "agent", "the agent",
           "Series left out of this page because there are more than the limit."),
+    gauge("tallyman_dropped_interfaces", "agent", "/proc/<pid>/net/dev",
+          "Network interfaces left out: the quietest of a container that has more than 32."),
     gauge("tallyman_collector_success", "agent", "the agent",
           "1 if the collector's last run succeeded.", labels="collector"),
     gauge("tallyman_collector_duration_seconds", "agent", "the agent",

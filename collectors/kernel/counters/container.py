@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collectors.kernel.counters.calls import Calls
     from collectors.kernel.counters.devices import Devices
     from collectors.kernel.counters.model import Counters, Target
+    from collectors.kernel.counters.parse import Rows
     from collectors.kernel.counters.sources import Source
 
 _PROCS_HIERARCHIES = (UNIFIED, "pids", "memory", "cpu", "cpuacct", "name=systemd")
@@ -137,7 +138,7 @@ class ContainerCounters:
                 return self._forget_network()
             if raw != self._net_raw:
                 self._net_raw = raw
-                self._draft.tables[Table.NETWORK] = parse.net_dev(raw)
+                self._show_interfaces(parse.net_dev(raw))
                 changed = True
         for group, count, tables in _SOCKETS:
             if group in self._groups:
@@ -149,8 +150,16 @@ class ContainerCounters:
                         self._draft.tables.pop(table, None)
         return changed
 
+    def _show_interfaces(self, rows: Rows) -> None:
+        tables = self._draft.tables
+        shown = parse.busiest_interfaces(rows, tables.get(Table.NETWORK, ()))
+        left_out = len(rows) - len(shown)
+        tables[Table.NETWORK] = shown
+        self._draft.scalars[Scalar.INTERFACES_LEFT_OUT] = b"%d" % left_out if left_out else None
+
     def _forget_network(self) -> bool:
         self._net_raw = None
+        self._draft.scalars[Scalar.INTERFACES_LEFT_OUT] = None
         removed = [self._draft.tables.pop(t, None) for t in (Table.NETWORK, *_SOCKET_TABLES)]
         return any(rows is not None for rows in removed)
 

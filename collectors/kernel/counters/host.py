@@ -38,6 +38,7 @@ _SECTOR = 512
 _MOST_DISKS = 64
 _KEPT = 1024
 """Names of block devices that are remembered; mappings and loops come and go."""
+_MOST_INTERFACES = 64
 _IN_HOST_NETWORK = ("1", "2", "self")
 """Whose net/dev is the host's: init's, else kthreadd's, else our own."""
 
@@ -69,7 +70,9 @@ class HostCounters:
         if "io" in self._groups:
             disks(_read(host, "diskstats"), draft, self._disk)
         if "network" in self._groups:
-            draft.tables[Table.NETWORK] = _network(host)
+            draft.tables[Table.NETWORK] = parse.busiest_interfaces(
+                _network(host), (), _MOST_INTERFACES
+            )
         return draft.finish()
 
     def _disk(self, name: str) -> bool:

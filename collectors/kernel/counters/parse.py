@@ -13,8 +13,10 @@ from collections.abc import Callable
 Values = list[bytes | None]
 """The scalars of a container while they are read, by ``Scalar``; None is what was not read."""
 
-Rows = tuple[tuple[tuple[str, ...], tuple[bytes | None, ...]], ...]
-"""A table: its keys (an interface's name, say) and the values of each."""
+Row = tuple[tuple[str, ...], tuple[bytes | None, ...]]
+"""A row of a table: its key (an interface's name, say) and its values."""
+
+Rows = tuple[Row, ...]
 
 NANOSECONDS = 9
 MICROSECONDS = 6
@@ -86,10 +88,20 @@ def pressure(some: int, full: int) -> Callable[[bytes, Values], None]:
 
 
 MAX_ROWS = 16
-"""Most rows of one table: a container can create any number of interfaces."""
+"""Most devices of a container in one table."""
 
-_IGNORED_INTERFACES = (b"lo", b"veth", b"docker", b"nerdctl")
-"""Prefixes of names, as in cAdvisor: loopback, and links to inner containers."""
+MOST_INTERFACES = 32
+"""Most interfaces of a container: whoever is root in it can create any number of them."""
+
+_MOST_PARSED = 4096
+"""Most interfaces that are looked at."""
+
+_IGNORED_INTERFACE = re.compile(
+    rb"lo|docker0|nerdctl0|veth(?:[0-9a-f]{7,8}|\d+i\d+|\d+_[0-9A-Za-z]{4})"
+)
+"""Loopback, an engine's bridge to inner containers, and the links to these, whole names: Docker
+and CNI call a link veth and 7 or 8 hexadecimal digits, Proxmox veth101i0, LXC's lxc-user-nic
+veth1000_Ab3d. Other names that begin with these are the container's own choice."""
 
 _TUNNELS = frozenset(
     b"tunl0 sit0 gre0 gretap0 erspan0 ip_vti0 ip6_vti0 ip6tnl0 ip6gre0".split(),
@@ -100,10 +112,10 @@ _TUNNELS = frozenset(
 def net_dev(raw: bytes) -> Rows:
     """Parse /proc/<pid>/net/dev: bytes, packets, dropped, errors received, and the same sent."""
     rows = []
-    for line in raw.split(b"\n")[2:]:
+    for line in raw.split(b"\n", _MOST_PARSED)[2:_MOST_PARSED]:
         name, colon, rest = line.rpartition(b":")
         name = name.strip()
-        if not colon or name.startswith(_IGNORED_INTERFACES):
+        if not colon or _IGNORED_INTERFACE.fullmatch(name):
             continue
         fields = rest.split()
         if len(fields) < 16:
@@ -114,9 +126,28 @@ def net_dev(raw: bytes) -> Rows:
         if name in _TUNNELS and not any(value.strip(b"0") for value in values):
             continue
         rows.append(((name.decode("utf-8", "surrogateescape"),), values))
-        if len(rows) >= MAX_ROWS:
-            break
     return tuple(rows)
+
+
+_RECEIVED, _SENT = 0, 4
+"""Columns of the bytes in the rows of ``net_dev``."""
+
+
+def busiest_interfaces(rows: Rows, before: Rows, most: int = MOST_INTERFACES) -> Rows:
+    """Return at most so many interfaces, in their order: those that moved the most bytes.
+
+    Of equals, those that were there ``before`` stay, so that series do not come and go.
+    """
+    if len(rows) <= most:
+        return rows
+    shown = {key for key, _ in before}
+
+    def rank(row: Row) -> tuple[int, bool]:
+        key, values = row
+        return -int(values[_RECEIVED] or 0) - int(values[_SENT] or 0), key not in shown
+
+    kept = {key for key, _ in sorted(rows, key=rank)[:most]}
+    return tuple(row for row in rows if row[0] in kept)
 
 
 Numbers = dict[str, dict[str, bytes]]
@@ -149,6 +180,22 @@ def io_stat(raw: bytes) -> Numbers:
         if numbers:
             found[words[0].decode("ascii")] = numbers
     return found
+
+
+_TRAFFIC = ("read", "write", "rbytes", "wbytes")
+
+
+def busiest_devices(numbers: Numbers) -> list[tuple[str, dict[str, bytes]]]:
+    """Return at most ``MAX_ROWS`` devices, in their order: those with the most reads and writes."""
+    devices = list(numbers.items())
+    if len(devices) <= MAX_ROWS:
+        return devices
+
+    def rank(device: tuple[str, dict[str, bytes]]) -> int:
+        return -sum(int(device[1].get(name, 0)) for name in _TRAFFIC)
+
+    kept = {number for number, _ in sorted(devices, key=rank)[:MAX_ROWS]}
+    return [device for device in devices if device[0] in kept]
 
 
 def _is_device(word: bytes) -> bool:

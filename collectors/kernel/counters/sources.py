@@ -67,6 +67,7 @@ class Scalar(IntEnum):
     THREADS = auto()
     DESCRIPTORS = auto()
     SOCKETS = auto()
+    INTERFACES_LEFT_OUT = auto()  # None where there are none
 
 
 @unique
@@ -157,7 +158,7 @@ def _blkio(file: str, table: Table, group: str) -> Source:
     def parser(raw: bytes, _: Values, tables: Tables, devices: Devices) -> None:
         tables[table] = tuple(
             ((devices.name(number),), (found.get("read"), found.get("write")))
-            for number, found in list(parse.blkio(raw).items())[: parse.MAX_ROWS]
+            for number, found in parse.busiest_devices(parse.blkio(raw))
         )
 
     return Source("blkio", file, group, parser, tables=(table,), moves_when_idle=False)
@@ -167,7 +168,7 @@ def _blkio_operations(file: str) -> Source:
     def parser(raw: bytes, _: Values, tables: Tables, devices: Devices) -> None:
         tables[Table.IO_BY_OPERATION] = tuple(
             ((devices.name(number), *number.partition(":")[::2], operation.capitalize()), (count,))
-            for number, found in list(parse.blkio(raw).items())[: parse.MAX_ROWS]
+            for number, found in parse.busiest_devices(parse.blkio(raw))
             for operation, count in found.items()
         )
 
@@ -182,7 +183,7 @@ def _blkio_operations(file: str) -> Source:
 
 
 def _io_stat(raw: bytes, _: Values, tables: Tables, devices: Devices) -> None:
-    found = list(parse.io_stat(raw).items())[: parse.MAX_ROWS]
+    found = parse.busiest_devices(parse.io_stat(raw))
     tables[Table.IO_BYTES] = tuple(
         ((devices.name(number),), (keys.get("rbytes"), keys.get("wbytes")))
         for number, keys in found
@@ -196,7 +197,7 @@ def _io_stat_operations(raw: bytes, _: Values, tables: Tables, devices: Devices)
     names = (("rbytes", "Read"), ("wbytes", "Write"), ("dbytes", "Discard"))
     tables[Table.IO_BY_OPERATION] = tuple(
         ((devices.name(number), *number.partition(":")[::2], operation), (keys[key],))
-        for number, keys in list(parse.io_stat(raw).items())[: parse.MAX_ROWS]
+        for number, keys in parse.busiest_devices(parse.io_stat(raw))
         for key, operation in names
         if key in keys
     )
