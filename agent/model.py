@@ -127,9 +127,19 @@ class Container(EngineFacts):
     seen_by: tuple[str, ...] = ()
     """Collectors that saw it; ``kernel`` is the process table."""
     last_seen: float | None = None
-    """When it last had processes, or was known to its engine; None while that is now."""
+    """When it was last seen to run; None while it runs, and if it was never seen to."""
     gone: bool = False
     """It was removed; it is shown until the retention is over."""
+
+
+def is_running(container: Container) -> bool:
+    """Return whether a container runs, frozen or not; one that waits to be restarted does not.
+
+    Some engines' containers run where their processes cannot be seen.
+    """
+    if container.init is not None:
+        return container.state is not State.CREATED and not container.gone
+    return container.state in (State.RUNNING, State.PAUSED)
 
 
 def as_gone(container: Container, when: float) -> Container:

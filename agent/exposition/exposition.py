@@ -210,7 +210,7 @@ class Exposition:
         seen = {}
         for row in inventory.rows:
             # One whose counters are gone has died, even if the scout has not noticed yet.
-            if row.alive and (row.target is None or id(row) in counted):
+            if row.runs and (row.target is None or id(row) in counted):
                 row.last_seen = now
             # It may lie in the future: an engine's time from before the clock was set.
             if abs(now - row.last_seen) <= inventory.options.retention:

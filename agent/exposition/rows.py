@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from agent.exposition.samples import container_samples, is_alive
 from agent.exposition.text import braces, identity, label_value, number, pairs
 from agent.metrics import CATALOGUE
+from agent.model import is_running
 from collectors.kernel.counters import Target
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Row:
         "last_seen",
         "lines",
         "open",
+        "runs",
         "series",
         "target",
     )
@@ -37,6 +39,7 @@ class Row:
     def __init__(self, container: Container, options: Options, before: Row | None = None) -> None:
         self.container = container
         self.alive = is_alive(container)
+        self.runs = is_running(container)
         self.id = identity(container.id)
         self.open = b"{" + _base_labels(container, self.id, options).encode()
         """Label text of its ``container_*`` series, up to where more labels may follow."""

@@ -21,7 +21,7 @@ from agent.inventory.lookalikes import (
 )
 from agent.inventory.merge import Key, assign, container_of, key_of, owners
 from agent.inventory.partition import partition
-from agent.model import as_gone
+from agent.model import as_gone, is_running
 from collectors.facts import ALIVE, State
 from collectors.kernel.cgroups import SYSTEMD, UNIFIED
 
@@ -201,7 +201,7 @@ class Inventory:
             style_changes=before.style_changes,
             mismatch=before.mismatch,
             findings=before.findings,
-            last_seen=self._last_update if before.last_seen is None else before.last_seen,
+            last_seen=None if is_running(container) else self._last_seen(before),
             # The kernel told these; a runtime's file of a container that ended has neither.
             started=before.started if container.started is None else container.started,
             parent_id=container.parent_id or before.parent_id,
@@ -209,6 +209,10 @@ class Inventory:
             image_facts=container.image_facts or before.image_facts,
             hostname=container.hostname or before.hostname,
         )
+
+    def _last_seen(self, container: Container) -> float | None:
+        """Return when a container was last seen to run, up to now; None if it never was."""
+        return self._last_update if is_running(container) else container.last_seen
 
     def _log_dropped(self, dropped: Sequence[Container]) -> None:
         """Log which containers are left out, whenever their number has changed."""
@@ -224,14 +228,16 @@ class Inventory:
         self._dropped = len(dropped)
 
     def _gone(self, containers: Mapping[str, Container], now: float) -> dict[str, Container]:
-        """Return what was removed and is still retained, the most recently removed first."""
-        removed = (c for c in self._last.values() if c.id not in containers)
-        retained = [
-            as_gone(c, when)
-            for c in removed
-            if now - (when := self._last_update if c.last_seen is None else c.last_seen)
-            <= self._retention
-        ]
+        """Return what was removed and is still retained, the most recently removed first.
+
+        The retention begins when it last ran: what never did is not kept.
+        """
+        retained = []
+        for container in self._last.values():
+            if container.id not in containers:
+                when = self._last_seen(container) or container.finished
+                if when is not None and now - when <= self._retention:
+                    retained.append(as_gone(container, when))
         retained.sort(key=lambda c: -(c.last_seen or 0.0))
         del retained[self._retained :]
         oldest = retained[-1].last_seen or 0.0 if retained else float("inf")

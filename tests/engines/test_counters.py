@@ -20,9 +20,7 @@ pytestmark = pytest.mark.engine
 
 
 def start(agent: Agent, docker: Docker, script: str, *options: str) -> Made:
-    made = docker.run(
-        docker.busybox(), "sh", "-c", script, name=unique("counted"), options=options
-    )
+    made = docker.run(docker.busybox(), "sh", "-c", script, name=unique("counted"), options=options)
     agent.wait_row(made)
     return made
 
@@ -61,3 +59,26 @@ def test_of_too_many_interfaces_the_quietest_are_left_out_and_counted(
     assert len(shown) == parse.MOST_INTERFACES
     assert "late0" in shown
     assert made.name in agent.daemon.output()
+
+
+def test_what_never_ran_was_never_last_seen(agent: Agent, docker: Docker) -> None:
+    made = unique("created")
+    docker.cli("create", "--name", made, docker.busybox(), "true")
+    agent.wait_for(lambda p: p.row(made), "the container")
+    # Each makes the agent look twice again, and could be taken for the moment of an end.
+    for other in (unique("removed") for _ in range(3)):
+        docker.cli("create", "--name", other, docker.busybox(), "true")
+        agent.wait_for(lambda p, name=other: p.row(name), "another one")  # type: ignore[misc]
+        docker.cli("rm", other)
+        page = agent.wait_for(
+            lambda p, name=other: not p.row(name),  # type: ignore[misc]
+            "its removal",
+        )
+        assert page.value("container_last_seen", name=made) is None
+    docker.cli("start", made)
+    docker.cli("wait", made)
+    page = agent.wait_for(lambda p: p.value("container_last_seen", name=made), "that it ran")
+    row = page.row(made)
+    assert row
+    finished = page.value("tallyman_container_finished_seconds", id=row.id)
+    assert page.value("container_last_seen", name=made) == finished

@@ -69,6 +69,36 @@ def test_what_is_removed_is_shown_until_the_retention_is_over() -> None:
     assert update(inventory, now=1301).containers == {}
 
 
+@pytest.mark.parametrize("state", [State.CREATED, State.EXITED, State.UNKNOWN])
+def test_what_was_never_seen_to_run_was_never_last_seen(state: State) -> None:
+    inventory = Inventory(retention=300)
+    there = [sighting(engine_id="a", name="a", state=state)]
+    for now in (1000, 1010):
+        assert only(update(inventory, sightings=there, now=now)).last_seen is None
+    assert update(inventory, now=1020).containers == {}, "nothing to retain"
+
+
+def test_what_waits_to_be_restarted_was_last_seen_when_it_ended() -> None:
+    inventory = Inventory()
+    init = process(10, ns=NS, root=1, cgroup=DOCKER)
+    running = sighting(init)
+    update(inventory, init, sightings=[running], now=1000)
+    waits = dataclasses.replace(running, init=None, state=State.RESTARTING)
+    for now in (1010, 1020):
+        assert only(update(inventory, sightings=[waits], now=now)).last_seen == 1000
+    gone = only(update(inventory, now=1030))
+    assert (gone.gone, gone.last_seen) == (True, 1000)
+
+
+def test_the_retention_begins_when_it_ended_by_its_engine() -> None:
+    inventory = Inventory(retention=300)
+    ended = sighting(engine_id="a", name="a", state=State.EXITED)
+    ended = dataclasses.replace(ended, finished=900.0)
+    update(inventory, sightings=[ended], now=1000)
+    assert only(update(inventory, now=1010)).last_seen == 900
+    assert update(inventory, now=1201).containers == {}
+
+
 def test_a_new_container_under_an_old_path_inherits_no_verdict() -> None:
     inventory = Inventory()
     old = process(10, ns=NS, root=1, cgroup="/machine.slice/machine-x.scope")
