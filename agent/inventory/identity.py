@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from agent.inventory.cgroup_names import HIERARCHIES, INNER, cut, strip_inner
 from collectors.catalogue import WRAPPERS
-from collectors.kernel.cgroups import UNIFIED
+from collectors.kernel.cgroups import UNIFIED, contains
 
 if TYPE_CHECKING:
     from agent.inventory.groups import Group, Partition
@@ -110,6 +111,22 @@ class Ownership:
                 others |= bits
         return [c for c in controllers if not self._bits[c] & others]
 
+    def keeps(self, group: Group, path: str, controller: str) -> bool:
+        """Return whether a cgroup that was a container's own still is.
+
+        Its first process is in it or below. A process of the host may be in it, too: an engine's
+        exec (a health check each second, say) is, in one hierarchy after the other, before it
+        enters the namespaces. Another container may not: what it uses would count twice.
+        """
+        if not contains(path, group.leader.cgroups.get(controller, "/")):
+            return False
+        bit = self._bits[controller]
+        return not any(
+            bits & bit
+            for home, bits in self._homes.get(path, {}).items()
+            if home is not None and not home.within(group)
+        )
+
 
 def _main_path(group: Group) -> tuple[str, str]:
     """Return the first process's cgroup in the first hierarchy where it is not the root."""
@@ -120,8 +137,14 @@ def _main_path(group: Group) -> tuple[str, str]:
     return UNIFIED, "/"
 
 
-def own_cgroups(group: Group, ownership: Ownership) -> dict[str, str]:
-    """Return the paths of a container's own cgroups, by controller, where it has one."""
+def own_cgroups(
+    group: Group, ownership: Ownership, before: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """Return the paths of a container's own cgroups, by controller, where it has one.
+
+    ``before`` are those that it had since its first process was started: they stay its own, so
+    that its counters neither vanish nor fall.
+    """
     by_path: dict[str, list[str]] = {}
     for controller, path in group.leader.cgroups.items():
         by_path.setdefault(path, []).append(controller)
@@ -134,6 +157,12 @@ def own_cgroups(group: Group, ownership: Ownership) -> dict[str, str]:
             left = [c for c in left if c not in owned]
             if not left:
                 break
+    for controller, path in before.items():
+        now = own.get(controller)
+        if (now is None or (now != path and contains(path, now))) and ownership.keeps(
+            group, path, controller
+        ):
+            own[controller] = path
     return own
 
 

@@ -139,8 +139,8 @@ class Inventory:
         ownership.adopt(parts.groups)
         new = []
         for group in parts.groups:
-            ids.cgroups[group] = own_cgroups(group, ownership)
             earlier = self._earlier_id(group)
+            ids.cgroups[group] = own_cgroups(group, ownership, self._cgroups_of(group, earlier))
             if earlier is None or not ids.take(group, earlier):
                 new.append(group)
         for sightings in without_group:
@@ -166,6 +166,11 @@ class Inventory:
             if key_of(sighting) in self._ids:
                 return self._ids[key_of(sighting)]
         return self._id_of_init.get(group.leader.id)
+
+    def _cgroups_of(self, group: Group, container_id: str | None) -> Mapping[str, str]:
+        """Return the own cgroups that a container had, if its first process is still the same."""
+        before = self._last.get(container_id) if container_id is not None else None
+        return before.cgroups if before is not None and before.init == group.leader.id else {}
 
     def _first(self, containers: dict[str, Container]) -> dict[str, Container]:
         """Return at most as many as are shown: what runs first, and of that what runs longest."""

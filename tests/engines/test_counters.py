@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.metrics.cadvisor import CADVISOR
 from collectors.kernel.counters import parse
 from tests.engines.harness.made import unique
 from tests.engines.harness.need import need
-from tests.engines.harness.programs import run
+from tests.engines.harness.programs import hierarchies, run
 
 if TYPE_CHECKING:
     from tests.engines.harness.agent import Agent, Page
@@ -82,3 +86,50 @@ def test_what_never_ran_was_never_last_seen(agent: Agent, docker: Docker) -> Non
     assert row
     finished = page.value("tallyman_container_finished_seconds", id=row.id)
     assert page.value("container_last_seen", name=made) == finished
+
+
+def test_no_counter_falls_or_vanishes_while_the_hosts_processes_pass_through(
+    agent: Agent, docker: Docker
+) -> None:
+    work = "while true; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.1; done"
+    made = start(agent, docker, work, "--health-cmd=true", "--health-interval=1s", "--memory=64m")
+    agent.wait_for(lambda p: p.value("container_memory_usage_bytes", name=made.name), "its memory")
+    before = counters_of(agent.scrape(), made)
+    # What runc exec does: it enters one hierarchy after the other, and the namespaces at the end.
+    for directory in directories(made):
+        with subprocess.Popen(["sleep", "86400"]) as passing:
+            (directory / "cgroup.procs").write_text(str(passing.pid))
+            # A new container makes the agent look; a pass follows within two seconds.
+            other = start(agent, docker, "exec sleep 86400")
+            for _ in range(3):
+                missing = before - counters_of(agent.scrape(), made)
+                assert not missing, f"{missing} vanished while {directory} held another process"
+                time.sleep(0.3)
+            passing.kill()
+        docker.cli("rm", "--force", other.name)
+    agent.assert_no_counter_fell()
+
+
+def counters_of(page: Page, made: Made) -> set[str]:
+    """Return the names of what is read of a container at each scrape."""
+    return {
+        sample.name
+        for metric in CADVISOR
+        if metric.shows
+        for sample in page.samples.get(metric.name, [])
+        if sample.labels.get("name") == made.name
+    }
+
+
+def directories(made: Made) -> list[Path]:
+    """Return the directories of a container's cgroups in hierarchies with counters."""
+    found = {}
+    for line in Path(f"/proc/{made.pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for top in hierarchies():
+            names = {"unified": "", "systemd": "name=systemd"}.get(top.name, top.name)
+            told = controllers in ("", "cpuacct", "memory")
+            if told and names == controllers and path != "/" and (top / path[1:]).is_dir():
+                found[top] = top / path[1:]
+    assert found
+    return list(found.values())

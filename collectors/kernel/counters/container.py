@@ -43,11 +43,16 @@ class ContainerCounters:
         self._host = host
         self.target: Target | None = target
         """What this reads; None when ``serves`` is to be asked again."""
-        self._init = target.init
+        self.init = target.init
         self._own_network = target.own_network
         self._cgroups = target.cgroups
         self._groups = groups
         self._files = CgroupFiles(host.sys, chosen, paths)
+        self.cpu = next(
+            ((s.controller, paths[s.controller]) for s in chosen if Scalar.CPU_USAGE in s.scalars),
+            None,
+        )
+        """The hierarchy and directory of its CPU time, which stay for the life of the container."""
         self._procs = next((paths[c] for c in _PROCS_HIERARCHIES if c in paths), None)
         self._process: Dir | None = None
         self._net_raw: bytes | None = None
@@ -58,7 +63,7 @@ class ContainerCounters:
     def serves(self, target: Target, chosen: tuple[Source, ...]) -> bool:
         """Return whether this reads what a target needs now."""
         return (
-            target.init == self._init
+            target.init == self.init
             and target.own_network == self._own_network
             and target.cgroups == self._cgroups
             and chosen == self._files.sources
@@ -81,7 +86,7 @@ class ContainerCounters:
         files = self._files
         files.read(calls, most_kept - 1, self._draft, devices)
         alive, changed = files.alive, files.changed
-        if self._init is not None:
+        if self.init is not None:
             if self._open_process():
                 changed |= self._read_network(calls)
                 alive = alive or self._runs()
@@ -102,7 +107,7 @@ class ContainerCounters:
         """Open /proc/<pid> of its first process, if that is still the same one."""
         if self._process is not None:
             return True
-        init = self._init
+        init = self.init
         if init is None:
             return False
         process = or_none(self._host.process, init.pid)

@@ -16,7 +16,7 @@ from collectors.hostfs import or_none
 from collectors.kernel.counters.calls import HOLDS_GIL, RELEASES_GIL
 from collectors.kernel.counters.container import ContainerCounters
 from collectors.kernel.counters.devices import Devices
-from collectors.kernel.counters.sources import sources
+from collectors.kernel.counters.sources import cpu_controller, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -74,8 +74,9 @@ class CounterReader:
         """Most descriptors that may be kept: half of those that the process may have."""
         self._keep = MOST_KEPT
         self._unread: list[ContainerCounters] = []
-        self._sources: dict[tuple[frozenset[str], bool], tuple[Source, ...]] = {}
-        """The files of containers by their hierarchies and whether they have a CPU quota."""
+        self._sources: dict[tuple[frozenset[str], bool, str | None], tuple[Source, ...]] = {}
+        """The files of containers by their hierarchies, whether they have a CPU quota, and the
+        hierarchy of their CPU time."""
         self._bfq = False
         self._hugepages: tuple[str, ...] = ()
         self._next_check = float("-inf")
@@ -110,23 +111,32 @@ class CounterReader:
         self, target: Target, current: ContainerCounters | None
     ) -> ContainerCounters:
         """Return the reader of one container: the current one if it serves, else a new one."""
-        mounted = frozenset(target.cgroups.keys() & self._layout.hierarchies.keys())
-        chosen = self._sources.get((mounted, target.quota))
+        where = self._layout.hierarchies
+        mounted = frozenset(target.cgroups.keys() & where.keys())
+        paths = {name: where[name] + target.cgroups[name].rstrip("/") for name in mounted}
+        cpu = cpu_controller(mounted)
+        if current is not None and current.cpu is not None and current.init == target.init:
+            # Another hierarchy counts a little less or more: a counter must not fall.
+            name, path = current.cpu
+            if name in mounted or self._host.sys.exists(path):
+                cpu = name
+                paths.setdefault(name, path)
+        key = mounted, target.quota, cpu
+        chosen = self._sources.get(key)
         if chosen is None:
-            chosen = self._sources[mounted, target.quota] = sources(
+            chosen = self._sources[key] = sources(
                 mounted,
                 self._groups,
                 quota=target.quota,
                 bfq=self._bfq,
                 hugepages=self._hugepages,
+                cpu=cpu,
             )
         if current is not None:
             if current.serves(target, chosen):
                 current.target = target
                 return current
             current.keep(0)
-        where = self._layout.hierarchies
-        paths = {name: where[name] + target.cgroups[name].rstrip("/") for name in mounted}
         return ContainerCounters(self._host, target, chosen, paths, self._groups)
 
     def _check_host(self) -> None:

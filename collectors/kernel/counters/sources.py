@@ -389,15 +389,16 @@ def sources(
     quota: bool,
     bfq: bool = False,
     hugepages: Sequence[str] = (),
+    cpu: str | None = None,
 ) -> tuple[Source, ...]:
     """Choose the files of a container that has a cgroup of its own in these hierarchies.
 
     The first one is its CPU use, by which the reader sees whether it has run at all; the last ones
     are those that are opened anew each time when descriptors are short. ``bfq`` says that a block
     device of the host is scheduled by BFQ, which counts apart; ``hugepages`` are the sizes of
-    which the host has any.
+    which the host has any. ``cpu`` is the hierarchy of the CPU time, by default the best one.
     """
-    chosen = [*_cpu(controllers, quota=quota)]
+    chosen = [*_cpu(controllers, cpu_controller(controllers) if cpu is None else cpu, quota=quota)]
     chosen += _either("memory", V1_MEMORY, V2_MEMORY, controllers)
     chosen += _either("none", (), PRESSURE, controllers)
     chosen += _either("blkio", _V1_IO["bfq" if bfq else "throttle"], V2_IO, controllers)
@@ -409,11 +410,20 @@ def sources(
     return tuple(sorted(wanted, key=lambda source: not source.moves_when_idle))
 
 
-def _cpu(controllers: Collection[str], *, quota: bool) -> Iterator[Source]:
-    if UNIFIED in controllers:
+def cpu_controller(controllers: Collection[str]) -> str | None:
+    """Return the hierarchy that tells the CPU time of a container best; None if none does."""
+    return next((c for c in CPU_CONTROLLERS if c in controllers), None)
+
+
+CPU_CONTROLLERS = (UNIFIED, "cpuacct")
+"""The hierarchies that tell the CPU time, the best first. Their numbers differ a little."""
+
+
+def _cpu(controllers: Collection[str], cpu: str | None, *, quota: bool) -> Iterator[Source]:
+    if cpu == UNIFIED:
         v2_quota = quota and "cpu" not in controllers
         yield V2_CPU_WITH_QUOTA if v2_quota else UNIFIED_CPU
-    elif "cpuacct" in controllers:
+    elif cpu is not None:
         yield from V1_CPU
     if quota and "cpu" in controllers:
         yield V1_THROTTLED

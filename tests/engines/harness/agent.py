@@ -18,7 +18,8 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from tests.engines.harness.programs import Daemon, run, workplace
+from tests.engines.harness.counters import CounterWatch
+from tests.engines.harness.programs import Daemon, run, wait_until, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -132,6 +133,8 @@ class Agent:
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port()
+        self.counters = CounterWatch()
+        """Sees every page that is scraped."""
         self.daemon = Daemon(
             *command,
             "serve",
@@ -160,7 +163,23 @@ class Agent:
         accept = OPENMETRICS if openmetrics else "text/plain; version=0.0.4"
         answer = self.get("/metrics", Accept=accept)
         assert answer.status == 200, answer
-        return Page(answer.text, openmetrics=openmetrics)
+        page = Page(answer.text, openmetrics=openmetrics)
+        if not openmetrics:
+            self.counters.see(page)
+        return page
+
+    def assert_no_counter_fell(self) -> None:
+        """Fail if one fell on the pages so far; the page may show a restart a moment later."""
+
+        def excused() -> bool:
+            if self.counters.fallen():
+                with suppress(OSError):
+                    self.scrape()
+            return not self.counters.fallen()
+
+        with suppress(AssertionError):
+            wait_until(excused, "the restarts that excuse what fell", 10)
+        assert self.counters.fallen() == []
 
     def listens(self) -> bool:
         """Return whether it answers at all."""
@@ -260,6 +279,7 @@ def running_agent(
         try:
             agent.daemon.wait_for(agent.listens, "the agent to listen", start_seconds)
             yield agent
+            agent.assert_no_counter_fell()
         finally:
             agent.daemon.stop()
 

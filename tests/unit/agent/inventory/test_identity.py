@@ -20,6 +20,45 @@ def test_a_cgroup_that_others_are_in_is_not_its_own() -> None:
     assert seen.id == "/none/10-110"
 
 
+BOTH = {"memory": "/docker/a", "": "/docker/a"}
+"""The cgroups of a container on a hybrid host."""
+
+
+def test_a_process_of_the_host_that_passes_through_takes_no_cgroup_away() -> None:
+    inventory = Inventory()
+    init = process(10, ns=NS, root=1, cgroups=BOTH)
+    assert only(update(inventory, init)).cgroups == BOTH
+    for controller, path in BOTH.items():
+        runtime = process(9, cgroups={**dict.fromkeys(BOTH, "/"), controller: path})
+        assert only(update(inventory, init, runtime)).cgroups == BOTH
+
+
+def test_a_process_of_the_host_does_not_move_the_container_to_an_inner_cgroup() -> None:
+    inventory = Inventory()
+    init = process(10, ns=NS, root=1, cgroup="/x/init.scope")
+    service = inner(init, 11, cgroups={"": "/x/cron.service"})
+    assert only(update(inventory, init, service)).cgroups == {"": "/x"}
+    passing = process(9, cgroup="/x")
+    assert only(update(inventory, init, service, passing)).cgroups == {"": "/x"}
+
+
+def test_another_container_in_the_cgroup_takes_it_away() -> None:
+    inventory = Inventory()
+    one = process(10, ns=NS, root=1, cgroup="/job.service")
+    two = process(20, ns={**NS, "mnt": 31, "pid": 51}, root=2, cgroup="/job.service")
+    assert only(update(inventory, one)).cgroups == {"": "/job.service"}
+    both = update(inventory, one, two).containers.values()
+    assert [c.cgroups for c in both] == [{}, {}]
+
+
+def test_a_container_that_was_moved_has_no_cgroup_of_before() -> None:
+    inventory = Inventory()
+    one = process(10, ns=NS, root=1, cgroup="/a")
+    assert only(update(inventory, one)).cgroups == {"": "/a"}
+    moved = process(10, ns=NS, root=1, cgroup="/b")
+    assert only(update(inventory, moved)).cgroups == {"": "/b"}
+
+
 def test_lxcs_suffix_is_no_part_of_the_id() -> None:
     init = process(10, ns=NS, root=1, cgroup="/lxc.payload.db-1")
     known = sighting(init, engine="lxc", engine_id="db", name="db")

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from agent.metrics import DEFAULT_GROUPS
+from collectors.facts import CgroupLayout, CgroupMode
 from collectors.kernel.counters import CounterReader, Scalar, Table, calls
 from collectors.kernel.counters import reader as reader_module
 from tests.support.counter_tree import CPU, GONE_IS_ENODEV, V2, CounterTree, scalar, target
@@ -57,6 +58,54 @@ def test_beyond_the_budget_files_are_opened_and_closed_and_values_are_the_same(
     for made in (generous, poor):
         made.close()
         assert made.kept == 0
+
+
+def hybrid(tree: CounterTree) -> CounterReader:
+    """Return a reader of a host where two hierarchies tell the CPU time of /a."""
+    for hierarchy, file, text in (
+        ("unified", "cpu.stat", CPU.format(9_000_000)),
+        ("cpuacct", "cpuacct.usage", "8000000000"),
+    ):
+        path = tree.root / "sys/fs/cgroup" / hierarchy / "a"
+        path.mkdir(parents=True)
+        tree.write(path, **{file: text})
+    where = {"": "fs/cgroup/unified", "cpuacct": "fs/cgroup/cpuacct"}
+    layout = CgroupLayout(mode=CgroupMode.HYBRID, hierarchies=where)
+    return CounterReader(tree.host, layout, DEFAULT_GROUPS)
+
+
+BOTH = {"": "/a", "cpuacct": "/a"}
+
+
+@pytest.mark.parametrize(
+    ("first", "value"),
+    [
+        pytest.param({"": "/a", "cpuacct": "/a"}, b"9.000000", id="unified"),
+        pytest.param({"cpuacct": "/a"}, b"8.000000000", id="cpuacct"),
+    ],
+)
+@pytest.mark.parametrize("then", [{"cpuacct": "/a"}, {"": "/a"}, BOTH, {}])
+def test_the_cpu_time_is_read_in_one_hierarchy_for_the_life_of_a_container(
+    tree: CounterTree, first: dict[str, str], value: bytes, then: dict[str, str]
+) -> None:
+    tree.process(7)
+    reader = hybrid(tree)
+    for cgroups in (first, then, BOTH):
+        reader.update([target("a", 7, cgroups=cgroups)])
+        (counters,) = reader.read()
+        assert scalar(counters, Scalar.CPU_USAGE) == value
+    reader.close()
+
+
+def test_a_new_life_is_read_where_it_is_best(tree: CounterTree) -> None:
+    tree.process(7)
+    tree.process(8)
+    reader = hybrid(tree)
+    for pid, cgroups in ((7, {"cpuacct": "/a"}), (8, BOTH)):
+        reader.update([target("a", pid, cgroups=cgroups)])
+        (counters,) = reader.read()
+    assert scalar(counters, Scalar.CPU_USAGE) == b"9.000000"
+    reader.close()
 
 
 def test_many_containers_share_the_descriptors(tree: CounterTree, reader: CounterReader) -> None:
