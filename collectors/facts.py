@@ -262,6 +262,8 @@ class EngineFacts:
     finished: float | None = None
     exit_code: int | None = None
     oom_killed: bool | None = None
+    oom_events: int | None = None
+    """OOM kills by the engine's events since it is listened to; None where there are no events."""
     restarts: int | None = None
     health: str | None = None
     """healthy, unhealthy or starting; None where there is no health check."""

@@ -18,14 +18,13 @@ from agent.exposition.series_limit import SeriesLimit
 from agent.exposition.single_flight import SingleFlight
 from agent.model import Container, Snapshot
 from collectors.facts import HostFacts
-from collectors.kernel.counters import CounterReader, HostCounters
+from collectors.kernel.counters import CounterReader, Counters, HostCounters, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from collectors.facts import CgroupLayout
     from collectors.hostfs import HostFS
-    from collectors.kernel.counters import Counters
 
 
 _WARM_UP_BATCH = 20
@@ -165,11 +164,19 @@ class Exposition:
         now = self._clock()
         started = time.perf_counter()
         readings = zip(inventory.read_rows, self._sync(inventory).read(), strict=True)
-        counted = [(row, counters) for row, counters in readings if counters is not None]
+        counted = [
+            (row, _with_all_oom_kills(row, counters))
+            for row, counters in readings
+            if counters is not None
+        ]
         host = self._host_counters.read()
         self._seconds["read"] += time.perf_counter() - started
         self._scrapes += 1
-        seen = self._last_seen(inventory, {id(row) for row, _ in counted}, now)
+        read_rows = {id(row) for row, _ in counted}
+        kept = {
+            "container_last_seen": self._last_seen(inventory, read_rows, now),
+            "container_oom_events_total": _oom_kills_of_ended(inventory.rows, read_rows),
+        }
         options = inventory.options
         shown = self._series_limit.choose(
             (inventory.host_row, host),
@@ -182,7 +189,7 @@ class Exposition:
         others.append(Sample("tallyman_dropped_series", shown.dropped))
         interfaces = self._left_out_interfaces.count(counted, time.monotonic())
         others.append(Sample("tallyman_dropped_interfaces", interfaces))
-        return Page(options, shown, seen, others, self._encoded)
+        return Page(options, shown, kept, others, self._encoded)
 
     def _sync(self, inventory: _Inventory) -> CounterReader:
         """Return the reader, brought up to date with the containers of that inventory."""
@@ -235,3 +242,23 @@ class Exposition:
         if self._reader is not None:
             yield Sample("tallyman_kept_descriptors", self._reader.kept)
             yield Sample("tallyman_kept_descriptors_limit", self._reader.descriptor_limit)
+
+
+def _with_all_oom_kills(row: Row, counters: Counters) -> Counters:
+    """Return a reading with the OOM kills of the container's earlier lives added."""
+    kernel = counters.scalars[Scalar.OOM_KILLS]
+    kills = row.oom_kills.read(row.container.init, kernel)
+    if kills == int(kernel or 0):
+        return counters
+    scalars = list(counters.scalars)
+    scalars[Scalar.OOM_KILLS] = b"%d" % kills
+    return Counters(tuple(scalars), counters.tables)
+
+
+def _oom_kills_of_ended(rows: Iterable[Row], read_rows: set[int]) -> dict[bytes, float]:
+    """Return the OOM kills of containers that have no counters now: the last one ended them."""
+    return {
+        row.base: row.oom_kills.total
+        for row in rows
+        if id(row) not in read_rows and row.oom_kills.total
+    }

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from agent.exposition.series_limit import Shown
     from agent.metrics import Metric
 
-_LAST_SEEN = "container_last_seen"
-
 
 class Page:
     """The page of one scrape; ``pieces`` returns its bytes, each time anew."""
@@ -31,15 +29,15 @@ class Page:
         self,
         options: Options,
         shown: Shown,
-        seen: Mapping[bytes, float],
+        kept: Mapping[str, Mapping[bytes, float]],
         others: Iterable[Sample],
         spent: Callable[[float], None],
     ) -> None:
         self._options = options
         self._rows = shown.rows
         self._counted = shown.counted
-        self._seen = seen
-        """``container_last_seen`` by label text."""
+        self._kept = kept
+        """What is kept of containers beside their counters: values by metric and label text."""
         self._spent = spent
         """Called with the seconds that it took to make each piece."""
         self._bases = [row.base for row, _ in shown.counted]
@@ -70,8 +68,8 @@ class Page:
         # A newline and the name stand before each sample, so that a piece ends without one.
         start = b"\n" + metric.name.encode()
         lines = [row.lines[index] for row in self._rows if index in row.lines]
-        if metric.name == _LAST_SEEN:
-            lines += [labels + number(when) for labels, when in self._seen.items()]
+        for labels, value in self._kept.get(metric.name, {}).items():
+            lines.append(labels + number(value))
         lines += self._others.get(index, ())
         parts = _interleave(start, lines)
         for shown in metric.shows:

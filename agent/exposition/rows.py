@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.exposition.oom_kills import OomKills
 from agent.exposition.samples import container_samples, is_alive
 from agent.exposition.text import braces, identity, label_value, number, pairs
 from agent.metrics import CATALOGUE
@@ -30,6 +31,7 @@ class Row:
         "id",
         "last_seen",
         "lines",
+        "oom_kills",
         "open",
         "runs",
         "series",
@@ -46,7 +48,9 @@ class Row:
         self.base = self.open + b"} "
         self.last_seen = container.finished or container.last_seen or 0.0
         """When it was last known to run, seconds since the epoch; 0 if never."""
+        self.oom_kills: OomKills = OomKills(container) if before is None else before.oom_kills
         if before is not None:
+            self.oom_kills.follow(container)
             self.last_seen = max(self.last_seen, before.last_seen)
         self.target = _target(container) if self.alive else None
         """What to read at each scrape; None of a container that does not run."""

@@ -94,8 +94,10 @@ CADVISOR: tuple[Metric, ...] = (
             Cell(Scalar.PAGE_FAULTS, _FAULTS),
             Cell(Scalar.MAJOR_PAGE_FAULTS, _MAJOR_FAULTS)),
     counter("container_oom_events_total", "memory",
-            "memory.oom_control oom_kill from Linux 4.13; memory.events oom_kill",
-            "Processes killed by the kernel because memory ran out.", Scalar.OOM_KILLS),
+            "memory.oom_control oom_kill from Linux 4.13; memory.events oom_kill; "
+            "events of the engine, and how it says that the container ended",
+            "Processes killed by the kernel because memory ran out, over all restarts.",
+            Scalar.OOM_KILLS),
 
     gauge("container_memory_total_active_file_bytes", "memory_detail",
           "memory.stat total_active_file; active_file", "Page cache that was used recently.",

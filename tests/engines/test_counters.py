@@ -13,7 +13,7 @@ from agent.metrics.cadvisor import CADVISOR
 from collectors.kernel.counters import parse
 from tests.engines.harness.made import unique
 from tests.engines.harness.need import need
-from tests.engines.harness.programs import hierarchies, run
+from tests.engines.harness.programs import hierarchies, run, wait_until
 
 if TYPE_CHECKING:
     from tests.engines.harness.agent import Agent, Page
@@ -108,6 +108,42 @@ def test_no_counter_falls_or_vanishes_while_the_hosts_processes_pass_through(
             passing.kill()
         docker.cli("rm", "--force", other.name)
     agent.assert_no_counter_fell()
+
+
+def test_oom_kills_are_counted_over_restarts(agent: Agent, docker: Docker) -> None:
+    made = docker.run(
+        docker.busybox(),
+        *("sh", "-c", "sleep 3; tail /dev/zero"),
+        name=unique("greedy"),
+        options=("--restart=on-failure:3", "--memory=12m"),
+    )
+    agent.wait_row(made)
+
+    def ended() -> bool:
+        agent.scrape()  # the watch of all counters sees each page
+        return bool(docker.inspect(made.name)["State"]["Status"] == "exited")
+
+    def kills(page: Page) -> float:
+        return page.value("container_oom_events_total", name=made.name) or 0
+
+    for least in (1, 2, 3):
+        agent.wait_for(lambda p, least=least: kills(p) >= least, "one more kill")  # type: ignore[misc]
+    wait_until(ended, "the last attempt to fail", 120)
+    agent.wait_row(made, state="exited")
+    agent.wait_for(lambda p: kills(p) == 4, "all four")
+    agent.assert_no_counter_fell()
+    docker.cli("start", made.name)
+    page = agent.wait_for(
+        lambda p: p.value("container_memory_usage_bytes", name=made.name), "the next start"
+    )
+    assert kills(page) == 4
+
+
+def test_a_kill_of_another_kind_is_no_oom_kill(agent: Agent, docker: Docker) -> None:
+    made = start(agent, docker, "exec sleep 86400", "--memory=12m")
+    docker.cli("kill", made.name)
+    agent.wait_row(made, state="exited")
+    assert not agent.scrape().value("container_oom_events_total", name=made.name)
 
 
 def counters_of(page: Page, made: Made) -> set[str]:

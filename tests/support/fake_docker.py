@@ -56,11 +56,18 @@ class FakeDocker:
         self._released.wait(PATIENCE)
 
     def happen(
-        self, action: str, engine_id: str, second: int = 1_795_461_800, **attributes: str
+        self,
+        action: str,
+        engine_id: str,
+        second: int = 1_795_461_800,
+        nanoseconds: int = 0,
+        **attributes: str,
     ) -> None:
         """Tell everybody who follows of an event."""
         actor = {"ID": engine_id, "Attributes": attributes}
         event = {"Type": "container", "Action": action, "Actor": actor, "time": second}
+        if nanoseconds:
+            event["timeNano"] = second * 1_000_000_000 + nanoseconds
         self.tell(json.dumps(event).encode() + b"\n")
 
     def tell(self, data: bytes) -> None:

@@ -210,14 +210,24 @@ class DaemonReader:
                 described, fingerprint(entry) if entry else None
             )
 
+    def _ooms_of(self, cached: _CachedContainer) -> int | None:
+        follower, engine_id = self._follower, cached.described.sighting.engine_id
+        return follower.ooms_of(engine_id) if follower is not None else None
+
     def _forget(self, engine_id: str) -> None:
         """Forget a container; one whose end was an event is reported once more, as it ended."""
         cached = self._containers.pop(engine_id, None)
+        ooms = self._ooms_of(cached) if cached is not None else None
         end = self._follower.end_of(engine_id) if self._follower is not None else None
         if cached is not None and cached.sighting is not None and end is not None:
             last = replace(cached.sighting, state=State.EXITED, init=None, exit_code=end.exit_code)
             self._last_seen.append(
-                replace(last, finished=end.finished, oom_killed=end.oom_killed or last.oom_killed)
+                replace(
+                    last,
+                    finished=end.finished,
+                    oom_killed=end.oom_killed or last.oom_killed,
+                    oom_events=last.oom_events if ooms is None else ooms,
+                )
             )
 
     def _not_inspected(self, ctx: Context, engine_id: str, entry: JsonObject, why: str) -> None:
@@ -259,10 +269,12 @@ class DaemonReader:
                 if process is None and cached.described.pid and cached.sighting is None:
                     ctx.wake()  # most likely younger than the table of processes
                 facts = self._images.get(cached.described.image_id)
-                basis = (process and process.id, facts, cached.log_bytes, prefix)
+                ooms = self._ooms_of(cached)
+                basis = (process and process.id, facts, cached.log_bytes, prefix, ooms)
                 if cached.sighting is None or cached.basis != basis:
                     cached.basis = basis
                     cached.sighting = _sighting(daemon, cached, process, facts, prefix)
+                    cached.sighting = replace(cached.sighting, oom_events=ooms)
                     if view is not None and not on_host(ctx, view):
                         # Paths of a daemon in a container are not paths of the host.
                         cached.sighting = replace(cached.sighting, rootfs="", mounts=())

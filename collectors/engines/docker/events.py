@@ -55,6 +55,14 @@ class End:
     oom_killed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Ooms:
+    """The OOM kills of a container by the events, and the time of the last one in nanoseconds."""
+
+    count: int = 0
+    when: int = 0
+
+
 class Follower:
     """Collects the ids of containers that changed, until they are taken.
 
@@ -68,7 +76,8 @@ class Follower:
         self._lock = threading.Lock()
         self._changed: set[str] = set()
         self._ends: dict[str, End] = {}
-        self._connected = False
+        self._ooms: dict[str, _Ooms] = {}
+        self._connected = self._was_connected = False
         self._missed = True
         self._client: Client | None = None
         self._closed = threading.Event()
@@ -102,6 +111,14 @@ class Follower:
         with self._lock:
             return self._ends.pop(engine_id, None)
 
+    def ooms_of(self, engine_id: str) -> int | None:
+        """Return how many OOM kills of a container were told; None before anything is."""
+        with self._lock:
+            if not self._was_connected:
+                return None
+            ooms = self._ooms.get(engine_id)
+            return ooms.count if ooms is not None else 0
+
     def _run(self) -> None:
         since = int(time.time())
         pause = _FIRST_PAUSE
@@ -131,7 +148,7 @@ class Follower:
             pieces = client.events(since - _OVERLAP, KINDS)
             # From now on every change is an event; what happened before must be listed.
             with self._lock:
-                self._connected = self._missed = True
+                self._connected = self._was_connected = self._missed = True
             self._wake()
             for piece in pieces:
                 if self._closed.is_set():
@@ -148,6 +165,7 @@ class Follower:
         with self._lock:
             self._changed.add(engine_id)
             self._note_end(engine_id, event)
+            self._note_oom(engine_id, event)
             if len(self._changed) > _CHANGED_LIMIT:
                 self._missed = True
                 self._changed.clear()
@@ -171,6 +189,16 @@ class Follower:
             self._ends[engine_id] = end
             if len(self._ends) > _CHANGED_LIMIT:
                 self._ends.pop(next(iter(self._ends)))
+
+    def _note_oom(self, engine_id: str, event: JsonObject) -> None:
+        if event.text("Action") == "oom":
+            before = self._ooms.pop(engine_id, _Ooms())
+            when = event.integer("timeNano") or 0
+            # After a break the last seconds are told again.
+            again = when and when <= before.when
+            self._ooms[engine_id] = before if again else _Ooms(before.count + 1, when)
+            if len(self._ooms) > _CHANGED_LIMIT:
+                self._ooms.pop(next(iter(self._ooms)))
 
     def _hang_up(self) -> None:
         with self._lock:

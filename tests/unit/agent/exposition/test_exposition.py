@@ -53,6 +53,20 @@ def test_a_page_before_anything_is_known(host: Host) -> None:
     assert "tallyman_host_info" not in page
 
 
+def test_oom_kills_are_those_of_all_lives_also_of_what_has_ended(host: Host) -> None:
+    events = host.root / "sys/fs/cgroup/c/memory.events"
+    events.write_text("oom_kill 0\n")
+    assert host.show(running())["container_oom_events_total"][BASE] == 0
+    ended = running(state=State.EXITED, init=None, cgroups={}, exit_code=137, oom_killed=True)
+    assert host.show(ended)["container_oom_events_total"][BASE] == 1
+    again = running(started=960.0, oom_killed=True)
+    assert host.show(again)["container_oom_events_total"][BASE] == 1
+    events.write_text("oom_kill 2\n")
+    for _ in range(10):  # it has not run: its files are read now and then
+        page = host.page()
+    assert page["container_oom_events_total"][BASE] == 3
+
+
 def test_last_seen_ends_with_the_retention(host: Host) -> None:
     stopped = running(state=State.EXITED, init=None, cgroups={}, finished=800.0)
     host.now = 1099.0

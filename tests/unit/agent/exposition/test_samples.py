@@ -31,7 +31,8 @@ def test_a_stopped_container_keeps_its_state_and_a_frozen_last_seen(host: Host) 
         for name, found in page.items()
         if name.startswith("container_") and any(dict(k)["id"] == FULL_ID for k in found)
     }
-    assert theirs == {"container_last_seen"}
+    assert theirs == {"container_last_seen", "container_oom_events_total"}
+    assert page["container_oom_events_total"][BASE] == 1
 
 
 def test_a_limit_of_which_there_is_none_is_absent(host: Host) -> None:

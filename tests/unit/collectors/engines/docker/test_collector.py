@@ -232,6 +232,18 @@ def test_what_removes_itself_is_seen_once_more_as_it_ended(
     assert set(light()) == {"done", "new"}
 
 
+def test_ooms_are_counted_by_their_events(
+    collector: DockerCollector, host: EngineHost, daemon: FakeDocker
+) -> None:
+    light, woken = following(collector, host, daemon)
+    assert light()["web"].oom_events == 0
+    for nanoseconds in (5, 9, 9):  # the last one is told again
+        daemon.happen("oom", WEB, nanoseconds=nanoseconds)
+        assert woken.acquire(timeout=PATIENCE)
+    found = light()
+    assert (found["web"].oom_events, found["done"].oom_events) == (2, 0)
+
+
 def test_a_404_after_the_list_is_normal(
     collector: DockerCollector, host: EngineHost, daemon: FakeDocker
 ) -> None:
