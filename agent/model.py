@@ -179,6 +179,8 @@ class Subject:
     """Its processes, without those of containers nested in it."""
     entered_from_outside: frozenset[int] = frozenset()
     """Pids among them that came in from outside (an engine's exec, nsenter) and their children."""
+    unreaped: int = 0
+    """Zombies among its processes that have waited for their parents for a while."""
     nested: int = 0
     """Containers nested directly in it."""
     mounts: tuple[Mount, ...] | None = None

@@ -18,6 +18,7 @@ _DAY = 86400.0
 _BLOATED_BYTES = 1 << 30
 _DRIFTED_BYTES = 256 << 20
 _STALE_DAYS = 180
+_MANY_ZOMBIES = 3
 _LIMITED = frozenset({"memory", "cpu", "pids"})
 
 
@@ -191,6 +192,23 @@ def _no_limits(scene: Scene, _: Verdict) -> str | None:
     if (limits.memory_bytes, limits.cores, limits.pids) != (None, None, None):
         return None
     return "neither memory nor CPU time nor the number of processes is limited"
+
+
+@_finding(
+    "unreaped",
+    title="Zombies that are not reaped",
+    means="Processes have ended, and their parent, mostly the container's first process, does not "
+    "ask for their exit status.",
+    matters="Each keeps a process number and counts towards the pids limit. When that is reached, "
+    "nothing more can be started in the container.",
+    advice="Run an init that reaps, as `docker run --init` or tini does, or wait for children in "
+    "the application.",
+)
+def _unreaped(scene: Scene, _: Verdict) -> str | None:
+    zombies = scene.subject.unreaped
+    if zombies < _MANY_ZOMBIES:
+        return None
+    return f"{zombies} processes have ended and are not reaped"
 
 
 @_finding(

@@ -41,6 +41,7 @@ class Page:
         self._spent = spent
         """Called with the seconds that it took to make each piece."""
         self._bases = [row.base for row, _ in shown.counted]
+        self._ids = [row.id_only for row, _ in shown.counted]
         self._by_scalar = list(zip(*(c.scalars for _, c in shown.counted), strict=True))
         self._others: dict[int, list[bytes]] = {}
         for name, value, labels in others:
@@ -74,19 +75,24 @@ class Page:
         parts = _interleave(start, lines)
         for shown in metric.shows:
             if isinstance(shown, Cell):
-                parts += self._cell(shown, start)
+                parts += self._cell(shown, start, self._heads(metric, shown))
             else:
                 parts += _interleave(start, self._column(shown))
         return parts
 
-    def _cell(self, cell: Cell, start: bytes) -> list[bytes]:
+    def _heads(self, metric: Metric, cell: Cell) -> Sequence[bytes]:
+        """Return the labels of each container for a metric."""
+        if not metric.name.startswith("container_"):
+            return self._ids
+        if not cell.labels:
+            return self._bases
+        tail = _tail(cell.labels)
+        return [row.open + tail for row, _ in self._counted]
+
+    def _cell(self, cell: Cell, start: bytes, heads: Sequence[bytes]) -> list[bytes]:
         if not self._by_scalar:
             return []
         values: Sequence[bytes | None] = self._by_scalar[cell.scalar]
-        heads: Sequence[bytes] = self._bases
-        if cell.labels:
-            tail = _tail(cell.labels)
-            heads = [row.open + tail for row, _ in self._counted]
         if None in values:
             there = [(head, v) for head, v in zip(heads, values, strict=True) if v is not None]
             return _interleave(start, [head for head, _ in there], [value for _, value in there])

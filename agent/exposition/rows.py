@@ -29,6 +29,7 @@ class Row:
         "base",
         "container",
         "id",
+        "id_only",
         "last_seen",
         "lines",
         "oom_kills",
@@ -43,6 +44,8 @@ class Row:
         self.alive = is_alive(container)
         self.runs = is_running(container)
         self.id = identity(container.id)
+        self.id_only = braces(f'id="{self.id}"')
+        """Label text of its ``tallyman_container_*`` series."""
         self.open = b"{" + _base_labels(container, self.id, options).encode()
         """Label text of its ``container_*`` series, up to where more labels may follow."""
         self.base = self.open + b"} "
@@ -61,7 +64,7 @@ class Row:
 
     def _render(self, options: Options) -> None:
         own = f'id="{self.id}"'
-        plain = braces(own)
+        plain = self.id_only
         whole = "beancounters" in options.groups
         for name, value, labels in container_samples(self.container, all_beancounters=whole):
             if not options.shows(name):

@@ -120,7 +120,7 @@ def container_of(
         engine_id=best.engine_id if best else "",
         state=_state(sightings, group, host),
         init=group.leader.id if group else None,
-        processes=len(group.members) if group else None,
+        processes=sum(p.state not in "ZX" for p in group.members) if group else None,
         seen_by=tuple(
             dict.fromkeys([*(["kernel"] if group else []), *(s.collector for s in sightings)])
         ),

@@ -213,7 +213,8 @@ CADVISOR: tuple[Metric, ...] = (
 
     gauge("container_processes", "process", "cgroup.procs",
           "Processes, including those of inner cgroups.", Scalar.PROCESSES),
-    gauge("container_threads", "process", "pids.current", "Threads.", Scalar.THREADS),
+    gauge("container_threads", "process", "pids.current; tasks or cgroup.threads with zombies",
+          "Threads, without zombies.", Scalar.THREADS),
 
     gauge("container_threads_max", "spec_detail", "pids.max",
           "Limit of threads; absent where unlimited."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.metrics.model import Metric, counter, gauge, info
+from collectors.kernel.counters import Scalar
 
 # fmt: off
 TALLYMAN: tuple[Metric, ...] = (
@@ -56,6 +57,10 @@ TALLYMAN: tuple[Metric, ...] = (
     gauge("tallyman_container_sessions", "verdict", "classifier", "Users who are logged in to it."),
     gauge("tallyman_container_listening_sockets", "verdict", "/proc/<pid>/net",
           "Listening sockets."),
+
+    gauge("tallyman_container_zombies", "process", "pids.current less the threads of its cgroup",
+          "Processes that have ended and that their parents have not reaped; absent where none.",
+          Scalar.ZOMBIES),
 
     info("tallyman_container_image_info", "image", "engine",
          "The image that it was created from.", labels="image_id digest"),

@@ -6,6 +6,7 @@ kept while the container's processes stay the same, and is read again only now a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -46,6 +47,9 @@ doubled: its services open their sockets, make their users, write their files.""
 
 _YOUNGEST = 1.0
 """Shortest time in seconds between two such readings."""
+
+_REAPED_WITHIN = 30.0
+"""Seconds from the start of a process after which it counts as unreaped if it is a zombie."""
 
 _NEVER = float("inf")
 
@@ -180,7 +184,7 @@ class EvidenceReader:
             init=leader.id,
             signature=signature,
             read_at=now,
-            due=_due_again(container, now),
+            due=min(_due_again(container, now), _zombies_due(group, facts, now)),
             mounts=mounts,
             root=root,
             network=network,
@@ -256,3 +260,22 @@ def _due_again(container: Container, now: float) -> float:
     if not -_YOUNG < age < _YOUNG:
         return _NEVER  # also one that started in the future: the engine's clock, or ours, was wrong
     return now + max(age, _YOUNGEST)
+
+
+def unreaped(group: Group, facts: HostFacts, now: float) -> list[Process]:
+    """Return the zombies that started a while ago: a parent that reaps does so within moments."""
+    return [p for p in _zombies(group) if now - _started(p, facts) >= _REAPED_WITHIN]
+
+
+def _zombies_due(group: Group, facts: HostFacts, now: float) -> float:
+    """Return when the youngest zombie will have waited so long that it is unreaped."""
+    ages = [now - _started(p, facts) for p in _zombies(group)]
+    return min((now + _REAPED_WITHIN - a for a in ages if 0 <= a < _REAPED_WITHIN), default=_NEVER)
+
+
+def _zombies(group: Group) -> list[Process]:
+    return [p for p in group.members if p.state == "Z" and p.pid not in group.visitors]
+
+
+def _started(process: Process, facts: HostFacts) -> float:
+    return (facts.boot_time or 0.0) + process.id.start_ticks / os.sysconf("SC_CLK_TCK")

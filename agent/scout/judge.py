@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.classifier import expected_style
 from agent.model import Container, Subject, Verdict
+from agent.scout.evidence import unreaped
 from agent.scout.openvz import with_openvz_limits
 from collectors.kernel.cpu_weight import shares_of_weight
 
@@ -134,6 +135,7 @@ class Judge:
             now=now,
             processes=tuple(p for p in group.members if p.state not in "ZX"),
             entered_from_outside=group.visitors,
+            unreaped=len(unreaped(group, facts, now)),
             nested=inventory.nested.get(container.id, 0),
             mounts=evidence.mounts,
             root=evidence.root,

@@ -146,6 +146,22 @@ def test_a_kill_of_another_kind_is_no_oom_kill(agent: Agent, docker: Docker) -> 
     assert not agent.scrape().value("container_oom_events_total", name=made.name)
 
 
+def test_zombies_are_told_from_threads_and_found(agent: Agent, docker: Docker) -> None:
+    fork = "for (1..40) { fork or exit } sleep 86400"
+    made = docker.run(docker.debian(), "perl", "-e", fork, name=unique("unreaped"))
+    row = agent.wait_row(made)
+    page = agent.wait_for(
+        lambda p: p.value("tallyman_container_zombies", id=row.id) == 40, "the zombies"
+    )
+    assert page.value("container_processes", name=made.name) == 1
+    assert page.value("container_threads", name=made.name) == 1
+    page = agent.wait_for(
+        lambda p: p.value("tallyman_container_finding", id=row.id, finding="unreaped"),
+        "the finding, once they have stayed",
+        180,
+    )
+
+
 def counters_of(page: Page, made: Made) -> set[str]:
     """Return the names of what is read of a container at each scrape."""
     return {

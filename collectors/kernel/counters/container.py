@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collectors.kernel.counters.sources import Source
 
 _PROCS_HIERARCHIES = (UNIFIED, "pids", "memory", "cpu", "cpuacct", "name=systemd")
+_TASKS_FILES = (("pids", "tasks"), (UNIFIED, "cgroup.threads"))
 _SOCKETS = (
     ("tcp", processes.count_tcp, (Table.TCP, Table.TCP6)),
     ("udp", processes.count_udp, (Table.UDP, Table.UDP6)),
@@ -54,6 +55,12 @@ class ContainerCounters:
         )
         """The hierarchy and directory of its CPU time, which stay for the life of the container."""
         self._procs = next((paths[c] for c in _PROCS_HIERARCHIES if c in paths), None)
+        self._tasks = next(
+            ((paths[name], file) for name, file in _TASKS_FILES if name in paths), None
+        )
+        """Where the pids controller is, and the file that lists its threads."""
+        self._counted_threads: tuple[bytes, list[int]] | None = None
+        """What the pids controller and cgroup.procs said when threads were counted last."""
         self._process: Dir | None = None
         self._net_raw: bytes | None = None
         self._draft = Draft()
@@ -181,19 +188,36 @@ class ContainerCounters:
             scalars[Scalar.PROCESSES] = None
             return True
         pids = processes.pids(raw)
-        if scalars[Scalar.THREADS] != b"%d" % len(pids):
-            # The others are in inner cgroups, or are threads: the inner cgroups must be read.
-            inner = processes.inner_processes(sys, self._procs)
-            scalars[Scalar.PROCESSES] = None if inner is None else b"%d" % (len(pids) + len(inner))
-            pids += inner or ()
-        else:
-            scalars[Scalar.PROCESSES] = b"%d" % len(pids)
+        complete = True
+        if scalars[Scalar.TASKS] != b"%d" % len(pids):
+            # The others are in inner cgroups, or threads, or zombies.
+            inner = processes.inner_cgroups(sys, self._procs)
+            complete = inner is not None
+            pids += processes.processes_in(sys, inner or ())
+        scalars[Scalar.PROCESSES] = b"%d" % len(pids) if complete else None
+        self._count_threads(pids if complete else None)
         if "descriptors" in self._groups:
             try:
                 processes.count_descriptors(self._host.proc, pids, self._draft)
             except HostReadError:
                 scalars[Scalar.DESCRIPTORS] = scalars[Scalar.SOCKETS] = None
         return True
+
+    def _count_threads(self, pids: list[int] | None) -> None:
+        """Tell threads from zombies, which the pids controller counts as well."""
+        scalars = self._draft.scalars
+        tasks = scalars[Scalar.TASKS]
+        if self._tasks is None or tasks is None or pids is None or int(tasks) <= len(pids):
+            self._counted_threads = None
+            scalars[Scalar.THREADS], scalars[Scalar.ZOMBIES] = tasks, None
+            return
+        if self._counted_threads == (tasks, pids):
+            return
+        self._counted_threads = tasks, pids
+        threads = processes.count_threads(self._host.sys, *self._tasks)
+        zombies = 0 if threads is None else max(0, int(tasks) - threads)
+        scalars[Scalar.THREADS] = b"%d" % (int(tasks) - zombies)
+        scalars[Scalar.ZOMBIES] = b"%d" % zombies if zombies else None
 
 
 _SOCKET_TABLES = tuple(table for _, _, tables in _SOCKETS for table in tables)

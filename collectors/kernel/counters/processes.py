@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from collectors.hostfs import HostReadError, or_none
+from collectors.hostfs import Gone, HostReadError, or_none
 from collectors.kernel.counters.sources import Scalar, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from collectors.hostfs import Dir
     from collectors.kernel.counters.model import Draft
 
@@ -20,14 +22,13 @@ _MOST_DESCRIPTORS = 50_000
 _SOCKETS_FILE = 8 << 20
 
 
-def inner_processes(sys: Dir, path: str) -> list[int] | None:
-    """Return the processes of all cgroups below one; None where there are too many to count.
+def inner_cgroups(sys: Dir, path: str) -> list[str] | None:
+    """Return the directories of all cgroups below one; None where there are too many to count.
 
     On every cgroup filesystem a directory without any below it has 2 links.
     """
-    members: list[int] = []
+    inner: list[str] = []
     left = [path]
-    seen = 0
     while left:
         above = left.pop()
         try:
@@ -36,14 +37,40 @@ def inner_processes(sys: Dir, path: str) -> list[int] | None:
             names = sys.subdirectories(above)
         except HostReadError:
             continue
-        for name in names:
-            seen += 1
-            if seen > MOST_CGROUPS:
-                return None
-            inner = f"{above}/{name}"
-            left.append(inner)
-            members += pids(or_none(sys.read, f"{inner}/cgroup.procs") or b"")
+        below = [f"{above}/{name}" for name in names]
+        left += below
+        inner += below
+        if len(inner) > MOST_CGROUPS:
+            return None
+    return inner
+
+
+def processes_in(sys: Dir, cgroups: Iterable[str]) -> list[int]:
+    """Return the processes that are in some cgroups themselves; those that ended count for none."""
+    members: list[int] = []
+    for path in cgroups:
+        members += pids(or_none(sys.read, f"{path}/cgroup.procs") or b"")
     return members
+
+
+def count_threads(sys: Dir, path: str, file: str) -> int | None:
+    """Return how many threads run in a cgroup and those below it; zombies are none, cgroups(7).
+
+    ``file`` lists them: v1's ``tasks``, v2's ``cgroup.threads``. None where one cannot be read.
+    """
+    inner = inner_cgroups(sys, path)
+    if inner is None:
+        return None
+    count = 0
+    for cgroup in (path, *inner):
+        try:
+            count += sys.read(f"{cgroup}/{file}").count(b"\n")
+        except Gone:
+            if cgroup == path:
+                return None  # Linux before 4.14 has no cgroup.threads
+        except HostReadError:
+            return None
+    return count
 
 
 def pids(raw: bytes) -> list[int]:

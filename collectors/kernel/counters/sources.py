@@ -67,6 +67,8 @@ class Scalar(IntEnum):
     THREADS = auto()
     DESCRIPTORS = auto()
     SOCKETS = auto()
+    TASKS = auto()  # threads and zombies: what the pids controller counts
+    ZOMBIES = auto()  # None where there are none
     INTERFACES_LEFT_OUT = auto()  # None where there are none
 
 
@@ -343,7 +345,15 @@ V2_IO = (
 
 
 def _pids(controller: str) -> Source:
-    return _single(controller, "pids.current", "process", Scalar.THREADS, idle=False)
+    parser = parse.single(Scalar.TASKS)
+    return Source(
+        controller,
+        "pids.current",
+        "process",
+        lambda raw, values, _, __: parser(raw, values),
+        (Scalar.TASKS, Scalar.THREADS, Scalar.ZOMBIES),
+        moves_when_idle=False,
+    )
 
 
 def _hugetlb(controller: str, size: str) -> tuple[Source, ...]:

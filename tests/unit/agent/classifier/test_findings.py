@@ -64,6 +64,10 @@ class TestFindings:
             subject(NGINX, isolation=Isolation(user_mapped=False), **CALM)
         )
 
+    def test_zombies_that_are_not_reaped(self) -> None:
+        assert findings_of(replace(subject(NGINX, **CALM), unreaped=40)) == {"unreaped"}
+        assert findings_of(replace(subject(NGINX, **CALM), unreaped=2)) == set()
+
     def test_namespaces_that_all_containers_may_share_are_no_finding(self) -> None:
         shared = Isolation(shared_namespaces=frozenset({"user", "cgroup", "time"}))
         assert findings_of(subject(NGINX, isolation=shared, **CALM)) == set()

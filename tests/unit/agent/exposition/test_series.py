@@ -116,6 +116,7 @@ def series_of(container: Container, controllers: tuple[str, ...]) -> list[str]:
     offered = {scalar for source in chosen for scalar in source.scalars}
     # What is worked out of others, and what counts processes.
     offered |= {Scalar.MEMORY_WORKING_SET, Scalar.PROCESSES, Scalar.THREADS}
+    offered.discard(Scalar.ZOMBIES)  # one that is well has none
     tables = {Table.NETWORK} | {table for source in chosen for table in source.tables}
     counters = [
         metric.name

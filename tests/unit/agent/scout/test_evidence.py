@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from agent.inventory.groups import Group
 from agent.model import Container
 from agent.scout import evidence, limits
-from agent.scout.evidence import CachedEvidence, EvidenceReader
+from agent.scout.evidence import CachedEvidence, EvidenceReader, unreaped
 from collectors.facts import (
     FileId,
     FilesystemUsage,
@@ -168,6 +169,22 @@ def test_a_young_container_is_read_again_each_time_its_age_has_doubled(
 def test_any_other_is_not_due(reader: EvidenceReader, started: float | None) -> None:
     read(reader, started=started)
     assert not reader.is_due(NOW + 500)
+
+
+def test_zombies_are_unreaped_once_they_have_stayed(reader: EvidenceReader) -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    started = HOST.boot_time + 5000
+    zombie = process(11, 10, state="Z", id=ProcessId(11, 5000 * ticks))
+    group = Group(inside(), [inside(), zombie])
+    assert unreaped(group, HOST, started + 29) == []
+    assert unreaped(group, HOST, started + 30) == [zombie]
+    visitors = Group(inside(), [inside(), zombie], visitors=frozenset({11}))
+    assert unreaped(visitors, HOST, started + 30) == []
+    read(reader, inside(), zombie, now=started + 10)
+    assert not reader.is_due(started + 29)
+    assert reader.is_due(started + 30)
+    read(reader, inside(), zombie, now=started + 31)
+    assert not reader.is_due(started + 500)
 
 
 def test_who_is_due_is_known_without_reading(reader: EvidenceReader) -> None:

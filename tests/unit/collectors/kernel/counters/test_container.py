@@ -4,7 +4,7 @@ import os
 import shutil
 
 from collectors.kernel.counters import CounterReader, Scalar, Table
-from tests.support.counter_tree import NET_DEV, CounterTree, scalar, target
+from tests.support.counter_tree import CPU, NET_DEV, CounterTree, scalar, target
 
 
 def test_a_reading_is_not_changed_by_the_next(tree: CounterTree, reader: CounterReader) -> None:
@@ -84,6 +84,20 @@ def test_a_container_without_a_cgroup_is_there_while_its_process_is(
     assert scalar(counters, Scalar.CPU_USAGE) is None
     shutil.rmtree(process)
     assert reader.read() == [None]
+
+
+def test_zombies_are_told_from_threads(tree: CounterTree, reader: CounterReader) -> None:
+    """A process of three threads that does not reap: cgroup.procs does not list zombies."""
+    path = tree.cgroup("a", **{"pids.current": "43\n", "cgroup.threads": "7\n8\n9\n"})
+    reader.update([target("a")])
+    (counters,) = reader.read()
+    assert scalar(counters, Scalar.PROCESSES) == b"1"
+    assert scalar(counters, Scalar.THREADS) == b"3"
+    assert scalar(counters, Scalar.ZOMBIES) == b"40"
+    tree.write(path, **{"pids.current": "3\n", "cpu.stat": CPU.format(2)})
+    (counters,) = reader.read()
+    assert scalar(counters, Scalar.THREADS) == b"3"
+    assert scalar(counters, Scalar.ZOMBIES) is None
 
 
 def test_processes_of_inner_cgroups_count(tree: CounterTree, reader: CounterReader) -> None:

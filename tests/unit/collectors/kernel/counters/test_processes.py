@@ -40,8 +40,10 @@ def test_inner_cgroups_are_counted_down_to_the_last(host: HostFS, tmp_path: Path
     for name, pids in (("a", "1\n"), ("a/b", "2\n3\n"), ("c", "")):
         (tmp_path / "sys/x" / name).mkdir(parents=True)
         (tmp_path / "sys/x" / name / "cgroup.procs").write_text(pids)
-    assert sorted(processes.inner_processes(host.sys, "x") or ()) == [1, 2, 3]
-    assert processes.inner_processes(host.sys, "gone") == []
+    inner = processes.inner_cgroups(host.sys, "x")
+    assert sorted(inner or ()) == ["x/a", "x/a/b", "x/c"]
+    assert sorted(processes.processes_in(host.sys, [*(inner or ()), "x/ended"])) == [1, 2, 3]
+    assert processes.inner_cgroups(host.sys, "gone") == []
 
 
 def test_too_many_inner_cgroups_are_not_counted(
@@ -50,7 +52,17 @@ def test_too_many_inner_cgroups_are_not_counted(
     monkeypatch.setattr(processes, "MOST_CGROUPS", 2)
     for n in range(3):
         (tmp_path / f"sys/x/{n}").mkdir()
-    assert processes.inner_processes(host.sys, "x") is None
+    assert processes.inner_cgroups(host.sys, "x") is None
+    assert processes.count_threads(host.sys, "x", "tasks") is None
+
+
+def test_threads_are_counted_down_to_the_last_cgroup(host: HostFS, tmp_path: Path) -> None:
+    assert processes.count_threads(host.sys, "x", "tasks") is None, "an old kernel"
+    (tmp_path / "sys/x/tasks").write_text("1\n2\n")
+    (tmp_path / "sys/x/inner").mkdir()
+    (tmp_path / "sys/x/inner/tasks").write_text("3\n")
+    (tmp_path / "sys/x/ended").mkdir()
+    assert processes.count_threads(host.sys, "x", "tasks") == 3
 
 
 def test_descriptors_and_which_of_them_are_sockets(host: HostFS, tmp_path: Path) -> None:
