@@ -9,6 +9,7 @@ from agent.classifier.init_kind import manages
 from agent.classifier.process_tree import same_binary
 from agent.classifier.programs import SERVERS, Role
 from agent.classifier.scene import InitKind
+from agent.classifier.shells import is_interactive
 
 if TYPE_CHECKING:
     from agent.classifier.identity import Identity
@@ -101,7 +102,8 @@ class _Walker:
     def _into(self, holder: Process) -> None:
         """Descend into what a process holds."""
         children = self.tree.children_of(holder)
-        if self.tree.identity[holder.pid].role is Role.SHELL and _is_interactive(holder):
+        is_shell = self.tree.identity[holder.pid].role is Role.SHELL
+        if is_shell and holder.tty and is_interactive(holder):
             # What runs on the shell's own terminal is a job of its user, not a service.
             children = [c for c in children if c.tty != holder.tty or c.session == c.pid]
             if holder is not self.tree.init and self.kind is InitKind.MANAGER:
@@ -173,12 +175,4 @@ def _has_login(tree: ProcessTree) -> bool:
         i.role is Role.OS and i.info is not None and i.info.family in _LOGIN
         for pid, i in tree.identity.items()
         if pid not in within
-    )
-
-
-def _is_interactive(shell: Process) -> bool:
-    """Return whether a shell reads from a terminal: it has one, and neither a script nor ``-c``."""
-    return bool(shell.tty) and all(
-        word.startswith("--") or (word.startswith("-") and "c" not in word)
-        for word in shell.argv[1:]
     )

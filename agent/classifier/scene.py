@@ -109,7 +109,7 @@ class Scene:
     left_running: tuple[Process, ...]
     """What users left running when they logged out: tmux, screen, a program in the background."""
     exec_shells: tuple[Process, ...]
-    """Shells at a terminal that entered from outside: by an engine's exec."""
+    """Shells that entered from outside, by an engine's exec, and wait for what a person types."""
 
     @property
     def managed(self) -> bool:

@@ -17,6 +17,7 @@ from agent.classifier.process_tree import read_tree
 from agent.classifier.programs import Role
 from agent.classifier.relate import applications
 from agent.classifier.scene import InitKind, Program, Scene
+from agent.classifier.shells import is_interactive
 
 if TYPE_CHECKING:
     from agent.classifier.descent import Descent
@@ -81,13 +82,16 @@ def _programs(tree: ProcessTree, descent: Descent, *, silent: bool) -> tuple[Pro
 
 
 def _exec_shells(subject: Subject) -> tuple[Process, ...]:
-    return tuple(
-        process
-        for process in sorted(subject.processes, key=lambda p: p.id)
-        if process.pid in subject.entered_from_outside
-        and process.tty
-        and identify(process).role is Role.SHELL
-    )
+    """Return the shells of people who entered from outside, one for each of their sessions."""
+    shells: dict[int, Process] = {}
+    for process in sorted(subject.processes, key=lambda p: p.id):
+        if (
+            process.pid in subject.entered_from_outside
+            and identify(process).role is Role.SHELL
+            and is_interactive(process)
+        ):
+            shells.setdefault(process.session or process.pid, process)
+    return tuple(shells.values())
 
 
 def _listens_on_own_network(subject: Subject) -> bool:

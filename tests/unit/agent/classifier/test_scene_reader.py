@@ -53,7 +53,18 @@ def test_an_sshd_where_nothing_listens(
     assert [p.not_listening for p in scene.os_services] == [not_listening]
 
 
-def test_a_shell_of_an_exec_has_a_terminal() -> None:
-    shells = (run("bash", tty=34816), run("bash", args="-c true"), run("nginx", tty=34816))
+def test_a_person_who_entered_has_a_shell_that_waits() -> None:
+    shells = (
+        run("bash", run("bash", run("bash", args="/tmp/script", tty=34816), tty=34816), tty=34816),
+        run("bash", args="-c true", tty=34817, own=True),
+        run("sh", args="/check.sh", tty=34818, own=True),
+        run("nginx", tty=34816),
+        run("bash", args="-i", own=True),
+        run("/usr/bin/su", run("bash -bash", tty=34819), tty=34819, own=True),
+    )
     scene = read_scene(subject(NGINX, entered_from_outside=shells))
-    assert [p.exe for p in scene.exec_shells] == ["/usr/bin/bash"]
+    assert [p.argv for p in scene.exec_shells] == [
+        ("/usr/bin/bash",),
+        ("/usr/bin/bash", "-i"),
+        ("-bash",),
+    ]
