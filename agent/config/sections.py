@@ -159,7 +159,8 @@ class Inventory:
     full_interval: float = key(
         60.0,
         duration(1),
-        "time between two full scans of the host",
+        "time between two full scans of the host; longer where one takes more than a thousandth "
+        "of that in CPU time, but at most ten minutes",
         flag="--inventory.full-interval",
     )
     poll_interval: float = key(

@@ -44,6 +44,13 @@ class KnownProcesses:
             return process.namespaces.mnt is None and process.state not in "ZX"
         return _filesystem(process) not in self.filesystems
 
+    def is_changed_program(self, process: Process, host: HostFacts) -> bool:
+        """Return whether a process that appeared was there before, in a container, as another.
+
+        It has executed another program in place, say.
+        """
+        return process.id in self.all and process.namespaces.mnt not in (None, host.namespaces.mnt)
+
 
 def _filesystem(process: Process) -> object:
     return process.envid, process.namespaces.mnt, process.root

@@ -4,7 +4,8 @@ There are three tasks. A full pass reads everything anew. An event pass follows 
 engine reports a change, and another one soon after, as a cgroup is made before its first process.
 A check is cheap, and becomes a pass only if something may have changed.
 
-In a pass the inventory is taken anew at once if the set of containers may have changed. If only
+In a pass the inventory is taken anew at once if the set of containers may have changed, and soon if
+a process of a container has become another program. If only
 other processes came or went (a shell on the host, one more worker), it waits until its cost, which
 grows with the number of containers, is a small share of the time since the last one.
 
@@ -23,12 +24,16 @@ own."""
 _FULL_SHARE = 0.001
 """Share of one CPU that full passes may take: a large host is reconciled less often."""
 
+_FULL_LONGEST = 600.0
+"""Most seconds between two full passes, whatever they cost."""
+
 _IDLE_SHARE = 0.0005
 """The same for asking the engines, and for taking the inventory, when processes came and went but
 the set of containers stayed the same."""
 
 _EVENT_SHARE = 0.1
-"""The same for the last pass after an event: it is delayed if the one before it was expensive."""
+"""The same for the last pass after an event, and for the inventory when a process of a container
+became another program: they are delayed if the one before was expensive."""
 
 _ASK_SECONDS = 30.0
 """The engines are asked this often even if no process came or went."""
@@ -63,7 +68,9 @@ class Schedule:
         self._ask_cost = 0.0
         self._containers_changed = False
         self._processes_changed = False
+        self._program_changed = False
         self._idle_inventory_at = float("-inf")
+        self._soon_inventory_at = float("-inf")
 
     def task(self, now: float) -> Task | None:
         """Return the task that is due; None if the scout may sleep."""
@@ -81,7 +88,9 @@ class Schedule:
     def done(self, task: Task, *, started: float, ended: float, cost: float) -> None:
         """Note that a task has run, whichever of the three it was."""
         if task is Task.FULL_PASS:
-            self._next_full = started + max(self._full_interval, cost / _FULL_SHARE)
+            longest = max(self._full_interval, _FULL_LONGEST)
+            wait = min(longest, max(self._full_interval, cost / _FULL_SHARE))
+            self._next_full = started + wait
             self._next_check = started + self._poll_interval
             return
         if task is Task.EVENT_PASS:
@@ -102,6 +111,10 @@ class Schedule:
     def processes_changed(self) -> None:
         """Note that processes came or went."""
         self._processes_changed = True
+
+    def program_changed(self) -> None:
+        """Note that a process of a container executes another program than before."""
+        self._program_changed = True
 
     def containers_changed(self) -> None:
         """Note that the set of containers, or what the engines say of them, may have changed."""
@@ -128,9 +141,11 @@ class Schedule:
 
     def inventory_taken(self, now: float, cost: float) -> None:
         """Note that the inventory was taken, of everything that had changed until now."""
-        self._containers_changed = self._processes_changed = False
+        self._containers_changed = self._processes_changed = self._program_changed = False
         self._idle_inventory_at = now + cost / _IDLE_SHARE
+        self._soon_inventory_at = now + cost / _EVENT_SHARE
 
     def _inventory_due(self, now: float) -> bool:
         waited = self._processes_changed and now >= self._idle_inventory_at
-        return self._containers_changed or waited
+        soon = self._program_changed and now >= self._soon_inventory_at
+        return self._containers_changed or waited or soon

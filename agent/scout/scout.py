@@ -33,6 +33,7 @@ from collectors.kernel.beancounters import read_own_beancounters
 from collectors.kernel.filesystem import read_host_filesystems
 from collectors.kernel.host import read_host_facts
 from collectors.kernel.process_events import ProcessEvents
+from collectors.kernel.process_execs import ProcessExecs
 from collectors.kernel.process_moves import ProcessMoves
 from collectors.kernel.processes import ProcessReader, read_pulse
 from collectors.registry import COLLECTORS
@@ -77,6 +78,7 @@ class Scout:
 
         self._reader = ProcessReader(self._processes_host, skip=skip_processes, touch=touch)
         self._moves = ProcessMoves(self._processes_host, touch)
+        self._execs = ProcessExecs(self._processes_host, self._reader.mark)
         self._table = ProcessTable(by_pid={})
         self._evidence = EvidenceReader(self.host, skip=skip_containers, begin=progress.begin)
         self._judge = Judge(self._evidence, Verdicts(config.overrides()))
@@ -193,11 +195,13 @@ class Scout:
         """Run a pass if anything may have changed since the last one; read little to know that."""
         now = time.monotonic()
         moved = self._moves.moved(self._table, self.facts, now)
+        changed = self._forget_changed(now)
         self._reader.forget(moved)
         self._progress.idle()
         self._follow_clock_step()
         if (
             moved
+            or changed
             or self._pulse is None
             or read_pulse(self._processes_host) != self._pulse
             or self._reader.young
@@ -223,13 +227,27 @@ class Scout:
             self._judge.shift(step)
             self._schedule.containers_changed()
 
+    def _forget_changed(self, now: float) -> bool:
+        """Have the processes read anew that run another program; return whether there are any."""
+        groups = self._last_pass.groups.values() if self._last_pass is not None else ()
+        pids = (process.pid for group in groups for process in group.members)
+        changed = self._execs.changed(self._table, pids, now)
+        self._reader.forget(changed)
+        return bool(changed)
+
     def _read_processes(self, *, full: bool) -> ProcessTable:
         started = time.monotonic()
+        if not full:
+            self._forget_changed(started)  # while events keep coming there are no checks
         self._table = table = self._reader.read(full=full)
         self._progress.idle()
         self._kernel_seconds = time.monotonic() - started
         if self._reader.appeared or self._reader.vanished:
             self._schedule.processes_changed()
+        if any(
+            self._known_processes.is_changed_program(p, self.facts) for p in self._reader.appeared
+        ):
+            self._schedule.program_changed()
         if any(
             self._known_processes.can_change_containers(p, self.facts)
             for p in self._reader.appeared

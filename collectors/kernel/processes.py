@@ -51,6 +51,7 @@ class ProcessReader:
     ) -> None:
         self._host = host
         self._last: dict[int, tuple[Process | None, int]] = {}  # with its age in passes, by pid
+        self._marks: dict[int, object] = {}  # by pid
         self._skip = skip  # reading these hung before: only what cannot block is read
         self._only_unified = read_layout(host).mode is CgroupMode.V2
         self._touch = touch  # called before a process is read in a way that can block
@@ -93,6 +94,7 @@ class ProcessReader:
         self._last = seen
         if full:
             forget_cgroups(len(table))
+        self._marks = {pid: self._marks[pid] for pid in table if pid in self._marks}
         return ProcessTable(by_pid=table)
 
     def forget(self, pids: Iterable[int]) -> None:
@@ -100,14 +102,20 @@ class ProcessReader:
         for pid in pids:
             self._last.pop(pid, None)
 
+    def mark(self, pid: int) -> object:
+        """Return what ``parse_mark`` read of a process when it was last read."""
+        return self._marks.get(pid)
+
     def _read(self, pid: int) -> Process | None:
         """Read one process; None is a kernel thread, which is never in a container."""
         with self._host.process(pid) as directory:
-            fields = parse_stat(directory.read("stat", 4096))
+            stat = directory.read("stat", 4096)
+            fields = parse_stat(stat)
             if fields is None:
                 raise directory.malformed("stat", "not in the format of proc_pid_stat(5)")
             if fields.flags & _KERNEL_THREAD:
                 return None
+            self._marks[pid] = parse_mark(stat)
             process = Process(
                 id=ProcessId(pid, fields.start_ticks),
                 ppid=fields.ppid,
@@ -218,6 +226,17 @@ def parse_stat(data: bytes) -> Stat | None:
         )
     except (IndexError, ValueError):
         return None
+
+
+def parse_mark(data: bytes) -> object:
+    """Parse from /proc/<pid>/stat what is another value after each execve(2).
+
+    It is where program, stack and arguments lie in memory; the name, where that may not be read.
+    """
+    head, _, tail = data.rpartition(b")")
+    fields = tail.split()
+    addresses = (*fields[23:26], *fields[45:46])  # startcode, endcode, startstack, arg_start
+    return head if len(addresses) < 4 or addresses[3] in (b"0", b"1") else addresses
 
 
 _FIELD = re.compile(r"^(\w+):[ \t]*(.*)$", re.MULTILINE)

@@ -206,3 +206,33 @@ class TestEngines:
         schedule.engines_asked(START, cost=9.0)
         schedule.containers_changed()
         assert schedule.asks_engines(CHECK, START)
+
+
+class TestPrograms:
+    """What follows when a process of a container becomes another program."""
+
+    def test_the_inventory_is_taken_soon(self, schedule: Schedule) -> None:
+        schedule.inventory_taken(START, cost=0.5)
+        schedule.processes_changed()
+        schedule.program_changed()
+        assert not schedule.needs_pass(START + 4)
+        assert schedule.needs_pass(START + 6)
+        assert schedule.takes_inventory(CHECK, START + 6)
+
+    def test_once(self, schedule: Schedule) -> None:
+        schedule.program_changed()
+        assert schedule.takes_inventory(CHECK, START + 1)
+        schedule.inventory_taken(START + 1, cost=0.0)
+        assert not schedule.takes_inventory(CHECK, START + 9)
+
+
+@pytest.mark.parametrize(
+    ("interval", "cost", "wait"),
+    [(60.0, 0.001, 60.0), (60.0, 0.2, 200.0), (60.0, 5.0, 600.0), (900.0, 5.0, 900.0)],
+)
+def test_full_passes_are_at_most_ten_minutes_apart(
+    interval: float, cost: float, wait: float
+) -> None:
+    schedule = Schedule(full_interval=interval, poll_interval=1e9)
+    ran(schedule, FULL, START, cost)
+    assert schedule.sleep(START) == wait

@@ -157,6 +157,34 @@ def test_an_old_process_that_unshares_in_place_is_seen_by_a_glance(
     assert watched.scout._table.by_pid[of_host.pid].namespaces.mnt == 4711
 
 
+@pytest.mark.parametrize("beside_events", [False, True])
+def test_an_old_process_that_executes_another_program_is_seen(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, *, beside_events: bool
+) -> None:
+    """No number moves when it does, and while events keep coming there are no checks."""
+    monkeypatch.setattr("collectors.kernel.process_execs.SHARE", float("inf"))
+    monkeypatch.setattr("collectors.kernel.process_execs._LONGEST", float("inf"))
+    _, pid = a_container(watched)
+    link, stat = (watched.proc / str(pid) / name for name in ("exe", "stat"))
+    link.unlink()
+    link.symlink_to("/usr/sbin/other")
+    fields = stat.read_text().rpartition(")")[2].split()
+    fields[23:26] = ["4711"] * 3  # another program has another memory map
+    stat.write_text(f"{pid} (other) {' '.join(fields)}\n")
+    watched.scout._execs._looked_at = None  # long ago
+    watched.scout._execs._left = []
+    watched.scout._schedule._idle_inventory_at = float("inf")
+
+    if beside_events:
+        watched.scout.run_pass(Task.EVENT_PASS)
+    else:
+        watched.scout.check_for_changes()
+
+    assert watched.scout._last_pass is not None
+    (group,) = (g for g in watched.scout._last_pass.groups.values() if g.leader.pid == pid)
+    assert group.leader.exe == "/usr/sbin/other"
+
+
 def _lives_on(process: Process, host: HostFacts) -> bool:
     return process.root == host.root and process.namespaces.mnt == host.namespaces.mnt
 
