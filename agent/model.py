@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from collectors.facts import (
+    Descriptors,
     EngineFacts,
     FilesystemUsage,
     HostFacts,
@@ -186,6 +187,8 @@ class Subject:
     mounts: tuple[Mount, ...] | None = None
     root: RootFacts | None = None
     network: NetworkFacts | None = None
+    descriptors: Mapping[int, Descriptors] = field(default_factory=dict, hash=False)
+    """What some of its processes have open, by pid: those that claim to be a system's services."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,24 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptors:
+    """What a process has open, proc_pid_fd(5)."""
+
+    directory: str | None = None
+    """Its working directory, as a path from the top of its mount namespace."""
+    links: Mapping[int, str] = field(default_factory=dict, hash=False)
+    """What each descriptor leads to: a path, ``socket:[inode]``, ``anon_inode:[eventpoll]``."""
+    whole: bool = True
+    """These are all; it has no others."""
+
+    @property
+    def sockets(self) -> frozenset[int]:
+        """The inodes of its sockets."""
+        numbers = (link[8:-1] for link in self.links.values() if link.startswith("socket:["))
+        return frozenset(int(number) for number in numbers if number.isdigit())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessTable:
     """All processes of one moment, zombies included, kernel threads left out."""
 
@@ -328,6 +346,8 @@ class Listener:
     address: str
     port: int
     uid: int | None = None
+    inode: int | None = None
+    """Of the socket, as in ``socket:[inode]``, the link of a descriptor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +358,7 @@ class NetworkFacts:
     """Global addresses of its own, CIDR."""
     default_route: bool | None = None
     firewall_rules: int | None = None
+    """Without those that container engines write for their own ends."""
     listeners: tuple[Listener, ...] = ()
 
 

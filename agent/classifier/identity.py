@@ -129,7 +129,7 @@ def _plain(process: Process, name: str, info: ProgramInfo | None, claimed: str) 
     agrees = titled or unversioned(claimed) == unversioned(name)
     if not agrees and (other is None or other.role != info.role):
         return identity.doubted("exe alone, as its argv says otherwise")
-    if info.family in _OPTIONS_ONLY and _has_operand(process.argv, _MODES.get(name, ())):
+    if info.role is not Role.MANAGER and contradicts_itself(process, identity):
         # A sleep that was copied to /usr/sbin/cron still needs its number.
         what = "exe, though its arguments are not those of such a service"
         return identity.doubted(what, HALF * HALF)
@@ -144,6 +144,17 @@ _MODES = {"socklog": ("unix", "inet", "ucspi")}
 
 _OF_A_DESKTOP = ProgramInfo("dbus", Role.UTILITY)
 """The dbus of a user's session, not the system's."""
+
+
+def contradicts_itself(process: Process, identity: Identity) -> bool:
+    """Return whether a process has an operand, though its kind is started with options only.
+
+    A runlevel may follow the name of an init.
+    """
+    if identity.role is Role.MANAGER:
+        return _has_operand(process.argv, ()) and len(process.argv[1]) > 1
+    family = identity.info.family if identity.info else ""
+    return family in _OPTIONS_ONLY and _has_operand(process.argv, _MODES.get(identity.name, ()))
 
 
 def _has_operand(argv: tuple[str, ...], modes: Collection[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.process_tree import same_binary
-from agent.classifier.programs import WAITING, Role
+from agent.classifier.programs import IDLE, WAITING, Role
 from agent.classifier.scene import InitKind
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def init_kind(tree: ProcessTree, *, listens: bool) -> InitKind:
             return InitKind.REAPER
         case Role.SHELL:
             return InitKind.SHELL
-        case Role.UTILITY if identity.name in WAITING:
+        case Role.UTILITY if identity.name in WAITING or identity.info is IDLE:
             return InitKind.WAITING
         case _:
             return InitKind.PROGRAM

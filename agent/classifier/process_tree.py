@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.classifier.claims import examined
 from agent.classifier.identity import identify, package_directory
 from agent.classifier.programs import SERVERS, Part, Role
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from agent.classifier.identity import Identity
     from agent.model import Subject
     from collectors.facts import FileId, Process, ProcessId
+
+
+_STARTING = 3.0
+"""Seconds after the start of a container in which its services may have nothing open yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,11 @@ def read_tree(subject: Subject) -> ProcessTree:
         for p in sorted(subject.processes, key=lambda p: p.id)
         if p.pid not in subject.entered_from_outside and p.state not in ("Z", "X")
     }
-    identity = _doubt_namesakes(own, {pid: identify(process) for pid, process in own.items()})
+    # What has only just started has not yet opened what it will need.
+    opened = {} if _has_just_started(subject) else subject.descriptors
+    identity = _doubt_namesakes(
+        own, {pid: examined(p, identify(p), opened.get(pid)) for pid, p in own.items()}
+    )
     children = _children(own.values())
     init = _first_process(own, subject.container.init)
     return ProcessTree(
@@ -72,6 +81,11 @@ def read_tree(subject: Subject) -> ProcessTree:
         units=frozenset(_units(own.values(), init)),
         supervisors=frozenset(_supervisors_by_behaviour(children, identity)),
     )
+
+
+def _has_just_started(subject: Subject) -> bool:
+    started = subject.container.started
+    return started is not None and 0 <= subject.now - started < _STARTING
 
 
 def same_binary(one: Process, other: Process) -> bool:

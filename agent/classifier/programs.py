@@ -136,6 +136,9 @@ _NO_LOADERS = ("qemu-system", "qemu-ga", "qemu-nbd", "qemu-img", "qemu-storage")
 WAITING = frozenset({"sleep", "tail", "cat", "pause", "s6-pause", "yes", "true", "wait", "read"})
 """Programs that are often started only to keep a container alive."""
 
+IDLE = ProgramInfo("utility", Role.UTILITY, Part.RUNTIME)
+"""Of a process that is called something else, and only waits."""
+
 VAGUE = frozenset(
     {"agent", "app", "daemon", "main", "master", "run", "server", "service", "start", "starter"}
 )

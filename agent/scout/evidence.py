@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from agent.classifier.claims import claimants, unproven
 from agent.scout.limits import LimitReader
 from collectors.facts import (
+    Descriptors,
     FileId,
     FilesystemUsage,
     Isolation,
@@ -22,7 +24,8 @@ from collectors.facts import (
     Process,
     RootFacts,
 )
-from collectors.hostfs import HostReadError
+from collectors.hostfs import HostReadError, or_none
+from collectors.kernel.descriptors import read_descriptors, sockets_elsewhere
 from collectors.kernel.filesystem import read_container_filesystem, read_host_mounts
 from collectors.kernel.isolation import read_isolation
 from collectors.kernel.network import read_network
@@ -45,6 +48,10 @@ _YOUNG = 30.0
 """A container that started less than so many seconds ago is read again each time its age has
 doubled: its services open their sockets, make their users, write their files."""
 
+_SETTLED = 3.0
+"""The same for one whose processes changed: what is new in it opens its sockets. It is read again
+for as long as a young one while something in it claims to be a service and does nothing yet."""
+
 _YOUNGEST = 1.0
 """Shortest time in seconds between two such readings."""
 
@@ -53,13 +60,16 @@ _REAPED_WITHIN = 30.0
 
 _NEVER = float("inf")
 
+_NAME_SERVER_OF_DOCKER = "127.0.0.11"
+"""Where dockerd listens in the network namespace of a container: libnetwork's resolver.go."""
+
 
 @dataclass(slots=True)
 class CachedEvidence:
     """What was read of a container, and when. Times are in seconds since the epoch."""
 
     init: ProcessId
-    signature: object
+    signature: tuple[object, ...]
     read_at: float
     due: float
     """When it is to be read again though nothing seems to have changed."""
@@ -70,6 +80,10 @@ class CachedEvidence:
     limits: Limits = Limits()
     filesystem: FilesystemUsage | None = None
     filesystem_at: float = 0.0
+    descriptors: Mapping[int, Descriptors] = field(default_factory=dict)
+    """By pid, of the processes whose descriptors can refute what they claim to be."""
+    changed_at: float = 0.0
+    """When its processes were last seen to have changed; 0 where that was not seen."""
 
 
 class EvidenceReader:
@@ -121,7 +135,7 @@ class EvidenceReader:
             or now >= evidence.due
         )
         if evidence is None or outdated:
-            evidence = self._read(container, group, signature, facts, now)
+            evidence = self._read(container, group, evidence, facts, now)
         if _subject(group) not in self._skip:
             within = group.leader.cgroups
             limits = self.limits.read(
@@ -147,6 +161,7 @@ class EvidenceReader:
         for evidence in self._cache.values():
             evidence.read_at += seconds
             evidence.due += seconds
+            evidence.changed_at += seconds
             evidence.filesystem_at += seconds
         self._first_due += seconds
 
@@ -168,28 +183,52 @@ class EvidenceReader:
         self._first_due = min((e.due for e in self._cache.values()), default=_NEVER)
 
     def _read(
-        self, container: Container, group: Group, signature: object, facts: HostFacts, now: float
+        self,
+        container: Container,
+        group: Group,
+        before: CachedEvidence | None,
+        facts: HostFacts,
+        now: float,
     ) -> CachedEvidence:
+        signature = _signature(container, group)
+        changed_at = before.changed_at if before is not None else 0.0
+        if before is not None and before.signature[0] != signature[0]:
+            changed_at = now
         leader = group.leader
         subject = _subject(group)
         mounts = root = network = None
         isolation = Isolation()
+        descriptors: Mapping[int, Descriptors] = {}
         if subject not in self._skip:
             self._begin(subject)
             mounts = self.mounts(leader.pid)
             root = self._root(leader, mounts)
-            network = self._network(leader, facts)
+            network = self._network(group, facts)
             isolation = read_isolation(self._host, facts, leader, mounts or ())
+            descriptors = self._descriptors(group)
+        due = min(_due_again(container, now), _zombies_due(group, facts, now))
+        settles = _YOUNG if unproven(group.members, descriptors) else _SETTLED
+        if now - changed_at < settles:
+            due = min(due, now + max(now - changed_at, _YOUNGEST))
         return CachedEvidence(
             init=leader.id,
             signature=signature,
             read_at=now,
-            due=min(_due_again(container, now), _zombies_due(group, facts, now)),
+            due=due,
             mounts=mounts,
             root=root,
             network=network,
             isolation=isolation,
+            descriptors=descriptors,
+            changed_at=changed_at,
         )
+
+    def _descriptors(self, group: Group) -> Mapping[int, Descriptors]:
+        opened = {
+            pid: or_none(read_descriptors, self._host, pid)
+            for pid in claimants(group.members, group.visitors)
+        }
+        return {pid: known for pid, known in opened.items() if known is not None}
 
     def _refresh_filesystem(self, evidence: CachedEvidence, facts: HostFacts, now: float) -> None:
         """Read the usage of its filesystem: it changes while nothing else of a container does."""
@@ -220,8 +259,12 @@ class EvidenceReader:
             self._roots[leader.root] = root
         return root
 
-    def _network(self, leader: Process, facts: HostFacts) -> NetworkFacts | None:
-        """Read the network namespace, once for all that share it; None for the host's own."""
+    def _network(self, group: Group, facts: HostFacts) -> NetworkFacts | None:
+        """Read the network namespace, with the sockets that the container itself has open.
+
+        It is read once for all that share it; None for the host's own.
+        """
+        leader = group.leader
         namespace = leader.namespaces.net
         if namespace is None or namespace == facts.namespaces.net:
             return None
@@ -230,7 +273,16 @@ class EvidenceReader:
                 self._networks[namespace] = read_network(self._host, leader.pid)
             except HostReadError:
                 return None
-        return self._networks[namespace]
+        network = self._networks[namespace]
+        inodes = [s.inode for s in network.listeners if s.inode is not None]
+        pids = [leader.pid, *(p.pid for p in group.members if p is not leader)]
+        elsewhere = sockets_elsewhere(self._host, pids, inodes)
+        own = tuple(
+            s
+            for s in network.listeners
+            if s.inode not in elsewhere and s.address != _NAME_SERVER_OF_DOCKER
+        )
+        return replace(network, listeners=own)
 
 
 def _subject(group: Group) -> str:
@@ -238,11 +290,17 @@ def _subject(group: Group) -> str:
     return f"container {group.leader.pid} {group.leader.id.start_ticks}"
 
 
-def _signature(container: Container, group: Group) -> object:
-    """Return what the verdict depends on and each pass knows: if it differs, all is read again."""
+def _signature(container: Container, group: Group) -> tuple[object, ...]:
+    """Return what the verdict depends on and each pass knows: if it differs, all is read again.
+
+    Its own processes, without visitors, come first.
+    """
+    processes = sorted(
+        (p.pid in group.visitors, p.id, p.exe, p.argv, p.uid, p.session) for p in group.members
+    )
     return (
-        tuple(sorted((p.id, p.exe, p.argv, p.uid, p.session) for p in group.members)),
-        group.visitors,
+        tuple(process for process in processes if not process[0]),
+        tuple(process for process in processes if process[0]),
         container.engine,
         container.name,
         container.image,

@@ -140,6 +140,7 @@ class Judge:
             mounts=evidence.mounts,
             root=evidence.root,
             network=network,
+            descriptors=evidence.descriptors,
         )
         judged = self._verdicts.judge(subject)
         self._judged[container.id] = evidence, judged

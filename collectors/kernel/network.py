@@ -78,6 +78,7 @@ def parse_inet(data: bytes, protocol: str, state: int) -> Iterator[Listener]:
                 address=_address(address),
                 port=int(port, 16),
                 uid=int(fields[7]),
+                inode=int(fields[9]),
             )
         except (ValueError, struct.error):
             continue
@@ -102,7 +103,8 @@ def parse_unix(data: bytes) -> Iterator[Listener]:
         except ValueError:
             continue
         if accepting:
-            yield Listener(protocol="unix", address=fields[7], port=0)
+            inode = int(fields[6])
+            yield Listener(protocol="unix", address=fields[7], port=0, inode=inode)
 
 
 def parse_routes(data: bytes) -> list[ipaddress.IPv4Network]:

@@ -31,7 +31,7 @@ _DONE, _ERROR = 3, 2
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _REQUEST = struct.Struct("=BBBxI48x")  # struct inet_diag_req_v2
 _ANSWER = struct.Struct("!BBBBH2x16s28x4x4x4x")  # struct inet_diag_msg up to its uid
-_UID = struct.Struct("=I")
+_OWNER = struct.Struct("=II")  # its uid and inode
 _ANSWERS_READ = 256
 
 
@@ -84,7 +84,7 @@ def _dump(diag: socket.socket, family: int, name: str) -> Iterator[Listener]:
             if kind in (_DONE, _ERROR) or length < _HEADER.size:
                 return
             body = data[_HEADER.size : length]
-            if sequence == family and len(body) >= _ANSWER.size + _UID.size:
+            if sequence == family and len(body) >= _ANSWER.size + _OWNER.size:
                 yield _listener(body, family, name)
             data = data[(length + 3) & ~3 :]
     raise OSError(errno.EMSGSIZE, "too many listening sockets", name)
@@ -92,11 +92,12 @@ def _dump(diag: socket.socket, family: int, name: str) -> Iterator[Listener]:
 
 def _listener(body: bytes, family: int, name: str) -> Listener:
     port, address = _ANSWER.unpack_from(body)[4:]
-    (uid,) = _UID.unpack_from(body, _ANSWER.size)
+    uid, inode = _OWNER.unpack_from(body, _ANSWER.size)
     size = 4 if family == socket.AF_INET else 16
     return Listener(
         protocol=name,
         address=socket.inet_ntop(family, address[:size]),
         port=port,
         uid=uid,
+        inode=inode,
     )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from agent.classifier.scene import Scene
 
 _SSH, _TELNET = 22, 23
+_NET_ADMIN = 1 << 12  # CAP_NET_ADMIN, capabilities(7)
 
 RULES = RuleSet(Axis.NETWORK)
 
@@ -92,14 +93,26 @@ def _shared_network(scene: Scene) -> Hit | None:
     return None
 
 
+def _may_write_rules(scene: Scene) -> bool:
+    """Return whether a process of it may write firewall rules, as far as is known.
+
+    Where none may, somebody else has: its engine, an orchestrator, a service mesh.
+    """
+    own = (p for p in scene.subject.processes if p.pid not in scene.subject.entered_from_outside)
+    return any(p.bounding is None or p.bounding & _NET_ADMIN for p in own)
+
+
 @RULES.rule(
     "network.firewall",
     0.4,
-    when="It has firewall rules of its own.",
+    when="It has firewall rules of its own: not those that its engine writes in its network, and "
+    "only where a process of it may write some (CAP_NET_ADMIN).",
     sentence="it has a firewall of its own ({rules})",
 )
 def _firewall(scene: Scene) -> Hit | None:
     network = scene.subject.network
     if network is None or scene.subject.container.network != "own" or not network.firewall_rules:
+        return None
+    if not _may_write_rules(scene):
         return None
     return Hit({"rules": plural(network.firewall_rules, "rule")}, source=proc(scene, "net"))

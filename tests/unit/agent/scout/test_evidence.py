@@ -18,6 +18,7 @@ from collectors.facts import (
     FilesystemUsage,
     Isolation,
     Limits,
+    Listener,
     Mount,
     NetworkFacts,
     Process,
@@ -266,3 +267,27 @@ def test_within_a_pass_nothing_is_read_twice(reader: EvidenceReader, reads: Read
     reader.end_pass()
     reader.mounts(10)
     assert reads["mounts"] == 3
+
+
+def test_a_socket_that_none_of_its_processes_has_open_is_not_its_own(
+    reader: EvidenceReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as those of its engine, or of another container in the same network."""
+    listeners = tuple(
+        Listener(protocol="tcp", address=address, port=port, inode=port)
+        for address, port in (("0.0.0.0", 80), ("10.0.0.1", 53), ("127.0.0.11", 4053))
+    )
+    network = NetworkFacts(default_route=True, listeners=listeners)
+    monkeypatch.setattr(evidence, "read_network", lambda *_: network)
+    asked: list[tuple[list[int], list[int]]] = []
+
+    def elsewhere(_: HostFS, pids: list[int], inodes: list[int]) -> frozenset[int]:
+        asked.append((pids, inodes))
+        return frozenset({53})
+
+    monkeypatch.setattr(evidence, "sockets_elsewhere", elsewhere)
+    found = read(reader, inside(), inside(11)).network
+    assert found is not None
+    assert [s.port for s in found.listeners] == [80]
+    assert found.default_route
+    assert asked == [([10, 11], [80, 53, 4053])]

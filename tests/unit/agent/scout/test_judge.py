@@ -47,7 +47,7 @@ class Evidence(EvidenceReader):
         if container.id in self.outdated or container.id not in self.kept:
             self.kept[container.id] = CachedEvidence(
                 init=group.leader.id,
-                signature=None,
+                signature=(),
                 read_at=now,
                 due=0.0,
                 mounts=None,

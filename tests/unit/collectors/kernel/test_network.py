@@ -114,7 +114,8 @@ def test_connections_do_not_listen() -> None:
 
 
 def test_sockets_without_a_name_or_an_ear_are_left_out() -> None:
-    assert list(parse_unix(UNIX)) == [Listener(protocol="unix", address="public/a b", port=0)]
+    (listener,) = parse_unix(UNIX)
+    assert listener == Listener(protocol="unix", address="public/a b", port=0, inode=99639)
 
 
 def test_routes_and_addresses() -> None:

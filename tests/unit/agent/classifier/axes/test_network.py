@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from collectors.facts import Listener, NetworkFacts, Publish
-from tests.support.subjects import NGINX, evidence_of, subject
+from tests.support.subjects import NGINX, evidence_of, run, subject
 
 
 def tcp(*ports: int, address: str = "0.0.0.0") -> NetworkFacts:
@@ -50,6 +50,17 @@ def test_a_shared_network_tells_nothing_else(mode: str, owner: str) -> None:
     inside = replace(subject(NGINX, network=mode), network=network)
     assert rules(network, mode) == {"network.shared"}
     assert evidence_of(inside)["network.shared"].sentence == f"it shares the network of {owner}"
+
+
+@pytest.mark.parametrize(
+    ("bounding", "expected"),
+    [(0xA80425FB, set()), (0xA80435FB, {"network.firewall"}), (None, {"network.firewall"})],
+)
+def test_who_may_not_write_rules_has_none(bounding: int | None, expected: set[str]) -> None:
+    inside = replace(
+        subject(run("nginx", bounding=bounding)), network=NetworkFacts(firewall_rules=3)
+    )
+    assert {name for name in evidence_of(inside) if name.startswith("network.")} == expected
 
 
 def test_forwarded_ports() -> None:
