@@ -30,7 +30,7 @@ _PLACES = (
 )
 """Directories below which distributions and their like install a system's services."""
 
-_QUIET = frozenset({"klogd", "busybox-klogd", "readproctitle", "s6-overlay-suexec"})
+_QUIET = frozenset({"klogd", "busybox-klogd", "svscan", "readproctitle", "s6-overlay-suexec"})
 """They may have nothing open: klogd can read the kernel's messages by system calls, syslog(2)."""
 
 
@@ -136,7 +136,7 @@ _TESTS: Mapping[str, Callable[[Process, Descriptors], bool]] = {
     "sshd": _has_socket,
     "telnetd": _has_socket,
     "rlogin": _has_socket,
-    "inetd": _has_socket,
+    "inetd": _has_anything,
     "cron": _keeps_time,
     "syslog": _reads_messages,
     "getty": _has_terminal,

@@ -144,6 +144,13 @@ A title such as `sshd: …` on a Python process counts nothing, and an sshd in a
 listens counts half. So does what serves other programs or maintains the machine (dbus, a time
 server, haveged, smartd): the dbus of a desktop or of avahi does not make a container a server.
 
+A name is not enough: an sshd has a socket open, a cron its spool or its pid file, a syslog a socket
+or the kernel's messages, a getty a terminal, a systemd its event loop, a supervisor the pipes and
+fifos of its services. What has nothing of the kind is a copy of something else, and is taken for a
+process that waits. Where the descriptors cannot be read, it is so taken only when its place
+(`/opt/r/sshd`) and its arguments (`sshd 86400`) both speak against it. A renamed program that opens
+a socket is beyond this.
+
 ## How evidence adds up
 
 Each rule that applies is one piece of evidence, with a weight: the natural logarithm of the odds,

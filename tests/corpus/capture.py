@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from agent.inventory.inventory import Inventory
 from agent.model import Subject
+from agent.scout.evidence import EvidenceReader
 from collectors.contract import Context, Options, PartlySeen
 from collectors.hostfs import HostFS, HostReadError
 from collectors.kernel.host import read_host_facts
-from collectors.kernel.isolation import read_isolation
-from collectors.kernel.limits import read_limits
 from collectors.kernel.network import read_network
 from collectors.kernel.processes import ProcessReader, read_mounts
-from collectors.kernel.rootfs import read_root
 from collectors.registry import COLLECTORS
 
 if TYPE_CHECKING:
@@ -69,23 +67,23 @@ def _subject(
     group = inventory.groups.get(container.id)
     if group is None:
         return Subject(container=container, host=facts, now=now)
-    mounts = _mounts(host, group.leader.pid)
-    network = read_network(host, group.leader.pid)
-    known = dataclasses.replace(
-        container,
-        isolation=read_isolation(host, facts, group.leader, mounts or ()),
-        limits=read_limits(host, facts, container.cgroups),
-    )
+    evidence = EvidenceReader(host).read(container, group, facts, now)
+    network = evidence.network
+    if network is None:
+        network = read_network(host, group.leader.pid)  # the host's own
     return Subject(
-        container=known,
+        container=dataclasses.replace(
+            container, isolation=evidence.isolation, limits=evidence.limits
+        ),
         host=facts,
         now=now,
         processes=tuple(group.members),
         entered_from_outside=group.visitors,
         nested=inventory.nested.get(container.id, 0),
-        mounts=mounts,
-        root=read_root(host, group.leader.pid, mounts or ()),
+        mounts=evidence.mounts,
+        root=evidence.root,
         network=network,
+        descriptors=evidence.descriptors,
     )
 
 

@@ -15,7 +15,6 @@ from collectors.facts import (
     HostFacts,
     ImageFacts,
     Limits,
-    Listener,
     Mount,
     NetworkFacts,
     Process,
@@ -33,7 +32,6 @@ _DROPPED: Mapping[type, frozenset[str]] = {
     ImageFacts: frozenset({"layers"}),
     Limits: frozenset({"cpuset"}),
     Mount: frozenset({"read_only"}),
-    Listener: frozenset({"inode"}),
     NetworkFacts: frozenset({"interfaces", "routes"}),
     Process: frozenset({"rss_bytes", "threads"}),
     RootFacts: frozenset({"files_seen", "units_enabled"}),
@@ -137,6 +135,8 @@ def _typed(kind: Any, value: Any) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return None if value is None else _typed(arguments[0], value)
+    if kind is int:
+        return int(value)  # a key of a mapping is a string
     if origin is tuple:
         if arguments[-1] is Ellipsis:
             return tuple(_typed(arguments[0], v) for v in value)

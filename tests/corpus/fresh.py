@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.corpus.scenarios import CRON, NGINX, REDIS, SSH, Scenario, runit, s6, sh, supervised
+from tests.corpus.scenarios import (
+    CRON,
+    NGINX,
+    REDIS,
+    SSH,
+    SYSTEMD,
+    Scenario,
+    runit,
+    s6,
+    sh,
+    supervised,
+)
 from tests.corpus.zoo import WAIT, WEB, WORKER
 
 _MAIN, _ODD, _SYSLOG_NG = "main:lab", "odd:lab", "syslogng:lab"
@@ -63,4 +74,19 @@ SYSTEMS = (
     system("lxc-many", "supervisord in LXC over redis, memcached and cron", *sh("mkdir -p /run/nsd /run/slapd; rm -f /etc/nsd/nsd.conf.d/*; " + supervised(REDIS, "kv=memcached -u nobody", CRON)[2]), engine="lxc", wait=7),
 )  # fmt: skip
 
-SCENARIOS = (*APPS, *SYSTEMS)
+_COPIES = "mkdir -p /opt/r; for n in sshd cron systemd rsyslogd; do cp /bin/{of} /opt/r/$n; echo >> /opt/r/$n; done; cd /opt/r; "  # fmt: skip
+_DEBIAN = "debian:lab"
+
+CLAIMS = (
+    app("renamed-sleeps", "sleeps that were copied to the names of systemd, sshd and cron", *sh(_COPIES.format(of="sleep") + "./sshd 86400 & ./cron 86400 & exec ./systemd 86400"), image=_DEBIAN),
+    app("renamed-shells", "shells that were copied to the names of systemd, sshd, cron and rsyslogd", *sh(_COPIES.format(of="bash") + "echo 'while :; do sleep 60; done' > /w; exec ./systemd -c './sshd /w & ./cron /w & ./rsyslogd /w & wait'"), image=_DEBIAN),
+    app("renamed-runsvdir", "a shell called runsvdir over sleeps called sshd and cron, at their usual places", *sh("cd /usr/sbin; rm -f sshd cron; cp /bin/sleep sshd; cp /bin/sleep cron; echo >> cron; cp /bin/bash /usr/bin/runsvdir; exec runsvdir -c 'sshd -- 86400 & cron -- 86400 & wait'"), image=_DEBIAN),
+    app("claims-sshd-alone", "an entrypoint that waits and becomes sshd", *sh(SSH + "sleep 3; exec /usr/sbin/sshd -D"), image=_DEBIAN, wait=7),
+    system("claims-script", "sshd, cron and rsyslog by a script that sleeps", *sh(SSH + "/usr/sbin/sshd; cron; rsyslogd; exec sleep infinity"), image=_DEBIAN),
+    system("claims-runit", "runit over sshd, cron and nginx", *sh(runit("ssh=/usr/sbin/sshd -D -e", "cron=/usr/sbin/cron -f", NGINX)[2]), image=_DEBIAN),
+    system("claims-supervisord", "supervisord over sshd, cron and nginx", *sh(supervised("ssh=/usr/sbin/sshd -D -e", CRON, NGINX)[2]), image=_DEBIAN),
+    system("claims-systemd", "systemd with its services", "/sbin/init", image=_DEBIAN, options=SYSTEMD, wait=12),
+)  # fmt: skip
+"""What calls itself a service, with what it has open: renamed ones, and real ones."""
+
+SCENARIOS = (*APPS, *SYSTEMS, *CLAIMS)

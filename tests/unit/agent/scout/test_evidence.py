@@ -14,6 +14,7 @@ from agent.model import Container
 from agent.scout import evidence, limits
 from agent.scout.evidence import CachedEvidence, EvidenceReader, unreaped
 from collectors.facts import (
+    Descriptors,
     FileId,
     FilesystemUsage,
     Isolation,
@@ -291,3 +292,58 @@ def test_a_socket_that_none_of_its_processes_has_open_is_not_its_own(
     assert [s.port for s in found.listeners] == [80]
     assert found.default_route
     assert asked == [([10, 11], [80, 53, 4053])]
+
+
+class TestClaims:
+    """Processes that call themselves services are read more closely."""
+
+    @staticmethod
+    def reading(monkeypatch: pytest.MonkeyPatch, *links: str) -> list[int]:
+        asked: list[int] = []
+
+        def read_descriptors(_: HostFS, pid: int) -> Descriptors:
+            asked.append(pid)
+            return Descriptors(links=dict(enumerate(links)))
+
+        monkeypatch.setattr(evidence, "read_descriptors", read_descriptors)
+        return asked
+
+    def test_what_they_have_open_is_read_and_of_no_other(
+        self, reader: EvidenceReader, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = self.reading(monkeypatch, "/a")
+        found = read(reader, inside(), inside(11, exe="/usr/sbin/sshd"))
+        assert asked == [11]
+        assert found.descriptors == {11: Descriptors(links={0: "/a"})}
+
+    def test_what_may_not_be_read_is_not_known(
+        self, reader: EvidenceReader, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def denied(*_: object) -> Descriptors:
+            raise Denied("fd", "it is not ours")
+
+        monkeypatch.setattr(evidence, "read_descriptors", denied)
+        assert read(reader, inside(exe="/usr/sbin/sshd")).descriptors == {}
+
+    @pytest.mark.parametrize(("links", "waits"), [((), [1, 1, 2, 4, 8, 16]), (("/a",), [1, 1, 2])])
+    def test_after_a_change_it_is_read_again_until_it_has_settled(
+        self,
+        reader: EvidenceReader,
+        monkeypatch: pytest.MonkeyPatch,
+        links: tuple[str, ...],
+        waits: list[int],
+    ) -> None:
+        """An entrypoint became a service, which opens its sockets a moment later."""
+        self.reading(monkeypatch, *(f"socket:[{n}]" for n in range(4) if links))
+        read(reader, inside(exe="/bin/sh"))
+        now, waited = NOW + 100, []
+        while (found := read(reader, inside(exe="/usr/sbin/sshd"), now=now)).due < float("inf"):
+            waited.append(found.due - now)
+            now = found.due
+        assert waited == waits
+
+    def test_a_visitor_is_no_change(self, reader: EvidenceReader) -> None:
+        read(reader, inside())
+        group = Group(inside(), [inside(), inside(11)], visitors=frozenset({11}))
+        made = Container(id="/10", engine="docker", init=inside().id, state=State.RUNNING)
+        assert reader.read(made, group, HOST, NOW + 100).due == float("inf")
