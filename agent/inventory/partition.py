@@ -10,6 +10,7 @@ root filesystem from a sandbox over the host's.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -120,8 +121,10 @@ class _Splitter:
         groups = [g for g in self.groups.values() if g is not None]
         groups.sort(key=lambda g: -g.leader.id.start_ticks)  # so that of several the oldest stays
         by_pid = {g.leader.namespaces.pid: g for g in groups if g.leader.inner_pid == 1}
-        by_root = {g.leader.root: g for g in groups}
         by_pid.pop(self.host.namespaces.pid, None)
+        # Several containers may be on the host's root, or share another: such a root is no proof.
+        roots = Counter([self.host.root, *(g.leader.root for g in groups)])
+        by_root = {g.leader.root: g for g in groups if roots[g.leader.root] == 1}
         for group in groups:
             if group.parent is not None or _is_managed(group.sightings):
                 continue
@@ -146,8 +149,8 @@ class _Splitter:
         if _is_managed(sightings):
             return self.make_group(leader, around, sightings)
         around_root, around_pid = self.root_and_pid_namespace(around)
-        if leader.root is None:
-            return around
+        if leader.root is None or (around is not None and around_root is None):
+            return around  # the root of a process that is ending cannot be read
         if leader.root == around_root:
             self.note_private_mounts(leader, parent, around)
             return around
@@ -246,6 +249,7 @@ class _Splitter:
             of_host = (
                 home.get(process.pid, self) is None
                 and process.namespaces.mnt == self.host.namespaces.mnt
+                and not own_kinds(self.host, process)  # those are sandboxes
             )
             if of_host and process.root not in (None, self.host.root, *by_root):
                 by_root[process.root] = LookAlike(
@@ -273,7 +277,8 @@ class _Splitter:
         A zombie belongs with its parent. A process that is about to end has no namespaces any
         more: it belongs to the container whose cgroup it is in. Without permission to read, a
         container is known by an init that a collector names, or by a pid namespace of its own
-        together with a cgroup that only engines make; its other processes by their cgroup.
+        together with a cgroup that only engines make; its other processes by their cgroup. What
+        has no arguments any more is ending, and makes none.
         """
         by_path = self.by_cgroup()
         for process in sorted(processes, key=lambda p: p.id.start_ticks):
@@ -292,7 +297,7 @@ class _Splitter:
             path = engine_cgroup(process.cgroups, ())
             if path in by_path:
                 home[process.pid] = by_path[path]
-            elif path and len(process.ns_pids) > 1:
+            elif path and len(process.ns_pids) > 1 and process.argv:
                 home[process.pid] = by_path[path] = Group(leader=process, by_cgroup=True)
             else:
                 home[process.pid] = home.get(process.ppid)

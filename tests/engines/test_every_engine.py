@@ -240,6 +240,21 @@ def test_lxc_in_a_cgroup_of_ones_own_choice() -> None:
     remove_cgroups(group)
 
 
+def test_container_beside_one_on_the_hosts_root(tmp_path: Path) -> None:
+    """What has the host's root directory is not the parent of all that the host starts."""
+    need("lxc-execute", "unshare", "busybox")
+    root = roots.make_busybox(tmp_path / "root")
+    words = ("unshare", "--mount", "--pid", "--fork", "--root", root)
+    with (
+        systems.lxc_on_the_hosts_root("/bin/sleep", "86400") as on_hosts_root,
+        bare.sleeping_in("unshare", *words) as beside,
+    ):
+        rows = ls()
+        (row,) = (row for row in rows if row.pid == beside.pid)
+        assert (row.engine, row.parent_id) == ("unshare", "")
+        assert_found_once(rows, on_hosts_root)
+
+
 def test_lxc_execute() -> None:
     need("lxc-execute", "busybox")
     with systems.lxc_execute(*SLEEP) as made:

@@ -25,9 +25,10 @@ def update(
     *processes: Process,
     sightings: Sequence[Sighting] = (),
     now: float = 2_000_000.0,
+    uptime: float | None = None,
 ) -> InventoryPass:
     """Return the inventory of a pass over these processes."""
-    return inventory.update(HOST, table(*processes), sightings, own_root, now=now)
+    return inventory.update(HOST, table(*processes), sightings, own_root, now=now, uptime=uptime)
 
 
 def only(inventory: InventoryPass) -> Container:

@@ -48,6 +48,32 @@ def lxc(*command: str, unprivileged: bool = False, more: str = "") -> Iterator[M
 
 
 @contextmanager
+def lxc_on_the_hosts_root(*command: str) -> Iterator[Made]:
+    """Return an application container of LXC without a root filesystem of its own."""
+    name = unique("lxcexec")
+    with workplace("lxcexec") as place:
+        config = place / "config"
+        lines = ("lxc.console.path = none", "lxc.pty.max = 0", "lxc.tty.max = 0")
+        config.write_text("\n".join([*lines, "lxc.autodev = 0", ""]))
+        daemon = Daemon(
+            *("lxc-execute", f"--lxcpath={place}", f"--name={name}", f"--rcfile={config}", "--"),
+            *command,
+            log=place / "log",
+        )
+        try:
+            child_running(daemon.pid, *command)
+            pid = int(
+                run("lxc-info", f"--lxcpath={place}", f"--name={name}", "--pid", "--no-humanize")
+            )
+            yield Made(name=name, engine="lxc", handle=name, pid=pid, place=place)
+        finally:
+            with suppress(CommandError):
+                run("lxc-stop", f"--lxcpath={place}", f"--name={name}", "--kill")
+            daemon.stop()
+            remove_cgroups(f"lxc.payload.{name}", f"lxc.monitor.{name}")
+
+
+@contextmanager
 def lxc_execute(*command: str) -> Iterator[Made]:
     """Return an application container of LXC; lxc-execute stays in the foreground."""
     name = unique("lxcexec")

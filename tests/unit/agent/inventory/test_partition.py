@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from collectors.facts import Namespaces
-from tests.support.inventory import NS, only_group, pids, split
+from tests.support.inventory import DOCKER, NS, only_group, pids, split
 from tests.support.processes import inner, process, sighting
 
 
@@ -195,3 +195,38 @@ def test_an_engines_container_in_the_pid_namespace_of_another_is_not_nested() ->
     other = process(20, ns={**NS, "mnt": 31}, root=2)
     parts = split(one, other, sightings=(sighting(one), sighting(other)))
     assert [g.parent for g in parts.groups] == [None, None]
+
+
+def test_what_is_on_the_hosts_root_is_not_the_parent_of_what_the_host_starts() -> None:
+    """lxc-execute without a root filesystem, and unshare --root beside it."""
+    first = process(10, ns=NS)
+    maker = process(20, ns={"mnt": 31})
+    beside = process(21, 20, ns={"mnt": 31, "pid": 51}, root=2)
+    managed = sighting(first, engine="lxc", engine_id="x")
+    groups = split(first, maker, beside, sightings=(managed,)).groups
+    assert [g.parent for g in groups if g.leader is beside] == [None]
+
+
+def test_a_root_that_two_containers_share_does_not_tell_the_parent() -> None:
+    one = process(10, ns={"mnt": 30, "pid": 50}, root=1)
+    other = process(11, ns={"mnt": 31, "pid": 51}, root=1)
+    maker = process(20, ns={"mnt": 32}, root=1)
+    beside = process(21, 20, ns={"mnt": 32, "pid": 52}, root=2)
+    groups = split(one, other, maker, beside).groups
+    assert [g.parent for g in groups if g.leader is beside] == [None]
+
+
+def test_a_service_in_a_container_whose_init_is_ending_is_none_of_its_own() -> None:
+    init = process(10, ns=NS, root=1)
+    service = inner(init, 12, namespaces=dataclasses.replace(init.namespaces, mnt=77))
+    ending = dataclasses.replace(init, root=None)
+    parts = split(ending, service, sightings=(sighting(ending),))
+    assert pids(only_group(parts)) == {10, 12}
+
+
+def test_a_process_that_is_ending_makes_no_container_of_its_cgroup() -> None:
+    ending = process(
+        10, cgroup=DOCKER, namespaces=Namespaces(), ns_pids=(10, 1), root=None, exe=None, argv=()
+    )
+    assert split(ending).groups == ()
+    assert split(dataclasses.replace(ending, argv=("x",))).groups
