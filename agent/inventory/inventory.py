@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from agent.inventory.groups import unsettled_seconds
 from agent.inventory.identity import Ownership, id_of_group, id_of_sighting, own_cgroups
 from agent.inventory.lookalikes import (
     cgroup_look_alikes,
+    each_once,
     inner_look_alikes,
     namespace_look_alikes,
     session_look_alikes,
@@ -28,7 +30,7 @@ from collectors.kernel.cgroups import SYSTEMD, UNIFIED
 if TYPE_CHECKING:
     from agent.inventory.groups import Group, Mounts, Partition
     from agent.model import Container, LookAlike
-    from collectors.facts import HostFacts, ProcessId, ProcessTable, Sighting
+    from collectors.facts import HostFacts, ProcessTable, Sighting
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ class InventoryPass:
     """How many containers are nested directly in a container, by its id."""
     dropped: int = 0
     """Containers that were left out because of the cap."""
+    settles_in: float | None = None
+    """Seconds until one that is withheld may be shown; None if none is."""
 
 
 class Inventory:
@@ -68,7 +72,10 @@ class Inventory:
         self._wanted = wanted
         self._dropped = 0
         self._ids: dict[Key, str] = {}
-        self._id_of_init: dict[ProcessId, str] = {}
+        self._id_of_process: dict[object, str] = {}
+        """By what ``_traces`` returns: who was in it, and in which sessions of its own."""
+        self._continued: set[str] = set()
+        """Ids of those that no engine names, and that have processes of the last pass."""
         self._last: dict[str, Container] = {}
         self._last_update = 0.0
         self.expires = float("inf")
@@ -83,10 +90,17 @@ class Inventory:
         *,
         now: float,
         empty_cgroups: Iterable[str] = (),
+        uptime: float | None = None,
     ) -> InventoryPass:
-        """Return the outcome of one pass. ``mounts`` is called for few processes, if any."""
+        """Return the outcome of one pass. ``mounts`` is called for few processes, if any.
+
+        ``uptime`` is the host's when the engines were asked, in seconds. A new container that none
+        of them names yet is withheld for a moment: none may have been asked since it started, and
+        one that has just ended is no longer known to its engine. Without it nothing is.
+        """
         parts = partition(host, table, (s for s in sightings if s.init is not None), mounts)
         without_group = assign(parts.groups, sightings)
+        parts, settles_in = self._settled(parts, uptime)
         ids = self._assign_ids(parts, without_group, table)
         containers = {
             container.id: self._carry_over(container)
@@ -103,21 +117,24 @@ class Inventory:
             groups={
                 ids.of_group[group]: group for group in parts.groups if ids.of_group[group] in shown
             },
-            look_alikes=(
-                *parts.look_alikes,
-                *namespace_look_alikes(host, table, parts),
-                *session_look_alikes(table, parts),
-                *cgroup_look_alikes(table, parts, empty_cgroups),
-                *inner_look_alikes(
-                    parts,
-                    {
-                        g: (_name_of(all_shown.get(ids.of_group[g])), ids.main_cgroup(g))
-                        for g in parts.groups
-                    },
-                ),
+            look_alikes=each_once(
+                (
+                    *parts.look_alikes,
+                    *namespace_look_alikes(host, table, parts),
+                    *session_look_alikes(table, parts),
+                    *cgroup_look_alikes(table, parts, empty_cgroups),
+                    *inner_look_alikes(
+                        parts,
+                        {
+                            g: (_name_of(all_shown.get(ids.of_group[g])), ids.main_cgroup(g))
+                            for g in parts.groups
+                        },
+                    ),
+                )
             ),
             nested=Counter(c.parent_id for c in shown.values() if c.parent_id),
             dropped=len(containers) - len(shown),
+            settles_in=settles_in,
         )
 
     def judged(self, containers: Mapping[str, Container]) -> None:
@@ -135,6 +152,7 @@ class Inventory:
     ) -> _Ids:
         """Return the id of every container: the one that it had, else a new one."""
         ids = _Ids()
+        self._continued = set()
         ownership = Ownership(parts, {p.pid: p.cgroups for p in table})
         ownership.adopt(parts.groups)
         new = []
@@ -143,6 +161,8 @@ class Inventory:
             ids.cgroups[group] = own_cgroups(group, ownership, self._cgroups_of(group, earlier))
             if earlier is None or not ids.take(group, earlier):
                 new.append(group)
+            elif not group.sightings:
+                self._continued.add(earlier)
         for sightings in without_group:
             earlier = next((self._ids[k] for k in map(key_of, sightings) if k in self._ids), None)
             by_cgroup = id_of_sighting(sightings[0])
@@ -161,11 +181,28 @@ class Inventory:
                     break
         return ids
 
+    def _settled(self, parts: Partition, uptime: float | None) -> tuple[Partition, float | None]:
+        """Leave out the groups that are withheld; return the seconds until the first is not."""
+        if uptime is None:
+            return parts, None
+        waits = {
+            group: seconds
+            for group in parts.groups
+            if (seconds := unsettled_seconds(group.leader, uptime)) > 0
+            and not group.sightings
+            and self._earlier_id(group) is None
+        }
+        if not waits:
+            return parts, None
+        settled = tuple(group for group in parts.groups if group not in waits)
+        return replace(parts, groups=settled), min(waits.values())
+
     def _earlier_id(self, group: Group) -> str | None:
         for sighting in group.sightings:
             if key_of(sighting) in self._ids:
                 return self._ids[key_of(sighting)]
-        return self._id_of_init.get(group.leader.id)
+        known = self._id_of_process
+        return next((known[trace] for trace in _traces(group, known) if trace in known), None)
 
     def _cgroups_of(self, group: Group, container_id: str | None) -> Mapping[str, str]:
         """Return the own cgroups that a container had, if its first process is still the same."""
@@ -186,12 +223,18 @@ class Inventory:
         before = self._last.get(container.id)
         if before is None or before.gone:
             return container
-        same_life = container.init is not None and container.init == before.init
-        if container.seen_by == ("kernel",) and same_life and before.engine_id:
+        if container.init is not None and container.seen_by == ("kernel",):
+            same_life = container.init == before.init or container.id in self._continued
+            if not same_life:
+                return container
+            if not before.engine_id:
+                # Its first process may have ended, while others live on.
+                return replace(container, started=before.started)
             # Its engine stopped answering: what it told, such as the name, stays.
             return replace(
                 before,
                 state=State.RUNNING,
+                init=container.init,
                 processes=container.processes,
                 cgroup=container.cgroup,
                 cgroups=container.cgroups,
@@ -200,6 +243,10 @@ class Inventory:
             )
         if container.init is not None:
             return container  # it runs, so it is judged anew
+        again = container.created not in (None, before.created)  # another one under its name
+        if container.state is State.CREATED and not again and before.state is not State.CREATED:
+            # Its engine keeps no note of its end: what has run is no longer "created".
+            container = replace(container, state=State.EXITED)
         return replace(
             container,
             verdict=before.verdict,
@@ -235,11 +282,13 @@ class Inventory:
     def _gone(self, containers: Mapping[str, Container], now: float) -> dict[str, Container]:
         """Return what was removed and is still retained, the most recently removed first.
 
-        The retention begins when it last ran: what never did is not kept.
+        The retention begins when it last ran: what never did is not kept. What was shown under
+        another id until its engine told its name is not gone.
         """
+        running = {c.init for c in containers.values()} - {None}
         retained = []
         for container in self._last.values():
-            if container.id not in containers:
+            if container.id not in containers and container.init not in running:
                 when = self._last_seen(container) or container.finished
                 if when is not None and now - when <= self._retention:
                     retained.append(as_gone(container, when))
@@ -252,9 +301,10 @@ class Inventory:
     def _remember(self, containers: Mapping[str, Container], ids: _Ids) -> None:
         self._last = dict(containers)
         self._ids = {key: one for key, one in self._ids.items() if one in containers}
-        self._id_of_init = {}
+        known, self._id_of_process = self._id_of_process, {}
         for group, container_id in ids.of_group.items():
-            self._id_of_init[group.leader.id] = container_id
+            traces = dict.fromkeys(_traces(group, known), container_id)
+            self._id_of_process = {**traces, **self._id_of_process}
             for sighting in group.sightings:
                 self._ids[key_of(sighting)] = container_id
         for sightings, container_id in ids.of_silent:
@@ -273,7 +323,7 @@ def _containers(host: HostFacts, parts: Partition, ids: _Ids) -> Iterator[Contai
             host,
             cgroups=ids.cgroups[group],
             cgroup=ids.main_cgroup(group),
-            parent_id=ids.of_group[group.parent] if group.parent is not None else "",
+            parent_id=ids.of_group.get(group.parent, "") if group.parent is not None else "",
             network=_whose(group, "net", nets, host, ids),
             pid_namespace=_whose(group, "pid", pids, host, ids),
         )
@@ -319,6 +369,23 @@ class _Ids:
 
 def _name_of(container: Container | None) -> str:
     return (container.name or container.id) if container is not None else "that is not shown"
+
+
+def _traces(group: Group, known: Collection[object]) -> Iterator[object]:
+    """Yield what shows in a later pass that a group is the same container, the surest first.
+
+    Its first process; without a pid namespace of its own others may outlive that, or the children
+    that they have since. A process takes neither into another container: that has other mounts.
+    """
+    yield group.leader.id
+    if group.leader.inner_pid == 1:
+        return  # its kernel ends all others with it
+    pids = {process.pid for process in group.members}
+    for process in group.members:
+        yield process.id, process.namespaces.mnt
+        session = (process.session, process.namespaces.mnt, process.root)
+        if process.session in pids or session in known:
+            yield session
 
 
 def _shifted(container: Container, seconds: float) -> Container:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MANAGERS = frozenset({"systemd", "init"})
 _UNITS = (".service", ".scope", ".slice")
+_OF_PROCESSES = frozenset({"service", "sandbox", "mounts", "chroot"})
+"""Kinds of look-alikes that are processes, and not cgroups with processes in them."""
 
 
 def _unit_of(path: str) -> str:
@@ -129,28 +131,85 @@ def _from_own_root(host: HostFacts, process: Process, mounts: Sequence[Mount]) -
 def namespace_look_alikes(
     host: HostFacts, table: ProcessTable, parts: Partition
 ) -> list[LookAlike]:
-    """Return what has other namespaces of its own but the host's mounts, once for each set.
+    """Return what has other namespaces of its own but the host's mounts, each sandbox once.
 
     Browsers isolate their processes like this, and services with PrivateNetwork= or PrivateIPC=.
+    A sandbox is shown by the process that is isolated most: its maker has entered fewer of the
+    namespaces, and its further processes may have more of them, or may have changed their root.
     """
-    by_namespaces: dict[object, LookAlike] = {}
-    for process in sorted(table, key=lambda p: p.id.start_ticks):
+    kinds_of: dict[int, tuple[str, ...]] = {}
+    for process in table:
         on_host = parts.home.get(process.pid) is None
-        if not on_host or process.namespaces.mnt != host.namespaces.mnt:
+        if on_host and process.namespaces.mnt == host.namespaces.mnt:
+            kinds = own_kinds(host, process)
+            if kinds:
+                kinds_of[process.pid] = kinds
+    sandboxes: dict[object, list[Process]] = {}
+    by_namespaces: dict[object, object] = {}
+    for process in sorted(table, key=lambda p: p.id.start_ticks):
+        if process.pid not in kinds_of:
             continue
-        kinds = own_kinds(host, process)
-        numbers = tuple(getattr(process.namespaces, kind) for kind in kinds)
-        if kinds and numbers not in by_namespaces:
-            unit = _unit_of(cgroup_of(process))
-            service = unit.endswith(".service")
-            by_namespaces[numbers] = LookAlike(
-                kind="service" if service else "sandbox",
-                name=unit if service else name_of(process),
-                reason=f"of its own are only {', '.join(kinds)}; mounts and root are the host's",
-                pid=process.pid,
-                cgroup=cgroup_of(process),
-            )
-    return list(by_namespaces.values())
+        unit = _unit_of(cgroup_of(process))
+        key: object = unit if unit.endswith(".service") else _outermost(process, table, kinds_of)
+        numbers = tuple(getattr(process.namespaces, kind) for kind in kinds_of[process.pid])
+        if key == process.pid:  # its maker may have ended: those in one set are one sandbox
+            key = by_namespaces.get(numbers, key)
+        by_namespaces.setdefault(numbers, key)
+        sandboxes.setdefault(key, []).append(process)
+    return [_sandbox(host, found, kinds_of) for found in sandboxes.values()]
+
+
+def _outermost(process: Process, table: ProcessTable, kinds_of: Mapping[int, object]) -> int:
+    """Return the outermost of the ancestors without a gap that have namespaces of their own."""
+    seen = {process.pid}
+    while process.ppid in kinds_of and process.ppid not in seen:
+        parent = table.get(process.ppid)
+        if parent is None:
+            break
+        process = parent
+        seen.add(process.pid)
+    return process.pid
+
+
+def _sandbox(
+    host: HostFacts, processes: Sequence[Process], kinds_of: Mapping[int, tuple[str, ...]]
+) -> LookAlike:
+    """Return the look-alike for a sandbox's processes, which have the host's mounts."""
+    shown = max(processes, key=lambda p: (len(kinds_of[p.pid]), -p.id.start_ticks))
+    kinds = list(kinds_of[shown.pid])
+    same_root = host.root is None or shown.root in (None, host.root)
+    if not same_root:
+        kinds.append("the root directory")
+    unit = _unit_of(cgroup_of(shown))
+    service = unit.endswith(".service")
+    whose = "mounts and root are" if same_root else "the mounts are"
+    return LookAlike(
+        kind="service" if service else "sandbox",
+        name=unit if service else name_of(shown),
+        reason=f"of its own are only {', '.join(kinds)}; {whose} the host's",
+        pid=shown.pid,
+        cgroup=cgroup_of(shown),
+    )
+
+
+def each_once(look_alikes: Iterable[LookAlike]) -> tuple[LookAlike, ...]:
+    """Return look-alikes without those that show a process or a service once more.
+
+    A service may have processes in several mount namespaces, and one that has private mounts may
+    have processes in the host's. Cgroups and sessions are shown besides the processes in them.
+    """
+    seen: set[object] = set()
+    once = []
+    for look_alike in look_alikes:
+        if look_alike.kind in _OF_PROCESSES:
+            keys: set[object] = {look_alike.pid}
+            if look_alike.kind == "service":
+                keys.add((look_alike.name, look_alike.cgroup))
+            if keys & seen:
+                continue
+            seen |= keys
+        once.append(look_alike)
+    return tuple(once)
 
 
 def session_look_alikes(table: ProcessTable, parts: Partition) -> list[LookAlike]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import posixpath
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,9 @@ _MAY_RUN_UNSEEN = frozenset(engine.name for engine in ENGINES if engine.may_run_
 _NOTHING = {field.name: getattr(EngineFacts(), field.name) for field in fields(EngineFacts)}
 _EMPTY: tuple[object, ...] = (None, "", (), {})
 
+_UNIQUE = re.compile(r"[0-9a-f]{64}")
+"""An id in the name of a cgroup that means the same container in every engine."""
+
 Key = tuple[str, str, str]
 """Engine, engine instance, engine id: the inventory's own key."""
 
@@ -31,31 +36,18 @@ def key_of(sighting: Sighting) -> Key:
     return (sighting.engine, sighting.instance, sighting.engine_id)
 
 
-def assign(groups: Iterable[Group], sightings: Iterable[Sighting]) -> list[list[Sighting]]:
+def assign(groups: Collection[Group], sightings: Iterable[Sighting]) -> list[list[Sighting]]:
     """Add to each group the sightings of it; return the other sightings, by container.
 
     A group already has the sightings that name its init. One that does not belongs to it by the
     group's cgroup or by the engine id of another sighting: the containerd below a Docker tells no
-    pid, but it has Docker's id.
+    pid, but it has Docker's id. An engine that was asked a moment before or after the processes
+    were read has its container still created, or ended already: by the cgroup it is the same one.
     """
-    by_id: dict[str, Group] = {}
-    by_key: dict[Key, Group] = {}
-    by_cgroup: dict[str, Group] = {}
-    taken: set[int] = set()
-    for group in groups:
-        for sighting in group.sightings:
-            taken.add(id(sighting))
-            by_key[key_of(sighting)] = group
-            if _is_unique(sighting.engine_id):
-                by_id[sighting.engine_id] = group
-        path = engine_cgroup(group.leader.cgroups, group.sightings)
-        if path:
-            by_cgroup.setdefault(path, group)
+    index = _Index(groups)
     left: list[Sighting] = []
-    for sighting in sorted((s for s in sightings if id(s) not in taken), key=_order):
-        own = by_key.get(key_of(sighting)) or by_id.get(sighting.engine_id)
-        if own is None and sighting.cgroup and sighting.init is None and sighting.state in ALIVE:
-            own = by_cgroup.get(sighting.cgroup)
+    for sighting in sorted((s for s in sightings if id(s) not in index.taken), key=_order):
+        own = index.find(sighting)
         if own is not None:
             own.sightings.append(sighting)
         elif sighting.engine not in WRAPPERS or sighting.init is None:
@@ -63,6 +55,56 @@ def assign(groups: Iterable[Group], sightings: Iterable[Sighting]) -> list[list[
     for group in groups:
         group.sightings.sort(key=_order)
     return _by_container(left)
+
+
+class _Index:
+    """Finds the group that a sighting is of, if it does not name its init."""
+
+    def __init__(self, groups: Collection[Group]) -> None:
+        self._by_id: dict[str, Group] = {}
+        self._by_key: dict[Key, Group] = {}
+        self._by_cgroup: dict[str, Group] = {}
+        self.taken: set[int] = set()
+        """Those that name the init of a group."""
+        for group in groups:
+            self._add(group)
+        for group in groups:
+            if group.parent is None:
+                for path in set(group.leader.cgroups.values()) - {"/", ""}:
+                    self._by_cgroup.setdefault(path, group)
+
+    def _add(self, group: Group) -> None:
+        for sighting in group.sightings:
+            self.taken.add(id(sighting))
+            self._by_key[key_of(sighting)] = group
+            if _is_unique(sighting.engine_id):
+                self._by_id[sighting.engine_id] = group
+        path = engine_cgroup(group.leader.cgroups, group.sightings)
+        if path:
+            self._by_cgroup.setdefault(path, group)
+            unique = _UNIQUE.search(posixpath.basename(path))
+            if unique is not None and not group.sightings:
+                self._by_id.setdefault(unique[0], group)
+
+    def find(self, sighting: Sighting) -> Group | None:
+        """Return the group of a sighting, by its engine's id or by the cgroup; None for none."""
+        own = self._by_key.get(key_of(sighting)) or self._by_id.get(sighting.engine_id)
+        if own is None and sighting.cgroup and sighting.init is None:
+            own = self._by_cgroup.get(sighting.cgroup)
+            return own if own is not None and _may_be(own, sighting) else None
+        return own
+
+
+def _may_be(group: Group, sighting: Sighting) -> bool:
+    """Return whether a container in the cgroup of a sighting may be the one that was seen.
+
+    What does not run has it only in mind: another of the same engine may have the cgroup by now.
+    """
+    if sighting.state in ALIVE:
+        return True
+    return all(
+        s.engine in _LOW_LEVEL and sighting.engine not in _LOW_LEVEL for s in group.sightings
+    )
 
 
 def _by_container(sightings: Iterable[Sighting]) -> list[list[Sighting]]:
@@ -139,10 +181,13 @@ def _engine_by_cgroup(cgroup: str) -> str:
 
 def _state(sightings: Sequence[Sighting], group: Group | None, host: HostFacts) -> State:
     """Return the state: the kernel decides whether it runs, the engine tells the rest."""
-    state = next((s.state for s in sightings if s.state is not State.UNKNOWN), State.UNKNOWN)
     if group is not None:
+        # Only one that names the process is of this moment.
+        named = [s for s in sightings if s.init is not None or s.state in ALIVE]
+        state = next((s.state for s in named if s.state is not State.UNKNOWN), State.UNKNOWN)
         # Created: the runtime's own init waits in it for the start.
         return state if state in ALIVE or state is State.CREATED else State.RUNNING
+    state = next((s.state for s in sightings if s.state is not State.UNKNOWN), State.UNKNOWN)
     sees_all = host.namespaces.mnt is not None and host.all_processes
     would_be_seen = sightings and sightings[0].engine not in _MAY_RUN_UNSEEN
     if state in (State.RUNNING, State.PAUSED) and sees_all and would_be_seen:

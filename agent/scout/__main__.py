@@ -10,8 +10,7 @@ from contextlib import suppress
 from agent import logs, wire
 from agent.config import load
 from agent.scout.progress import Progress
-from agent.scout.schedule import Task
-from agent.scout.scout import ONLY_SECONDS, Scout
+from agent.scout.scout import Scout
 from collectors.syscalls import set_parent_death_signal
 
 
@@ -42,7 +41,7 @@ def main() -> int:
     scout = Scout(config, orders.quarantine, Progress(int(sys.argv[1])), out)
     try:
         if orders.once:
-            scout.run_pass(Task.FULL_PASS, patience=ONLY_SECONDS)
+            scout.run_once()
         else:
             scout.run(sys.stdin.fileno())
     except BrokenPipeError:

@@ -120,6 +120,11 @@ class Schedule:
         """Note that the set of containers, or what the engines say of them, may have changed."""
         self._containers_changed = True
 
+    def containers_change_in(self, seconds: float, now: float) -> None:
+        """Note that the set of containers changes then without another event."""
+        self._containers_changed = True
+        self._event_passes = sorted({*self._event_passes, now + seconds})
+
     def needs_pass(self, now: float) -> bool:
         """Return whether a check must become a pass, though it has found no change itself."""
         return self._inventory_due(now) or now - self._asked_at >= _ASK_SECONDS

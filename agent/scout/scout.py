@@ -31,7 +31,7 @@ from collectors.facts import ALIVE, HostFacts, ProcessId, ProcessTable, Sighting
 from collectors.hostfs import HostFS
 from collectors.kernel.beancounters import read_own_beancounters
 from collectors.kernel.filesystem import read_host_filesystems
-from collectors.kernel.host import read_host_facts
+from collectors.kernel.host import read_host_facts, read_uptime
 from collectors.kernel.process_events import ProcessEvents
 from collectors.kernel.process_execs import ProcessExecs
 from collectors.kernel.process_moves import ProcessMoves
@@ -53,6 +53,9 @@ _COLLECTOR_SECONDS = 10.0
 ONLY_SECONDS = 20.0
 """How long a pass waits for the engines. The first one waits less, as others follow and a scrape
 waits for it; a one-shot run waits longer, as none does."""
+
+_SETTLING_PASSES = 3
+"""Most passes of a one-shot run after the first, which wait for engines to name new containers."""
 
 _HUNG_SECONDS = 60.0
 """After so long a collector will not return: its thread ends only with the whole scout."""
@@ -101,6 +104,7 @@ class Scout:
             poll_interval=config.inventory.poll_interval,
         )
         self._pulse: object = None  # of the kernel, as of the last pass
+        self._asked_uptime: float | None = None  # when the engines were last asked
         self._process_events: ProcessEvents | None = None
         self._kernel_seconds = 0.0
         self._judge_seconds = 0.0
@@ -155,6 +159,15 @@ class Scout:
         cost = time.process_time() - cpu
         self._schedule.done(task, started=now, ended=time.monotonic(), cost=cost)
 
+    def run_once(self) -> None:
+        """Look at the host and send it all: once, or until the new containers are settled."""
+        self.run_pass(Task.FULL_PASS, patience=ONLY_SECONDS)
+        for _ in range(_SETTLING_PASSES):
+            if self._last_pass is None or self._last_pass.settles_in is None:
+                break
+            time.sleep(self._last_pass.settles_in)
+            self.run_pass(Task.EVENT_PASS, patience=ONLY_SECONDS)
+
     def run_pass(self, task: Task, *, patience: float = _COLLECTOR_SECONDS) -> None:
         """Look at the host and send what changed.
 
@@ -174,7 +187,12 @@ class Scout:
             self._ask_engines(table, now, full=task is Task.FULL_PASS, patience=patience)
         if any(
             s.state in ALIVE and s.init and s.init.pid not in table.by_pid for s in self._sightings
+        ) or (
+            self._schedule.takes_inventory(task, time.monotonic())
+            and read_pulse(self._processes_host) != self._pulse
         ):
+            # What has ended since is unknown to its engine, and what has started may be known.
+            self._pulse = read_pulse(self._processes_host)
             table = self._read_processes(full=False)
         if now > self._inventory.expires:
             self._schedule.containers_changed()
@@ -257,6 +275,7 @@ class Scout:
 
     def _ask_engines(self, table: ProcessTable, now: float, *, full: bool, patience: float) -> None:
         cpu = time.process_time()
+        self._asked_uptime = read_uptime(self.host)
         self._runner.run(
             lambda host: Context(
                 host=host,
@@ -287,6 +306,7 @@ class Scout:
             self._evidence.mounts,
             now=now,
             empty_cgroups=self._empty_cgroups(table),
+            uptime=self._asked_uptime,
         )
         first = self._last_pass is None
         judged = self._judge.judge_all(
@@ -303,6 +323,8 @@ class Scout:
         self._known_processes = KnownProcesses.of(inventory, table)
         self._judge_seconds = time.monotonic() - started
         self._schedule.inventory_taken(time.monotonic(), time.process_time() - cpu)
+        if inventory.settles_in is not None:
+            self._schedule.containers_change_in(inventory.settles_in, time.monotonic())
         self._send(judged, now, inventory)
 
     def close(self) -> None:

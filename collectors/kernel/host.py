@@ -42,6 +42,14 @@ def read_host_facts(host: HostFS) -> HostFacts:
     )
 
 
+def read_uptime(host: HostFS) -> float | None:
+    """Return the seconds since boot as of now, proc_uptime(5); None where it cannot be read."""
+    try:
+        return float(_read(host.proc, "uptime").split()[0])
+    except (ValueError, IndexError):
+        return None
+
+
 def parse_meminfo(data: bytes) -> dict[str, int]:
     """Parse /proc/meminfo into bytes by name, proc_meminfo(5); counts of pages stay counts."""
     sizes: dict[str, int] = {}

@@ -167,6 +167,33 @@ class ProcessReader:
         )
 
 
+def read_newborn(host: HostFS, pid: int, *, only_unified: bool) -> Process | None:
+    """Read a process that has started since the table was read; None where there is none.
+
+    It is without program and root directory, as reading these can block.
+    """
+    try:
+        with host.process(pid) as directory:
+            fields = parse_stat(directory.read("stat", 4096))
+            if fields is None or fields.flags & _KERNEL_THREAD:
+                return None
+            status = parse_status(or_none(directory.read, "status", 65536) or b"")
+            return Process(
+                id=ProcessId(pid, fields.start_ticks),
+                ppid=fields.ppid,
+                comm=fields.comm,
+                state=fields.state,
+                session=fields.session,
+                tty=fields.tty,
+                cgroups=_or_empty_cgroups(directory, only_unified=only_unified),
+                uid=_number(status.get("Uid", ""), 1),
+                ns_pids=_inner_numbers(pid, status),
+                namespaces=read_namespaces(directory),
+            )
+    except HostReadError:
+        return None
+
+
 _alike_in = attrgetter(
     "id", "ppid", "session", "exe", "argv", "uid", "namespaces", "root", "cgroups"
 )

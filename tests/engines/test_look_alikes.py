@@ -200,3 +200,20 @@ def test_services_inside_a_system_are_not_containers_of_their_own() -> None:
         row = assert_found_once(ls(), made, style="system")
 
         assert row.id == f"/lxc.payload.{made.name}"
+
+
+def test_sandbox_that_changed_its_root_is_shown_once_with_the_reason_that_holds(
+    tmp_path: Path,
+) -> None:
+    """As Chrome's: namespaces of its own, an empty root, and the host's mounts."""
+    need("unshare")
+    program = "import os, sys, time; os.chroot(sys.argv[1]); time.sleep(86400)"
+    words = ("unshare", "--user", "--map-root-user", "--pid", "--net", "--fork")
+    command = ("/usr/bin/python3", "-c", program, str(tmp_path))
+    with bare.program_in("none", words, command) as made:
+        assert made.pid is not None
+        pids = {parent_of(made.pid), *made.pids()}
+        (row,) = (row for row in ls() if row.pid in pids)
+    assert row.reason == (
+        "of its own are only pid, net, user, the root directory; the mounts are the host's"
+    )

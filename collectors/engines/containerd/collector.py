@@ -31,7 +31,7 @@ from collectors.formats.documents import JsonObject
 from collectors.formats.kubernetes import PodFacts, pod_facts
 from collectors.formats.numbers import parse_decimal
 from collectors.formats.oci_spec import Spec, cgroup_of_spec, parse_spec
-from collectors.hostfs import HostReadError
+from collectors.hostfs import HostReadError, or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,6 +73,8 @@ class ContainerdCollector:
         self._images: dict[Image, ImageFacts] = {}
         self._used: set[Image] = set()
         """The images of the containers of this pass."""
+        self._last: dict[str, Metadata] = {}
+        """By installation, for when its database is read in the middle of a change."""
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -80,7 +82,10 @@ class ContainerdCollector:
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Read every installation's bundles and database."""
         sightings: list[Sighting] = []
-        for installation in find_installations(ctx):
+        installations = find_installations(ctx)
+        names = {installation.name for installation in installations}
+        self._last = {name: last for name, last in self._last.items() if name in names}
+        for installation in installations:
             with ExitStack() as stack:
                 try:
                     view = self._open(ctx, installation, stack)
@@ -107,9 +112,11 @@ class ContainerdCollector:
         if installation.root:
             try:
                 root = stack.enter_context(top.open_dir(installation.root, confined=True))
-                metadata = self._metadata.get(root, DATABASE)
+                metadata = self._metadata.get(root, DATABASE) or self._last.get(installation.name)
             except HostReadError:
                 metadata = None  # a shim has outlived its containerd, or it has just begun
+        if metadata is not None:
+            self._last[installation.name] = metadata
         return _OpenInstallation(
             ctx=ctx,
             installation=installation,
@@ -142,7 +149,7 @@ class ContainerdCollector:
         binary = options.text("binary_name") or options.text("BinaryName")
         return replace(
             self._sighting(view, record, spec, process),
-            state=running_state(view.ctx, process) if process is not None else State.EXITED,
+            state=_state(view.ctx, process, bundle),
             runtime=posixpath.basename(binary) or record.runtime,
             rootfs=bundle.path("rootfs"),
         )
@@ -216,17 +223,29 @@ class ContainerdCollector:
 
 
 def _bundles(view: _OpenInstallation) -> Iterator[tuple[str, str, Dir]]:
-    """Open every bundle: ``<state>/<runtime plugin>/<namespace>/<id>``; the caller closes it."""
+    """Open every bundle: ``<state>/<runtime plugin>/<namespace>/<id>``; the caller closes it.
+
+    A bundle or a namespace that is removed meanwhile costs none of the others.
+    """
     for plugin in TASKS:
         try:
             with view.top.open_dir(f"{view.installation.state}/{plugin}", confined=True) as tasks:
                 for namespace in tasks.subdirectories():
                     if namespace == _DOCKERS:
                         continue
-                    for engine_id in tasks.subdirectories(namespace):
-                        yield namespace, engine_id, tasks.open_dir(f"{namespace}/{engine_id}")
+                    for engine_id in or_none(tasks.subdirectories, namespace) or ():
+                        bundle = or_none(tasks.open_dir, f"{namespace}/{engine_id}")
+                        if bundle is not None:
+                            yield namespace, engine_id, bundle
         except HostReadError:
-            continue
+            continue  # there is no such plugin
+
+
+def _state(ctx: Context, process: Process | None, bundle: Dir) -> State:
+    if process is not None:
+        return running_state(ctx, process)
+    # The shim makes the file when the runtime has made the container.
+    return State.EXITED if bundle.exists("init.pid") else State.CREATED
 
 
 def _first_process(view: _OpenInstallation, record: Record, bundle: Dir) -> Process | None:

@@ -22,7 +22,7 @@ from collectors.engines.shared.first_process import recorded_process
 from collectors.engines.shared.processes import alive, running_state
 from collectors.facts import Sighting, State
 from collectors.formats.oci_spec import Spec, parse_spec
-from collectors.hostfs import Gone, HostReadError
+from collectors.hostfs import Gone, HostReadError, or_none
 
 if TYPE_CHECKING:
     from collectors.contract import Context
@@ -87,7 +87,7 @@ class OciCollector:
             return list(self._containers(ctx, root, directory))
 
     def _containers(self, ctx: Context, root: StateRoot, directory: Dir) -> Iterator[Sighting]:
-        for engine_id in directory.subdirectories():
+        for engine_id in or_none(directory.subdirectories) or ():
             last = self._last.get((root.path, engine_id))
             process = _still_running(ctx, last) if last is not None and not ctx.full else None
             if last is not None and process is not None:

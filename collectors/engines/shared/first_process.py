@@ -41,8 +41,10 @@ def recorded_process(
     it was written, ``start_ticks`` the start time that some engines write beside it, ``owner`` the
     user whose engine it is.
     """
-    process = numbers.get(pid) if pid is not None else None
-    process = alive(ctx, process.pid) if process is not None else None
+    if numbers is not ctx.processes.by_pid:
+        process = numbers.get(pid) if pid is not None else None
+        pid = process.pid if process is not None else None
+    process = alive(ctx, pid)
     if process is None:
         return None
     if start_ticks is not None:

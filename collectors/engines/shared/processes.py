@@ -6,8 +6,9 @@ import os
 import posixpath
 from typing import TYPE_CHECKING
 
-from collectors.facts import State
+from collectors.facts import CgroupMode, State
 from collectors.kernel.cgroups import is_frozen
+from collectors.kernel.processes import read_newborn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +37,16 @@ def claimed_name(process: Process) -> str:
 
 
 def alive(ctx: Context, pid: int | None) -> Process | None:
-    """Return the running process of a number in the host's numbering; zombies do not run."""
-    process = ctx.processes.get(pid) if pid is not None else None
+    """Return the running process of a number in the host's numbering; zombies do not run.
+
+    One that has started since the processes were read is read now: its engine knows it already.
+    """
+    if pid is None or pid <= 0:
+        return None
+    process = ctx.processes.get(pid)
+    if process is None:
+        only_unified = ctx.facts.cgroups.mode is CgroupMode.V2
+        process = read_newborn(ctx.host, pid, only_unified=only_unified)
     return process if process is not None and process.state not in ("Z", "X") else None
 
 

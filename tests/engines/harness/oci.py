@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,47 @@ _UNIFIED = Path("/sys/fs/cgroup/unified")
 @contextmanager
 def containerd(*command: str) -> Iterator[Made]:
     """Return a container of a private containerd, without Docker and without Kubernetes."""
-    name, slice_name = unique("ctr"), unique("slice")
+    name = unique("ctr")
+    with containerd_alone() as engine:
+        yield engine.start(name, *command)
+
+
+@dataclass(frozen=True, slots=True)
+class Containerd:
+    """A private containerd."""
+
+    ctr: tuple[str, ...]
+    """The command that asks it, in a namespace of its own."""
+    slice: str
+    """The cgroup in which all of its containers are."""
+    root: Path
+    """A root filesystem with busybox, which they all share."""
+
+    def command(self, name: str, *flags: str) -> tuple[str | Path, ...]:
+        """Return the command that runs a container, but for what is to run in it."""
+        group = f"/{self.slice}/{name}"
+        return (*self.ctr, "run", *flags, "--rootfs", "--cgroup", group, self.root, name)
+
+    def start(self, name: str, *command: str) -> Made:
+        """Start a container in the background."""
+        run(*self.command(name, "--detach"), *command)
+        lines = run(*self.ctr, "task", "list").splitlines()
+        pid = next(int(line.split()[1]) for line in lines if line.startswith(name))
+        return Made(name=name, engine="containerd", handle=name, pid=pid)
+
+    def kill_all(self) -> None:
+        """Kill and delete every task."""
+        for line in run(*self.ctr, "task", "list", "--quiet").splitlines():
+            with suppress(CommandError):
+                run(*self.ctr, "task", "kill", "--signal=SIGKILL", line)
+            with suppress(CommandError):
+                run(*self.ctr, "task", "delete", "--force", line)
+
+
+@contextmanager
+def containerd_alone() -> Iterator[Containerd]:
+    """Return a private containerd, without Docker, Kubernetes and containers."""
+    slice_name = unique("slice")
     with workplace("containerd") as place:
         socket = place / "containerd.sock"
         (place / "config.toml").write_text(
@@ -42,17 +83,13 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
         ctr = ("ctr", "--address", str(socket), "--namespace", "lab")
         try:
             daemon.wait_for(socket.exists, "containerd's socket")
-            root = roots.make_busybox(place / "busybox")
-            group = f"/{slice_name}/{name}"
-            run(*ctr, "run", "--detach", "--rootfs", "--cgroup", group, root, name, *command)
-            lines = run(*ctr, "task", "list").splitlines()
-            pid = next(int(line.split()[1]) for line in lines if line.startswith(name))
-            yield Made(name=name, engine="containerd", handle=name, pid=pid)
+            engine = Containerd(ctr, slice_name, roots.make_busybox(place / "busybox"))
+            try:
+                yield engine
+            finally:
+                with suppress(CommandError):
+                    engine.kill_all()
         finally:
-            with suppress(CommandError):
-                run(*ctr, "task", "kill", "--signal=SIGKILL", name)
-            with suppress(CommandError):
-                run(*ctr, "task", "delete", "--force", name)
             daemon.stop()
             remove_cgroups(slice_name)
 
@@ -127,6 +164,19 @@ def make_bundle(place: Path, *command: str, cgroup: str, root: Path | None = Non
         config["root"]["path"] = str(root)
     (bundle / "config.json").write_text(json.dumps(config))
     return bundle
+
+
+def run_detached(bundle: Path, name: str) -> None:
+    """Start a container of bare runc in the background."""
+    words = ("--bundle", bundle, "--pid-file", bundle.parent / "pid", name)
+    _quietly("runc", "run", "--detach", *words)
+
+
+def set_cgroup(bundle: Path, cgroup: str) -> None:
+    """Give the next container of a bundle another cgroup."""
+    config = json.loads((bundle / "config.json").read_text())
+    config["linux"]["cgroupsPath"] = cgroup
+    (bundle / "config.json").write_text(json.dumps(config))
 
 
 def _quietly(*argv: str | Path) -> None:

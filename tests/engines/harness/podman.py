@@ -49,9 +49,9 @@ class Podman:
             command = ["unshare", "--mount", "sh", "-c", _WITHOUT_UNIFIED, "sh", *command]
         return run(*command, *words).strip()
 
-    def run(self, *command: str, options: tuple[str, ...] = ()) -> Made:
+    def run(self, *command: str, options: tuple[str, ...] = (), name: str = "") -> Made:
         """Start a container in the background."""
-        name = unique("podman")
+        name = name or unique("podman")
         self._names.append(name)
         # Only crun works without cgroups, and it refuses a hybrid hierarchy.
         without = "--cgroups=disabled" in options
@@ -70,6 +70,11 @@ class Podman:
             "inspect", "--type=container", "--format={{.Id}} {{.State.Pid}}", name
         ).split()
         return Made(name=name, engine="podman", handle=handle, pid=int(pid) or None)
+
+    def run_to_end(self, name: str, *command: str) -> None:
+        """Run a container that is removed when it ends, and wait for that."""
+        words = ("run", "--rm", "--name", name, "--network=none", *_LIMITS, self._image, *command)
+        self.cli("--runtime=runc", *words)
 
     def close(self) -> None:
         """Remove the containers that were started, and the image."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from typing import Any
 
 import pytest
 
@@ -8,7 +10,7 @@ from agent.inventory.inventory import Inventory
 from agent.model import Style, Verdict
 from collectors.facts import ProcessId, Sighting, State
 from tests.support.inventory import DOCKER, NS, only, update
-from tests.support.processes import process, sighting
+from tests.support.processes import inner, process, sighting
 
 
 def test_a_bare_container_keeps_its_id_when_its_engine_answers() -> None:
@@ -160,3 +162,146 @@ def test_what_is_gone_is_remembered_as_long_as_ever(seconds: float) -> None:
     assert (gone.gone, gone.last_seen) == (True, 10_000 + seconds)
     assert update(inventory, now=10_299 + seconds).containers
     assert not update(inventory, now=10_301 + seconds).containers
+
+
+def test_one_that_no_engine_names_yet_is_withheld_for_a_moment() -> None:
+    inventory = Inventory()
+    start = 10_000
+    init = process(10, ns=NS, root=1, cgroup=DOCKER, id=ProcessId(10, start))
+    late = _seconds(start) + 0.2
+    withheld = update(inventory, init, uptime=late)
+    assert withheld.containers == {}
+    assert withheld.groups == {}
+    assert withheld.settles_in == pytest.approx(0.8)
+    assert only(update(inventory, init, sightings=[sighting(init)], uptime=late)).name == "web"
+    assert only(update(Inventory(), init, uptime=_seconds(start) + 1.1)).id == DOCKER
+
+
+def test_one_that_ends_before_any_engine_names_it_leaves_nothing() -> None:
+    inventory = Inventory()
+    init = process(10, ns=NS, root=1, cgroup=DOCKER, id=ProcessId(10, 10_000))
+    update(inventory, init, uptime=_seconds(10_000) + 0.2)
+    assert update(inventory, uptime=_seconds(10_000) + 0.5).containers == {}
+
+
+def test_what_the_runtime_still_prepares_is_withheld_for_longer() -> None:
+    start = 10_000
+    init = process(10, ns=NS, root=1, cgroup=DOCKER, id=ProcessId(10, start), comm="runc:[2:INIT]")
+    assert update(Inventory(), init, uptime=_seconds(start) + 3).containers == {}
+    assert update(Inventory(), init, uptime=_seconds(start) + 11).containers
+
+
+def test_a_process_much_younger_than_the_uptime_is_of_another_clock() -> None:
+    init = process(10, ns=NS, root=1, cgroup=DOCKER, id=ProcessId(10, 900_000))
+    assert only(update(Inventory(), init, uptime=5.0)).id == DOCKER
+
+
+def test_what_is_nested_in_one_that_is_withheld_has_no_parent_yet() -> None:
+    start = 10_000
+    outer = process(10, ns=NS, root=1, cgroup="/outer", id=ProcessId(10, start))
+    nested = process(20, 10, ns={"mnt": 31, "pid": 51}, root=2, cgroup="/outer/x")
+    seen = sighting(nested, engine="runc", engine_id="x", cgroup="/outer/x")
+    container = only(
+        update(Inventory(), outer, nested, sightings=[seen], uptime=_seconds(start) + 0.2)
+    )
+    assert (container.name, container.parent_id) == ("web", "")
+
+
+def test_a_created_one_whose_process_is_seen_before_its_engine_says_so_is_the_same() -> None:
+    inventory = Inventory()
+    created = sighting(state=State.CREATED, cgroup=DOCKER)
+    before = only(update(inventory, sightings=[created]))
+    init = process(10, ns=NS, root=1, cgroup=DOCKER)
+    started = only(update(inventory, init, sightings=[created]))
+    assert (before.id, before.state) == (started.id, State.CREATED)
+    assert (started.name, started.state, started.init) == ("web", State.RUNNING, init.id)
+
+
+def test_an_engine_that_names_no_process_yet_joins_its_runtime() -> None:
+    """containerd's database has the container, and only runc its process."""
+    group = "/default/x1"
+    init = process(10, ns=NS, root=1, cgroup=group)
+    recorded = sighting(
+        engine="containerd", engine_id="x1", name="x1", state=State.CREATED, cgroup=group
+    )
+    runtime = sighting(init, engine="runc", engine_id="x1", name="x1", cgroup=group)
+    container = only(update(Inventory(), init, sightings=[recorded, runtime]))
+    assert (container.id, container.engine, container.state) == (
+        group,
+        "containerd",
+        State.RUNNING,
+    )
+
+
+def test_a_stopped_one_is_not_the_other_of_its_engine_that_has_its_cgroup() -> None:
+    init = process(10, ns=NS, root=1, cgroup="/shared")
+    facts: dict[str, Any] = {"engine": "lxc", "cgroup": "/shared"}
+    stopped = sighting(engine_id="old", name="old", state=State.EXITED, **facts)
+    running = sighting(init, engine_id="new", name="new", **facts)
+    found = update(Inventory(), init, sightings=[stopped, running])
+    assert {(c.name, c.state) for c in found.containers.values()} == {
+        ("old", State.EXITED),
+        ("new", State.RUNNING),
+    }
+
+
+def test_what_has_run_is_not_created_again() -> None:
+    inventory = Inventory()
+    init = process(10, ns=NS, root=1, cgroup="/default/x1")
+    facts: dict[str, Any] = {
+        "engine": "containerd",
+        "engine_id": "x1",
+        "cgroup": "/default/x1",
+        "created": 5.0,
+    }
+    update(inventory, init, sightings=[sighting(init, **facts)])
+    ended = sighting(state=State.CREATED, **facts)
+    assert only(update(inventory, sightings=[ended])).state is State.EXITED
+    assert only(update(inventory, sightings=[ended])).state is State.EXITED
+    another = sighting(state=State.CREATED, **{**facts, "created": 6.0})
+    assert only(update(inventory, sightings=[another])).state is State.CREATED
+
+
+def test_one_that_gets_the_id_of_its_engine_later_leaves_no_ghost() -> None:
+    inventory = Inventory()
+    init = process(10, ns=NS, root=1, cgroup="/")
+    nameless = only(update(inventory, init))
+    known = sighting(state=State.CREATED)
+    assert len(update(inventory, init, sightings=[known]).containers) == 2
+    named = only(update(inventory, init, sightings=[sighting(init)]))
+    assert named.name == "web"
+    assert named.id != nameless.id
+
+
+def test_one_without_a_pid_namespace_outlives_its_first_process() -> None:
+    inventory = Inventory()
+    first = process(10, ns={"mnt": 30}, root=1)
+    child = inner(first, 11)
+    before = only(update(inventory, first, child))
+    after = only(update(inventory, child))
+    assert (after.id, after.started, after.state) == (before.id, before.started, State.RUNNING)
+    assert after.init == child.id
+    assert only(update(inventory, child)).started == before.started
+
+
+def test_a_child_that_was_not_seen_before_is_known_by_its_session() -> None:
+    inventory = Inventory()
+    first = process(10, ns={"mnt": 30}, root=1)
+    before = only(update(inventory, first))
+    assert only(update(inventory, inner(first, 11, 1, session=10))).id == before.id
+    assert only(update(inventory, inner(first, 12, 1, session=10))).id == before.id
+
+
+def test_a_process_takes_no_identity_into_another_container() -> None:
+    inventory = Inventory()
+    first = process(10, ns={"mnt": 30}, root=1)
+    shell = inner(first, 11)
+    outer = only(update(inventory, first, shell))
+    moved = dataclasses.replace(process(11, 10, ns={"mnt": 31}, root=2), id=shell.id)
+    found = update(inventory, moved, first).containers
+    assert {c.init: c.id for c in found.values()}[first.id] == outer.id
+    assert len(found) == 2
+
+
+def _seconds(ticks: int) -> float:
+    return ticks / os.sysconf("SC_CLK_TCK")

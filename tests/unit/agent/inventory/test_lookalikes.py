@@ -104,3 +104,33 @@ def test_a_browsers_own_namespaces_are_listed_once() -> None:
     assert [(look.kind, look.name, look.pid) for look in picture.look_alikes] == [
         ("sandbox", "firefox", 10)
     ]
+
+
+def test_a_browsers_sandbox_is_shown_once_with_the_reason_that_holds() -> None:
+    """Its maker has fewer of the namespaces, its renderers more, and all have an empty root."""
+    broker = process(10)
+    maker = process(11, 10, ns={"user": 70})
+    zygote = process(12, 11, ns={"user": 70, "pid": 50, "net": 40}, root=1)
+    renderer = process(13, 12, ns={"user": 70, "pid": 51, "net": 40}, root=1)
+    found = update(Inventory(), broker, maker, zygote, renderer).look_alikes
+    assert [(one.kind, one.pid, one.reason) for one in found] == [
+        (
+            "sandbox",
+            12,
+            "of its own are only pid, net, user, the root directory; the mounts are the host's",
+        )
+    ]
+
+
+def test_a_service_with_processes_in_several_mount_namespaces_is_shown_once() -> None:
+    path = "/system.slice/web.service"
+    first = process(10, ns={"mnt": 30}, cgroup=path)
+    second = process(11, ns={"mnt": 31}, cgroup=path)
+    third = process(12, ns={"net": 40}, cgroup=path)
+    found = update(Inventory(), first, second, third).look_alikes
+    assert [(one.kind, one.name) for one in found] == [("service", "web.service")]
+
+
+def test_two_sandboxes_are_two() -> None:
+    found = update(Inventory(), process(10, ns={"net": 40}), process(11, ns={"net": 41}))
+    assert [one.pid for one in found.look_alikes] == [10, 11]

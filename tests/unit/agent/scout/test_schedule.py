@@ -207,6 +207,11 @@ class TestEngines:
         schedule.containers_changed()
         assert schedule.asks_engines(CHECK, START)
 
+    def test_a_change_that_is_expected_has_a_pass_of_its_own(self, schedule: Schedule) -> None:
+        schedule.containers_change_in(0.7, START)
+        assert schedule.takes_inventory(EVENT, START)
+        assert run(schedule, START + 1.0) == [(EVENT, 0.7)]
+
 
 class TestPrograms:
     """What follows when a process of a container becomes another program."""

@@ -12,6 +12,7 @@ from collectors.engines.containerd.collector import ContainerdCollector
 from collectors.engines.containerd.discovery import find_installations
 from collectors.engines.containerd.metadata import parse_go_time, runtime_name
 from collectors.facts import Process, ProcessId, Sighting, State
+from collectors.hostfs import Dir
 from tests.support.engine_host import FIXTURES, EngineHost, by_name, contained, patient
 from tests.support.processes import process
 
@@ -277,3 +278,29 @@ def test_the_images_of_containers_that_are_gone_are_forgotten(host: EngineHost) 
     host.at(f"{ROOT}/io.containerd.metadata.v1.bolt/meta.db").unlink()
     list(collector.collect(host.context(*RUNNING)))
     assert not collector._images
+
+
+def test_a_bundle_that_vanishes_does_not_end_the_list(
+    host: EngineHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Dir.subdirectories
+
+    def with_more(self: Dir, relative: str = ".") -> list[str]:
+        return ["vanished", *listed(self, relative)]
+
+    monkeypatch.setattr(Dir, "subdirectories", with_more)
+    found = seen(host, *RUNNING)
+    assert {found["ctr-running"].state, found["web"].state} == {State.RUNNING}
+
+
+def test_a_bundle_without_a_pid_file_is_not_made_yet(host: EngineHost) -> None:
+    host.at(f"{STATE}/{TASKS}/default/ctr-running/init.pid").unlink()
+    assert seen(host, *RUNNING)["ctr-running"].state is State.CREATED
+
+
+def test_a_database_in_the_middle_of_a_change_is_as_it_was_before(host: EngineHost) -> None:
+    collector = ContainerdCollector()
+    before = by_name(collector.collect(host.context(*RUNNING)))
+    host.write(f"{ROOT}/io.containerd.metadata.v1.bolt/meta.db", b"half of a page")
+    after = by_name(collector.collect(host.context(*RUNNING)))
+    assert set(after) == set(before)

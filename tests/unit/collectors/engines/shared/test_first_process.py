@@ -88,3 +88,16 @@ def test_without_namespaces_the_pids_tell(tmp_path: Path) -> None:
     init = process(12, 10, namespaces=Namespaces(), ns_pids=(12, 1))
     ctx = context(tmp_path, HOST, [outside, beside, init])
     assert first_inside(outside, ctx, ctx.processes.children()) == init
+
+
+def test_one_that_started_after_the_table_was_read_is_read_now(host: EngineHost) -> None:
+    fields = " ".join(["S", "1", "77", "77", "0", "-1", "0", *["0"] * 12, "4711", "0"])
+    host.write("proc:77/stat", f"77 (sleep) {fields}")
+    host.write("proc:77/cgroup", "0::/lab/x1")
+    host.write("proc:77/status", "Uid:\t0\t0\t0\t0\nNSpid:\t77\t1\n")
+    ctx = host.context()
+    newborn = recorded_process(ctx, ctx.processes.by_pid, 77, "x1")
+    assert newborn is not None
+    assert newborn.id == (77, 4711)
+    assert recorded_process(ctx, ctx.processes.by_pid, 78, "x1") is None
+    assert recorded_process(ctx, {}, 77, "x1") is None
