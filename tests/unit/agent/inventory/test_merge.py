@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 from itertools import pairwise
 
+import pytest
+
 from agent.inventory.inventory import Inventory
 from collectors.facts import State
 from tests.support.inventory import DOCKER, ID, NS, only, update
@@ -70,3 +72,17 @@ def test_the_kernels_own_knowledge_of_openvz_needs_no_process() -> None:
 def test_the_cgroup_names_the_engine_of_what_no_collector_knows() -> None:
     init = process(10, ns=NS, root=1, cgroup=f"/docker/{ID}")
     assert only(update(Inventory(), init)).engine == "docker"
+
+
+@pytest.mark.parametrize("state", [State.CREATED, State.EXITED])
+def test_what_was_started_after_its_engine_was_asked_is_one_container_that_runs(
+    state: State,
+) -> None:
+    """The engine knew no process yet, the process table has it already."""
+    cgroup = f"/docker/{ID}"
+    inventory = Inventory()
+    late = sighting(engine_id=ID, state=state, cgroup=cgroup)
+    assert only(update(inventory, sightings=[late])).state is state
+    init = process(10, ns=NS, root=1, cgroup=cgroup, exe="/bin/sleep")
+    seen = only(update(inventory, init, sightings=[late]))
+    assert (seen.id, seen.name, seen.state) == (cgroup, "web", State.RUNNING)
