@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from collectors.engines.docker.container import CgroupRule
@@ -32,6 +33,8 @@ DEFAULT_SOCKET = "/run/docker.sock"
 DEFAULT_DATA_ROOT = "/var/lib/docker"
 _CONFIGURATION = "/etc/docker/daemon.json"
 _UNTRUSTED_LIMIT = 64
+_UNTRUSTED_SECONDS = 0.5
+"""For finding out about all untrusted daemons that are new in one pass."""
 _LOCAL_TCP = re.compile(r"tcp://(?:127\.0\.0\.1|0\.0\.0\.0|localhost|\[::1?\])?(?::(\d{1,5}))?")
 _TCP_PORT = 2375
 _NOT_THE_API = ("metrics.sock", "control.sock")
@@ -70,18 +73,23 @@ class DaemonFinder:
     def find(self, ctx: Context) -> list[Daemon]:
         """Return every daemon that runs, each once."""
         before, self._daemons = self._daemons, {}
-        untrusted = 0
-        for process in ctx.processes:
-            if not _is_dockerd(process) or _is_dockerd(ctx.processes.get(process.ppid)):
-                # It starts itself to unpack a layer, and to become another program.
-                continue
+        candidates = [
+            process
+            for process in ctx.processes
+            # It starts itself to unpack a layer, and to become another program.
+            if _is_dockerd(process) and not _is_dockerd(ctx.processes.get(process.ppid))
+        ]
+        own = [p for p in candidates if not _is_untrusted(ctx, p)]
+        untrusted = [p for p in candidates if _is_untrusted(ctx, p)]
+        end = monotonic() + _UNTRUSTED_SECONDS
+        for process in (*own, *_each_user_in_turn(untrusted)[:_UNTRUSTED_LIMIT]):
             daemon = before.get(process.id)
-            if daemon is None or not daemon.sockets:
-                daemon = _daemon(ctx, process)
-            if daemon is None:
-                continue
-            untrusted += daemon.is_untrusted
-            if not daemon.is_untrusted or untrusted <= _UNTRUSTED_LIMIT:
+            is_own = daemon is not None and not daemon.is_untrusted
+            # Without a socket it may listen by now.
+            if daemon is None or (not daemon.sockets and (is_own or ctx.full)):
+                may_read = process in own or monotonic() < end
+                daemon = _daemon(ctx, process) if may_read else daemon
+            if daemon is not None:
                 self._daemons[process.id] = daemon
         return list({d.instance: d for d in self._daemons.values()}.values())
 
@@ -92,6 +100,7 @@ class DaemonFinder:
         containerd work for one daemon, so one of them is asked.
         """
         before, self._roots = self._roots, {}
+        untrusted = 0
         for shim in ctx.processes:
             if not binary_name(shim).startswith("containerd-shim"):
                 continue
@@ -100,6 +109,10 @@ class DaemonFinder:
             prefix = instance_prefix(ctx, shim)
             key = (prefix, option_value(shim.argv, "-address"))
             if key in self._roots:
+                continue
+            is_untrusted = shim.uid not in (0, None) or bool(prefix)
+            untrusted += is_untrusted
+            if is_untrusted and untrusted > _UNTRUSTED_LIMIT:
                 continue
             root = before.get(key) or _data_root_of_shim(ctx, shim)
             if root:
@@ -110,13 +123,38 @@ class DaemonFinder:
                     view=shim,
                     data_root=root,
                     rule=CgroupRule(systemd=is_systemd_default(ctx)),
-                    is_untrusted=shim.uid not in (0, None) or bool(prefix),
+                    is_untrusted=is_untrusted,
                 )
         yield Daemon(instance=DEFAULT_SOCKET, rule=CgroupRule(systemd=is_systemd_default(ctx)))
 
 
 def _is_dockerd(process: Process | None) -> bool:
     return process is not None and claimed_name(process) == "dockerd"
+
+
+def _is_another_program(process: Process) -> bool:
+    """Return whether dockerd's binary runs for one task, under the task's name.
+
+    A hook of runc runs it as ``libnetwork-setkey``, a pull as ``docker-untar``: package reexec of
+    moby. The names change from version to version, so any but its own counts.
+    """
+    name = posixpath.basename(process.argv[0]) if process.argv else ""
+    return name not in ("dockerd", "docker", "")
+
+
+def _each_user_in_turn(processes: list[Process]) -> list[Process]:
+    """Order processes so that no user's (or container's) many come before another's first."""
+    turns: dict[object, int] = {}
+    order = []
+    for process in sorted(processes, key=lambda p: p.id.start_ticks):
+        owner = process.uid or process.root
+        turns[owner] = turns.get(owner, 0) + 1
+        order.append((turns[owner], process.id.start_ticks, process))
+    return [process for _, _, process in sorted(order, key=lambda item: item[:2])]
+
+
+def _is_untrusted(ctx: Context, process: Process) -> bool:
+    return process.uid not in (0, None) or not on_host(ctx, process)
 
 
 def _daemon(ctx: Context, process: Process) -> Daemon | None:
@@ -128,7 +166,7 @@ def _daemon(ctx: Context, process: Process) -> Daemon | None:
         return None
     hosts = (*option_values(process.argv, "-H", "--host"), *config.texts("hosts"))
     sockets = _sockets(ctx, process, hosts)
-    if sockets is None:
+    if sockets is None or (not sockets and _is_another_program(process)):
         return None
     address = "" if sockets else _address(ctx, process, hosts)
     # A daemon that has just begun does not listen yet; its name must not change when it does.
@@ -143,7 +181,7 @@ def _daemon(ctx: Context, process: Process) -> Daemon | None:
         address=address,
         data_root=_data_root(ctx, process, config),
         rule=_rule(ctx, process, config),
-        is_untrusted=process.uid not in (0, None) or not on_host(ctx, process),
+        is_untrusted=_is_untrusted(ctx, process),
     )
 
 

@@ -74,6 +74,33 @@ def test_what_a_daemon_starts_itself_for_is_no_other_daemon(host: EngineHost) ->
     assert (found.process.pid, found.sockets) == (50, ("/run/docker.sock",))
 
 
+def test_a_hook_of_runc_that_is_dockerds_binary_is_no_daemon(host: EngineHost) -> None:
+    listens(host, 50, "/run/docker.sock")
+    hook = process(90, 80, exe="/usr/bin/dockerd", argv=("libnetwork-setkey", "-exec-root=/x"))
+    host.write("proc:90/net/unix", "")
+    host.at("proc:90/fd").mkdir()
+    (found,) = find(host, dockerd(), process(80, exe="/usr/sbin/runc"), hook)
+    assert found.process is not None
+    assert found.process.pid == 50
+
+
+def test_many_daemons_of_one_user_crowd_out_no_other(host: EngineHost) -> None:
+    many = range(1000, 1100)
+    for pid in (50, *many, 2000):
+        listens(host, pid, f"/run/{pid}.sock")
+        if pid != 50:
+            host.enter(pid, "root", "/")
+    found = find(
+        host,
+        *(dockerd(pid, uid=1000) for pid in many),
+        dockerd(2000, uid=1001),
+        dockerd(),
+    )
+    assert len(found) <= 65
+    assert next(d.instance for d in found) == "/run/50.sock"
+    assert "/run/2000.sock" in [d.instance for d in found]
+
+
 def test_several_daemons_side_by_side(host: EngineHost) -> None:
     listens(host, 50, "/run/docker.sock")
     listens(host, 51, "/srv/two.sock")
