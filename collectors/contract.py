@@ -31,7 +31,7 @@ class Options:
     docker_hosts: tuple[str, ...] = ()
     """Docker endpoints besides those discovered, for instance ``unix:///srv/docker.sock``."""
     docker_timeout: float = 3.0
-    """Seconds that an engine's API may take for one response."""
+    """Seconds that a pass waits for root's own Docker daemons; then their files are read."""
     vzlist_command: tuple[str, ...] = ()
     """Replaces ``vzlist``: a program and its leading arguments."""
     vzlist_file: str = ""

@@ -249,7 +249,7 @@ class Docker:
     timeout: float = key(
         3.0,
         duration(0.1),
-        "longest time for one answer of a daemon",
+        "longest wait for a daemon in one pass; its files are read meanwhile",
         flag="--collector.docker.timeout",
     )
 

@@ -189,7 +189,7 @@ class Client:
 
     ``address`` is a unix socket, as the function that connects to it, or what DOCKER_HOST may say,
     with ``environment`` for DOCKER_TLS_VERIFY and DOCKER_CERT_PATH. ``wait`` is in seconds for each
-    read, ``seconds`` for a whole answer.
+    read, ``seconds`` for a whole answer, ``limit`` its largest size in bytes.
     """
 
     def __init__(
@@ -198,10 +198,12 @@ class Client:
         *,
         wait: float,
         seconds: float,
+        limit: int = ANSWER_LIMIT,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._wait: Any = wait
         self._seconds = seconds
+        self._limit = limit
         self._budget = Budget(wait)
         self._address = address if isinstance(address, str) else ""
         self._environment = dict(environment or {})
@@ -288,13 +290,13 @@ class Client:
     def _ask(self, what: str, question: Callable[[], object]) -> object:
         """Ask, and ask again where the kept connection turns out to be closed."""
         try:
-            self._budget.renew(self._seconds)
+            self._budget.renew(self._seconds, self._limit)
             try:
                 return question()
             except _BROKEN as error:
                 if not isinstance(_reason(error), ConnectionError):
                     raise
-            self._budget.renew(self._seconds)
+            self._budget.renew(self._seconds, self._limit)
             return question()
         except ApiError as error:
             raise type(error)(f"{what}: {error}") from error

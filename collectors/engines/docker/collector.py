@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from collectors.contract import PartlySeen
 from collectors.engines.docker.daemon import DaemonReader
 from collectors.engines.docker.discovery import Daemon, DaemonFinder, operators_daemons
-from collectors.engines.docker.errors import ApiError, RemoteDaemon
+from collectors.engines.docker.errors import ApiError, Late, RemoteDaemon
 from collectors.engines.shared.files import remember
 from collectors.hostfs import Malformed
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from collectors.facts import Sighting
 
 log = logging.getLogger(__name__)
+
+_NEVER = float("inf")
+_UNTRUSTED_SHARE = 1 / 3
+"""How much of the time for root's own daemons all untrusted ones together are waited for."""
+_UNTRUSTED_SECONDS = 1.0
+"""For the files of all untrusted daemons in one pass."""
 
 
 _MOST_INSTANCES = 100
@@ -62,18 +69,17 @@ class DockerCollector:
             )
 
         failures: list[str] = []
-        own: list[Sighting] = []
-        untrusted: list[Sighting] = []
         running = self._finder.find(ctx)
         running += operators_daemons(ctx, running)
         for daemon in running:
-            sightings = untrusted if daemon.is_untrusted else own
-            sightings += _read(ctx, reader_of(daemon), daemon, failures)
-        for daemon in self._silent(ctx, running):
-            reader = reader_of(daemon)
-            reader.close()
-            sightings = untrusted if daemon.is_untrusted else own
-            sightings += reader.fallback(ctx, daemon)
+            reader_of(daemon).begin(ctx, daemon)
+        own = self._read_all(ctx, [d for d in running if not d.is_untrusted], failures)
+        untrusted = self._read_all(ctx, [d for d in running if d.is_untrusted], failures)
+        silent = list(self._silent(ctx, running))
+        for daemon in silent:
+            reader_of(daemon).close()
+        own += self._read_files(ctx, [d for d in silent if not d.is_untrusted])
+        untrusted += self._read_files(ctx, [d for d in silent if d.is_untrusted])
         for left in before.values():
             if left is not None:
                 left.close()
@@ -82,6 +88,46 @@ class DockerCollector:
         sightings = [*by_id.values(), *(s for s in untrusted if s.engine_id not in by_id)]
         if failures:
             raise PartlySeen("; ".join(failures), tuple(sightings))
+        return sightings
+
+    def _read_all(self, ctx: Context, daemons: list[Daemon], failures: list[str]) -> list[Sighting]:
+        """Return the containers of daemons that are being asked: root's own, or the untrusted.
+
+        All of them share the time for which they are waited for: one that is late costs itself.
+        """
+        is_untrusted = any(daemon.is_untrusted for daemon in daemons)
+        until = monotonic() + ctx.options.docker_timeout * (_UNTRUSTED_SHARE if is_untrusted else 1)
+        answered: list[Daemon] = []
+        late: list[Daemon] = []
+        for daemon in daemons:
+            reader = self._readers[daemon.instance]
+            try:
+                (answered if reader.finish(ctx, until) else late).append(daemon)
+            except RemoteDaemon as error:
+                log.debug("%s", error)
+            except ApiError as error:
+                late.append(daemon)
+                message = f"{daemon.instance}: {error}"
+                if reader.is_starting(ctx):
+                    log.debug("%s", message)
+                elif not daemon.is_untrusted:
+                    failures.append(message)
+                elif not isinstance(error, Late):
+                    ctx.host.tally.count(Malformed("docker/daemon", message))
+        sightings = [s for d in answered for s in self._readers[d.instance].sightings(ctx, d)]
+        return sightings + self._read_files(ctx, late)
+
+    def _read_files(self, ctx: Context, daemons: list[Daemon]) -> list[Sighting]:
+        """Return the containers of daemons that do not answer, as their files show them."""
+        sightings: list[Sighting] = []
+        end = monotonic() + _UNTRUSTED_SECONDS
+        for index, daemon in enumerate(daemons):
+            until = _NEVER
+            if daemon.is_untrusted:
+                # An equal share each of the time that is left for all of them.
+                now = monotonic()
+                until = now + max(0.0, end - now) / (len(daemons) - index)
+            sightings += self._readers[daemon.instance].fallback(ctx, daemon, until)
         return sightings
 
     def _silent(self, ctx: Context, running: list[Daemon]) -> Iterator[Daemon]:
@@ -105,20 +151,3 @@ class DockerCollector:
             if instance in self._readers:
                 instance = daemon.prefix + daemon.data_root
             yield replace(daemon, instance=instance)
-
-
-def _read(
-    ctx: Context, reader: DaemonReader, daemon: Daemon, failures: list[str]
-) -> Iterable[Sighting]:
-    try:
-        return reader.refresh(ctx, daemon)
-    except RemoteDaemon as error:
-        log.debug("%s", error)
-        return ()
-    except ApiError as error:
-        message = f"{daemon.instance}: {error}"
-        if daemon.is_untrusted:
-            ctx.host.tally.count(Malformed("docker/daemon", message))
-        else:
-            failures.append(message)
-        return reader.fallback(ctx, daemon)

@@ -8,6 +8,7 @@ configurations in ``<data-root>/image/<driver>/imagedb``.
 from __future__ import annotations
 
 import re
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from collectors.engines.docker.container import CgroupRule, Described, describe
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collectors.facts import ImageFacts
     from collectors.hostfs import Dir
 
+_NEVER = float("inf")
 _CONFIG = "config.v2.json"
 _REMAPPED = re.compile(r"\d+\.\d+")  # a data root for each user namespace: <uid>.<gid>
 _IMAGE_ID = re.compile(r"sha256:([0-9a-f]{64})")
@@ -31,13 +33,22 @@ class DiskReader:
     def __init__(self) -> None:
         self._rule = CgroupRule()
         self._containers = FileCache(self._load)
+        self.is_complete = True
+        """The last reading was not cut short."""
 
-    def read(self, root: Dir, rule: CgroupRule) -> list[Described]:
-        """Return the containers of a data root. Raises HostReadError where there is none."""
+    def read(self, root: Dir, rule: CgroupRule, until: float = _NEVER) -> list[Described]:
+        """Return the containers of a data root. Raises HostReadError where there is none.
+
+        ``until`` is when to stop, on the monotonic clock; then these are not all.
+        """
         self._rule = rule
-        described = []
+        self.is_complete = True
+        described: list[Described] = []
         with root.open_dir(_containers_of(root)) as containers:
             for engine_id in containers.subdirectories():
+                if monotonic() > until:
+                    self.is_complete = False
+                    return described
                 try:
                     with containers.open_dir(engine_id) as own:
                         container = self._containers.get(own, _CONFIG)

@@ -13,3 +13,7 @@ class NotFound(ApiError):
 
 class RemoteDaemon(ApiError):
     """The daemon is another machine's: its containers are not on this host."""
+
+
+class Late(ApiError):
+    """A daemon has never answered yet, and still may."""

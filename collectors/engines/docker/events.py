@@ -95,6 +95,11 @@ class Follower:
         if client is not None:
             client.abort()
 
+    def has_news(self) -> bool:
+        """Return whether ``take`` would return anything."""
+        with self._lock:
+            return self._missed or not self._connected or bool(self._changed)
+
     def take(self) -> tuple[bool, set[str]]:
         """Return whether events may have been missed, and the ids that changed since the last call.
 

@@ -137,7 +137,7 @@ def test_a_daemon_that_answers_without_end(
 
     client = connect(daemon)
     renew = Budget.renew
-    monkeypatch.setattr(Budget, "renew", lambda own, seconds: renew(own, seconds, 1 << 20))
+    monkeypatch.setattr(Budget, "renew", lambda own, seconds, _: renew(own, seconds, 1 << 20))
     daemon.answers["/containers/json"] = flood
     with pytest.raises(ApiError, match="too large"):
         client.containers()

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from collectors.contract import CollectorError, Options, PartlySeen
+from collectors.engines.docker import collector as docker_collector
+from collectors.engines.docker import conversation as docker_conversation
 from collectors.engines.docker import daemon as docker_engine
 from collectors.engines.docker import events as docker_events
 from collectors.engines.docker.api import Budget
 from collectors.engines.docker.collector import DockerCollector
 from collectors.facts import ProcessId, Sighting, State
-from tests.support.engine_host import EngineHost, by_name, contained
+from tests.support.engine_host import NOW, EngineHost, by_name, contained
 from tests.support.fake_docker import DONE, IMAGE, NEW, WEB, FakeDocker, http
 from tests.support.processes import process
 from tests.unit.collectors.engines.docker.test_discovery import dockerd, listens
@@ -45,6 +50,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
     monkeypatch.setattr(docker_engine, "monotonic", found)
+    monkeypatch.setattr(docker_collector, "monotonic", found)
+    monkeypatch.setattr(docker_conversation, "monotonic", found)
     return found
 
 
@@ -540,3 +547,163 @@ def test_closing_twice_and_without_a_daemon(host: EngineHost) -> None:
     look(collector, host)
     collector.close()
     collector.close()
+
+
+def test_a_daemon_that_is_slow_is_read_from_disk_until_it_answers(
+    collector: DockerCollector, host: EngineHost, daemon: FakeDocker
+) -> None:
+    furnish(host)
+    slow, release = slowed(daemon, "/info")
+    woken = threading.Semaphore(0)
+    quick = Options(docker_timeout=0.05)
+    found = partly(collector, host, dockerd(), INIT, options=quick, wake=woken.release)
+    assert slow.acquire(timeout=PATIENCE)
+    assert states(found) == ALL
+    assert found["web"].image_facts is not None
+    assert found["web"].image_facts.size_bytes is None  # no file tells it
+    assert "not answered yet" in fails(collector, host, dockerd(), INIT, options=quick)
+    release.set()
+    assert woken.acquire(timeout=PATIENCE)  # to follow the events
+    assert woken.acquire(timeout=PATIENCE)  # for the answer
+    found = look(collector, host, dockerd(), INIT, options=quick)
+    assert states(found) == ALL
+    assert found["web"].image_facts is not None
+    assert found["web"].image_facts.size_bytes == 1982380
+
+
+def test_what_a_daemon_told_is_kept_while_it_is_slow(
+    collector: DockerCollector,
+    host: EngineHost,
+    daemon: FakeDocker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    furnish(host)
+    before = look(collector, host, dockerd(), INIT)
+    slow, release = slowed(daemon, "/containers/json")
+    quick = Options(docker_timeout=0.05)
+    for _ in range(3):
+        found = look(collector, host, dockerd(), INIT, options=quick)
+        assert states(found) == ALL
+        assert found["web"].image_facts == before["web"].image_facts
+    assert slow.acquire(timeout=PATIENCE)
+    release.set()
+    late = [r for r in caplog.records if "late" in r.message]
+    assert [SOCKET in r.message for r in late] == [True]
+
+
+def slowed(daemon: FakeDocker, path: str) -> tuple[threading.Semaphore, threading.Event]:
+    """Let a daemon answer one question only when told to; the semaphore counts the questions."""
+    asked, release = threading.Semaphore(0), threading.Event()
+    answer = daemon.answer
+
+    def wait(connection: Any, target: str) -> bool:
+        if path in target:
+            asked.release()
+            release.wait(PATIENCE)
+        return answer(connection, target)
+
+    daemon.answer = wait  # type: ignore[method-assign]
+    return asked, release
+
+
+def test_a_daemon_that_starts_is_no_failing_collector(
+    collector: DockerCollector, host: EngineHost
+) -> None:
+    furnish(host)
+    host.facts = dataclasses.replace(host.facts, boot_time=NOW - 1000.0)
+    ticks = os.sysconf("SC_CLK_TCK")
+    listens(host, 51)
+    young = dockerd(51, id=ProcessId(51, 995 * ticks))
+    old = dockerd(51, id=ProcessId(51, 100 * ticks))
+    assert states(look(collector, host, young, INIT)) == ALL
+    assert "does not listen" in fails(collector, host, old, INIT)
+
+
+def test_users_daemons_that_are_slow_cost_only_themselves(
+    collector: DockerCollector,
+    host: EngineHost,
+    daemon: FakeDocker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(docker_collector, "_UNTRUSTED_SHARE", 0.001)
+    processes = [dockerd(), INIT]
+    with ExitStack() as stack:
+        for pid in range(100, 114):
+            path = f"/run/{pid}.sock"
+            listens(host, pid, path)
+            host.enter(pid, "root", "/")
+            fake = stack.enter_context(FakeDocker(host.at(path)).run())
+            fake.answers["/version"] = fake.hang
+            processes.append(dockerd(pid, uid=1000))
+        processes.sort(key=lambda p: -p.pid)  # root's own would come last
+        for _ in range(3):
+            assert states(look(collector, host, *processes)) == ALL
+    assert daemon.asked
+
+
+def test_health_that_changes_on_disk_is_read_again(
+    collector: DockerCollector, host: EngineHost
+) -> None:
+    """As for an agent that may not connect to the socket, but may read the files."""
+    furnish(host)
+    assert look(collector, host, INIT)["web"].health == "healthy"
+    path = f"/var/lib/docker/containers/{WEB}/config.v2.json"
+    document = json.loads(host.at(path).read_text())
+    document["State"]["Health"]["Status"] = "unhealthy"
+    host.write(path, document)
+    assert look(collector, host, INIT)["web"].health == "unhealthy"
+
+
+def test_health_that_changes_while_a_daemon_fails_is_read_from_disk(
+    collector: DockerCollector, host: EngineHost, daemon: FakeDocker
+) -> None:
+    furnish(host)
+    rootfs = look(collector, host, dockerd(), INIT)["web"].rootfs
+    daemon.answers["/containers/json"] = b""
+    path = f"/var/lib/docker/containers/{WEB}/config.v2.json"
+    document = json.loads(host.at(path).read_text())
+    document["State"]["Health"]["Status"] = "unhealthy"
+    host.write(path, document)
+    web = partly(collector, host, dockerd(), INIT)["web"]
+    assert (web.health, web.rootfs) == ("unhealthy", rootfs)
+
+
+def test_the_size_of_an_image_is_asked_for_again_after_a_failure(
+    collector: DockerCollector, host: EngineHost, daemon: FakeDocker
+) -> None:
+    furnish(host)
+    answer = daemon.answers[f"/images/{IMAGE}/json"]
+    daemon.answers[f"/images/{IMAGE}/json"] = http("500 Internal Server Error", b"{}")
+    facts = look(collector, host, dockerd(), INIT)["web"].image_facts
+    assert facts is None
+    daemon.answers[f"/images/{IMAGE}/json"] = answer
+    facts = look(collector, host, dockerd(), INIT)["web"].image_facts
+    assert facts is not None
+    assert facts.size_bytes == 1982380
+
+
+def test_the_size_of_an_image_is_asked_for_after_the_daemon_was_read_from_disk(
+    collector: DockerCollector, host: EngineHost, daemon: FakeDocker, clock: Clock
+) -> None:
+    furnish(host)
+    version = daemon.answers["/version"]
+    daemon.answers["/version"] = b""
+    facts = partly(collector, host, dockerd(), INIT)["web"].image_facts
+    assert facts is not None
+    daemon.answers["/version"] = version
+    clock.now += 3600
+    facts = look(collector, host, dockerd(), INIT)["web"].image_facts
+    assert facts is not None
+    assert facts.size_bytes == 1982380
+
+
+def test_a_container_that_was_not_inspected_is_inspected_again(
+    collector: DockerCollector, host: EngineHost, daemon: FakeDocker
+) -> None:
+    light, _ = following(collector, host, daemon)
+    daemon.answers["/containers/json"].append({"Id": "e" * 64, "State": "running"})
+    daemon.answers[f"/containers/{'e' * 64}/json"] = http("500 Internal Server Error", b"{}")
+    look(collector, host, dockerd(), INIT)
+    named = {**daemon.answers[INSPECT_WEB], "Id": "e" * 64, "Name": "/again"}
+    daemon.answers[f"/containers/{'e' * 64}/json"] = named
+    assert "again" in light(INIT)
