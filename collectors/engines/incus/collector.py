@@ -8,24 +8,31 @@ birth time of the container's directory. Virtual machines are not containers and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 from collectors.contract import CollectorError
 from collectors.engines.incus.api import list_instances
 from collectors.engines.incus.discovery import DEFAULT_DIRECTORIES, Daemon, find_daemons
 from collectors.engines.incus.disk import list_names, read_backup
 from collectors.engines.incus.instance import Instance, from_api
+from collectors.engines.shared.background import Background
 from collectors.engines.shared.liblxc import payload_cgroup
 from collectors.engines.shared.processes import running_state, started_at
 from collectors.facts import ImageFacts, Sighting, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from collectors.contract import Context
 
-_TIMEOUT = 3.0
-"""Seconds that a daemon may take for its answer."""
+log = logging.getLogger(__name__)
+
+_PATIENCE = 3.0
+"""Seconds that a pass waits for a daemon's answer."""
+
+_ANSWER_SECONDS = 30.0
+"""Seconds that a daemon may take for its answer; its files are read meanwhile."""
 
 
 class IncusCollector:
@@ -39,6 +46,7 @@ class IncusCollector:
     def __init__(self) -> None:
         self._directories: dict[str, str] = dict(DEFAULT_DIRECTORIES)
         self._answers: dict[str, dict[str, Instance]] = {}
+        self._asked: dict[str, Background[Sequence[Mapping[str, Any]]]] = {}
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Return which containers there are; the API adds what the disk does not show."""
@@ -66,13 +74,23 @@ class IncusCollector:
         """Ask the API in a full pass, and when a container is seen that it has not named yet."""
         if daemon.process is None:
             self._answers.pop(daemon.directory, None)
+            self._asked.pop(daemon.directory, None)
             return {}
         last = self._answers.get(daemon.directory)
-        if last is not None and not ctx.full and last.keys() >= seen.keys():
-            return last
+        asked = self._asked.setdefault(daemon.directory, Background())
         path = f"{daemon.directory}/unix.socket"
+        if not asked.is_busy:
+            if last is not None and not ctx.full and last.keys() >= seen.keys():
+                return last
+            host_path = ctx.host.host_path(path)
+            asked.begin("incus", lambda: list_instances(host_path, _ANSWER_SECONDS), ctx.wake)
+        was_slow = asked.is_slow
+        if not asked.finish(_PATIENCE):
+            if not was_slow:
+                log.warning("%s answers late; its files are read meanwhile", path)
+            return last or {}
         try:
-            answer = list_instances(ctx.host.host_path(path), _TIMEOUT)
+            answer = asked.take()
         except CollectorError as error:
             # Counted; the directory and the processes still show which containers there are.
             ctx.host.root.malformed(path.lstrip("/"), str(error))

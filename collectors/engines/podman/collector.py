@@ -6,13 +6,15 @@ database has the containers, the process table shows whether they run. podman(1)
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from collectors.engines.podman.discovery import find_stores
 from collectors.engines.podman.store import StoreReader
+from collectors.engines.shared.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from collectors.contract import Context
     from collectors.facts import Sighting
@@ -28,18 +30,26 @@ class PodmanCollector:
 
     def __init__(self) -> None:
         self._readers: dict[str, StoreReader] = {}
+        self._turns = Turns()
 
     def close(self) -> None:
         """Nothing is kept open."""
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Read every store's database, and check against the processes what runs."""
+        """Read every store's database, and check against the processes what runs.
+
+        Root's own come first, and the stores of users and of containers share a time budget.
+        """
         readers, self._readers = self._readers, {}
         sightings: list[Sighting] = []
+        untrusted: dict[str, Callable[[], list[Sighting]]] = {}
         for store in find_stores(ctx):
             reader = readers.get(store.instance) or StoreReader()
             self._readers[store.instance] = reader
-            sightings += reader.read(ctx, store)
+            if store.uid == 0 and not store.prefix:
+                sightings += reader.read(ctx, store)
+            else:
+                untrusted[store.instance] = partial(reader.read, ctx, store)
             if not store.prefix:
                 for folder in (
                     store.graphroot,
@@ -47,4 +57,4 @@ class PodmanCollector:
                     f"{store.tmpdir}/exits",
                 ):
                     ctx.watch(folder, files=True)
-        return sightings
+        return sightings + self._turns.read(untrusted)

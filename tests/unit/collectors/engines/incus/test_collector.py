@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,34 @@ def test_the_api_is_asked_again_only_when_a_container_is_new(
     assert len(paths) == 3
     assert names(full=True) == {"a", "b"}  # without the daemon it is not asked
     assert len(paths) == 3
+
+
+def test_a_daemon_that_is_late_is_read_from_disk_until_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(incus, "_PATIENCE", 0.01)
+    release = threading.Event()
+
+    def late(_path: str, _timeout: float) -> Any:
+        release.wait(60.0)
+        return json.loads(fixture("lxd-instances.json"))["metadata"]
+
+    monkeypatch.setattr(incus, "list_instances", late)
+    facts, processes = captured("lxd.json")
+    ctx = context(tmp_path, facts, processes, LXD_FILES)
+    woken = threading.Event()
+    ctx = dataclasses.replace(ctx, wake=woken.set)
+    collector = IncusCollector()
+    for _ in range(2):
+        sightings = by_id(collector.collect(ctx))
+        assert set(sightings) == {"one", "frozen", "team-a_two", "off"}
+        assert sightings["off"].boots is None
+    assert [r.message for r in caplog.records if "late" in r.message] == [
+        "/var/lib/lxd/unix.socket answers late; its files are read meanwhile"
+    ]
+    release.set()
+    assert woken.wait(60.0)
+    assert by_id(collector.collect(ctx))["off"].boots is True
 
 
 def test_a_daemon_that_does_not_run_is_not_woken(tmp_path: Path, asked: list[str]) -> None:
