@@ -111,10 +111,18 @@ def _by_container(sightings: Iterable[Sighting]) -> list[list[Sighting]]:
     """Return sightings of containers that do not run, those of one container together."""
     by_key: dict[Key, list[Sighting]] = {}
     alias: dict[str, Key] = {}
+    by_cgroup: dict[tuple[str, str], Key] = {}
     for sighting in sightings:
         key = key_of(sighting)
         if _is_unique(sighting.engine_id):
             key = alias.setdefault(sighting.engine_id, key)
+        elif sighting.cgroup:
+            # The runtime's record of a container of the engine above it.
+            place = (sighting.engine_id, sighting.cgroup)
+            if sighting.engine in _LOW_LEVEL:
+                key = by_cgroup.get(place, key)
+            else:
+                by_cgroup[place] = key
         by_key.setdefault(key, []).append(sighting)
     return list(by_key.values())
 

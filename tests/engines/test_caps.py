@@ -53,7 +53,7 @@ def test_caps(docker: Docker, tmp_path: Path) -> None:
         assert {r.name for r in page.rows()} == {m.name for m in made[:MOST]}
         log = agent.daemon.output()
         assert f"containers are left out, as containers.max is {MOST}: 2 of docker" in log
-        assert f"containers are left out, as containers.max_series is {LIMIT}" in log
+        assert f"containers, as containers.max_series is {LIMIT}" in log
 
 
 def _names(made: list[Made]) -> list[str]:

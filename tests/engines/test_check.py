@@ -98,7 +98,7 @@ def scene(dockerd: Docker) -> Iterator[Scene]:
             made = {
                 ROOT: dockerd.run(dockerd.busybox(), *httpd),
                 USER: dockerd.run(dockerd.busybox(), *httpd, options=("--user=1000:1000",)),
-                FIREWALL: dockerd.run(dockerd.busybox(), *httpd),
+                FIREWALL: dockerd.run(dockerd.busybox(), *httpd, options=("--cap-add=NET_ADMIN",)),
                 PRIVATE: private,
             }
             rule = ("iptables", "-A", "INPUT", "-p", "tcp", "--dport", "81", "-j", "DROP")

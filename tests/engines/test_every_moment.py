@@ -125,6 +125,7 @@ def watched(mark: str, engine: str, kept: set[str]) -> Iterator[Agent]:
         assert {what for what, _ in watcher.rows} == {"page", "ls"}
 
 
+@pytest.mark.churn
 def test_containerd() -> None:
     need("containerd", "ctr", "busybox")
     with oci.containerd_alone() as engine:
@@ -136,6 +137,7 @@ def test_containerd() -> None:
                 run(*command, "/bin/sleep", f"{n % 4}")
 
 
+@pytest.mark.churn
 def test_runc(tmp_path: Path) -> None:
     need("runc", "busybox")
     mark = unique("moment")
@@ -156,6 +158,7 @@ def test_runc(tmp_path: Path) -> None:
                 run("runc", "delete", "--force", name)
 
 
+@pytest.mark.churn
 def test_podman() -> None:
     need("podman", "runc", "busybox")
     with podman.podman() as engine:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -86,3 +87,19 @@ def test_what_was_started_after_its_engine_was_asked_is_one_container_that_runs(
     init = process(10, ns=NS, root=1, cgroup=cgroup, exe="/bin/sleep")
     seen = only(update(inventory, init, sightings=[late]))
     assert (seen.id, seen.name, seen.state) == (cgroup, "web", State.RUNNING)
+
+
+def test_a_runtimes_record_of_an_ended_container_is_its_engines() -> None:
+    """A short id alone says nothing: the cgroup does, and only of a runtime below an engine."""
+    ended: dict[str, Any] = {"engine_id": "job", "name": "job", "state": State.EXITED}
+    seen = update(
+        Inventory(),
+        sightings=[
+            sighting(engine="containerd", instance="a", cgroup="/lab/job", **ended),
+            sighting(engine="runc", instance="b", cgroup="/lab/job", **ended),
+            sighting(engine="runc", instance="b", cgroup="/other/job", **ended),
+            sighting(engine="lxc", instance="c", cgroup="/lxc.payload.job", **ended),
+            sighting(engine="incus", instance="d", cgroup="/lxc.payload.job", **ended),
+        ],
+    ).containers.values()
+    assert sorted(c.engine for c in seen) == ["containerd", "incus", "lxc", "runc"]
