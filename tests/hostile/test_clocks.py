@@ -69,10 +69,10 @@ def test_a_clock_that_is_set(neighbour: Neighbour) -> None:
 
 
 def _started(stack: ExitStack, env: dict[str, str]) -> Agent:
-    """Start an agent, again where libfaketime has stopped it before it listens.
+    """Start an agent, and start another if it does not listen.
 
-    On a busy host a thread of about every tenth agent waits forever for a mutex in libfaketime's
-    own wrapper while Python starts it; py-spy shows it so, whichever program is run.
+    With libfaketime on a busy host about one start in ten hung: the main thread waited in
+    ``Thread.start``. That libfaketime's own mutexes are the cause is likely, and not proven.
     """
     for _ in range(3):
         try:
