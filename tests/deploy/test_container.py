@@ -116,6 +116,7 @@ def app(docker: Docker) -> Made:
 
 @pytest.fixture(scope="module")
 def unmanaged() -> Iterator[Made]:
+    need("unshare")
     with workplace("root") as place:
         words = ("unshare", "--mount", "--pid", "--fork", f"--root={roots.make_busybox(place)}")
         with bare.program_in("unshare", words, bare.sleep()) as made:

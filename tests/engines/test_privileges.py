@@ -176,6 +176,7 @@ def test_with_descriptors_it_keeps_what_those_take(web: Made, docker: Docker) ->
 
 
 def test_a_scout_that_died_is_replaced_with_all_privileges() -> None:
+    need()
     with running_agent() as agent:
         agent.wait_ready(60)
         first = processes(agent)["scout"]
@@ -187,6 +188,7 @@ def test_a_scout_that_died_is_replaced_with_all_privileges() -> None:
 
 
 def test_without_the_launcher_the_agent_ends_and_says_so() -> None:
+    need()
     with running_agent() as agent:
         agent.wait_ready(60)
         pids = processes(agent)
@@ -198,6 +200,7 @@ def test_without_the_launcher_the_agent_ends_and_says_so() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_all_end_with_serve(number: signal.Signals) -> None:
+    need()
     with running_agent() as agent:
         agent.wait_ready(60)
         pids = processes(agent)
@@ -207,6 +210,7 @@ def test_all_end_with_serve(number: signal.Signals) -> None:
 
 
 def test_another_user_by_name() -> None:
+    need()
     with running_agent("--process.user=daemon") as agent:
         agent.wait_ready(60)
         assert Status(agent.pid).uids == {pwd.getpwnam("daemon").pw_uid}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.engines.harness.made import Made, argv, namespace, unique
+from tests.engines.harness.need import need
 from tests.engines.harness.programs import (
     Daemon,
     hierarchies,
@@ -87,6 +88,7 @@ def _world(pid: int) -> tuple[str, int, int]:
 @contextmanager
 def cgroup(path: str, *, with_host_process: bool = False) -> Iterator[Made]:
     """Make a cgroup in every hierarchy, empty or with a process of the host in it."""
+    need()
     directories = [hierarchy / path.strip("/") for hierarchy in hierarchies()]
     daemon = None
     try:

@@ -15,7 +15,7 @@ def need(*programs: str) -> None:
     """Skip the test unless it runs as root and all ``programs`` are installed."""
     missing = [program for program in programs if shutil.which(program) is None]
     if os.geteuid() != 0:
-        lacking("root is needed to start engines")
+        lacking("it needs root")
     if missing:
         lacking(f"not installed: {', '.join(missing)} (.ci/run names the packages)")
 
