@@ -46,6 +46,12 @@ class CounterWatch:
         with self._lock:
             return [*self._wrong, *(text for texts in self._excusable.values() for text in texts)]
 
+    def forget(self) -> None:
+        """Forget what fell, once somebody else has reported it."""
+        with self._lock:
+            self._wrong.clear()
+            self._excusable.clear()
+
     def _excuse(self, page: Page) -> None:
         starts = {
             s.labels["id"]: s.value for s in page.samples.get("container_start_time_seconds", [])

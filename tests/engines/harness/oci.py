@@ -166,10 +166,10 @@ def make_bundle(place: Path, *command: str, cgroup: str, root: Path | None = Non
     return bundle
 
 
-def run_detached(bundle: Path, name: str) -> None:
-    """Start a container of bare runc in the background."""
+def run_detached(bundle: Path, name: str, *, create: bool = False) -> None:
+    """Start a container of bare runc in the background, or only create it."""
     words = ("--bundle", bundle, "--pid-file", bundle.parent / "pid", name)
-    _quietly("runc", "run", "--detach", *words)
+    _quietly("runc", *(["create"] if create else ["run", "--detach"]), *words)
 
 
 def set_cgroup(bundle: Path, cgroup: str) -> None:

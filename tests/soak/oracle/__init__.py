@@ -1,0 +1,1 @@
+"""Compares, at every moment, what the agent shows with what the engines' own tools say."""

@@ -1,0 +1,8 @@
+"""Seeds that are always run, and what each of them once found."""
+
+from __future__ import annotations
+
+ALWAYS: dict[int, str] = {
+    1: "nothing; any other would do",
+}
+"""Each of them is run for some steps by the tests. ``make soak`` takes another one each time."""
