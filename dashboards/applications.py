@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.promql import END, ID, WHO, info, together, total
+from dashboards.promql import END, ID, WHO, each, info, together, total
 
 APP = "app"
 _INFO = info(APP, 'role!="infra"')
@@ -44,4 +44,4 @@ def top_rate(*counters: str) -> str:
 
 def top_gauge(gauge: str, how: str = "sum") -> str:
     """Return a gauge, of the applications where it was largest over the range."""
-    return _top(gauge, f"sum_over_time({gauge}{END})", how)
+    return _top(each(gauge), total(ID, f"sum_over_time({gauge}{END})"), how)

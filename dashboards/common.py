@@ -8,7 +8,22 @@ from dashboards.columns import ago, container_keys, count, share
 from dashboards.layout import Annotation
 from dashboards.links import series_to_container
 from dashboards.panels import BAD_IF_ANY, PLAIN, WATCH_IF_ANY, Figure, figures, graph, query
-from dashboards.promql import DISK, ID, NETWORK, WHO, chosen, host, increase, rate, total, who, zero
+from dashboards.promql import (
+    DISK,
+    ID,
+    NETWORK,
+    WHO,
+    chosen,
+    each,
+    grown,
+    host,
+    increase,
+    one_of_each,
+    rate,
+    total,
+    who,
+    zero,
+)
 from dashboards.tables import Column, Key, rows
 from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE_COLOURS, TEXT, Uid
 
@@ -40,7 +55,7 @@ def running(of_style: Callable[[str], str], to: Callable[[Uid], tuple[str, str]]
 
 def oom_kills_of(keep: Callable[[str], str]) -> Figure:
     """Count OOM kills over the time shown, of the containers that ``keep`` narrows to."""
-    kills = keep(increase("container_oom_events_total"))
+    kills = keep(grown("container_oom_events_total"))
     return Figure("OOM kills", zero(f"sum({kills})"), steps=BAD_IF_ANY)
 
 
@@ -184,7 +199,7 @@ def ended(title: str, style: str, *hidden: str) -> table.Panel:
 
     def shown(expression: str) -> str:
         state = host("tallyman_container_state", 'state!="running"')
-        with_state = f"({expression}) * on ({ID}) group_left (state) {state}"
+        with_state = f"({expression}) * on ({ID}) group_left (state) {one_of_each(state)}"
         return total(f"{WHO}, state", who(with_state, style))
 
     finished = host("tallyman_container_finished_seconds")
@@ -220,7 +235,7 @@ def ended(title: str, style: str, *hidden: str) -> table.Panel:
 
 def oom_kills(style: str = "$style", more: str = "", *, on: bool = False) -> Annotation:
     """Mark OOM kills in the chosen containers."""
-    kills = increase("container_oom_events_total", more, "[2m]")
+    kills = grown("container_oom_events_total", more, "[2m]")
     return Annotation(
         name="OOM kill", expr=f"{who(kills, style, 'name')} > 0", text=_WHERE, colour=RED, on=on
     )
@@ -228,7 +243,7 @@ def oom_kills(style: str = "$style", more: str = "", *, on: bool = False) -> Ann
 
 def starts(style: str = "$style", more: str = "", *, on: bool = False) -> Annotation:
     """Mark when the chosen containers were started."""
-    started = who(host("container_start_time_seconds", more), style, "name")
+    started = who(each(host("container_start_time_seconds", more)), style, "name")
     return Annotation(
         name="Started",
         expr=f"{started} * 1000",

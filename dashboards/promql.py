@@ -41,10 +41,26 @@ def host(metric: str, more: str = "") -> str:
     return f"{metric}{{{HOSTS}{',' if more else ''}{more}}}"
 
 
+def one_of_each(selector: str) -> str:
+    """Keep one series of each container, with its labels: the right side of a join.
+
+    For some minutes after a restart of Prometheus, what was renamed has two.
+    """
+    return f"topk by ({ID}) (1, {selector})"
+
+
+def each(gauge: str) -> str:
+    """Return a gauge by container alone: the left side of a join.
+
+    What cAdvisor names has the name of its container, too, which may change.
+    """
+    return f"max by ({ID}) ({gauge})"
+
+
 def info(style: str = "$style", more: str = "") -> str:
-    """Select the info series of the chosen containers."""
+    """Return the info series of the chosen containers, one of each."""
     matchers = f'engine=~"$engine",style=~"{style}",name=~"$container"'
-    return host("tallyman_container_info", matchers + (f",{more}" if more else ""))
+    return one_of_each(host("tallyman_container_info", matchers + (f",{more}" if more else "")))
 
 
 def recorded(rule: str, style: str = "$style", more: str = "") -> str:
@@ -59,7 +75,10 @@ def kind(rule: str, more: str = "") -> str:
 
 
 def who(expression: str, style: str = "$style", labels: str = "name, engine, style") -> str:
-    """Join an expression by container with the labels that identify it to people."""
+    """Join an expression by container with the labels that identify it to people.
+
+    The expression has one series of each container: see ``each`` and ``grown``.
+    """
     return f"({expression}) * on ({ID}) group_left ({labels}) {info(style)}"
 
 
@@ -78,6 +97,11 @@ def increase(metric: str, more: str = "", window: str = "[$__range]") -> str:
     return f"increase({host(metric, more)}{window})"
 
 
+def grown(metric: str, more: str = "", window: str = "[$__range]") -> str:
+    """Return how much a counter of each chosen container grew, under whatever name."""
+    return total(ID, increase(metric, more, window))
+
+
 def total(by: str, expression: str) -> str:
     """Sum by labels."""
     return f"sum by ({by}) ({expression})"
@@ -88,9 +112,9 @@ def zero(expression: str) -> str:
     return f"{expression} or vector(0)"
 
 
-def together(counters: Sequence[str], window: str = RATE, more: str = "") -> str:
-    """Add up the rates of counters."""
-    return " + ".join(rate(counter, more, window) for counter in counters)
+def together(counters: Sequence[str], window: str = RATE) -> str:
+    """Add up the rates of counters of each chosen container."""
+    return total(ID, " + ".join(rate(counter, "", window) for counter in counters))
 
 
 def top(expression: str, over_range: str, on: str = ID) -> str:
@@ -116,7 +140,7 @@ def at_end(expression: str) -> str:
 def busiest(*counters: str, style: str = "$style") -> str:
     """Return the rate of counters together, of those containers that moved them most."""
     shown = total(NAMED, who(together(counters), style, "name"))
-    return top(shown, total(ID, who(together(counters, END), style, "name")))
+    return top(shown, chosen(together(counters, END), style))
 
 
 def largest(gauge: str, style: str = "$style") -> str:
@@ -124,5 +148,6 @@ def largest(gauge: str, style: str = "$style") -> str:
 
     ``gauge`` is a metric or a recorded series.
     """
-    shown = total(NAMED, who(host(gauge), style, "name"))
-    return top(shown, total(ID, who(f"sum_over_time({host(gauge)}{END})", style, "name")))
+    shown = total(NAMED, who(each(host(gauge)), style, "name"))
+    over_range = total(ID, f"sum_over_time({host(gauge)}{END})")
+    return top(shown, chosen(over_range, style))

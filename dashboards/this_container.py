@@ -13,10 +13,10 @@ def this(metric: str, more: str = "") -> str:
 
 
 def this_rate(metric: str, more: str = "") -> str:
-    """Return the rate of a counter of this container."""
-    return rate(metric, f"{THIS},{more}" if more else THIS)
+    """Return the rate of a counter of this container, under whatever name."""
+    return f"sum({rate(metric, f'{THIS},{more}' if more else THIS)})"
 
 
 def this_increase(metric: str) -> str:
     """Return how much a counter of this container grew over the time shown."""
-    return increase(metric, THIS)
+    return f"sum({increase(metric, THIS)})"

@@ -47,6 +47,11 @@ def job() -> builders.QueryVariable:
     return _all(_query("job", "Job", "label_values(tallyman_build_info, job)"))
 
 
+def one_job() -> builders.QueryVariable:
+    """Let the user choose one scrape job: two that scrape a host would count it twice."""
+    return _query("job", "Job", "label_values(tallyman_build_info, job)")
+
+
 def instances() -> builders.QueryVariable:
     """Let the user choose hosts."""
     query = 'label_values(tallyman_build_info{job=~"$job"}, instance)'

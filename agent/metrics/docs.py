@@ -22,7 +22,7 @@ edit this file.
   says where they are better or absent. They carry `id`, `name` and `image`, on Kubernetes also
   `container`, `pod` and `namespace`. The host is `id="/"`.
 - `tallyman_*` carry `id` alone; join on it with
-  `* on (instance, id) group_left (name, engine, style) tallyman_container_info`.
+  `* on (job, instance, id) group_left (name, engine, style) tallyman_container_info`.
 - A series that is absent was not measured or does not exist on this kernel; nothing is shown as
   zero that was not read as zero.
 - A counter of a nested container is in its parent's, too: sum where `parent_id=""`.

@@ -8,7 +8,7 @@ from collectors.kernel.counters import Scalar
 # fmt: off
 TALLYMAN: tuple[Metric, ...] = (
     info("tallyman_container_info", "identity", "engines and kernel",
-         "Who the container is; join with * on (instance, id) group_left (style, engine).",
+         "Who the container is; join with * on (job, instance, id) group_left (style, engine).",
          labels="name image engine engine_instance engine_id style expected_style "
                 "parent_id oci_runtime cgroup_version namespaces network role hostname "
                 "container pod namespace compose_project compose_service swarm_service "

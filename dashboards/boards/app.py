@@ -42,8 +42,9 @@ from dashboards.promql import (
     NETWORK,
     RATE,
     THROTTLED,
+    each,
+    grown,
     host,
-    increase,
     recorded,
     total,
     zero,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 
 _LEGEND = "{{unit}}"
 _WITHOUT_MEMORY_LIMIT = (
-    f"{host('container_spec_cpu_shares')} unless on ({ID}) "
+    f"{each(host('container_spec_cpu_shares'))} unless on ({ID}) "
     f"{host('container_spec_memory_limit_bytes')}"
 )
 """Running containers whose memory is not limited."""
@@ -66,7 +67,7 @@ _STARTED = host("tallyman_container_started_seconds")
 _FAILED = f"({host('tallyman_container_exit_code')} != 0)"
 _ALIVE = 'state=~"running|paused|restarting"'
 _UNHEALTHY = 'health="unhealthy"'
-_WORKING_SET = host("container_memory_working_set_bytes")
+_WORKING_SET = "container_memory_working_set_bytes"
 _WRITTEN = host("tallyman_container_writable_layer_bytes")
 _NOBODY = "no app-style container runs"
 
@@ -90,7 +91,7 @@ _OVERVIEW = line(
         "still keeps.",
         Figure(
             "restarts",
-            zero(f"sum({chosen(increase('tallyman_container_restarts_total'))})"),
+            zero(f"sum({chosen(grown('tallyman_container_restarts_total'))})"),
             steps=WATCH_IF_ANY,
         ),
         oom_kills_of(chosen),
@@ -106,7 +107,7 @@ _OVERVIEW = line(
             zero(f"count({chosen(host('tallyman_container_health', _UNHEALTHY))})"),
             steps=BAD_IF_ANY,
         ),
-        throttled_of(chosen(recorded(THROTTLED, APP))),
+        throttled_of(chosen(each(recorded(THROTTLED, APP)))),
         Figure(
             "unlimited",
             zero(f"count({chosen(_WITHOUT_MEMORY_LIMIT)})"),
@@ -128,15 +129,15 @@ _APPLICATIONS = rows(
     "count over the time shown.",
     (Key("unit", "Application", width=170, grows=True, link=_APPLICATION),),
     (
-        count("Count", by_unit(host("container_processes"), "count"), 58),
-        cpu(by_unit(recorded(CPU, APP))),
-        memory(by_unit(_WORKING_SET), width=85),
-        share("Of limit", by_unit(recorded(MEMORY_SHARE, APP), "max"), 72),
-        throttled(by_unit(recorded(THROTTLED, APP), "max")),
-        count("Restarts", by_unit(increase("tallyman_container_restarts_total")), 75, WORTH_A_LOOK),
+        count("Count", by_unit(each(host("container_processes")), "count"), 58),
+        cpu(by_unit(each(recorded(CPU, APP)))),
+        memory(by_unit(each(host(_WORKING_SET))), width=85),
+        share("Of limit", by_unit(each(recorded(MEMORY_SHARE, APP)), "max"), 72),
+        throttled(by_unit(each(recorded(THROTTLED, APP)), "max")),
+        count("Restarts", by_unit(grown("tallyman_container_restarts_total")), 75, WORTH_A_LOOK),
         count(
             "OOM kills",
-            by_unit(increase("container_oom_events_total")),
+            by_unit(grown("container_oom_events_total")),
             85,
             ((None, TEXT), (1, RED)),
         ),
@@ -154,20 +155,20 @@ _CONTAINERS = row(
             "Containers of all applications, or of the one chosen above.",
             container_keys("engine", "style"),
             (
-                cpu(by_container(recorded(CPU, APP)), gauge=False),
-                memory(by_container(recorded(MEMORY, APP))),
-                share("Of limit", by_container(recorded(MEMORY_SHARE, APP)), 75),
-                throttled(by_container(recorded(THROTTLED, APP))),
+                cpu(by_container(each(recorded(CPU, APP))), gauge=False),
+                memory(by_container(each(recorded(MEMORY, APP)))),
+                share("Of limit", by_container(each(recorded(MEMORY_SHARE, APP))), 75),
+                throttled(by_container(each(recorded(THROTTLED, APP)))),
                 count(
                     "Restarts",
                     by_container(
-                        f"{increase('tallyman_container_restarts_total')} and on ({ID}) "
+                        f"{grown('tallyman_container_restarts_total')} and on ({ID}) "
                         f"{host('tallyman_container_state', _ALIVE)}"
                     ),
                     75,
                     WORTH_A_LOOK,
                 ),
-                ago("Started", by_container(host("container_start_time_seconds"))),
+                ago("Started", by_container(each(host("container_start_time_seconds")))),
             ),
             sort="CPU",
             empty=_NOBODY,
@@ -211,7 +212,7 @@ _USE = row(
         _by_application(
             "Memory by application",
             "Working sets, of the applications that used most over the time shown.",
-            top_gauge(_WORKING_SET),
+            top_gauge(host(_WORKING_SET)),
             unit="bytes",
         ),
     ),
@@ -270,8 +271,8 @@ def _happened(title: str, about: str, expr: str, colour: str, empty: str) -> tim
     )
 
 
-def _grown(counter: str) -> str:
-    return f"{by_unit(increase(counter, '', RATE))} > 0"
+def _happenings(counter: str) -> str:
+    return f"{by_unit(grown(counter, '', RATE))} > 0"
 
 
 _TROUBLE = row(
@@ -281,14 +282,14 @@ _TROUBLE = row(
         _happened(
             "Restarts by application",
             "Restarts by the engine within each step.",
-            _grown("tallyman_container_restarts_total"),
+            _happenings("tallyman_container_restarts_total"),
             ORANGE,
             "no restarts",
         ),
         _happened(
             "OOM kills by application",
             "Processes killed because memory ran out, within each step.",
-            _grown("container_oom_events_total"),
+            _happenings("container_oom_events_total"),
             RED,
             "no OOM kills",
         ),
@@ -317,7 +318,8 @@ _TROUBLE = row(
             "Health checks",
             "Containers that have a health check of their own.",
             query(
-                total(NAMED, chosen(f"{host('container_health_state')} >= 0", "name")), "{{name}}"
+                total(NAMED, chosen(f"{each(host('container_health_state'))} >= 0", "name")),
+                "{{name}}",
             ),
             values={"1": ("healthy", GREEN), "0": ("not healthy", RED)},
             empty="no container has a health check",

@@ -19,7 +19,7 @@ from dashboards.panels import (
     query,
     states,
 )
-from dashboards.promql import ID
+from dashboards.promql import ID, increase, one_of_each
 from dashboards.tables import Column, Key, rows
 from dashboards.theme import GREEN, ORANGE, RED, STYLE_COLOURS, TEXT, Uid
 from dashboards.this_container import THIS, this, this_increase, this_rate
@@ -51,7 +51,7 @@ _WHO = line(
         (
             share(
                 "Confidence",
-                f"sum by ({_IDENTITY}) ({this('tallyman_container_info')} * on ({ID}) "
+                f"sum by ({_IDENTITY}) ({one_of_each(this('tallyman_container_info'))} * on ({ID}) "
                 f"group_left () {this('tallyman_container_style_confidence')})",
                 95,
                 PLAIN,
@@ -89,7 +89,7 @@ _NUMBERS = line(
             ),
             Figure(
                 "CPU",
-                f"sum({this_rate('container_cpu_usage_seconds_total')}) / sum({_QUOTA})",
+                f"{this_rate('container_cpu_usage_seconds_total')} / max({_QUOTA})",
                 steps=SHARE,
             ),
             Figure(
@@ -274,7 +274,7 @@ _OPENVZ = row(
                     count(
                         "Refused",
                         "sum by (resource) "
-                        f"({this_increase('tallyman_openvz_beancounter_failures_total')})",
+                        f"({increase('tallyman_openvz_beancounter_failures_total', THIS)})",
                         80,
                         ((None, TEXT), (1, RED)),
                     ),
@@ -321,7 +321,7 @@ BOARD = Board(
     "and history.",
     variables=(
         variables.datasource(),
-        variables.job(),
+        variables.one_job(),
         variables.instance(),
         variables.engine(),
         variables.style(),

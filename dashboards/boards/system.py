@@ -32,6 +32,7 @@ from dashboards.promql import (
     at_end,
     busiest,
     chosen,
+    each,
     host,
     increase,
     largest,
@@ -46,7 +47,7 @@ from dashboards.theme import PURPLE, RED, TEXT, Uid
 _SYSTEM = "system"
 _NAME = "{{name}}"
 _RUNNING = 'state="running"'
-_UPTIME = f"time() - {host('container_start_time_seconds')}"
+_UPTIME = f"time() - {each(host('container_start_time_seconds'))}"
 _DISK = (
     f"({host('tallyman_openvz_disk_used_bytes')} / {host('tallyman_openvz_disk_hard_limit_bytes')})"
     f" or on ({ID}) (sum by ({ID}) ({host('container_fs_usage_bytes')})"

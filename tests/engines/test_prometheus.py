@@ -35,7 +35,7 @@ def test_counts_by_style(agent: Agent, docker: Docker) -> None:
         counted = server.wait_for(f"count by (style) (tallyman_container_info{{{mine}}})")
         joined = server.wait_for(
             "sum by (style) (container_memory_working_set_bytes"
-            f" * on (instance, id) group_left (style) tallyman_container_info{{{mine}}})"
+            f" * on (job, instance, id) group_left (style) tallyman_container_info{{{mine}}})"
         )
         up = server.query('up{job="tallyman"}')
 
