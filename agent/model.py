@@ -120,7 +120,7 @@ class Container(EngineFacts):
     listeners: int | None = None
     processes: int | None = None
     expected_style: Style = Style.UNKNOWN
-    """The style that its engine is made for: a prior, never the answer."""
+    """The style that its engine is made for, or was told to run: a prior, never the answer."""
     verdict: Verdict = Verdict()
     style_changes: int = 0
     mismatch: bool = False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.model import Style
 from agent.sanitize import printable
+from collectors.catalogue import BY_NAME, MadeFor
 from collectors.kernel.virtualization import is_inside
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ _HEXADECIMAL = re.compile("[0-9a-f]{32,}")
 _MADE_FOR = {
     Style.APP: "an engine made for applications",
     Style.SYSTEM: "an engine made for systems",
+}
+_TOLD = {
+    Style.APP: "an engine told to run a program",
+    Style.SYSTEM: "an engine told to boot a system",
 }
 _CONTAINERS = {"openvz": "OpenVZ", "lxc": "LXC", "container-other": "of an unknown kind"}
 _IS = {Style.APP: "a single application", Style.SYSTEM: "a small server of its own"}
@@ -103,13 +108,20 @@ def verdict(container: Container) -> str:
     if expected is Style.UNKNOWN:
         return f"{name} is {what} ({figures})."
     if expected is judged.style:
-        return f"{name} is {what}, in {_MADE_FOR[expected]} ({engine}; {figures})."
+        return f"{name} is {what}, in {_engine(container)} ({engine}; {figures})."
     if container.mismatch:
-        return f"{name} is {what}, although in {_MADE_FOR[expected]} ({engine}; {figures})."
+        return f"{name} is {what}, although in {_engine(container)} ({engine}; {figures})."
     return (
-        f"{name} looks {what}, although in {_MADE_FOR[expected]}, but that is uncertain "
+        f"{name} looks {what}, although in {_engine(container)}, but that is uncertain "
         f"({engine}; {figures})."
     )
+
+
+def _engine(container: Container) -> str:
+    """Return the kind of an engine: what it is made for, or what it was told about this one."""
+    engine, expected = BY_NAME.get(container.engine), container.expected_style
+    by_nature = engine is None or engine.made_for in (MadeFor.UNKNOWN, MadeFor(expected.value))
+    return (_MADE_FOR if by_nature else _TOLD)[expected]
 
 
 def limits(container: Container) -> str:

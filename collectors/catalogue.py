@@ -73,6 +73,8 @@ class EngineInfo:
     """Patterns of the cgroups of its own helpers, beside the container's."""
     inner_cgroups: tuple[str, ...] = ()
     """Names of cgroups that it makes inside a container's own, for the first process."""
+    inits: tuple[str, ...] = ()
+    """Binaries of its own that it runs as the first process, above what it was told to run."""
     detect_virt: tuple[str, str] | None = None
     """What systemd-detect-virt(1) calls it, and a pattern for the beginning of the cgroup of pid 1
     (without the leading slash) inside one of its containers."""
@@ -124,6 +126,7 @@ COLLECTORS = (
 
 _APP, _SYSTEM, _EITHER, _UNKNOWN = MadeFor.APP, MadeFor.SYSTEM, MadeFor.EITHER, MadeFor.UNKNOWN
 _ID = r"[0-9a-f]{64}"
+_INITS_OF_LIBLXC = ("init.lxc", "init.lxc.static", "lxc-init")
 
 ENGINES = (
     EngineInfo("docker", "docker", _APP, title="Docker", rank=2, health_checks=True,
@@ -157,12 +160,14 @@ ENGINES = (
         cgroup_folders=("lxc", "lxc.payload"),  # before LXC 4.0
         helper_cgroups=(r"lxc\.monitor\.[^/]+",),
         inner_cgroups=(".lxc",),  # lxc-attach on cgroup v2
+        inits=("lxc-execute", *_INITS_OF_LIBLXC),
         detect_virt=("lxc", r"(?:.*/)?lxc(?:\.payload)?[./]"), keepers=("lxc-start", "lxc-execute"),
         folders=("var/lib/lxc",)),
     EngineInfo("incus", "incus", _SYSTEM, title="Incus", rank=4, cgroups=(r"lxc\.payload\.[^/]+",),
-        keepers=("incusd",), sockets=("/incus/unix.socket",), folders=("var/lib/incus",)),
+        inits=("incusd", *_INITS_OF_LIBLXC), keepers=("incusd",),
+        sockets=("/incus/unix.socket",), folders=("var/lib/incus",)),
     EngineInfo("lxd", "incus", _SYSTEM, rank=5, cgroups=(r"lxc\.payload\.[^/]+",), keepers=("lxd",),
-        sockets=("/lxd/unix.socket",)),
+        inits=("lxd", *_INITS_OF_LIBLXC), sockets=("/lxd/unix.socket",)),
     EngineInfo("libvirt-lxc", "libvirt-lxc", _SYSTEM, rank=7, keepers=("libvirt_lxc",)),
     EngineInfo("nspawn", "nspawn", _EITHER, title="systemd-nspawn", rank=8,
         cgroups=(r"machine-[^/]+\.scope", r"systemd-nspawn@[^/]+\.service"),

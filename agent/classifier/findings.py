@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.classifier.convention import expected_style
+from agent.classifier.convention import expected_style, made_for
 from agent.classifier.wording import application_names, listed
 from agent.model import Finding, Style
+from collectors.catalogue import MadeFor
 
 if TYPE_CHECKING:
     from agent.classifier.scene import Scene
@@ -74,9 +75,9 @@ def _expected(scene: Scene) -> Style:
     "machine.",
 )
 def _server(scene: Scene, verdict: Verdict) -> str | None:
-    if verdict.style is not Style.SYSTEM or _expected(scene) is not Style.APP or not scene.seen:
-        return None
     engine = scene.subject.container.engine
+    if verdict.style is not Style.SYSTEM or made_for(engine) is not MadeFor.APP or not scene.seen:
+        return None
     names = listed(p.name for p in (*scene.os_services, *scene.plumbing))
     return f"a small server runs in {engine}, with {names or 'services of its own'}"
 

@@ -56,7 +56,7 @@ def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
 
 
 def is_mismatch(verdict: Verdict, expected: Style) -> bool:
-    """Return whether a verdict is sure and differs from the style that its engine is made for."""
+    """Return whether a verdict is sure and differs from the expected style."""
     decided = Style.UNKNOWN not in (verdict.style, expected)
     return decided and verdict.style is not expected and verdict.confidence >= SURE
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.classifier.claims import examined
+from agent.classifier.engine_inits import as_engines_own
 from agent.classifier.identity import identify, package_directory
 from agent.classifier.programs import SERVERS, Part, Role
 
@@ -73,6 +74,9 @@ def read_tree(subject: Subject) -> ProcessTree:
     )
     children = _children(own.values())
     init = _first_process(own, subject.container.init)
+    if init is not None:
+        engine = subject.container.engine
+        identity[init.pid] = as_engines_own(init, identity[init.pid], engine)
     return ProcessTree(
         own=own,
         identity=identity,

@@ -47,7 +47,8 @@ TALLYMAN: tuple[Metric, ...] = (
     counter("tallyman_container_style_changes_total", "verdict", "classifier",
             "Changes of the verdict."),
     gauge("tallyman_container_mismatch", "verdict", "classifier",
-          "1 if a confident verdict differs from the style that its engine is made for."),
+          "1 if a confident verdict differs from the style that its engine is made for, or was "
+          "told to run."),
     gauge("tallyman_container_finding", "verdict", "classifier",
           "A finding of the classifier, always 1; present while it applies.",
           labels="finding"),

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from collectors.formats.documents import clean_text
 
 _INIT_PROGRAMS = frozenset(
-    {"init", "systemd", "runit", "runit-init", "openrc-init", "s6-svscan", "sysvinit", "upstart"}
+    {"init", "systemd", "runit", "runit-init", "openrc-init", "sysvinit", "upstart"}
+    | {"dinit", "finit", "s6-linux-init"}
 )
 
 

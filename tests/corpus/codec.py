@@ -50,6 +50,8 @@ class Case:
     """Whether the definitions leave no doubt about the style."""
     findings: tuple[str, ...] = ()
     """Findings that the classifier must report."""
+    absent: tuple[str, ...] = ()
+    """Findings that it must not report."""
     about: str
     subject: Subject
 

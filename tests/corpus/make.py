@@ -223,6 +223,7 @@ def capture(scenario: Scenario, directory: Path) -> Case:
         style=scenario.style,
         sure=scenario.sure,
         findings=scenario.findings,
+        absent=scenario.absent,
         about=scenario.about,
         subject=subject,
     )

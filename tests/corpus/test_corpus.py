@@ -39,10 +39,14 @@ def test_most_of_the_others_are_right_too() -> None:
     assert sum(map(report.right, others)) >= 0.8 * len(others)
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.findings])
-def test_findings_are_named(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", [name for name, case in CASES.items() if case.findings or case.absent]
+)
+def test_findings_are_named_where_they_are_true_and_nowhere_else(name: str) -> None:
     case = CASES[name]
-    assert set(case.findings) <= findings_of(case.subject)
+    found = findings_of(case.subject)
+    assert set(case.findings) <= found
+    assert not found & set(case.absent)
 
 
 def test_the_corpus_is_large_and_of_both_kinds() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.classifier.convention import expected_style
+from agent.classifier.convention import expected_style, made_for
 from agent.classifier.rules import Hit, RuleSet
 from agent.classifier.wording import listed
 from agent.model import Axis, Style
+from collectors.catalogue import MadeFor
 
 if TYPE_CHECKING:
     from agent.classifier.rules import Detector
@@ -24,14 +25,22 @@ _INITS = frozenset({"init", "systemd", "openrc-init", "runit-init", "runit"})
 RULES = RuleSet(Axis.PROVENANCE)
 
 
-def _made_for(style: Style) -> Detector:
-    """Return the detector of an engine that is made for one style."""
+_BY_NATURE = {MadeFor.APP: "is made for applications", MadeFor.SYSTEM: "is made for small servers"}
+_AS_TOLD = {
+    Style.APP: "was told to run a program, not to boot a system",
+    Style.SYSTEM: "was told to boot a system",
+}
+
+
+def _expects(style: Style, kind: MadeFor) -> Detector:
+    """Return the detector of an engine that is made for one style, or was told to run it."""
 
     def detect(scene: Scene) -> Hit | None:
-        container = scene.subject.container
-        if expected_style(container.engine, container.boots) is not style:
+        engine, boots = scene.subject.container.engine, scene.subject.container.boots
+        if expected_style(engine, boots) is not style:
             return None
-        return Hit({"engine": container.engine}, source="engine")
+        why = _BY_NATURE[kind] if made_for(engine) is kind else _AS_TOLD[style]
+        return Hit({"engine": engine, "why": why}, source="engine")
 
     return detect
 
@@ -39,17 +48,20 @@ def _made_for(style: Style) -> Detector:
 RULES.rule(
     "provenance.application_engine",
     -0.4,
-    when="Its engine is made for applications (docker, podman, containerd, …): a prior.",
-    sentence="{engine} is made for applications",
-)(_made_for(Style.APP))
+    when="Its engine is made for applications (docker, podman, containerd, …), or was told to run "
+    "a program where it could boot a system (`lxc.init.cmd`, lxc-execute, an OCI image in LXC, "
+    "Incus or Proxmox, nspawn without `--boot`): a prior.",
+    sentence="{engine} {why}",
+)(_expects(Style.APP, MadeFor.APP))
 
 
 RULES.rule(
     "provenance.system_engine",
     0.4,
-    when="Its engine is made for small servers (lxc, openvz, nspawn --boot, …): a prior.",
-    sentence="{engine} is made for small servers",
-)(_made_for(Style.SYSTEM))
+    when="Its engine is made for small servers (lxc, openvz, …) and was not told to run a "
+    "program, or was told to boot one (nspawn `--boot`): a prior.",
+    sentence="{engine} {why}",
+)(_expects(Style.SYSTEM, MadeFor.SYSTEM))
 
 
 @RULES.rule(
@@ -105,14 +117,15 @@ def _boots(command: tuple[str, ...]) -> bool:
 @RULES.rule(
     "provenance.told_to_boot",
     1.2,
-    when="Its engine is configured to start an init: 30 % of the weight when processes are seen.",
+    when="Its engine is configured to start an init: 30 % of the weight when processes are seen, "
+    "none when a service manager is seen as its first process.",
     sentence="its engine is configured to {what}",
 )
 def _told_to_boot(scene: Scene) -> Hit | None:
     command = _commanded(scene)
-    if not (scene.subject.container.boots or _boots(command)):
+    if not (scene.subject.container.boots or _boots(command)) or scene.managed:
         return None
-    what = f"start {command[0]}" if command else "boot it"
+    what = f"start {command[0]}" if _boots(command) else "boot it"
     return Hit({"what": what}, 0.3 if scene.seen else 1.0, "engine")
 
 

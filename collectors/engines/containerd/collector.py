@@ -24,6 +24,7 @@ from collectors.engines.containerd.metadata import (
 from collectors.engines.shared.cgroup_paths import cgroup_of
 from collectors.engines.shared.files import FileCache, parsed, read_object
 from collectors.engines.shared.first_process import recorded_process
+from collectors.engines.shared.pods import with_hostnames
 from collectors.engines.shared.processes import host_numbers, running_state
 from collectors.engines.shared.views import cgroup_prefix, on_host, open_root
 from collectors.facts import ImageFacts, Sighting, State
@@ -91,7 +92,7 @@ class ContainerdCollector:
                     view = self._open(ctx, installation, stack)
                 except HostReadError:
                     continue
-                sightings += self._containers(view)
+                sightings += with_hostnames(self._containers(view))
             if not installation.prefix and installation.root:
                 ctx.watch(posixpath.dirname(f"{installation.root}/{DATABASE}"), files=True)
         for cache in (self._metadata, self._specs, self._small):

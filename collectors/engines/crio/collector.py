@@ -19,6 +19,7 @@ from collectors.engines.shared.conmon import is_conmon
 from collectors.engines.shared.containers_storage import folders, load_images
 from collectors.engines.shared.files import FileCache, parsed, read_object
 from collectors.engines.shared.first_process import recorded_process
+from collectors.engines.shared.pods import with_hostnames
 from collectors.engines.shared.processes import host_numbers, running_state
 from collectors.engines.shared.views import cgroup_prefix, open_root
 from collectors.facts import Sighting, State
@@ -84,7 +85,7 @@ class CrioCollector:
                     view = self._open(ctx, store, stack)
                 except HostReadError:
                     continue
-                sightings += self._containers(view)
+                sightings += with_hostnames(self._containers(view))
         for cache in (self._specs, self._states, self._images):
             cache.sweep()
         return sightings

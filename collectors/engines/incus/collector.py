@@ -17,6 +17,7 @@ from collectors.engines.incus.discovery import DEFAULT_DIRECTORIES, Daemon, find
 from collectors.engines.incus.disk import list_names, read_backup
 from collectors.engines.incus.instance import Instance, from_api
 from collectors.engines.shared.background import Background
+from collectors.engines.shared.first_process import boots
 from collectors.engines.shared.liblxc import payload_cgroup
 from collectors.engines.shared.processes import running_state, started_at
 from collectors.facts import ImageFacts, Sighting, State
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from collectors.contract import Context
+    from collectors.facts import Process
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +111,7 @@ def _sighting(ctx: Context, daemon: Daemon, name: str, instance: Instance | None
     if monitor is not None and init is not None:
         state = running_state(ctx, init)
         cgroup = payload_cgroup(init, monitor.process, name) or cgroup
-    boots = instance.boots if instance else None
+    is_system = _boots(instance, init) if instance else None
     instance = instance or Instance()
     project, _, short = name.rpartition("_")
     labels = dict(instance.labels)
@@ -130,8 +132,16 @@ def _sighting(ctx: Context, daemon: Daemon, name: str, instance: Instance | None
         created=instance.created or made,
         started=started_at(ctx, init) if init else None,
         labels=labels,
-        boots=boots,
+        boots=is_system,
+        command=instance.command,
         image_facts=ImageFacts(reference=image, id=fingerprint) if fingerprint else None,
         auto_remove=instance.ephemeral,
         rootfs=f"{daemon.directory}/containers/{name}/rootfs",
     )
+
+
+def _boots(instance: Instance, init: Process | None) -> bool | None:
+    """Return whether an instance boots a system, by what was told and what it has become."""
+    if instance.is_oci or not instance.command:
+        return instance.boots
+    return boots(instance.command, init)

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from collectors.formats.command_line import boots_system
+
 BACKUP_LIMIT = 4 << 20
 """Cloud-init data of the instance and of its snapshots may make backup.yaml large."""
 
 _LINE = re.compile(r"( *)([^\s:][^:]*):(?: (.*))?")
+_INIT_COMMAND = re.compile(r"^\s*lxc\.init\.cmd\s*=\s*(.+?)\s*$", re.MULTILINE)
 _SECTIONS = frozenset({"container", "instance"})
 _CONFIGS = frozenset({"config", "expanded_config"})
 """The instance's own keys, and those with the keys of its profiles; the latter come last."""
@@ -49,9 +53,29 @@ class Instance:
         return self.config.get("volatile.base_image", "")
 
     @property
-    def boots(self) -> bool:
-        """Return whether a whole system is started, and not the program of an OCI image."""
-        return self.config.get("volatile.container.oci") != "true"
+    def command(self) -> tuple[str, ...]:
+        """Return the program that is started, where the configuration names it.
+
+        For an OCI image it is ``oci.entrypoint``, for others liblxc's own key in ``raw.lxc``.
+        """
+        key = _INIT_COMMAND.search(self.config.get("raw.lxc", ""))
+        text = self.config.get("oci.entrypoint", "") or (key[1] if key else "")
+        try:
+            return tuple(shlex.split(text))
+        except ValueError:
+            return tuple(text.split())
+
+    @property
+    def is_oci(self) -> bool:
+        """Return whether it was made from an OCI image, which holds one program."""
+        return self.config.get("volatile.container.oci") == "true"
+
+    @property
+    def boots(self) -> bool | None:
+        """Return whether a whole system is to be started; None for ``/init``."""
+        if self.is_oci:
+            return False
+        return boots_system(self.command) if self.command else True
 
     @property
     def labels(self) -> Mapping[str, str]:

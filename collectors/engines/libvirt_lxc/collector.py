@@ -23,6 +23,7 @@ from collectors.engines.libvirt_lxc.discovery import (
 )
 from collectors.engines.libvirt_lxc.domain import Domain
 from collectors.engines.shared.cgroup_paths import find_cgroup
+from collectors.engines.shared.first_process import boots
 from collectors.engines.shared.processes import running_state, started_at
 from collectors.engines.shared.views import instance_prefix
 from collectors.facts import Sighting, State
@@ -62,6 +63,8 @@ def _running(ctx: Context, controller: Controller) -> Sighting:
     domain, init = running_domain(ctx, controller), controller.init
     name = controller.name
     base = _sighting(domain or Domain(name=name, uuid=name, command=()))
+    if domain is None:
+        base = replace(base, boots=None)
     return replace(
         base,
         instance=instance_prefix(ctx, controller.process),
@@ -69,7 +72,7 @@ def _running(ctx: Context, controller: Controller) -> Sighting:
         init=init.id,
         cgroup=_cgroup_of(init),
         started=started_at(ctx, init),
-        boots=base.boots if domain else None,
+        boots=boots(domain.command, init) if domain and domain.command else base.boots,
     )
 
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from collectors.engines.lxc.config import LxcConfig, boots, expected_cgroup
+from collectors.engines.lxc.config import LxcConfig, boots_by_config, expected_cgroup
 from collectors.engines.lxc.containers import Containers, read_containers
 from collectors.engines.lxc.discovery import Lxcpath, find_lxcpaths
 from collectors.engines.shared.files import remember
+from collectors.engines.shared.first_process import boots
 from collectors.engines.shared.liblxc import Monitor, payload_cgroup
 from collectors.engines.shared.processes import running_state, started_at
 from collectors.facts import Sighting, State
-from collectors.formats.command_line import boots_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +84,7 @@ def _base(lxcpath: Lxcpath, containers: Containers, name: str) -> Sighting:
         image=config.template,
         hostname=config.hostname,
         created=containers.created.get(name),
-        boots=boots(config),
+        boots=boots_by_config(config),
         network_mode=config.network,
         auto_remove=config.ephemeral,
         rootfs=config.rootfs,
@@ -104,7 +104,7 @@ def _running(ctx: Context, monitor: Monitor, config: LxcConfig | None, base: Sig
         init=init.id,
         started=started_at(ctx, init),
         cgroup=payload_cgroup(init, monitor.process, monitor.name, configured_cgroup),
-        boots=False if monitor.executes else boots_system(command) if command else base.boots,
+        boots=False if monitor.executes else boots(command, init) if command else base.boots,
         command=command,
     )
 

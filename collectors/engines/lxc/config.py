@@ -117,7 +117,7 @@ def expected_cgroup(name: str, config: LxcConfig) -> str:
     return f"{parent}/lxc.payload.{name}"
 
 
-def boots(config: LxcConfig | None) -> bool | None:
+def boots_by_config(config: LxcConfig | None) -> bool | None:
     """Return whether lxc-start would start a whole system with this configuration."""
     if config is None:
         return None

@@ -25,12 +25,13 @@ from collectors.engines.nspawn.settings import (
     IMAGES,
     Invocation,
     Settings,
-    boots,
+    boots_by_options,
     find_settings,
     parse_invocation,
 )
 from collectors.engines.shared.cgroup_paths import find_cgroup
 from collectors.engines.shared.files import made_at
+from collectors.engines.shared.first_process import boots
 from collectors.engines.shared.processes import running_state, started_at
 from collectors.engines.shared.views import instance_prefix, open_root
 from collectors.facts import Sighting, State
@@ -91,6 +92,9 @@ def _running(ctx: Context, supervisor: Supervisor, registration: Registration | 
             directory = invocation.directory or f"{IMAGES}/{name}"
             created = made_at(root, directory.lstrip("/"))
     rootfs = registration.root if registration else invocation.directory
+    command = invocation.command or (settings.command if settings else ())
+    # NixOS's containers boot by a script of theirs, and nobody says --boot.
+    is_system = boots_by_options(invocation, settings) or bool(command and boots(command, init))
     return Sighting(
         collector="nspawn",
         engine="nspawn",
@@ -104,8 +108,8 @@ def _running(ctx: Context, supervisor: Supervisor, registration: Registration | 
         hostname=invocation.hostname or (settings.hostname if settings else "") or name,
         created=created,
         started=started_at(ctx, init),
-        boots=boots(invocation, settings),
-        command=invocation.command or (settings.command if settings else ()),
+        boots=is_system,
+        command=command,
         auto_remove=invocation.ephemeral,
         rootfs="" if invocation.ephemeral else rootfs,
         mounts=invocation.mounts or (settings.mounts if settings else ()),

@@ -156,7 +156,7 @@ def parse_settings(text: str) -> Settings:
     )
 
 
-def boots(invocation: Invocation, settings: Settings | None) -> bool:
+def boots_by_options(invocation: Invocation, settings: Settings | None) -> bool:
     """Return whether a whole system is started; by default systemd-nspawn runs a shell."""
     choices = [invocation.boot, settings.boot if settings else None]
     if invocation.settings in _FALSE:

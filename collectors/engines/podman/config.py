@@ -50,6 +50,7 @@ def configured(config: JsonObject) -> Configured | None:
         return None
     spec = spec_of(config.object("spec"))
     systemd_cgroup = config.text("cgroupManager") == "systemd"
+    shares_name = bool(config.text("utsNsCtr"))  # with the other containers of its pod
     is_infra = config.flag("pause") or config.flag("isService")
     return Configured(
         sighting=Sighting(
@@ -58,7 +59,7 @@ def configured(config: JsonObject) -> Configured | None:
             engine_id=engine_id,
             name=config.text("name"),
             image=config.text("rootfsImageName") or config.text("RawImageName"),
-            hostname=spec.hostname or engine_id[:_SHORT_ID],
+            hostname=spec.hostname or ("" if shares_name else engine_id[:_SHORT_ID]),
             created=config.time("createdTime"),
             labels=config.text_map("labels"),
             role="infra" if is_infra else "",

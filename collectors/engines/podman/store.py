@@ -13,6 +13,7 @@ from collectors.engines.shared.cgroup_paths import cgroup_of, user_manager
 from collectors.engines.shared.containers_storage import folders, load_images
 from collectors.engines.shared.files import FileCache, parsed, read_object
 from collectors.engines.shared.first_process import recorded_process
+from collectors.engines.shared.pods import with_hostnames
 from collectors.engines.shared.processes import host_numbers
 from collectors.engines.shared.views import cgroup_prefix, open_root
 from collectors.facts import ALIVE, ImageFacts, Sighting, State
@@ -63,10 +64,10 @@ class StoreReader:
                 sightings = list(self._without_database(view))
             else:
                 images = self._all_images(view.graph)
-                sightings = [
+                sightings = with_hostnames(
                     self._sighting(view, database, images, container, state)
                     for container, state in database.containers
-                ]
+                )
         for cache in (self._databases, self._images, self._health, self._specs):
             cache.sweep()
         return sightings

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 from collectors.engines.lxc.discovery import DEFAULT_PATH
 from collectors.engines.proxmox.discovery import find_settings
 from collectors.engines.proxmox.settings import bind_source, bridge, parse_settings
+from collectors.engines.shared.first_process import boots
 from collectors.engines.shared.liblxc import find_monitors
 from collectors.facts import Sighting, State
-from collectors.formats.command_line import boots_system
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from collectors.contract import Context
-    from collectors.facts import ProcessId
+    from collectors.facts import Process
 
 _CONFIG_LIMIT = 512 << 10  # the largest file that pmxcfs takes
 _LABELS = ("arch", "ostype", "onboot", "tags", "unprivileged", "pool")
@@ -46,7 +46,7 @@ class ProxmoxCollector:
 
 
 def _read(ctx: Context, paths: Mapping[str, str]) -> Iterable[Sighting]:
-    running = {m.name: m.init.id for m in find_monitors(ctx) if m.lxcpath in ("", DEFAULT_PATH)}
+    running = {m.name: m.init for m in find_monitors(ctx) if m.lxcpath in ("", DEFAULT_PATH)}
     for vmid, path in paths.items():
         try:
             settings = parse_settings(ctx.host.root.read_text(path, _CONFIG_LIMIT))
@@ -56,7 +56,7 @@ def _read(ctx: Context, paths: Mapping[str, str]) -> Iterable[Sighting]:
             yield sighting_of(vmid, settings, running.get(vmid))
 
 
-def sighting_of(vmid: str, settings: dict[str, str], init: ProcessId | None) -> Sighting:
+def sighting_of(vmid: str, settings: dict[str, str], init: Process | None) -> Sighting:
     """Return the sighting of the container with that number."""
     hostname = settings.get("hostname", f"CT{vmid}")
     entrypoint = settings.get("entrypoint", "").split()
@@ -72,11 +72,12 @@ def sighting_of(vmid: str, settings: dict[str, str], init: ProcessId | None) -> 
         name=hostname,
         hostname=hostname,
         state=State.RUNNING if init else State.EXITED,
-        init=init,
+        init=init.id if init else None,
         # The template it was made from is not kept, only the kind of system that is in it.
         image="" if ostype == "unmanaged" else ostype,
         cgroup=f"/lxc/{vmid}",
-        boots=boots_system(entrypoint) if entrypoint else True,
+        # Of an OCI image it is the image's own, pct.conf(5).
+        boots=boots(entrypoint, init) if entrypoint else True,
         command=tuple(entrypoint),
         network_mode=bridge(settings.get("net0", "")),
         labels=labels,

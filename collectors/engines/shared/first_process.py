@@ -7,10 +7,12 @@ write the first process's number to a file, which may be old or forged.
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
 from collectors.engines.shared.cgroup_paths import is_named_after
-from collectors.engines.shared.processes import alive, started_at
+from collectors.engines.shared.processes import alive, binary_name, started_at
+from collectors.formats.command_line import boots_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,6 +87,23 @@ def may_own(ctx: Context, uid: int | None, process: Process) -> bool:
     if uid in (0, None) or process.uid == uid:
         return True
     return process.namespaces.user not in (None, ctx.facts.namespaces.user)
+
+
+def boots(command: Sequence[str], first: Process | None) -> bool | None:
+    """Return whether a system is booted, by the command and by what its process has become.
+
+    A script may prepare something and end in ``exec /sbin/init``: NixOS's containers start so, and
+    nobody tells their engine to boot. ``/init`` may be anything until it runs: s6-overlay's is
+    no service manager, NixOS's becomes systemd. Where nothing runs, None is "not known".
+    """
+    told = boots_system(command)
+    if told or first is None or first.exe is None:
+        return told
+    become = (first.exe.removesuffix(" (deleted)"), *first.argv[1:])
+    is_applet = binary_name(first) == "busybox"
+    if is_applet and first.argv and posixpath.basename(first.argv[0]) != "busybox":
+        become = ("busybox", posixpath.basename(first.argv[0]))
+    return bool(boots_system(become))
 
 
 def is_inside(process: Process, outside: Process) -> bool:

@@ -20,7 +20,7 @@ from tests.engines.harness.programs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _COMMON = Path("/usr/share/lxc/config/common.conf")
 _OUTER_ID = 100_000
@@ -29,12 +29,21 @@ _INIT = "/usr/lib/systemd/systemd"
 
 
 @contextmanager
-def lxc(*command: str, unprivileged: bool = False, more: str = "") -> Iterator[Made]:
-    """Return an LXC container in a private lxcpath; without a command it boots Debian."""
+def lxc(
+    *command: str,
+    unprivileged: bool = False,
+    more: str = "",
+    prepare: Callable[[Path], object] = lambda _: None,
+) -> Iterator[Made]:
+    """Return an LXC container in a private lxcpath; without a command it boots Debian.
+
+    ``prepare`` is given the root filesystem before it starts.
+    """
     name = unique("lxc")
     with workplace("lxc") as place:
         lines = _lxc_config(name, place, *command, unprivileged=unprivileged)
         (place / name / "config").write_text("\n".join([*lines, more, ""]))
+        prepare(place / name / "rootfs")
         where = (f"--lxcpath={place}", f"--name={name}")
         log = place / "log"
         try:
@@ -74,16 +83,22 @@ def lxc_on_the_hosts_root(*command: str) -> Iterator[Made]:
 
 
 @contextmanager
-def lxc_execute(*command: str) -> Iterator[Made]:
-    """Return an application container of LXC; lxc-execute stays in the foreground."""
+def lxc_execute(*command: str, configured: bool = False) -> Iterator[Made]:
+    """Return an application container of LXC; lxc-execute stays in the foreground.
+
+    The command is in its configuration, as lxc-create writes that of an OCI image, or else it is
+    typed.
+    """
     name = unique("lxcexec")
     with workplace("lxcexec") as place:
         lines = _lxc_config(name, place, "/bin/true")
+        if configured:
+            lines[-1] = f"lxc.execute.cmd = {' '.join(command)}"
         config = place / name / "config"
         config.write_text("\n".join([*lines, ""]))
         daemon = Daemon(
-            *("lxc-execute", f"--lxcpath={place}", f"--name={name}", f"--rcfile={config}", "--"),
-            *command,
+            *("lxc-execute", f"--lxcpath={place}", f"--name={name}", f"--rcfile={config}"),
+            *(() if configured else ("--", *command)),
             log=place / "log",
         )
         try:

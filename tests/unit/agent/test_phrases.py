@@ -51,6 +51,30 @@ def test_verdicts_in_a_sentence(verdict: Verdict, expected: Style, sentence: str
     assert phrases.verdict(container) == sentence
 
 
+@pytest.mark.parametrize(
+    ("engine", "expected", "words"),
+    [
+        ("docker", Style.APP, "in an engine made for applications (docker;"),
+        ("lxc", Style.SYSTEM, "although in an engine made for systems (lxc;"),
+        ("lxc", Style.APP, "in an engine told to run a program (lxc;"),
+        ("nspawn", Style.APP, "in an engine told to run a program (nspawn;"),
+        ("nspawn", Style.SYSTEM, "although in an engine told to boot a system (nspawn;"),
+    ],
+)
+def test_the_sentence_says_what_an_engine_was_told(
+    engine: str, expected: Style, words: str
+) -> None:
+    verdict = Verdict(style=Style.APP, score=-0.9, confidence=0.9)
+    container = replace(
+        WEB,
+        engine=engine,
+        verdict=verdict,
+        expected_style=expected,
+        mismatch=expected is Style.SYSTEM,
+    )
+    assert words in phrases.verdict(container)
+
+
 def test_ages_and_percents() -> None:
     assert [phrases.age(s) for s in (None, 0, 59, 60, 7200, 200_000)] == [
         "",

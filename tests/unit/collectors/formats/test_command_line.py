@@ -70,6 +70,7 @@ def test_any_command_line_is_read(argv: list[str], stop: bool) -> None:
         (["busybox", "httpd"], False),
         (["/init"], None),
         (["/usr/bin/app", "init"], False),
+        (["/bin/s6-svscan", "/run/service"], False),  # a supervisor of an image's own services
     ],
 )
 def test_boots_system(command: list[str], boots: bool | None) -> None:

@@ -41,6 +41,14 @@ def rules(**container: Any) -> set[str]:
         ({}, set()),
         ({"engine": "docker"}, {"provenance.application_engine"}),
         ({"engine": "lxc"}, {"provenance.system_engine"}),
+        (
+            {"engine": "lxc", "boots": True},
+            {"provenance.system_engine", "provenance.told_to_boot"},
+        ),
+        (
+            {"engine": "lxc", "boots": False},
+            {"provenance.application_engine", "provenance.told_to_run"},
+        ),
         ({"role": "infra"}, {"provenance.infra"}),
         ({"labels": {"com.docker.compose.project": "x"}}, {"provenance.orchestrated"}),
         ({"labels": {"role": "web"}}, set()),
@@ -63,3 +71,22 @@ def test_a_command_counts_less_when_processes_are_seen() -> None:
     seen = evidence_of(subject(NGINX, command=("nginx",)))["provenance.told_to_run"]
     unseen = evidence_of(subject(None, command=("nginx",)))["provenance.told_to_run"]
     assert (seen.weight, unseen.weight) == (-0.12, -0.4)
+
+
+@pytest.mark.parametrize(
+    ("engine", "boots", "sentence"),
+    [
+        ("docker", None, "docker is made for applications"),
+        ("docker", True, "docker is made for applications"),
+        ("lxc", None, "lxc is made for small servers"),
+        ("lxc", False, "lxc was told to run a program, not to boot a system"),
+        ("nspawn", False, "nspawn was told to run a program, not to boot a system"),
+        ("nspawn", True, "nspawn was told to boot a system"),
+    ],
+)
+def test_the_prior_says_what_an_engine_is_for_or_was_told(
+    engine: str, boots: bool | None, sentence: str
+) -> None:
+    evidence = evidence_of(subject(NGINX, engine=engine, boots=boots))
+    priors = {"provenance.application_engine", "provenance.system_engine"} & evidence.keys()
+    assert [evidence[name].sentence for name in priors] == [sentence]

@@ -109,6 +109,7 @@ def test_a_pod(host: EngineHost) -> None:
     assert app.image == "docker.io/library/busybox:lab"
     assert app.init == RUNNING[6].id
     assert app.cgroup == f"{PODS}/{APP}"
+    assert app.hostname == sandbox.hostname == "web-0"
 
 
 def test_the_number_in_a_stale_file_is_not_used(host: EngineHost) -> None:

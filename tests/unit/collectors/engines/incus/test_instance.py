@@ -97,3 +97,34 @@ def test_any_backup_is_read(text: str) -> None:
     found = parse_backup("container:\n  name: a\n  config:\n    " + text)
     assert found is not None
     assert isinstance(found.image, str)
+
+
+@pytest.mark.parametrize(
+    ("config", "command", "boots"),
+    [
+        ({}, (), True),
+        ({"volatile.container.oci": "true"}, (), False),
+        (
+            {
+                "volatile.container.oci": "true",
+                "oci.entrypoint": "/entry.sh nginx -g 'daemon off;'",
+            },
+            ("/entry.sh", "nginx", "-g", "daemon off;"),
+            False,
+        ),
+        (
+            {"volatile.container.oci": "true", "oci.entrypoint": "/sbin/init"},
+            ("/sbin/init",),
+            False,
+        ),
+        ({"raw.lxc": "lxc.init.cmd = /usr/bin/redis-server"}, ("/usr/bin/redis-server",), False),
+        ({"raw.lxc": "lxc.a = b\nlxc.init.cmd=/sbin/init\n"}, ("/sbin/init",), True),
+        ({"raw.lxc": "lxc.init.cmd = /init"}, ("/init",), None),
+    ],
+)
+def test_what_it_was_told_to_run(
+    config: dict[str, str], command: tuple[str, ...], boots: bool | None
+) -> None:
+    instance = Instance(config=config)
+    assert instance.command == command
+    assert instance.boots is boots

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from collectors.engines.libvirt_lxc.collector import LibvirtLxcCollector
 from collectors.facts import State
 from tests.support.processes import HOST, process
@@ -55,3 +57,24 @@ def test_with_systemd_the_scope_is_the_containers(tmp_path: Path) -> None:
     (web,) = LibvirtLxcCollector().collect(context(tmp_path, HOST, [controller, init]))
     assert web.cgroup == where
     assert web.init == init.id
+
+
+@pytest.mark.parametrize(
+    ("told", "exe", "boots"),
+    [
+        ("<os><init>/usr/sbin/nginx</init></os>", "/usr/sbin/nginx", False),
+        ("<os><init>/start.sh</init></os>", "/usr/lib/systemd/systemd", True),
+        ("<os><init>/sbin/init</init></os>", "/usr/lib/systemd/systemd", True),
+        ("", "/usr/sbin/nginx", True),  # /sbin/init is the default
+    ],
+)
+def test_what_a_domain_was_told_to_run(tmp_path: Path, told: str, exe: str, boots: bool) -> None:
+    argv = ("/usr/lib/libvirt/libvirt_lxc", "--name", "d", "--console", "25")
+    controller = process(10, exe=argv[0], argv=argv, ns={"mnt": 19})
+    init = process(11, 10, exe=exe, argv=("init",), ns={"mnt": 20, "pid": 21}, root=1)
+    files: dict[str, str | bytes] = {
+        "root/run/libvirt/lxc/d.xml": domain(told),
+        "proc/10/root": "->../../root",
+    }
+    (sighting,) = LibvirtLxcCollector().collect(context(tmp_path, HOST, [controller, init], files))
+    assert sighting.boots is boots

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.engines.lxc.config import LxcConfig, boots, parse_config, template_of
+from collectors.engines.lxc.config import LxcConfig, boots_by_config, parse_config, template_of
 from tests.support.system_host import fixture
 
 
@@ -21,7 +21,7 @@ def test_what_the_busybox_template_wrote() -> None:
     assert config.template == "busybox"
     assert config.network == "none"
     assert "/sys/kernel/security" in config.mounts
-    assert boots(config) is True
+    assert boots_by_config(config) is True
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_rootfs(rootfs: str, directory: str) -> None:
     ],
 )
 def test_boots(command: str, expected: bool | None) -> None:
-    assert boots(parsed(f"lxc.rootfs.path = /r\nlxc.init.cmd = {command}\n")) is expected
+    assert boots_by_config(parsed(f"lxc.rootfs.path = /r\nlxc.init.cmd = {command}\n")) is expected
 
 
 def test_without_a_root_filesystem_nothing_says_that_it_boots() -> None:
-    assert boots(parsed("lxc.uts.name = a\n")) is None
+    assert boots_by_config(parsed("lxc.uts.name = a\n")) is None
 
 
 def test_names_of_before_2_1() -> None:
@@ -126,4 +126,4 @@ def test_any_text_is_read(lines: list[tuple[str, str]], rest: str) -> None:
     text = "\n".join(f"{key} = {value}" for key, value in lines) + "\n" + rest
     config = parse_config(text)
     assert config is not None or not lines
-    assert boots(config) in (True, False, None)
+    assert boots_by_config(config) in (True, False, None)

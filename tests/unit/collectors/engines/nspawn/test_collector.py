@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from collectors.engines.nspawn.collector import NspawnCollector
 from collectors.facts import Namespaces, State
 from tests.support.processes import HOST, process
@@ -149,3 +151,31 @@ def test_what_runs_is_not_stopped_as_well(tmp_path: Path) -> None:
 def test_without_permission_nothing_is_made_up(tmp_path: Path) -> None:
     blind = process(10, exe=None, namespaces=Namespaces(), root=None, argv=("systemd-nspawn",))
     assert list(NspawnCollector().collect(context(tmp_path, HOST, [blind]))) == []
+
+
+NIXOS = (
+    "systemd-nspawn --keep-unit -M web -D /var/lib/nixos-containers/web --notify-ready=yes "
+    "--kill-signal=SIGRTMIN+3 --bind-ro=/nix/store --link-journal=try-guest "
+    "/nix/store/k2-container-init /nix/var/nix/profiles/system/init"
+)
+"""As nixos/modules/virtualisation/nixos-containers.nix starts it: without --boot."""
+
+
+@pytest.mark.parametrize(
+    ("argv", "exe", "boots"),
+    [
+        (NIXOS, "/nix/store/q8-systemd-257.6/lib/systemd/systemd", True),
+        (NIXOS, "/nix/store/p5-bash-5.2/bin/bash", False),  # still preparing
+        ("systemd-nspawn -D /srv/a /sbin/init", "/usr/lib/systemd/systemd", True),
+        ("systemd-nspawn -D /srv/a /usr/sbin/nginx", "/usr/sbin/nginx", False),
+        ("systemd-nspawn -D /srv/a", "/usr/bin/bash", False),
+    ],
+)
+def test_a_machine_boots_though_nobody_says_so(
+    tmp_path: Path, argv: str, exe: str, boots: bool
+) -> None:
+    outside = process(10, exe="/usr/bin/systemd-nspawn", argv=tuple(argv.split()), ns={"mnt": 19})
+    init = process(11, 10, exe=exe, argv=("init",), ns={"mnt": 20, "pid": 21}, root=1)
+    ctx = context(tmp_path, HOST, [outside, init], {"proc/10/cwd": "->/srv"})
+    (sighting,) = NspawnCollector().collect(ctx)
+    assert sighting.boots is boots

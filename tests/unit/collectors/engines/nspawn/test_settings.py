@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from collectors.engines.nspawn.settings import (
     Settings,
-    boots,
+    boots_by_options,
     machine_name,
     parse_invocation,
     parse_settings,
@@ -24,8 +24,8 @@ def test_the_template_unit() -> None:
     assert told.boot is True
     assert told.registers
     assert told.directory == ""
-    assert boots(told, None) is True
-    assert boots(told, Settings(boot=False)) is False
+    assert boots_by_options(told, None) is True
+    assert boots_by_options(told, Settings(boot=False)) is False
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_who_has_the_last_word(
 ) -> None:
     argv = ["n", "-M", "m", *([f"--settings={mode}"] if mode else [])]
     argv += {True: ["-b"], False: ["/bin/id"], None: []}[boot]
-    assert boots(parse_invocation(argv, "/"), Settings(boot=file)) is expected
+    assert boots_by_options(parse_invocation(argv, "/"), Settings(boot=file)) is expected
 
 
 @given(st.lists(st.text()), st.text(), st.text())
 def test_any_words_are_read(argv: list[str], cwd: str, text: str) -> None:
     told = parse_invocation(argv, cwd)
-    assert boots(told, parse_settings(text)) in (True, False)
+    assert boots_by_options(told, parse_settings(text)) in (True, False)
     assert "/" not in told.machine or told.named

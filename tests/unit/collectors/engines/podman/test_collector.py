@@ -105,6 +105,7 @@ def test_a_pod(host: EngineHost) -> None:
     assert member.network_mode == f"container:{INFRA}"
     assert member.restart_policy == "on-failure"
     assert member.cgroup == f"/libpod_parent/{POD}/libpod-{A_INPOD}"
+    assert member.hostname == infra.hostname == "a-pod"
 
 
 def test_the_image(host: EngineHost) -> None:

@@ -79,3 +79,12 @@ def test_an_entrypoint_is_no_system(settings: dict[str, str], boots: bool) -> No
     sighting = sighting_of("105", settings, None)
     assert sighting.boots is boots
     assert sighting.name == "CT105"
+
+
+@pytest.mark.parametrize(
+    ("exe", "boots"), [("/command/s6-svscan", False), ("/usr/lib/systemd/systemd", True)]
+)
+def test_an_init_of_an_image_is_what_it_becomes(exe: str, boots: bool) -> None:
+    init = process(11, 10, exe=exe, argv=("/init",), ns={"pid": 21}, root=1)
+    assert sighting_of("105", {"entrypoint": "/init"}, init).boots is boots
+    assert sighting_of("105", {"entrypoint": "/init"}, None).boots is None

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from collectors.engines.shared.first_process import (
+    boots,
     first_inside,
     is_first_of,
     may_own,
@@ -101,3 +102,35 @@ def test_one_that_started_after_the_table_was_read_is_read_now(host: EngineHost)
     assert newborn.id == (77, 4711)
     assert recorded_process(ctx, ctx.processes.by_pid, 78, "x1") is None
     assert recorded_process(ctx, {}, 77, "x1") is None
+
+
+@pytest.mark.parametrize(
+    ("command", "exe", "argv", "booted"),
+    [
+        ("/usr/sbin/nginx", "/usr/sbin/nginx", "nginx", False),
+        ("/sbin/init", None, "", True),
+        ("/start.sh", "/usr/bin/dash", "sh /start.sh", False),
+        # A script that prepared something and then became an init.
+        ("/start.sh", "/usr/lib/systemd/systemd", "/sbin/init", True),
+        ("/nix/store/b-container-init", "/nix/store/c-systemd/lib/systemd/systemd", "init", True),
+        ("/start.sh", "/bin/busybox", "init", True),
+        ("/start.sh", "/bin/busybox", "/bin/busybox init", True),
+        ("/start.sh", "/bin/busybox", "/bin/sh /start.sh", False),
+        # An /init may be anything: s6-overlay's is no service manager.
+        ("/init", "/package/admin/s6/command/s6-svscan", "s6-svscan -d4 -- /run/service", False),
+        ("/init", "/usr/lib/systemd/systemd", "/init", True),
+        ("/init", "/init", "/init", False),
+        ("/init", None, "", None),
+    ],
+)
+def test_what_boots_is_told_by_the_command_and_by_what_became_of_it(
+    command: str, exe: str | None, argv: str, booted: bool | None
+) -> None:
+    first = process(7, exe=exe, argv=tuple(argv.split()))
+    assert boots((command,), first) is booted
+
+
+def test_what_does_not_run_is_told_by_its_command() -> None:
+    assert boots(("/sbin/init",), None) is True
+    assert boots(("/usr/sbin/nginx",), None) is False
+    assert boots(("/init",), None) is None
