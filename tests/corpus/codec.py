@@ -53,6 +53,8 @@ class Case:
     absent: tuple[str, ...] = ()
     """Findings that it must not report."""
     about: str
+    labelled: str = ""
+    """The day on which it got its label, before it was judged; empty for the first rounds."""
     subject: Subject
 
 

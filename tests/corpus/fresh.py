@@ -59,18 +59,18 @@ APPS = (
     app("nspawn-pid2", "a python program in nspawn, below its own reaper", "--as-pid2", "python3", "-c", "import time; time.sleep(999)", engine="nspawn"),
     app("login-prompt", "login on the terminal as the first process, somebody at the shell", "login", "-f", "root", options=("-it",), sure=False, image=_ODD),
     app("chat-voice-call", "a telephone exchange with a TURN server, by a script", *sh("turnserver -n --no-cli -m 2 & mkdir -p /run/kamailio; exec kamailio -DD -E -m 64 -M 8"), sure=False),
+    app("syslogng-cron-ftp", "syslog-ng, cron and vsftpd, by a script", *sh("syslog-ng; cron; mkdir -p /run/vsftpd/empty; sed -i 's/listen=NO/listen=YES/;s/listen_ipv6=YES//' /etc/vsftpd.conf; exec vsftpd"), image=_SYSLOG_NG, sure=False),
+    app("pbx", "supervisord over kamailio, mariadb, apache and cron", *sh("mkdir -p /run/mysqld /run/kamailio; chown mysql /run/mysqld; " + supervised("tel=kamailio -DD -E -m 64 -M 8", "db=mariadbd --user=mysql", "web=apache2ctl -D FOREGROUND", CRON)[2]), wait=8, sure=False),
+    app("haproxy-log", "haproxy and the syslog that it logs to, by a script", *sh("rsyslogd -iNONE; printf 'frontend f\\n bind :80\\n mode tcp\\n' > /h.cfg; exec haproxy -W -f /h.cfg"), sure=False),
 )  # fmt: skip
 
 SYSTEMS = (
     system("odd-runit", "runit over tinysshd, bcron, socklog and nginx", *sh("mkdir -p /etc/tinyssh /var/log/x /run/sshd; tinysshd-makekey /etc/tinyssh/k; " + runit("ssh=tcpserver -HRDl0 0.0.0.0 22 /usr/sbin/tinysshd -v /etc/tinyssh/k", "cron=bcron-start", "log=socklog unix /dev/log", NGINX)[2]), image=_ODD),
-    system("syslogng-cron-ftp", "syslog-ng, cron and vsftpd, by a script", *sh("syslog-ng; cron; mkdir -p /run/vsftpd/empty; sed -i 's/listen=NO/listen=YES/;s/listen_ipv6=YES//' /etc/vsftpd.conf; exec vsftpd"), image=_SYSLOG_NG),
     system("finit", "finit over nginx, a getty and a cron", *sh("printf 'service [S12345] name:nginx nginx -g \"daemon off;\"\\nservice [S12345] bcron-start\\ntty [12345] console noclear nowait\\n' > /etc/finit.conf; exec /sbin/finit"), image=_ODD, options=("-t",), wait=10),
     system("runit-getty", "runit over a getty and socklog, nothing else", *sh(runit("log=socklog unix /dev/log", "getty=fgetty console")[2]), image=_ODD, options=("-t",)),
     system("dropbear-crond-web", "dumb-init over dropbear, busybox's crond and lighttpd, by a script", "dumb-init", *sh(_CROND + "mkdir -p /run/lighttpd /tmp/c; dropbear -R; crond -c /tmp/c; exec lighttpd -D -f /etc/lighttpd/lighttpd.conf")),
-    system("pbx", "supervisord over kamailio, mariadb, apache and cron", *sh("mkdir -p /run/mysqld /run/kamailio; chown mysql /run/mysqld; " + supervised("tel=kamailio -DD -E -m 64 -M 8", "db=mariadbd --user=mysql", "web=apache2ctl -D FOREGROUND", CRON)[2]), wait=8),
     system("s6-games-voice", "s6 over a voice server, an FTP server and a proxy", *sh("mkdir -p /run/vsftpd/empty; sed -i 's/listen=NO/listen=YES/;s/listen_ipv6=YES//' /etc/vsftpd.conf; chmod -R a+rX /etc/mumble-server.ini; " + s6("voice=murmurd -fg", "ftp=vsftpd", "tor=tor")[2])),
     system("tmux-server", "sshd, cron and nginx in the windows of a tmux that a script started", *sh(SSH + "export TERM=xterm; tmux new -d '/usr/sbin/sshd -D'; tmux neww 'cron -f'; tmux neww 'nginx -g \"daemon off;\"'; exec sleep infinity")),
-    system("haproxy-log", "haproxy and the syslog that it logs to, by a script", *sh("rsyslogd -iNONE; printf 'frontend f\\n bind :80\\n mode tcp\\n' > /h.cfg; exec haproxy -W -f /h.cfg"), sure=False),
     system("lxc-many", "supervisord in LXC over redis, memcached and cron", *sh("mkdir -p /run/nsd /run/slapd; rm -f /etc/nsd/nsd.conf.d/*; " + supervised(REDIS, "kv=memcached -u nobody", CRON)[2]), engine="lxc", wait=7),
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
-from tests.corpus import blind, fresh, zoo
+from tests.corpus import blind, fresh, images, zoo
 from tests.corpus.capture import subjects
 from tests.corpus.codec import Case, anonymous, dumps
 from tests.corpus.scenarios import SCENARIOS, Scenario
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CASES = Path(__file__).parent / "cases"
+ALL = (
+    *SCENARIOS,
+    *blind.SCENARIOS,
+    *zoo.SCENARIOS,
+    *fresh.SCENARIOS,
+    *images.SCENARIOS,
+)
+"""The scenarios of all rounds."""
 _PATIENCE = float(os.environ.get("CORPUS_PATIENCE", "1"))
 """Factor by which all waits are lengthened, for a slow machine."""
 
@@ -225,6 +233,7 @@ def capture(scenario: Scenario, directory: Path) -> Case:
         findings=scenario.findings,
         absent=scenario.absent,
         about=scenario.about,
+        labelled=scenario.labelled,
         subject=subject,
     )
 
@@ -233,7 +242,7 @@ def main() -> None:
     """Capture the scenarios that are named, or all of them."""
     directory, wanted = Path(sys.argv[1]), sys.argv[2:]
     prefix = os.environ.get("CORPUS_PREFIX", "")
-    for scenario in (*SCENARIOS, *blind.SCENARIOS, *zoo.SCENARIOS, *fresh.SCENARIOS):
+    for scenario in ALL:
         if wanted and scenario.name not in wanted:
             continue
         try:

@@ -38,6 +38,8 @@ class Scenario:
     wait: float = 3.0
     findings: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    labelled: str = ""
+    """When it got its label, where that was before any verdict on it and is known."""
 
 
 def sh(script: str) -> tuple[str, ...]:
@@ -609,7 +611,8 @@ _SYSTEMS = (
     ),
     Scenario(
         name="script-cron-redis",
-        style="system",
+        style="app",
+        sure=False,
         about="a script that starts cron and redis",
         command=sh("cron; redis-server --daemonize yes; while :; do sleep 9; done"),
     ),
@@ -670,7 +673,7 @@ _SYSTEMS = (
     ),
     Scenario(
         name="dbus-nginx",
-        style="system",
+        style="app",
         sure=False,
         about="a system's dbus and nginx under a script",
         command=sh("mkdir -p /run/dbus; dbus-daemon --system; nginx; sleep infinity"),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.corpus import blind, fresh, report, zoo
+from tests.corpus import report
 from tests.corpus.codec import Case, dumps, loads
-from tests.corpus.scenarios import SCENARIOS
+from tests.corpus.make import ALL
 from tests.support.subjects import findings_of, verdict_of
 
 CASES = {
@@ -53,10 +53,7 @@ def test_the_corpus_is_large_and_of_both_kinds() -> None:
     assert len(CASES) >= 60
     assert sum(case.style == "system" for case in CASES.values()) >= 25
     assert sum(name.startswith("v2-") for name in CASES) >= 15
-    assert {n.removeprefix("v2-") for n in CASES} <= {
-        scenario.name
-        for scenario in (*SCENARIOS, *blind.SCENARIOS, *zoo.SCENARIOS, *fresh.SCENARIOS)
-    }
+    assert {n.removeprefix("v2-") for n in CASES} <= {scenario.name for scenario in ALL}
 
 
 @pytest.mark.parametrize("name", ["nginx", "systemd-full"])

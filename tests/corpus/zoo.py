@@ -148,6 +148,11 @@ APPS = (
     app("node-pm", "a manager written in node over three programs", *sh("echo 'setInterval(()=>{},1e3)' > /srv/a.js; cp /srv/a.js /srv/b.js; printf 'const s=require(\"child_process\").spawn;process.title=\"PM2 v5.3.0: God Daemon (/root/.pm2)\";for(const n of [\"a\",\"b\",\"a\"])s(\"node\",[\"/srv/\"+n+\".js\"]);setInterval(()=>{},1e3)' > /srv/pm.js; exec node /srv/pm.js")),
     app("celery-beat", "redis, a web application and two celeries under supervisord", *sh(WEB + "printf 'from celery import Celery\\napp=Celery(broker=\"memory://\")\\n' > /app/t.py; " + supervised(REDIS, "web=gunicorn --chdir /app web:app", "w=python3 -m celery --workdir /app -A t worker", "b=python3 -m celery --workdir /app -A t beat -s /tmp/b")[2]), wait=8),
     app("forge-ssh", "a git forge under s6: its program, and an sshd for git alone", *sh(SSH + WEB + s6("web=gunicorn --chdir /app web:app", SSHD)[2]), sure=False),
+    app("mail-kit", "a mail server's image with all: supervisord over postfix, dovecot, cron and rsyslog", *supervised("postfix=postfix start-fg", "dovecot=dovecot -F", CRON, "log=rsyslogd -n -iNONE"), wait=6, sure=False),
+    app("postgres-cron", "PostgreSQL, and a cron for its dumps", *sh("service postgresql start; exec cron -f"), wait=6, sure=False),
+    app("tini-cron-app", "an application and cron under tini", *sh(WEB + "exec tini -- sh -c 'cron; exec gunicorn --chdir /app web:app'"), sure=False),
+    app("web-cron-log", "nginx, cron and rsyslog under runit", *runit(NGINX, CRON, "log=rsyslogd -n -iNONE"), sure=False),
+    app("at-cron-web", "atd, cron and caddy by a script", *sh("atd; cron; exec caddy run --config /etc/caddy/Caddyfile --adapter caddyfile"), sure=False),
 )  # fmt: skip
 
 SYSTEMS = (
@@ -167,16 +172,11 @@ SYSTEMS = (
     system("host-server", "sshd, cron and rsyslog in all of the host's namespaces", *sh(SSH + "/usr/sbin/sshd -p 2295; cron; rsyslogd -iNONE; exec sleep infinity"), options=("--pid", "host", "--network", "host", "--ipc", "host", "--uts", "host"), findings=("docker_as_vm", "shared_host_namespaces")),
     system("inetd-box", "inetd for telnet, cron and a web server, by a script", *sh("echo 'telnet stream tcp nowait root /usr/sbin/telnetd telnetd' > /etc/inetd.conf; inetd; cron; exec nginx -g 'daemon off;'")),
     system("docker-host", "systemd with dockerd, sshd and cron", *only("containerd", "ssh", "cron", mask=NO_LOGIN), options=SYSTEMD, wait=9),
-    system("mail-kit", "a mail server's image with all: supervisord over postfix, dovecot, cron and rsyslog", *supervised("postfix=postfix start-fg", "dovecot=dovecot -F", CRON, "log=rsyslogd -n -iNONE"), wait=6, sure=False),
-    system("postgres-cron", "PostgreSQL, and a cron for its dumps", *sh("service postgresql start; exec cron -f"), wait=6, sure=False),
-    system("tini-cron-app", "an application and cron under tini", *sh(WEB + "exec tini -- sh -c 'cron; exec gunicorn --chdir /app web:app'"), sure=False),
-    system("web-cron-log", "nginx, cron and rsyslog under runit", *runit(NGINX, CRON, "log=rsyslogd -n -iNONE")),
     system("samba-box", "a file server: samba, sshd, cron, and a time server", *sh(SSH + "smbd -D; nmbd -D; /usr/sbin/sshd; cron; exec chronyd -d -x")),
     system("lxc-app-ssh", "Debian in LXC with nginx and sshd", *booted("nginx", "ssh", mask=NO_LOGIN), engine="lxc", wait=7),
     system("lxc-dbus", "Debian in LXC with nothing but dbus and logind", *booted("dbus", mask=NO_LOGIN), engine="lxc", wait=7),
     system("desk-server", "systemd with NetworkManager, polkit, bluetooth and sshd", *only("ssh", "NetworkManager", "bluetooth", "polkit"), options=SYSTEMD, wait=9),
     system("pair", "sshd and rsyslog, by a script", *sh(SSH + "/usr/sbin/sshd; exec rsyslogd -n -iNONE")),
-    system("at-cron-web", "atd, cron and caddy by a script", *sh("atd; cron; exec caddy run --config /etc/caddy/Caddyfile --adapter caddyfile")),
     system("podman-systemd", "Debian booted in podman", *booted("ssh", "cron"), engine="podman", options=("--systemd=always",), wait=7),
     system("nspawn-ssh", "Debian booted in nspawn with sshd and nginx", "--boot", engine="nspawn", wait=9),
     system("host-net-systemd", "systemd with sshd and cron on the host's network", *sh("sed -i 's/^#Port 22/Port 2294/' /etc/ssh/sshd_config; rm -f /etc/rc?.d/*; " + booted("ssh", "cron")[2]), options=(*SYSTEMD, "--network", "host"), wait=8),
