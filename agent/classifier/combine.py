@@ -18,6 +18,8 @@ CHEAP_SHARE = 0.5
 """And at most this share of what the other evidence adds up to: it never decides a verdict."""
 PRIOR_CONFIDENCE = 0.35
 """The most confidence where no process was seen and there is only a prior."""
+DISPUTABLE = 0.45
+"""The most confidence where the definition leaves room for another reading."""
 UNDECIDED = 0.05
 """Below this absolute score there is no verdict."""
 
@@ -33,13 +35,19 @@ class Combined:
 
 
 def combine(
-    evidence: Iterable[Evidence], cheap: Collection[str], *, seen: bool, visible: float = 1.0
+    evidence: Iterable[Evidence],
+    cheap: Collection[str],
+    *,
+    seen: bool,
+    visible: float = 1.0,
+    at_most: float = 1.0,
 ) -> Combined:
     """Add evidence up. Pure, and independent of the order of the evidence.
 
     ``cheap`` names the rules whose evidence is cheap to forge, ``seen`` is whether processes were
-    seen, and ``visible`` the share of what matters that could be read. The sum grows with every
-    weight, so that no piece of evidence ever moves the score against its sign.
+    seen, ``visible`` the share of what matters that could be read, and ``at_most`` the most
+    confidence that there may be. The sum grows with every weight, so that no piece of evidence ever
+    moves the score against its sign.
     """
     pieces = list(evidence)
     hard_to_forge = math.fsum(e.weight for e in pieces if e.rule not in cheap)
@@ -52,7 +60,7 @@ def combine(
         style = Style.SYSTEM if score > 0 else Style.APP
     mass = math.fsum(abs(e.weight) for e in pieces)
     agreement = (1 + min(1.0, abs(total) / mass)) / 2 if mass else 0.0
-    confidence = abs(score) * agreement * max(0.0, min(1.0, visible))
+    confidence = min(at_most, abs(score) * agreement * max(0.0, min(1.0, visible)))
     if not seen:
         confidence = min(confidence, PRIOR_CONFIDENCE)
     return Combined(style, _round(score), _round(confidence), _axes(pieces))

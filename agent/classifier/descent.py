@@ -66,7 +66,7 @@ class _Walker:
         if identity.role is Role.MANAGER and not manages(self.tree, process):
             if self.kind is not InitKind.BARE and not self._is_fork_of_init(process):
                 self.descent.roots.append(process)  # a manager in name only
-        elif identity.role in _HOLDERS or by_behaviour:
+        elif identity.role in _HOLDERS or by_behaviour or process.pid in self.tree.wrappers:
             if identity.role in (Role.SUPERVISOR, Role.MANAGER) or by_behaviour:
                 self.descent.supervisor = self.descent.supervisor or identity.name
             self._into(process)

@@ -31,6 +31,7 @@ HALF = 0.5
 """Trust in a name that only the arguments give."""
 
 _OWN_CODE = ("/app", "/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root", "/code")
+_STORES = ("/nix/store/", "/gnu/store/")
 _OF_MANY = frozenset({"/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root"})
 _INITS = frozenset({"/sbin", "/usr/sbin", "/lib/sysvinit", "/usr/lib/sysvinit"})
 _SYSTEM_BIN = frozenset({"/bin", "/sbin", "/usr/bin", "/usr/sbin"})
@@ -83,7 +84,7 @@ def identify(process: Process) -> Identity:
     claimed = claimed_name(process.argv) or process.comm
     if process.exe is None:
         info = lookup(claimed)
-        return Identity(claimed, HALF, info, _directory(process.argv, 0), "argv alone")
+        return Identity(claimed, HALF, info, _directory_by_argv(process.argv), "argv alone")
     path = process.exe.removesuffix(" (deleted)")
     name = _base(path)
     bare = unversioned(name)
@@ -174,6 +175,9 @@ def _by_options(identity: Identity, argv: tuple[str, ...]) -> Identity:
 def _multi_call(process: Process, name: str, claimed: str) -> Identity:
     applet = claimed
     if applet == name and len(process.argv) > 1:
+        if process.argv[1].startswith("-"):
+            # Not an applet: Toolbx is called toolbox too, and takes options.
+            return _plain(process, name, lookup(name), claimed)
         applet = _base(process.argv[1])
     if applet in ("sh", "ash", "hush", "bash"):
         script = _shell_script(_without_applet(process.argv, name))
@@ -209,7 +213,7 @@ def _can_be_script(name: str) -> bool:
     info = lookup(name)
     if info is None:
         return False
-    return info.role in (Role.APPLICATION, Role.SUPERVISOR) or name in INTERPRETED
+    return info.role in (Role.APPLICATION, Role.SUPERVISOR, Role.WRAPPER) or name in INTERPRETED
 
 
 def _loaded(process: Process, loader: str, info: ProgramInfo | None) -> Identity:
@@ -217,7 +221,8 @@ def _loaded(process: Process, loader: str, info: ProgramInfo | None) -> Identity
     words = process.argv
     start = next((i for i, w in enumerate(words) if i and w and not w.startswith("-")), None)
     basis = f"argv alone, as {loader} runs it"
-    if start is None:
+    if start is None or " " in words[0].strip():
+        # It has written a title over its arguments: what follows is the rest of them, if anything.
         return Identity(claimed_name(words) or loader, HALF, info, "", basis)
     inner = identify(replace(process, exe=words[start], argv=words[start:]))
     return replace(inner, trust=min(inner.trust, HALF), basis=basis)
@@ -269,17 +274,22 @@ def _directory_of(path: str) -> str:
     return path.rpartition("/")[0] if "/" in path else ""
 
 
-def _directory(argv: tuple[str, ...], index: int) -> str:
-    return _directory_of(argv[index]) if len(argv) > index else ""
+def _directory_by_argv(argv: tuple[str, ...]) -> str:
+    """Return the directory of a program by its arguments; a title names files in it, no program."""
+    return _directory_of(argv[0].split(" ", 1)[0]) if argv else ""
 
 
 def package_directory(directory: str) -> str:
     """Return the directory that tells one package from another, or an empty string.
 
-    Everything under ``/opt/gitlab`` is one product; ``/usr/bin`` says nothing.
+    Everything under ``/opt/gitlab`` is one product; ``/usr/bin`` says nothing. Each path in the
+    store of Nix or Guix is a package.
     """
     if directory in _SYSTEM_BIN or not directory:
         return ""
+    for store in _STORES:
+        if directory.startswith(store):
+            return store + directory.removeprefix(store).partition("/")[0]
     for top in _OWN_CODE:
         if directory == top or directory.startswith(top + "/"):
             rest = directory.removeprefix(top).strip("/").split("/")
@@ -294,7 +304,8 @@ def package_directory(directory: str) -> str:
 def product_directory(directory: str) -> str:
     """Return the directory of the product that a program was installed with, or an empty string.
 
-    ``/opt/gitlab`` is one; what is in ``/usr/local`` may come from many products.
+    ``/opt/gitlab`` is one; what is in ``/usr/local`` may come from many products. A package in the
+    store of Nix or Guix is no product: the distribution made it, as Debian one in ``/usr/bin``.
     """
     package = package_directory(directory)
-    return "" if package in _OF_MANY else package
+    return "" if package in _OF_MANY or package.startswith(_STORES) else package

@@ -22,8 +22,9 @@ def init_kind(tree: ProcessTree, *, listens: bool) -> InitKind:
     identity = tree.identity[tree.init.pid]
     if identity.name in _RUNTIMES and "init" in tree.init.argv[1:2]:
         return InitKind.RUNTIME
-    if tree.init.pid in tree.supervisors:
-        return InitKind.SUPERVISOR
+    by_behaviour = tree.init.pid in tree.supervisors
+    if by_behaviour or tree.init.pid in tree.wrappers:
+        return InitKind.SUPERVISOR if by_behaviour else InitKind.REAPER
     match identity.role:
         case Role.MANAGER:
             if manages(tree, tree.init):

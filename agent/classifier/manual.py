@@ -8,7 +8,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from agent.classifier.combine import CHEAP_CAP, CHEAP_SHARE, PRIOR_CONFIDENCE, UNDECIDED
+from agent.classifier.combine import (
+    CHEAP_CAP,
+    CHEAP_SHARE,
+    DISPUTABLE,
+    PRIOR_CONFIDENCE,
+    UNDECIDED,
+)
 from agent.classifier.findings import CATALOGUE
 from agent.classifier.hysteresis import HOLD, PASSES, YOUNG
 from agent.classifier.judge import SURE
@@ -53,6 +59,7 @@ def _lines() -> Iterator[str]:
             prior=PRIOR_CONFIDENCE,
             undecided=UNDECIDED,
             sure=SURE,
+            disputable=DISPUTABLE,
             young=f"{YOUNG:.0f}",
             hold=f"{HOLD:.0f}",
             passes=PASSES,
@@ -117,6 +124,16 @@ what it does.
   or at least two independent services of which one is an operating system service (sshd, cron,
   syslog, dbus, getty, udev, logind).
 
+**Housekeeping** does not turn an application into a server: cron, syslog, and what tends a machine
+(dbus, a time server, haveged, fail2ban) beside **one** application, under a script, a reaper or a
+supervisor, are that application's own, whichever binary plays the cron (busybox or not). It takes
+an init that booted, a login service or a second unrelated application to make a server of them, or
+a syslog that takes messages from other hosts. Such a verdict is app and never sure: its confidence
+is at most {disputable}. An all-in-one (a groupware, an office server with its database, queue and
+cache, a monitoring server with a resolver) is one application, and so is a forge with its sshd,
+which gives out what the forge keeps and no shell. A panel that rents out hosting gives many people
+mail, web space, FTP and name service: unrelated applications, so a server.
+
 One sshd or one cron alone is app. Supervisord over nginx and php-fpm, the parts of one web
 application, is app; a database, a web server, sshd and cron under runit are system. A freshly
 booted idle system is system. systemd and journald over one application, without getty, sshd or
@@ -134,8 +151,16 @@ what an engine's exec started is part of no service.
 Programs are parts of one application when one of them runs its code (php-fpm, gunicorn, an unknown
 binary): that program, the web servers before it, up to two stores behind it, exporters and log
 shippers. Without such a program, a web server and a database are unrelated; a mail server, a git
-server or a monitoring server may keep its data in a database. What was installed as one product
-(all of it below `/opt/forge`) is one application.
+server or a monitoring server may keep its data in a database, and apache, which runs code itself,
+in one that nobody outside can reach. A mail server, a name server, monitoring and the like are one
+application with the web application beside them, which is then their pages. A resolver (dnsmasq,
+unbound), and a mail server that nobody outside can reach, serve what runs beside them. What was
+installed as one product (all of it below `/opt/forge`, its own sshd and cron too) is one
+application; in the store of Nix or Guix each path is only a package.
+
+A program that only holds another one is peeled off by name (pidproxy, chpst, setuidgid, gosu,
+cgexec, nice, timeout, flock, env, …) or by what it does: its only child is a service that its
+arguments name.
 
 A process is identified by its binary (`/proc/<pid>/exe`) **and** its arguments. Where they
 disagree, the binary is believed, at half weight. A multi-call binary (busybox), an interpreter or
@@ -191,8 +216,8 @@ _LIMITS = """
   two of them, or one beside another service, and an open port, to pass for a server.
 - Without permission to read `/proc/<pid>/exe`, programs are identified by their arguments at half
   weight, and verdicts have less confidence; `tallyman check` says what is missing.
-- An application that brings an operating system service with it (its own cron) counts as
-  system-style, by definition; the confidence says how much evidence speaks against it.
+- An application that brings a login service with it counts as system-style, unless it is known as
+  a forge or was installed with that service as one product.
 """
 
 

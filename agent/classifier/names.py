@@ -70,6 +70,7 @@ WRAPPERS = """
     wrapper: doas authbind xvfb-run faketime catchsegv envconsul aws-vault chamber execlineb
     wrapper: foreground background if
     wrapper: trap redirfd with-contenv envuidgid logger linux32 linux64 setarch time prlimit flock
+    wrapper: pidproxy cgexec setlock pgrphack fghack argv0 eatmydata systemd-cat dockerize
 """
 
 UTILITIES = """
@@ -84,12 +85,14 @@ UTILITIES = """
 """
 
 OPERATING_SYSTEM = """
-    sshd: sshd sshd-session sshd-auth dropbear dropbearmulti lshd lsh-server tinysshd
-    sshd: tinysshd-makekey
+    sshd: sshd sshd-session sshd-auth sshd.pam sshd.krb5 dropbear dropbearmulti lshd lsh-server
+    sshd: tinysshd tinysshd-makekey
     telnetd: telnetd in.telnetd utelnetd
     rlogin: in.rlogind in.rshd rlogind rshd
-    cron: cron crond anacron atd fcron dcron cronie bcron-sched bcron-start
+    cron: cron crond anacron atd fcron dcron cronie bcron-sched bcron-start supercronic
+    cron: go-cron go-crond yacron
     syslog: rsyslogd syslogd syslog-ng klogd sysklogd socklog socklog-unix metalog
+    syslog: inetutils-syslogd
     syslog: busybox-klogd busybox-syslogd
     getty: agetty getty mingetty fgetty ngetty mgetty ttymon login
     inetd: inetd xinetd inetutils-inetd rlinetd openbsd-inetd
@@ -216,6 +219,7 @@ AUXILIARIES = """
     display: Xvfb Xorg x11vnc Xtigervnc Xvnc vncserver fluxbox openbox websockify novnc pulseaudio
     display: xrdp xrdp-sesman matchbox
     discovery: avahi-daemon avahi-autoipd
+    resolver: dnsmasq unbound
     tunnel: cloudflared autossh ssh stunnel stunnel4 socat
     git: git git-daemon
 """
@@ -228,7 +232,7 @@ STANDALONE = """
     mail: clamd freshclam postgrey postsrsd policyd-spf opensmtpd smtpctl cyrmaster imapd courier
     mail: fetchmail postfix saslauthd
     mail: courierlogger couriertcpd authdaemond courierd
-    name server: named unbound pdns_server pdns_recursor knotd nsd coredns dnsmasq pihole-FTL
+    name server: named pdns_server pdns_recursor knotd nsd coredns pihole-FTL
     name server: AdGuardHome bind9 dnsdist
     dhcp: dhcpd kea-dhcp4 kea-dhcp6 radvd
     ftp: vsftpd proftpd pure-ftpd bftpd in.ftpd ftpd sftpgo tcpsvd udpsvd
@@ -254,7 +258,7 @@ STANDALONE = """
     chat: ircd inspircd ngircd unrealircd prosody ejabberd murmurd mumble-server teamspeak
     chat: ts3server synapse
     torrent: transmission-daemon qbittorrent-nox deluged rtorrent aria2c
-    git server: gitea forgejo gogs gitlab-shell
+    git server: gitea forgejo gogs gitlab-shell gitlab-workhorse gitlab-workhors gitaly
     video: ffmpeg mediamtx
     tor: tor privoxy i2pd
     batch: make cc1 cc1plus gcc g++ cargo rustc go mvn gradle cmake ninja

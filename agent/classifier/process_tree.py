@@ -36,6 +36,8 @@ class ProcessTree:
     """Units of the first process, if it is a systemd: cgroups beside its own ``init.scope``."""
     supervisors: frozenset[int]
     """Pids of the supervisors by behaviour, whatever they are called."""
+    wrappers: frozenset[int]
+    """Pids of unknown programs that only hold the one program that they were told to run."""
 
     def children_of(self, process: Process) -> Sequence[Process]:
         """Return the children of a process."""
@@ -84,6 +86,7 @@ def read_tree(subject: Subject) -> ProcessTree:
         init=init,
         units=frozenset(_units(own.values(), init)),
         supervisors=frozenset(_supervisors_by_behaviour(children, identity)),
+        wrappers=frozenset(_wrappers_by_behaviour(own, children, identity)),
     )
 
 
@@ -151,6 +154,29 @@ def _supervisors_by_behaviour(
             and (info.role is Role.OS or info.part in SERVERS)
         }
         if len(families) >= 2:
+            yield pid
+
+
+def _wrappers_by_behaviour(
+    own: Mapping[int, Process],
+    children: Mapping[int, Sequence[Process]],
+    identity: Mapping[int, Identity],
+) -> Iterator[int]:
+    """Find wrappers by what they do.
+
+    They are unknown programs, or run code of one's own; their only child is a service, and their
+    arguments name it (``keep --user x /usr/sbin/sshd -D``).
+    """
+    for pid, started in children.items():
+        parent = identity.get(pid)
+        if parent is None or len(started) != 1 or parent.role is not Role.APPLICATION:
+            continue
+        if parent.info is not None and parent.info.part is not Part.RUNTIME:
+            continue
+        child = identity[started[0].pid]
+        if child.info is None or child.info.part is Part.RUNTIME:
+            continue
+        if any(word.rpartition("/")[2] == child.name for word in own[pid].argv[1:]):
             yield pid
 
 

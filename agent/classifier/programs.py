@@ -147,6 +147,11 @@ VAGUE = frozenset(
 _VERSION = re.compile(r"[-_.]?v?\d+(\.\d+)*$")
 
 
+def families(text: str) -> frozenset[str]:
+    """Return the families of a table of names."""
+    return frozenset(family for family, _ in _rows(text))
+
+
 def lookup(name: str) -> ProgramInfo | None:
     """Look up a base name; a version at its end is ignored (``php-fpm8.2``, ``python3.11``)."""
     info = _TABLE.get(name) or _TABLE.get(unversioned(name))

@@ -8,7 +8,7 @@ from agent.classifier.identity import product_directory
 from agent.classifier.programs import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from agent.classifier.scene import Program
 
@@ -16,38 +16,87 @@ _STORES = 2
 """How many stores one application may have: a database and a cache, say."""
 _WITH_STORES = frozenset({"mail", "git server", "monitoring", "chat", "radius", "telephony"})
 """Families of standalone applications that often have a database or a cache."""
+_WITH_PAGES = (
+    *("git server", "mail", "telephony", "monitoring", "chat", "name server", "dhcp", "radius"),
+    *("torrent", "print", "vpn", "video"),
+)
+"""Families of standalone applications that often have pages: to read them, to configure them."""
+_RUN_CODE = frozenset({"apache", "litespeed", "lighttpd"})
+"""Web servers that run an application's code themselves, as a module or a child."""
 
 
-def applications(programs: Iterable[Program]) -> tuple[tuple[Program, ...], ...]:
+def applications(
+    programs: Iterable[Program], is_private: Callable[[Program], bool] = lambda _: False
+) -> tuple[tuple[Program, ...], ...]:
     """Group programs into unrelated applications.
 
     Programs that run the application's code (php-fpm, gunicorn, an unknown binary) are one
     application together with the web servers before them and up to two stores behind them. Without
-    them a web server and a database are unrelated, but a mail server or a git server may keep its
-    data in one. Exporters and log shippers serve the others: they are an application only where
-    there is no other. Whatever was installed as one product (all of it below /opt/forge) is one
-    application.
+    them a web server and a database are unrelated, unless the web server can run code itself and
+    nobody outside can reach the database; a mail server or a git server may keep its data in one.
+    One standalone application of a kind that often has pages (mail, a name server, monitoring) is
+    one with the web application beside it. Exporters, log shippers, resolvers, and a mail server
+    that nobody outside can reach serve the others: they are an application only where there is no
+    other. Whatever was installed as one product (all of it below /opt/forge) is one application.
     """
     by_part: dict[Part, list[Program]] = {part: [] for part in Part}
     for program in sorted(programs, key=lambda p: p.family):
-        by_part[program.part].append(program)
+        by_part[_part(program, is_private)].append(program)
     stores = by_part[Part.STORE]
     groups: list[list[Program]] = []
+    web = by_part[Part.WEB_SERVER]
+    runs_code = by_part[Part.RUNTIME] or any(program.family in _RUN_CODE for program in web)
     if by_part[Part.RUNTIME]:
         own, stores = stores[:_STORES], stores[_STORES:]
-        groups.append([*by_part[Part.RUNTIME], *by_part[Part.WEB_SERVER], *own])
-    elif by_part[Part.WEB_SERVER]:
-        groups.append(by_part[Part.WEB_SERVER])
+        groups.append([*by_part[Part.RUNTIME], *web, *own])
+    elif runs_code:
+        own = [store for store in stores if is_private(store)][:_STORES]
+        stores = [store for store in stores if store not in own]
+        groups.append([*web, *own])
+    elif web:
+        groups.append(web)
+    with_pages = _with_pages(by_part[Part.STANDALONE]) if runs_code else None
     for standalone in by_part[Part.STANDALONE]:
         allowed = _STORES if standalone.family in _WITH_STORES else 0
         own, stores = stores[:allowed], stores[allowed:]
-        groups.append([standalone, *own])
+        if standalone is with_pages:
+            groups[0] += [standalone, *own]
+        else:
+            groups.append([standalone, *own])
     groups.extend([store] for store in stores)
     groups = _joined_by_product(groups)
     if by_part[Part.AUXILIARY]:
         groups = groups or [[]]
         groups[0].extend(by_part[Part.AUXILIARY])
     return tuple(tuple(group) for group in groups)
+
+
+def with_its_services(
+    groups: Sequence[tuple[Program, ...]], system: Iterable[Program]
+) -> tuple[tuple[Program, ...], ...]:
+    """Add to each application the operating system services that were installed with its product.
+
+    A forge that has its own sshd and cron below /opt/forge is one application.
+    """
+    whole = [list(group) for group in groups]
+    for service in system:
+        home = next((group for group in whole if _products(group) & _products([service])), None)
+        if home is not None:
+            home.append(service)
+    return tuple(tuple(group) for group in whole)
+
+
+def _part(program: Program, is_private: Callable[[Program], bool]) -> Part:
+    """Return the part of an application that a program is here."""
+    if program.family == "mail" and program.part is Part.STANDALONE and is_private(program):
+        return Part.AUXILIARY
+    return program.part
+
+
+def _with_pages(standalone: Iterable[Program]) -> Program | None:
+    """Return the application that the pages of a web application beside it are most likely of."""
+    kinds = [program for program in standalone if program.family in _WITH_PAGES]
+    return min(kinds, key=lambda program: _WITH_PAGES.index(program.family), default=None)
 
 
 def _joined_by_product(groups: list[list[Program]]) -> list[list[Program]]:

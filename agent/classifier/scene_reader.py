@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.descent import descend
-from agent.classifier.identity import identify
+from agent.classifier.identity import identify, product_directory
 from agent.classifier.init_kind import init_kind
+from agent.classifier.listening import is_private
 from agent.classifier.process_tree import read_tree
 from agent.classifier.programs import Role
-from agent.classifier.relate import applications
+from agent.classifier.relate import applications, with_its_services
 from agent.classifier.scene import InitKind, Program, Scene
 from agent.classifier.shells import is_interactive
 
@@ -40,6 +41,11 @@ def read_scene(subject: Subject) -> Scene:
     system = tuple(p for p in programs if p.role in (Role.OS, Role.PLUMBING))
     # Without a service manager a dbus was started on purpose: it counts as a service.
     plumbing = tuple(p for p in system if p.role is Role.PLUMBING and kind is InitKind.MANAGER)
+    groups = with_its_services(
+        applications((p for p in programs if p not in system), lambda p: is_private(p, subject)),
+        (p for p in system if p not in plumbing),
+    )
+    part = {id(p) for group in groups for p in group}
     return Scene(
         subject=subject,
         seen=bool(tree.own),
@@ -48,8 +54,8 @@ def read_scene(subject: Subject) -> Scene:
         init_identity=tree.identity[tree.init.pid] if tree.init else None,
         supervisor=descent.supervisor,
         programs=programs,
-        applications=applications(p for p in programs if p not in system),
-        os_services=tuple(p for p in system if p not in plumbing),
+        applications=groups,
+        os_services=tuple(p for p in system if p not in plumbing and id(p) not in part),
         plumbing=plumbing,
         units=tree.units,
         sessions=descent.sessions,
@@ -60,12 +66,12 @@ def read_scene(subject: Subject) -> Scene:
 
 def _programs(tree: ProcessTree, descent: Descent, *, silent: bool) -> tuple[Program, ...]:
     """Group the collected processes into programs, a family each."""
-    families: dict[str, list[Process]] = {}
+    families: dict[tuple[str, str], list[Process]] = {}
     for root in descent.roots:
-        families.setdefault(tree.family(root), []).append(root)
+        families.setdefault((tree.family(root), _product(tree, root)), []).append(root)
     elsewhere = {*descent.visited, *descent.sessions}
     programs = []
-    for family, members in sorted(families.items()):
+    for (family, _), members in sorted(families.items()):
         lead = min(members, key=lambda p: (-tree.identity[p.pid].trust, p.id))
         processes = {q.pid: q for p in members for q in tree.subtree(p, elsewhere - {p.pid})}
         programs.append(
@@ -79,6 +85,15 @@ def _programs(tree: ProcessTree, descent: Descent, *, silent: bool) -> tuple[Pro
             )
         )
     return tuple(programs)
+
+
+def _product(tree: ProcessTree, process: Process) -> str:
+    """Return the product that an operating system service was installed with, if it was with one.
+
+    The sshd of a product and the system's are two.
+    """
+    identity = tree.identity[process.pid]
+    return product_directory(identity.directory) if identity.role is Role.OS else ""
 
 
 def _exec_shells(subject: Subject) -> tuple[Process, ...]:

@@ -22,6 +22,7 @@ from tests.support.subjects import (
 )
 
 APPS = {
+    "cron and one application": subject(run("sh", args="-c x"), CRON, REDIS),
     "one program": subject(REDIS),
     "master and workers": subject(NGINX),
     "helper daemons of one package": subject(
@@ -131,7 +132,6 @@ SYSTEMS = {
     ),
     "services beside tail": subject(run("tail", args="-f /dev/null"), SSHD, SYSLOG),
     "sshd and one application": subject(run("sh", args="-c x"), SSHD, NGINX),
-    "cron and one application": subject(run("sh", args="-c x"), CRON, REDIS),
     "a program that adopted sshd and cron": subject(NGINX, SSHD, CRON),
     "a program that holds services": subject(run("python", SSHD, CRON, NGINX, args="/start.py")),
     "busybox init with services": subject(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.classifier.housekeeping import keeps_house
 from agent.classifier.rules import Hit, RuleSet
 from agent.classifier.scene import InitKind
 from agent.classifier.wording import application_names, listed, plural, service_names, tree
@@ -30,7 +31,7 @@ RULES = RuleSet(Axis.SERVICES)
 )
 def _operating_system(scene: Scene) -> Hit | None:
     weight = scene.os_weight
-    if scene.services < 2 or not weight:
+    if scene.services < 2 or not weight or keeps_house(scene):
         return None
     others = listed(application_names(scene))
     return Hit(
@@ -50,7 +51,7 @@ def _operating_system(scene: Scene) -> Hit | None:
     sentence="{count} run side by side",
 )
 def _more_operating_system(scene: Scene) -> Hit | None:
-    if scene.services < 2 or scene.os_weight <= 1:
+    if scene.services < 2 or scene.os_weight <= 1 or keeps_house(scene):
         return None
     return Hit(
         {"count": plural(len(scene.os_services), "operating system service")},
@@ -145,9 +146,52 @@ def _one(scene: Scene) -> Hit | None:
 def _claimed(scene: Scene) -> Hit | None:
     if scene.managed or scene.services < 2 or len(scene.applications) > 1:
         return None
-    if not 0 < scene.os_weight < _DECISIVE:
+    if not 0 < scene.os_weight < _DECISIVE or keeps_house(scene):
         return None
     return Hit({"names": service_names(scene.os_services)}, source=tree(scene))
+
+
+@RULES.rule(
+    "services.housekeeping",
+    -2.4,
+    when="The operating system services only keep house for one application: cron, syslog, dbus "
+    "and what tends a machine, without a login service, a booted service manager or a second "
+    "unrelated application, and with no syslog that takes messages from other hosts. A forge's "
+    "sshd counts as a part of it. The verdict is then never sure.",
+    sentence="{what}: {absent}",
+)
+def _housekeeping(scene: Scene) -> Hit | None:
+    if not keeps_house(scene):
+        return None
+    absent = ["there is no login service", "no service manager was booted"]
+    if any(program.family == "sshd" for program in scene.os_services):
+        absent[0] = "its sshd is a way to what it keeps"
+    if scene.applications:
+        absent.append("no second application runs")
+    application = listed(application_names(scene))
+    values = {
+        "what": f"they only keep house for {application}" if application else "nothing else runs",
+        "absent": ", ".join(absent[:-1]) + f" and {absent[-1]}",
+    }
+    return Hit(values, source=tree(scene))
+
+
+@RULES.rule(
+    "services.housekeepers",
+    1.8,
+    when="They run beside it as on a server: a third of the weight for each, half of that for what "
+    "only tends the machine.",
+    sentence="as on a server, {names} run{beside}",
+)
+def _housekeepers(scene: Scene) -> Hit | None:
+    if not keeps_house(scene):
+        return None
+    application = listed(application_names(scene))
+    values = {
+        "names": service_names(scene.os_services),
+        "beside": f" beside {application}" if application else "",
+    }
+    return Hit(values, scene.os_weight / 3, tree(scene))
 
 
 @RULES.rule(

@@ -24,6 +24,14 @@ def process(exe: str | None, *argv: str, comm: str = "comm") -> Process:
         ("/usr/lib/systemd/systemd", ("/sbin/init",), "systemd", 1.0),
         ("/usr/bin/udevadm", ("/lib/systemd/systemd-udevd",), "udevadm", 1.0),
         ("/usr/bin/redis-check-rdb", ("/usr/bin/redis-server *:6379",), "redis-server", 1.0),
+        (
+            "/usr/bin/redis-check-rdb",
+            ("redis-server unixsocket:/run/r.sock", "", ""),
+            "redis-server",
+            1.0,
+        ),
+        ("/usr/sbin/sshd.pam", ("sshd.pam: /usr/sbin/sshd.pam -D [listener]",), "sshd.pam", 1.0),
+        ("/usr/bin/toolbox", ("toolbox", "--log-level", "debug", "init-container"), "toolbox", 1.0),
         ("/usr/sbin/php-fpm8.2", ("php-fpm: pool www",), "php-fpm", 1.0),
         ("/usr/bin/dbus-daemon", ("@dbus-daemon", "--system"), "dbus-daemon", 1.0),
         ("/usr/bin/bash", ("-bash",), "bash", 1.0),
@@ -55,6 +63,12 @@ def process(exe: str | None, *argv: str, comm: str = "comm") -> Process:
         ("/lib64/ld-linux-x86-64.so.2", ("/lib64/ld-linux.so", "/usr/sbin/cron"), "cron", 0.5),
         ("/usr/bin/qemu-aarch64-static", ("qemu", "/usr/sbin/nginx", "-g"), "nginx", 0.5),
         ("/usr/bin/qemu-aarch64-static", ("qemu", "/bin/busybox", "crond"), "crond", 0.5),
+        (
+            "/usr/bin/qemu-aarch64-static",
+            ("redis-server unixsocket:/run/r.sock", "", "/run/r.sock"),
+            "redis-server",
+            0.5,
+        ),
         ("/usr/bin/bash", ("bash", "/sbin/init"), "init", 0.5),
         ("/usr/bin/qemu-system-x86_64", ("qemu-system-x86_64",), "qemu-system-x86_64", 1.0),
         # Nothing but arguments can be read.
@@ -83,6 +97,8 @@ def test_names(exe: str | None, argv: tuple[str, ...], name: str, trust: float) 
         ("/command/s6-whatever", ("s6-whatever",), Role.UTILITY),
         ("/usr/lib/postfix/sbin/master", ("/usr/lib/postfix/sbin/master", "-w"), Role.APPLICATION),
         ("/no/such/program", ("x",), Role.APPLICATION),
+        ("/usr/sbin/sshd.pam", ("/usr/sbin/sshd.pam", "-D"), Role.OS),
+        ("/usr/bin/python3.11", ("python3", "/usr/bin/pidproxy", "/p", "sshd"), Role.WRAPPER),
     ],
 )
 def test_roles(exe: str, argv: tuple[str, ...], role: Role) -> None:
@@ -118,6 +134,8 @@ def test_what_a_process_calls_itself(argv: tuple[str, ...], name: str) -> None:
         ("/usr/lib/jenkins", "/usr/lib/jenkins"),
         ("/srv/web/lib", "/srv/web"),
         ("/command", "/command"),
+        ("/nix/store/abc-nginx-1/bin", "/nix/store/abc-nginx-1"),
+        ("/gnu/store/abc-nginx-1/sbin", "/gnu/store/abc-nginx-1"),
     ],
 )
 def test_what_belongs_together_by_its_place(directory: str, package: str) -> None:

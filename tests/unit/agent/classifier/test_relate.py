@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from agent.classifier import read_scene
+from collectors.facts import Listener, NetworkFacts
 from tests.support.subjects import NGINX, POSTGRES, REDIS, Node, run, subject
 
 
@@ -41,3 +46,56 @@ def test_what_was_installed_as_one_product_is_one_application() -> None:
     nginx, postgres = run("/opt/forge/bin/nginx"), run("/opt/forge/bin/postgres")
     assert groups(nginx, postgres) == [{"nginx", "postgres"}]
     assert len(groups(run("/usr/local/bin/nginx"), run("/usr/local/bin/postgres"))) == 2
+
+
+APACHE = run("/usr/sbin/apache2")
+RESOLVER = run("/usr/sbin/dnsmasq")
+MARIADB = run("/usr/sbin/mariadbd", uid=102)
+
+
+def test_an_application_with_pages_is_one_with_the_web_application_beside_it() -> None:
+    telephony = run("/usr/sbin/asterisk")
+    assert len(groups(APACHE, telephony, MYSQL)) == 1
+    assert len(groups(CODE, NGINX, MAIL, REDIS)) == 1
+    assert len(groups(CODE, NGINX, MAIL, DNS)) == 2
+    assert len(groups(NGINX, MAIL)) == 2  # nothing runs code
+    assert len(groups(CODE, NGINX, run("/usr/sbin/proftpd"))) == 2
+
+
+def test_a_resolver_serves_what_runs_beside_it() -> None:
+    assert groups(RESOLVER) == [{"dnsmasq"}]
+    assert len(groups(RESOLVER, run("/usr/sbin/nagios4"))) == 1
+
+
+def listening(*ports: tuple[int, str, int]) -> NetworkFacts:
+    return NetworkFacts(
+        listeners=tuple(
+            Listener(protocol="tcp", address=address, port=port, uid=uid)
+            for port, address, uid in ports
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "count"),
+    [
+        (listening((80, "0.0.0.0", 0)), 1),
+        (listening((80, "0.0.0.0", 0), (3306, "127.0.0.1", 102)), 1),
+        (listening((80, "::", 0), (3306, "::ffff:127.0.0.1", 102)), 1),
+        (listening((80, "0.0.0.0", 0), (3306, "0.0.0.0", 102)), 2),
+        (listening((80, "0.0.0.0", 0), (3999, "::", 102)), 2),
+        (None, 2),
+    ],
+)
+def test_a_database_that_nobody_outside_can_reach_is_the_web_applications(
+    network: NetworkFacts | None, count: int
+) -> None:
+    container = replace(subject(run("supervisord", APACHE, MARIADB)), network=network)
+    assert len(read_scene(container).applications) == count
+
+
+def test_a_mail_server_that_nobody_outside_can_reach_serves_the_others() -> None:
+    tree = subject(run("supervisord", MAIL, run("/usr/sbin/proftpd")))
+    local = replace(tree, network=listening((25, "127.0.0.1", 0), (21, "0.0.0.0", 0)))
+    public = replace(tree, network=listening((25, "0.0.0.0", 0), (21, "0.0.0.0", 0)))
+    assert [len(read_scene(one).applications) for one in (local, public)] == [1, 2]

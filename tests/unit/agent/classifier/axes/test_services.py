@@ -25,10 +25,12 @@ from tests.support.subjects import (
     verdict_of,
 )
 
+RULES_OF_A_HOUSE = {"services.operating_system", "services.housekeepers"}
+
 
 def test_a_name_in_argv_alone_decides_nothing_without_another() -> None:
-    one = verdict_of(subject(run("sh", NGINX, applet("crond"), args="-c x")))
-    two = verdict_of(subject(run("sh", NGINX, applet("crond"), applet("syslogd"), args="-c x")))
+    one = verdict_of(subject(run("sh", NGINX, applet("telnetd"), args="-c x")))
+    two = verdict_of(subject(run("sh", NGINX, applet("telnetd"), applet("syslogd"), args="-c x")))
     assert one.style is Style.APP
     assert two.style is Style.SYSTEM
 
@@ -54,7 +56,7 @@ def test_the_evidence_names_what_runs() -> None:
 def test_what_maintains_a_machine_is_an_os_service_and_decides_nothing_alone(exe: str) -> None:
     beside = verdict_of(subject(run("sh", NGINX, run(exe), args="-c x")))
     assert beside.style is Style.APP
-    assert "services.operating_system" in {e.rule for e in beside.evidence}
+    assert RULES_OF_A_HOUSE & {e.rule for e in beside.evidence}
     assert verdict_of(subject(run(exe))).style is Style.APP
     idle = verdict_of(subject(booted(JOURNALD, run(exe)), engine="lxc"))
     assert idle.style is Style.SYSTEM
@@ -90,7 +92,9 @@ def test_many_unrelated_services_under_a_supervisor_are_a_server() -> None:
         (run("supervisord", NGINX, POSTGRES), "services.unrelated_supervised"),
         (run("sh", NGINX, REDIS), "services.several_loose"),
         (NGINX, "services.one"),
-        (run("sh", NGINX, applet("crond")), "services.claimed"),
+        (run("sh", NGINX, applet("telnetd")), "services.claimed"),
+        (run("sh", NGINX, CRON), "services.housekeeping"),
+        (run("sh", NGINX, CRON), "services.housekeepers"),
         (run("sleep", args="infinity"), "services.nothing"),
     ],
 )
