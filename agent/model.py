@@ -76,14 +76,23 @@ class Verdict:
     sessions: int | None = None
 
 
+class Severity(StrEnum):
+    """How much a finding matters. Least first."""
+
+    INFORMATION = "information"
+    ADVICE = "advice"
+    WARNING = "warning"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A practice that the agent warns of."""
+    """A practice to know of, to improve, or to be warned of."""
 
     name: str
     """As in docs/verdict.md: ``docker_as_vm``, ``logged_into``, ``no_limits``, …"""
     sentence: str
     """The finding in words, with the particulars of this container."""
+    severity: Severity = Severity.WARNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.model import Container, LookAlike, Style
+from agent.model import Container, LookAlike, Severity, Style
 from agent.sanitize import printable
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 NONE = "none"
 """Style of what is not a container."""
+
+_WARNINGS = frozenset({Severity.WARNING.value})
 
 STYLES = (Style.APP.value, Style.SYSTEM.value, Style.UNKNOWN.value, NONE)
 
@@ -31,7 +33,8 @@ class Selection:
     gone: bool = False
     """Also removed containers that are still remembered."""
     findings: frozenset[str] | None = None
-    """Only containers with one of these findings; empty: with any; None: all containers."""
+    """Only containers with findings of these names or severities; empty: with warnings; None: all
+    containers."""
 
     def containers(self, snapshot: Snapshot) -> list[tuple[int, Container]]:
         """Return the selected containers with their depth, each below the one it runs in."""
@@ -53,7 +56,7 @@ class Selection:
         return [
             f"{printable(finding.name)}: {printable(finding.sentence)}"
             for finding in container.findings
-            if not self.findings or finding.name in self.findings
+            if {finding.name, finding.severity.value} & (self.findings or _WARNINGS)
         ]
 
     def _fits(self, container: Container) -> bool:

@@ -95,6 +95,7 @@ class Process:
     """OpenVZ: the container it belongs to, ``envID`` of /proc/<pid>/status; "0" is the host."""
     capabilities: int | None = None
     """Effective capabilities as a bit set, capabilities(7)."""
+    permitted: int | None = None
     bounding: int | None = None
     seccomp: int | None = None
     """0 off, 1 strict, 2 filter; seccomp(2)."""

@@ -174,23 +174,27 @@ def by_name(
     )
 
 
+WARNING = 'severity="warning"'
+"""Selects the findings that boards list and count; advice is for who asks about one container."""
+
+
 def findings(title: str, *hidden: str, style: str = "$style") -> table.Panel:
-    """List containers with their findings."""
+    """List containers with their warnings."""
     confidence = host("tallyman_container_style_confidence")
     running = host("tallyman_container_state", 'state="running"')
     found = (
-        f"{host('tallyman_container_finding')} * on ({ID}) group_left () {confidence} "
+        f"{host('tallyman_container_finding', WARNING)} * on ({ID}) group_left () {confidence} "
         f"and on ({ID}) {running}"
     )
     keys = container_keys(*hidden)
     return rows(
         title,
-        "Findings about running containers; tallyman explain NAME says what each means and what "
-        "to do. Confidence is that of the verdict.",
+        "Warnings about running containers; tallyman explain NAME says what each means and what "
+        "to do, and adds what is advice. Confidence is that of the verdict.",
         (*keys[:4], Key("finding", "Finding", width=170, grows=True), *keys[4:]),
         (share("Confidence", total(f"{WHO}, finding", who(found, style)), 105, PLAIN),),
         sort="Confidence",
-        empty="no findings",
+        empty="no warnings",
     )
 
 

@@ -1,4 +1,4 @@
-"""Findings: practices to be warned of, each with what it means and what to do about it."""
+"""Findings: practices to look at, each with what it means and what to do about it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.classifier.convention import expected_style, made_for
+from agent.classifier.judge import SURE
+from agent.classifier.scene import InitKind
 from agent.classifier.wording import application_names, listed
-from agent.model import Finding, Style
+from agent.model import Finding, Severity, Style
 from collectors.catalogue import MadeFor
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 _DAY = 86400.0
 _BLOATED_BYTES = 1 << 30
-_DRIFTED_BYTES = 256 << 20
 _STALE_DAYS = 180
 _MANY_ZOMBIES = 3
 _LIMITED = frozenset({"memory", "cpu", "pids"})
@@ -32,6 +33,7 @@ class FindingKind:
     """What a finding means, in whichever container it is found."""
 
     name: str
+    severity: Severity
     title: str
     means: str
     matters: str
@@ -43,14 +45,20 @@ _kinds: list[FindingKind] = []
 
 
 def _finding(
-    name: str, *, title: str, means: str, matters: str, advice: str
+    name: str, severity: Severity, *, title: str, means: str, matters: str, advice: str
 ) -> Callable[[Detector], Detector]:
     """Make the decorated function the detector of a new kind of finding."""
 
     def register(detect: Detector) -> Detector:
         _kinds.append(
             FindingKind(
-                name=name, title=title, means=means, matters=matters, advice=advice, detect=detect
+                name=name,
+                severity=severity,
+                title=title,
+                means=means,
+                matters=matters,
+                advice=advice,
+                detect=detect,
             )
         )
         return detect
@@ -65,6 +73,7 @@ def _expected(scene: Scene) -> Style:
 
 @_finding(
     "docker_as_vm",
+    Severity.WARNING,
     title="A server in an application engine",
     means="An engine that is made for applications runs a small server: a service manager or "
     "several unrelated services.",
@@ -78,16 +87,20 @@ def _server(scene: Scene, verdict: Verdict) -> str | None:
     engine = scene.subject.container.engine
     if verdict.style is not Style.SYSTEM or made_for(engine) is not MadeFor.APP or not scene.seen:
         return None
+    if verdict.confidence < SURE:
+        return None  # nobody is to move an application because it was mistaken
     names = listed(p.name for p in (*scene.os_services, *scene.plumbing))
     return f"a small server runs in {engine}, with {names or 'services of its own'}"
 
 
 @_finding(
     "single_app_in_system_container",
+    Severity.ADVICE,
     title="A single application in a system container",
     means="A container that could hold a whole server runs one application.",
     matters="It has to be patched and administered as a server for the sake of one program.",
-    advice="Consider an image of the application, run by an engine that is made for applications.",
+    advice="Consider an image in which the application itself is the first process, run by an "
+    "engine that is made for applications.",
 )
 def _single(scene: Scene, verdict: Verdict) -> str | None:
     if verdict.style is not Style.APP or not scene.seen or not scene.applications:
@@ -99,6 +112,7 @@ def _single(scene: Scene, verdict: Verdict) -> str | None:
 
 @_finding(
     "several_applications",
+    Severity.ADVICE,
     title="Several applications in one container",
     means="Unrelated applications share one container.",
     matters="They can only be updated, limited, restarted and monitored together.",
@@ -112,6 +126,7 @@ def _several(scene: Scene, verdict: Verdict) -> str | None:
 
 @_finding(
     "logged_into",
+    Severity.ADVICE,
     title="Users are logged into an application container",
     means="Someone has a shell in a container that exists to run one application.",
     matters="Changes made by hand are recorded nowhere and lost when the container is replaced.",
@@ -130,27 +145,29 @@ def _logged_into(scene: Scene, verdict: Verdict) -> str | None:
 
 @_finding(
     "drifted",
+    Severity.ADVICE,
     title="Changed since it was created",
-    means="Packages or files of an application container differ from its image.",
+    means="Packages of an application container differ from those of its image. What it writes "
+    "(logs, caches, data) is no drift.",
     matters="The image no longer describes what runs, and the change is lost when the container "
     "is replaced.",
-    advice="Rebuild the image with the change, and keep data in volumes.",
+    advice="Rebuild the image with the change, and replace the container.",
 )
 def _drifted(scene: Scene, verdict: Verdict) -> str | None:
     if verdict.style is not Style.APP:
         return None
     container, root = scene.subject.container, scene.subject.root
+    if not container.image or _expected(scene) is not Style.APP:
+        return None  # no image to differ from
     changed = root.packages_changed if root else None
-    if changed is not None and container.created is not None and changed - container.created > 60:
-        return "packages were installed or upgraded in it since it was created"
-    size = container.writable_layer_bytes
-    if size is not None and size >= _DRIFTED_BYTES:
-        return f"its writable layer holds {size >> 20} MiB"
-    return None
+    if changed is None or container.created is None or changed - container.created <= 60:
+        return None
+    return "packages were installed or upgraded in it since it was created"
 
 
 @_finding(
     "bloated_image",
+    Severity.INFORMATION,
     title="A large image",
     means="The image takes up 1 GiB or more, which an application seldom needs.",
     matters="It is slow to pull, and much in it is never run but has to be patched.",
@@ -166,6 +183,7 @@ def _bloated(scene: Scene, verdict: Verdict) -> str | None:
 
 @_finding(
     "stale_image",
+    Severity.ADVICE,
     title="An old image",
     means="An application runs from an image that was built half a year ago or earlier.",
     matters="It lacks the security updates that were published since.",
@@ -181,6 +199,7 @@ def _stale(scene: Scene, verdict: Verdict) -> str | None:
 
 @_finding(
     "no_limits",
+    Severity.ADVICE,
     title="No limits",
     means="Neither its cgroup nor one above it limits memory, CPU time or the number of processes.",
     matters="One container can starve all others and the host itself.",
@@ -197,6 +216,7 @@ def _no_limits(scene: Scene, _: Verdict) -> str | None:
 
 @_finding(
     "unreaped",
+    Severity.WARNING,
     title="Zombies that are not reaped",
     means="Processes have ended, and their parent, mostly the container's first process, does not "
     "ask for their exit status.",
@@ -214,21 +234,28 @@ def _unreaped(scene: Scene, _: Verdict) -> str | None:
 
 @_finding(
     "privileged",
+    Severity.WARNING,
     title="Privileged",
-    means="It runs with all privileges, as `docker run --privileged` gives them.",
+    means="It runs with all privileges, as `docker run --privileged` gives them: its engine says "
+    "so, or its first process has every capability, effective and permitted, in the host's own "
+    "user namespace, and no system call filter.",
     matters="Root in it is root on the host. It is not isolated like a virtual machine: it shares "
     "the kernel of the host.",
     advice="Give it only the capabilities and devices that it needs.",
 )
 def _privileged(scene: Scene, _: Verdict) -> str | None:
-    isolation = scene.subject.container.isolation
-    if scene.subject.container.privileged or isolation.privileged:
-        return "it has every capability and no system call filter"
+    container = scene.subject.container
+    if container.privileged:
+        return "its engine gave it every capability and no system call filter"
+    # The runtime's own init has all of them for the moment before it starts the program.
+    if container.isolation.privileged and scene.init_kind is not InitKind.RUNTIME:
+        return "it has every capability of the host and no system call filter"
     return None
 
 
 @_finding(
     "shared_host_namespaces",
+    Severity.ADVICE,
     title="Shares namespaces of the host",
     means="It shares the host's network, processes or other namespaces.",
     matters="It sees what runs on the host, and may be able to reach or signal it.",
@@ -242,6 +269,7 @@ def _host_namespaces(scene: Scene, _: Verdict) -> str | None:
 
 @_finding(
     "engine_socket_inside",
+    Severity.WARNING,
     title="An engine's socket inside",
     means="The socket of a container engine is mounted in it.",
     matters="Access to an engine is root access to the host, unless the engine is rootless.",
@@ -254,6 +282,7 @@ def _engine_socket(scene: Scene, _: Verdict) -> str | None:
 
 @_finding(
     "no_user_namespace",
+    Severity.ADVICE,
     title="A server without a user namespace",
     means="Its users are not mapped to other users of the host.",
     matters="It is not isolated like a virtual machine: it shares the kernel of the host, and root "
@@ -267,14 +296,14 @@ def _no_user_namespace(scene: Scene, verdict: Verdict) -> str | None:
     return "its root user is the host's root user: it has no user namespace"
 
 
-CATALOGUE = tuple(_kinds)
-"""All kinds of findings, in the order in which they are shown."""
+CATALOGUE = tuple(sorted(_kinds, key=lambda kind: -list(Severity).index(kind.severity)))
+"""All kinds of findings, in the order in which they are shown: what matters most comes first."""
 
 
 def findings(scene: Scene, verdict: Verdict) -> tuple[Finding, ...]:
-    """Return the findings that stand for a container, in the order of the catalogue."""
+    """Return the findings that stand for a container: warnings first, as the catalogue has them."""
     return tuple(
-        Finding(name=kind.name, sentence=sentence)
+        Finding(name=kind.name, sentence=sentence, severity=kind.severity)
         for kind in CATALOGUE
         if (sentence := kind.detect(scene, verdict)) is not None
     )

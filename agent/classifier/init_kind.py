@@ -20,7 +20,7 @@ def init_kind(tree: ProcessTree, *, listens: bool) -> InitKind:
     if tree.init is None:
         return InitKind.NONE
     identity = tree.identity[tree.init.pid]
-    if identity.name in _RUNTIMES and "init" in tree.init.argv[1:2]:
+    if _is_runtime(tree.init, identity.name):
         return InitKind.RUNTIME
     by_behaviour = tree.init.pid in tree.supervisors
     if by_behaviour or tree.init.pid in tree.wrappers:
@@ -40,6 +40,17 @@ def init_kind(tree: ProcessTree, *, listens: bool) -> InitKind:
             return InitKind.WAITING
         case _:
             return InitKind.PROGRAM
+
+
+def _is_runtime(init: Process, name: str) -> bool:
+    """Return whether it is the runtime's own process, in the moment before it starts the program.
+
+    runc's is ``runc init``, and may run from a copy of itself in memory; crun keeps the arguments
+    with which it was called.
+    """
+    if "init" in init.argv[1:2]:
+        return name in _RUNTIMES or (init.exe or "").startswith("/memfd:runc_cloned")
+    return name == "crun" and bool({"create", "run"} & set(init.argv[1:]))
 
 
 def manages(tree: ProcessTree, manager: Process) -> bool:

@@ -89,14 +89,16 @@ def _lines() -> Iterator[str]:
     yield "## Findings"
     yield ""
     yield (
-        "A finding is a practice to be warned of. It is shown by "
-        "`tallyman_container_finding{finding=…}`, `tallyman explain` and `tallyman ls --findings`."
+        "A finding is a practice to know of (*information*), to improve (*advice*) or to be warned "
+        "of (*warning*). `tallyman explain` and `tallyman_container_finding{finding=…,severity=…}` "
+        "show all; `tallyman ls`, the page and the dashboards count warnings, and `tallyman ls "
+        "--findings=advice` lists others."
     )
     for kind in CATALOGUE:
         yield ""
         yield f"### `{kind.name}`: {kind.title[0].lower()}{kind.title[1:]}"
         yield ""
-        yield f"{kind.means} {kind.matters}"
+        yield f"*{kind.severity.value.capitalize()}.* {kind.means} {kind.matters}"
         yield ""
         yield f"**What to do:** {kind.advice}"
     yield ""

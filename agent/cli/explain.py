@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent import phrases
 from agent.cli.listing import STYLE_COLOURS
-from agent.model import Axis, Container, Evidence, LookAlike, Style
+from agent.model import Axis, Container, Evidence, LookAlike, Severity, Style
 from agent.sanitize import printable
 from collectors.facts import ALIVE
 
@@ -20,6 +20,11 @@ _HALF = 20
 """Width of half a bar, in columns."""
 
 _LEAST_PREFIX = 2
+_SEVERITY_COLOURS = {
+    Severity.WARNING: "red",
+    Severity.ADVICE: "yellow",
+    Severity.INFORMATION: "dim",
+}
 
 
 def find(snapshot: Snapshot, wanted: str) -> list[Container]:
@@ -178,7 +183,8 @@ def _head(text: str, screen: Screen) -> Iterator[str]:
 
 def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
     kind = phrases.finding_kind(finding)
-    head = screen.paint("yellow", printable(finding.name))
+    colour = _SEVERITY_COLOURS[finding.severity]
+    head = screen.paint(colour, f"{finding.severity}: {printable(finding.name)}")
     yield f"  {head}  {printable(finding.sentence)}" if kind is None else f"  {head}  {kind.title}"
     if kind is not None:
         sentence = phrases.sentence(printable(finding.sentence))

@@ -175,8 +175,8 @@ def _ls_flags(parser: Parser) -> None:
         const=frozenset(),
         type=_words,
         metavar="NAME,…",
-        help="only containers with findings (with these findings), and list them; "
-        "exit code 1 if there are any",
+        help="only containers with warnings (with findings of these names or severities), and list "
+        "them; exit code 1 if there are any",
     )
     parser.add_argument(
         "--engine",

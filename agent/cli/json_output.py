@@ -75,7 +75,11 @@ def container_object(container: Container) -> dict[str, object]:
         "namespace": escape_bytes(container.namespace),
         "pod": escape_bytes(container.pod),
         "findings": [
-            {"name": finding.name, "sentence": escape_bytes(finding.sentence)}
+            {
+                "name": finding.name,
+                "severity": finding.severity.value,
+                "sentence": escape_bytes(finding.sentence),
+            }
             for finding in container.findings
         ],
         "isolation": _isolation_object(container),
@@ -134,7 +138,11 @@ def _limits_object(container: Container) -> dict[str, object]:
 
 
 def _finding_object(finding: Finding) -> dict[str, str]:
-    entry = {"name": finding.name, "sentence": escape_bytes(finding.sentence)}
+    entry = {
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "sentence": escape_bytes(finding.sentence),
+    }
     kind = phrases.finding_kind(finding)
     if kind is not None:
         entry |= {

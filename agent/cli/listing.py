@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent import phrases
 from agent.cli.terminal import Cell, Column, Screen, table
-from agent.model import Container, LookAlike, Style
+from agent.model import Container, LookAlike, Severity, Style
 from agent.sanitize import printable
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _COLUMNS = (
     Column("SCORE", right=True),
     Column("CONF", right=True),
     Column("EXPECTED"),
-    Column("FINDINGS", right=True),
+    Column("WARNINGS", right=True),
     Column("AGE", right=True),
 )
 
@@ -76,9 +76,15 @@ def _row(container: Container, depth: int, now: float) -> Sequence[Cell]:
         Cell(f"{verdict.score:+.2f}" if judged else ""),
         Cell(phrases.percent(verdict.confidence).replace(" ", "") if judged else ""),
         Cell(f"{expected} !", "red") if container.mismatch else Cell(expected),
-        Cell(str(len(container.findings)) if container.findings else "", "yellow"),
+        Cell(_warnings(container), "yellow"),
         Cell(phrases.age(max(0.0, now - since)) if since else ""),
     )
+
+
+def _warnings(container: Container) -> str:
+    """Return how many warnings there are; advice and information are for ``explain``."""
+    number = sum(finding.severity is Severity.WARNING for finding in container.findings)
+    return str(number) if number else ""
 
 
 def _others(others: Sequence[LookAlike], screen: Screen) -> Iterator[str]:

@@ -131,8 +131,9 @@ def _verdict(c: Container) -> Iterator[Sample]:
         yield Sample("tallyman_container_evidence", piece.weight, labels)
     yield Sample("tallyman_container_style_changes_total", c.style_changes)
     yield Sample("tallyman_container_mismatch", c.mismatch)
-    for name in dict.fromkeys(finding.name for finding in c.findings):
-        yield Sample("tallyman_container_finding", 1, (("finding", name),))
+    for name, severity in {finding.name: finding.severity for finding in c.findings}.items():
+        of_finding = (("finding", name), ("severity", severity.value))
+        yield Sample("tallyman_container_finding", 1, of_finding)
     yield from _present(
         ("tallyman_container_services", verdict.services),
         ("tallyman_container_users", verdict.users),

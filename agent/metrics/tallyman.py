@@ -50,8 +50,9 @@ TALLYMAN: tuple[Metric, ...] = (
           "1 if a confident verdict differs from the style that its engine is made for, or was "
           "told to run."),
     gauge("tallyman_container_finding", "verdict", "classifier",
-          "A finding of the classifier, always 1; present while it applies.",
-          labels="finding"),
+          "A finding of the classifier, always 1; present while it applies. The severity is "
+          "information, advice or warning, the same for each finding of that name.",
+          labels="finding severity"),
     gauge("tallyman_container_services", "verdict", "classifier",
           "Unrelated services that run in it."),
     gauge("tallyman_container_users", "verdict", "classifier", "Users that own processes in it."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from agent import __version__, phrases
-from agent.model import Axis, Style
+from agent.model import Axis, Severity, Style
 from agent.sanitize import printable
 from agent.selection import Selection
 
@@ -54,7 +54,7 @@ _HEADS = (
     "Score",
     "Confidence",
     "Expected",
-    "Findings",
+    "Warnings",
 )
 
 
@@ -136,9 +136,16 @@ def _row(depth: int, container: Container) -> str:
         f'<td class="n">{verdict.score:+.2f}</td>' if judged else "<td></td>",
         f'<td class="n">{phrases.percent(verdict.confidence)}</td>' if judged else "<td></td>",
         f"<td>{expected}</td>",
-        f"<td>{', '.join(_text(finding.name) for finding in container.findings)}</td>",
+        f"<td>{', '.join(_warnings(container))}</td>",
     )
     return "<tr>" + "".join(cells) + "</tr>"
+
+
+def _warnings(container: Container) -> Iterator[str]:
+    """Return the warnings by name; advice and information are on the container's own page."""
+    for finding in container.findings:
+        if finding.severity is Severity.WARNING:
+            yield _text(finding.name)
 
 
 def _collectors(snapshot: Snapshot) -> Iterator[str]:
@@ -197,7 +204,7 @@ def _reasons(verdict: Verdict) -> Iterator[str]:
 def _finding(finding: Finding) -> Iterator[str]:
     kind = phrases.finding_kind(finding)
     title = f" {_text(kind.title)}" if kind is not None else ""
-    yield f"<dt><code>{_text(finding.name)}</code>{title}</dt>"
+    yield f"<dt>{finding.severity}: <code>{_text(finding.name)}</code>{title}</dt>"
     yield f"<dd>{_text(phrases.sentence(finding.sentence))}</dd>"
     if kind is not None:
         yield f"<dd>{_text(kind.means)} {_text(kind.matters)}</dd>"

@@ -57,7 +57,7 @@ def read_isolation(
         capabilities=init.capabilities,
         seccomp=init.seccomp,
         no_new_privs=init.no_new_privs,
-        privileged=_privileged(init, mapped),
+        privileged=_privileged(init, facts),
         engine_sockets=tuple(sorted({m.target for m in mounts if _is_engine_socket(m)})),
     )
 
@@ -83,11 +83,18 @@ def root_outside(data: bytes) -> int | None:
     return None
 
 
-def _privileged(init: Process, mapped: bool | None) -> bool | None:
-    """Return whether it can get every capability (the bounding set) and has no seccomp filter."""
-    if init.bounding is None or init.seccomp is None:
+def _privileged(init: Process, facts: HostFacts) -> bool | None:
+    """Return whether it has every capability over the host, and no system call filter.
+
+    What it has is effective and permitted; the bounding set is only what it could get. The same
+    bits in a user namespace of its own are no power over what belongs to the host's,
+    user_namespaces(7).
+    """
+    mine, theirs = init.namespaces.user, facts.namespaces.user
+    if None in (init.capabilities, init.permitted, init.seccomp, mine, theirs):
         return None
-    return init.bounding & _ALL == _ALL and init.seccomp == 0 and mapped is not True
+    has = (init.capabilities or 0) & (init.permitted or 0)
+    return mine == theirs and init.seccomp == 0 and has & _ALL == _ALL
 
 
 def _is_engine_socket(mount: Mount) -> bool:

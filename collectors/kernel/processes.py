@@ -161,6 +161,7 @@ class ProcessReader:
             root=root,
             envid=status.get("envID") or status.get("VEID"),
             capabilities=_hexadecimal(status.get("CapEff")),
+            permitted=_hexadecimal(status.get("CapPrm")),
             bounding=_hexadecimal(status.get("CapBnd")),
             seccomp=_number(status.get("Seccomp", ""), 0),
             no_new_privs=_flag(status.get("NoNewPrivs")),

@@ -362,7 +362,7 @@ _IMAGES = row(
             empty="no engine reports the writable layer",
         ),
     ),
-    line(8, findings("Findings of app-style containers", "style", style=APP)),
+    line(8, findings("Warnings about app-style containers", "style", style=APP)),
     collapsed=True,
 )
 

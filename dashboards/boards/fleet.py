@@ -193,13 +193,13 @@ _KINDS = line(
     (
         9,
         rows(
-            "Findings",
-            "How many running containers have each finding; the row Inventory lists them. "
+            "Warnings",
+            "How many running containers have each warning; the row Inventory lists them. "
             "docs/verdict.md and tallyman explain NAME say what each means and what to do.",
             (Key("finding", "Finding", width=200, grows=True),),
             (count("Count", total("finding", kind(_FINDINGS)), 65, ((None, ORANGE),)),),
             sort="Count",
-            empty="no findings",
+            empty="no warnings",
         ),
     ),
     graph(
@@ -322,7 +322,7 @@ _INVENTORY = row(
             empty="no recording rules, or no containers",
         ),
     ),
-    line(10, findings("Containers with findings")),
+    line(10, findings("Containers with warnings")),
 )
 
 _BY_HOST = row(

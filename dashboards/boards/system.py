@@ -316,8 +316,8 @@ _QUOTAS = row(
 )
 
 _REST = row(
-    "Findings, and servers that do not run",
-    line(8, findings("Findings of servers", "style", style=_SYSTEM)),
+    "Warnings, and servers that do not run",
+    line(8, findings("Warnings about servers", "style", style=_SYSTEM)),
     line(8, ended("Servers that do not run", _SYSTEM, "style")),
     collapsed=True,
 )

@@ -56,11 +56,14 @@ WHY = row(
             "Findings",
             "Findings, and for what share of the time shown they applied. tallyman explain NAME "
             "says what each means and what to do.",
-            (Key("finding", "Finding", width=120, grows=True),),
+            (
+                Key("finding", "Finding", width=120, grows=True),
+                Key("severity", "Severity", width=80),
+            ),
             (
                 share(
                     "Of the time",
-                    "sum by (finding) (count_over_time("
+                    "sum by (finding, severity) (count_over_time("
                     f"{this('tallyman_container_finding')}[$__range])) / "
                     "scalar(max(count_over_time("
                     f"{this('tallyman_container_style_confidence')}[$__range])))",

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from dashboards.demo.page import Page
     from dashboards.demo.roster import Actor
 
+_WARNINGS = frozenset({"docker_as_vm", "engine_socket_inside", "privileged"})
+"""Findings of that severity, docs/verdict.md; the others here are advice."""
 _AXES = ("init", "services", "users", "filesystem", "network", "provenance", "lifecycle")
 EVIDENCE = {
     "app": (
@@ -138,7 +140,8 @@ def _verdict(page: Page, life: Life, at: float) -> None:
     page.add("tallyman_container_mismatch", bool(sign) and style != actor.expected, id=me)
     for finding, since in actor.findings.items():
         if at >= since:
-            page.add("tallyman_container_finding", 1, id=me, finding=finding)
+            severity = "warning" if finding in _WARNINGS else "advice"
+            page.add("tallyman_container_finding", 1, id=me, finding=finding, severity=severity)
     if life.alive(at):
         sessions = actor.sessions if at >= max(actor.findings.values(), default=at) else 0
         page.add("tallyman_container_services", actor.services, id=me)

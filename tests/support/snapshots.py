@@ -9,6 +9,7 @@ from agent.model import (
     Evidence,
     Finding,
     LookAlike,
+    Severity,
     Snapshot,
     Style,
     Verdict,
@@ -72,7 +73,11 @@ LEGACY = Container(
     ),
     findings=(
         Finding(name="docker_as_vm", sentence="a small server runs in docker, with sshd"),
-        Finding(name="no_limits", sentence="it has no memory, CPU or pids limit"),
+        Finding(
+            name="no_limits",
+            sentence="it has no memory, CPU or pids limit",
+            severity=Severity.ADVICE,
+        ),
     ),
 )
 INNER = Container(

@@ -41,6 +41,8 @@ def test_removed_containers_are_not_listed() -> None:
         (Selection(styles=frozenset({"unknown"})), ["inner"]),
         (Selection(findings=frozenset()), ["legacy", EVIL]),
         (Selection(findings=frozenset({"no_limits"})), ["legacy"]),
+        (Selection(findings=frozenset({"advice"})), ["legacy"]),
+        (Selection(findings=frozenset({"information"})), []),
         (Selection(findings=frozenset({"privileged"})), []),
     ],
 )

@@ -7,14 +7,36 @@ from typing import Any
 
 import pytest
 
-from agent.classifier import CATALOGUE
+from agent.classifier import CATALOGUE, classify, findings, read_scene
+from agent.model import Severity
 from collectors.facts import ImageFacts, Isolation, Limits, RootFacts
 from tests.support.settled_cases import APPS, SYSTEMS
-from tests.support.subjects import JOURNALD, NGINX, NOW, SSHD, booted, findings_of, run, subject
+from tests.support.subjects import (
+    JOURNALD,
+    NGINX,
+    NOW,
+    POSTGRES,
+    REDIS,
+    SSHD,
+    booted,
+    claims,
+    findings_of,
+    run,
+    subject,
+)
 
 CALM: dict[str, Any] = {
     "limits": Limits(memory_bytes=1 << 30, seen=frozenset({"memory", "cpu", "pids"}))
 }
+
+
+STARTING = (
+    ("/usr/sbin/runc", "runc init"),
+    # runc 1.0 to 1.1 runs from a copy of itself in memory.
+    ("/memfd:runc_cloned:/proc/self/exe (deleted)", "runc init"),
+    ("/usr/bin/crun", "crun --root /run/crun create --bundle /b x"),
+    ("/usr/bin/crun", "/usr/bin/crun run x"),
+)
 
 
 class TestFindings:
@@ -73,17 +95,59 @@ class TestFindings:
         assert findings_of(subject(NGINX, isolation=shared, **CALM)) == set()
 
     def test_what_was_changed_since_it_was_made(self) -> None:
+        web = subject(NGINX, image="web:1", **CALM)
         changed = RootFacts(packages_changed=NOW - 100, package_manager="dpkg")
-        assert "drifted" in findings_of(replace(subject(NGINX, **CALM), root=changed))
+        assert findings_of(replace(web, root=changed)) == {"drifted"}
         as_made = RootFacts(packages_changed=NOW - 9000, package_manager="dpkg")
-        assert findings_of(replace(subject(NGINX, **CALM), root=as_made)) == set()
-        assert "drifted" in findings_of(subject(NGINX, writable_layer_bytes=1 << 30, **CALM))
+        assert findings_of(replace(web, root=as_made)) == set()
+
+    def test_what_an_application_writes_is_no_drift(self) -> None:
+        assert findings_of(subject(NGINX, image="a", writable_layer_bytes=1 << 30, **CALM)) == set()
+
+    @pytest.mark.parametrize(
+        "made", [{"engine": "lxc", "boots": True, "image": "debian"}, {"engine": "none"}, {}]
+    )
+    def test_without_an_image_nothing_has_drifted_from_it(self, made: dict[str, Any]) -> None:
+        changed = RootFacts(packages_changed=NOW - 100, package_manager="dpkg")
+        assert "drifted" not in findings_of(replace(subject(NGINX, **CALM, **made), root=changed))
 
     def test_what_its_image_is(self) -> None:
         large = ImageFacts(size_bytes=3 << 30, created=NOW - 86400)
         old = ImageFacts(size_bytes=1 << 20, created=NOW - 400 * 86400)
         assert findings_of(subject(NGINX, image_facts=large, **CALM)) == {"bloated_image"}
         assert findings_of(subject(NGINX, image_facts=old, **CALM)) == {"stale_image"}
+
+    def test_a_server_that_is_only_suspected_is_not_to_be_moved(self) -> None:
+        scene = read_scene(SYSTEMS["systemd over everything"])
+        sure = classify(scene)
+        assert "docker_as_vm" in {f.name for f in findings(scene, sure)}
+        unsure = replace(sure, confidence=0.49)
+        assert "docker_as_vm" not in {f.name for f in findings(scene, unsure)}
+
+    def test_a_runtime_is_privileged_until_it_starts_the_program(self) -> None:
+        free = Isolation(privileged=True)
+        for exe, argv in STARTING:
+            starting = subject(claims(exe, *argv.split()), isolation=free, **CALM)
+            assert findings_of(starting) == set(), argv
+        assert findings_of(subject(run("/usr/bin/runc /usr/bin/runc list"), isolation=free, **CALM))
+        told = subject(run("/usr/bin/runc runc init"), privileged=True, **CALM)
+        assert findings_of(told) == {"privileged"}
+
+    def test_what_matters_most_comes_first(self) -> None:
+        web = subject(NGINX, limits=Limits(seen=frozenset({"memory", "cpu", "pids"})))
+        scene = read_scene(replace(web, unreaped=40))
+        assert [(f.name, f.severity) for f in findings(scene, classify(scene))] == [
+            ("unreaped", Severity.WARNING),
+            ("no_limits", Severity.ADVICE),
+        ]
+
+    def test_a_healthy_application_is_warned_of_nothing(self) -> None:
+        everything = frozenset({"memory", "cpu", "pids"})
+        for program in (NGINX, REDIS, POSTGRES):
+            for limits in (Limits(seen=everything), Limits(seen=everything, pids=100)):
+                scene = read_scene(subject(program, image="x:1", limits=limits))
+                found = findings(scene, classify(scene))
+                assert all(f.severity is not Severity.WARNING for f in found)
 
     def test_every_kind_is_explained(self) -> None:
         assert len({kind.name for kind in CATALOGUE}) == len(CATALOGUE)

@@ -69,3 +69,4 @@ def test_json_has_the_evidence() -> None:
     assert found["unseen"] == ["the list of packages could not be read"]
     assert isinstance(found["findings"], list)
     assert found["findings"][0]["advice"]
+    assert [f["severity"] for f in found["findings"]] == ["warning", "advice"]

@@ -26,8 +26,8 @@ def test_the_inside_of_a_container_says_so() -> None:
 def test_the_table() -> None:
     lines = list(as_table(picture(WEB, LEGACY), Selection(everything=True), Screen()))
     assert lines == [
-        "NAME    ENGINE  IMAGE       STATE    STYLE   SCORE  CONF  EXPECTED  FINDINGS  AGE",
-        "legacy  docker  debian:12   running  system  +0.93   90%  app !            2  15m",
+        "NAME    ENGINE  IMAGE       STATE    STYLE   SCORE  CONF  EXPECTED  WARNINGS  AGE",
+        "legacy  docker  debian:12   running  system  +0.93   90%  app !            1  15m",
         "web     docker  nginx:1.27  running  app     -0.91   87%  app                  2d",
         "",
         "NOT A CONTAINER   KIND     ENGINE  PID  WHY",
@@ -39,6 +39,9 @@ def test_findings_stand_under_their_container() -> None:
     lines = list(as_table(picture(WEB, LEGACY), Selection(findings=frozenset()), Screen()))
     assert lines[2:] == [
         "  docker_as_vm: a small server runs in docker, with sshd",
+    ]
+    advice = Selection(findings=frozenset({"advice"}))
+    assert list(as_table(picture(WEB, LEGACY), advice, Screen()))[2:] == [
         "  no_limits: it has no memory, CPU or pids limit",
     ]
 

@@ -72,7 +72,8 @@ def test_verdict_findings_and_facts(host: Host) -> None:
     own = (("id", FULL_ID),)
     assert page["tallyman_container_style_score"][own] == 0.75
     assert page["tallyman_container_axis_score"] == {(("axis", "init"), *own): 1}
-    assert page["tallyman_container_finding"] == {(("finding", "docker_as_vm"), *own): 1}
+    finding = (("finding", "docker_as_vm"), *own, ("severity", "warning"))
+    assert page["tallyman_container_finding"] == {finding: 1}
     assert page["tallyman_container_mismatch"][own] == 1
     assert page["tallyman_container_style_changes_total"][own] == 2
     assert page["tallyman_container_services"][own] == 3

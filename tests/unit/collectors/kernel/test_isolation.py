@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -23,15 +23,20 @@ INNER = Namespaces(cgroup=1, ipc=2, mnt=2, net=1, pid=2, user=1, uts=None)
 
 
 def init(
-    *, namespaces: Namespaces = INNER, bounding: int | None = DOCKER, seccomp: int | None = 2
+    *,
+    namespaces: Namespaces = INNER,
+    capabilities: int | None = DOCKER,
+    seccomp: int | None = 2,
+    **more: Any,
 ) -> Process:
+    bits: dict[str, Any] = {"permitted": capabilities, "bounding": ALL, **more}
     return Process(
         id=ProcessId(PID, 1),
         ppid=1,
         namespaces=namespaces,
-        bounding=bounding,
-        capabilities=bounding,
+        capabilities=capabilities,
         seccomp=seccomp,
+        **bits,
     )
 
 
@@ -70,7 +75,7 @@ def test_a_mapping_that_cannot_be_read_is_not_known(host: HostFS) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bounding", "seccomp", "privileged"),
+    ("capabilities", "seccomp", "privileged"),
     [
         (ALL, 0, True),
         (ALL & ~(1 << 24), 0, True),  # a host without CAP_SYS_RESOURCE has none to give
@@ -82,18 +87,36 @@ def test_a_mapping_that_cannot_be_read_is_not_known(host: HostFS) -> None:
     ],
 )
 def test_who_is_privileged(
-    host: HostFS, bounding: int | None, seccomp: int | None, privileged: bool | None
+    host: HostFS, capabilities: int | None, seccomp: int | None, privileged: bool | None
 ) -> None:
-    found = read_isolation(host, FACTS, init(bounding=bounding, seccomp=seccomp), ())
+    found = read_isolation(host, FACTS, init(capabilities=capabilities, seccomp=seccomp), ())
     assert found.privileged is privileged
 
 
-def test_all_capabilities_over_a_mapped_root_are_not_the_hosts(
-    host: HostFS, tmp_path: Path
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"capabilities": 0, "permitted": 0},  # bubblewrap: it could get them, and has none
+        {"capabilities": ALL, "permitted": DOCKER},
+        {"capabilities": 0, "permitted": ALL},
+    ],
+)
+def test_what_a_process_could_get_it_does_not_have(host: HostFS, more: dict[str, Any]) -> None:
+    assert read_isolation(host, FACTS, init(seccomp=0, **more), ()).privileged is False
+
+
+@pytest.mark.parametrize("uid_map", ["0 100000 65536\n", "0 0 4294967295\n"])
+def test_all_capabilities_in_a_user_namespace_of_its_own_are_not_the_hosts(
+    host: HostFS, tmp_path: Path, uid_map: str
 ) -> None:
-    (tmp_path / str(PID) / "uid_map").write_text("0 100000 65536\n")
-    own = init(namespaces=Namespaces(user=2), bounding=ALL, seccomp=0)
+    (tmp_path / str(PID) / "uid_map").write_text(uid_map)
+    own = init(namespaces=Namespaces(user=2), capabilities=ALL, seccomp=0)
     assert read_isolation(host, FACTS, own, ()).privileged is False
+
+
+def test_capabilities_in_a_namespace_that_cannot_be_read_are_not_known(host: HostFS) -> None:
+    unread = init(namespaces=Namespaces(), capabilities=ALL, seccomp=0)
+    assert read_isolation(host, FACTS, unread, ()).privileged is None
 
 
 def test_an_engines_socket_whatever_it_is_called_inside(host: HostFS) -> None:
