@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from cheroot import errors, wsgi
 from cheroot.makefile import MakeFile
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
-from cheroot.workers.threadpool import ThreadPool
+from cheroot.workers.threadpool import ThreadPool, WorkerThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -231,6 +231,18 @@ class _Threads(ThreadPool):
     def begin(self) -> None:
         """Start the threads."""
         super().start()
+
+    def _spawn_worker(self) -> WorkerThread:
+        """Start one thread. None keeps a process from ending whose main thread has ended.
+
+        Where threads run out, as by RLIMIT_NPROC or pids.max, cheroot raises an error, and forgets
+        those that it has started.
+        """
+        worker = WorkerThread(self.server)  # type: ignore[no-untyped-call]
+        worker.name = f"web {worker.name}"
+        worker.daemon = True
+        worker.start()
+        return worker
 
 
 class Server(wsgi.Server):

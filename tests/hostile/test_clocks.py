@@ -29,9 +29,9 @@ SLACK = 3000.0
 def test_a_clock_that_is_set(neighbour: Neighbour) -> None:
     """The wall clock of the whole agent goes forwards by a day, and then backwards by eight.
 
-    libfaketime cannot do it for Python: with its FAKETIME_DONT_FAKE_MONOTONIC (0.9.10), each
-    pthread_cond_timedwait of the monotonic clock ends at once, so that threads which wait for the
-    interpreter's lock spin, and ``time.sleep`` fails with EINVAL.
+    libfaketime 0.9.10 cannot do it for Python 3.11: with FAKETIME_DONT_FAKE_MONOTONIC it takes the
+    true monotonic time for a faked one, so that clock_nanosleep fails, which is ``time.sleep``, and
+    pthread_cond_timedwait ends at once, with which threads wait for the interpreter's lock.
     """
     with workplace("clock") as place:
         offset = place / "offset"

@@ -3,6 +3,8 @@ from __future__ import annotations
 import http.client
 import logging
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -30,6 +32,38 @@ def test_it_answers_as_soon_as_it_serves_what_came_before() -> None:
         assert early.recv(100).startswith(b"HTTP/1.1 200")
     server.stop()
     thread.join(TIMEOUT)
+
+
+_TOO_FEW_THREADS = """
+import itertools, threading
+from agent.config import load
+from agent.web.server import WebServer
+from cheroot.workers.threadpool import WorkerThread
+
+numbers = itertools.count()
+
+def start(thread):
+    if next(numbers) == 2:
+        raise RuntimeError("can't start new thread")
+    threading.Thread.start(thread)
+
+WorkerThread.start = start
+server = WebServer(load("", {"web.listen_address": "127.0.0.1:0"}), lambda *_: [])
+server.bind()
+server.serve_forever()
+"""
+
+
+def test_a_process_that_gets_too_few_threads_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TOO_FEW_THREADS],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "can't start new thread" in done.stderr
 
 
 def test_an_address_in_use_is_told_in_one_line(address: tuple[str, int]) -> None:
