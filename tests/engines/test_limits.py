@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.engines.harness.dockerd import SYSTEMD
 from tests.engines.harness.made import unique
 from tests.engines.harness.programs import hierarchies, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tests.engines.harness.agent import Agent, Page
     from tests.engines.harness.dockerd import Docker
@@ -82,6 +83,17 @@ def values(page: Page, metric: str, *containers: Made) -> set[float | None]:
     return {page.value(metric, name=made.name) for made in containers}
 
 
+def promised(page: Page, style: str, mine: Sequence[Made]) -> float:
+    """Return how much memory these containers are promised, of all that those of a style are."""
+    names = {made.name for made in mine}
+    others = sum(
+        page.value(MEMORY, id=row.id) or 0
+        for row in page.rows()
+        if (row.engine, row.style, row.parent_id) == ("docker", style, "") and row.name not in names
+    )
+    return (page.value("tallyman_host_limit_bytes", engine="docker", style=style) or 0) - others
+
+
 def has_finding(page: Page, made: Made, finding: str) -> bool:
     row = page.row(made.name)
     assert row is not None
@@ -104,6 +116,27 @@ def test_a_limit_of_a_cgroup_above_is_that_of_all_below(agent: Agent, docker: Do
         assert not has_finding(page, two[0], "no_limits")
         write_limit(job, "memory.limit_in_bytes", str(80 * MIB))
         agent.wait_for(lambda p: values(p, MEMORY, *two) == {80 * MIB}, "the new limit", 20)
+
+
+def test_containers_under_one_limit_share_it_in_the_sums_by_style(
+    agent: Agent, docker: Docker
+) -> None:
+    need_v1()
+    with a_job(docker, memory__limit_in_bytes=str(600 * MIB)) as job:
+        parent = f"--cgroup-parent=/{job}"
+        apps = [start(agent, docker, parent), start(agent, docker, parent, "--memory=300m")]
+        image, options = docker.debian(), (*SYSTEMD, parent)
+        system = docker.run(image, "/sbin/init", name=unique("limited"), options=options)
+        agent.wait_row(system, style="system", seconds=90)
+        mine = [*apps, system]
+        assert values(agent.scrape(), MEMORY, *mine) == {600 * MIB, 300 * MIB}
+        # In proportion to 600, 300 and 600, and together what the cgroup above allows.
+        agent.wait_for(
+            lambda p: (
+                (promised(p, "app", mine), promised(p, "system", mine)) == (360 * MIB, 240 * MIB)
+            ),
+            "the shares",
+        )
 
 
 def test_a_limit_that_is_changed_late_is_shown_soon(agent: Agent, docker: Docker) -> None:

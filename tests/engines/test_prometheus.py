@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tests.engines.harness.dockerd import Docker
 
 pytestmark = pytest.mark.engine
+
+ALERTS = Path(__file__).parents[2] / "deploy/prometheus/alerts.yml"
 
 
 def test_counts_by_style(agent: Agent, docker: Docker) -> None:
@@ -42,3 +45,25 @@ def test_counts_by_style(agent: Agent, docker: Docker) -> None:
     assert {labels["style"]: number for labels, number in counted} == {"app": 2, "system": 1}
     assert {labels["style"] for labels, number in joined if number > 0} == {"app", "system"}
     assert [number for _, number in up] == [1]
+
+
+def test_the_alert_for_a_lack_of_memory_fires_for_one_that_is_restarted(
+    agent: Agent, docker: Docker
+) -> None:
+    need("prometheus")
+    name = unique("greedy")
+    with prometheus(f"127.0.0.1:{agent.port}", ALERTS) as server:
+        docker.run(
+            docker.busybox(),
+            *("sh", "-c", "sleep 5; tail /dev/zero"),
+            name=name,
+            options=("--restart=unless-stopped", "--memory=12m"),
+        )
+        # The half of the alert that holds while it runs: each kill ends the cgroup that counts it.
+        server.wait_for(
+            f'increase(container_oom_events_total{{name="{name}"}}[10m]) >= 2', bool, 180
+        )
+        alert = f'alertname="TallymanContainerOomKilled", name="{name}", alertstate="firing"'
+        fired = server.wait_for(f"ALERTS{{{alert}}}")
+
+    assert [(labels["engine"], labels["style"]) for labels, _ in fired] == [("docker", "app")]
