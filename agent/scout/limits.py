@@ -13,7 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.kernel.limits import CONTROLLERS, LIMIT_FILES, Texts, cgroups_above, read_limits
+from collectors.kernel.limits import (
+    CONTROLLERS,
+    LIMIT_FILES,
+    Texts,
+    cgroups_above,
+    limited_cgroups,
+    read_limits,
+)
 
 if TYPE_CHECKING:
     from inotify_simple import INotify
@@ -119,7 +126,7 @@ class LimitReader:
     ) -> _Kept:
         # It is watched first: a change after that is an event. A cgroup that was removed and made
         # again is another one under the same path, so the watches are set anew each time.
-        watches, watched = self._watch(key, {**within, **cgroups}, facts.cgroups)
+        watches, watched = self._watch(key, limited_cgroups(cgroups, within), facts.cgroups)
         before = self._kept.get(key)
         if before is not None:
             self._unwatch(key, before.watches - watches)

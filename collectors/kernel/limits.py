@@ -38,6 +38,14 @@ LIMIT_FILES = frozenset(
 )
 """Names of the files to which a limit is written."""
 
+_OF_CRUN = "container"
+"""crun's cgroup below the scope that systemd made for it, on v2: the one that crun itself limits.
+
+What systemd wrote to the scope may be less strict: of swap, crun tells it the sum of memory and
+swap. The annotation run.oci.systemd.subgroup sets another name (crun(1), libcrun's
+cgroup-systemd.c).
+"""
+
 _UNLIMITED = 1 << 62
 """v1 prints no limit as the largest multiple of a page below 2^63."""
 
@@ -70,7 +78,7 @@ def read_limits(
     its first process: where it has none of its own, it is in one with others, which may be limited.
     ``shared`` keeps the files of the cgroups above, which containers have in common; it is filled.
     """
-    paths = {**(within or {}), **cgroups}
+    paths = limited_cgroups(cgroups, within or {})
     files = _Files(host.sys, facts.cgroups, paths, cgroups, {} if shared is None else shared)
     memory, swap = _memory(files)
     quotas = _quotas(files)
@@ -109,6 +117,20 @@ def read_limits(
     )
 
 
+def limited_cgroups(cgroups: Mapping[str, str], within: Mapping[str, str]) -> dict[str, str]:
+    """Return the lowest cgroup that limits all of a container in each hierarchy.
+
+    It is its own, or one that the runtime made below; without either, the one that its first
+    process is in. ``cgroups`` and ``within`` are those of ``read_limits``.
+    """
+    lowest = {**within, **cgroups}
+    if UNIFIED in cgroups:
+        inner = f"{cgroups[UNIFIED].rstrip('/')}/{_OF_CRUN}"
+        if f"{within.get(UNIFIED, '')}/".startswith(f"{inner}/"):
+            lowest[UNIFIED] = inner
+    return lowest
+
+
 def cgroups_above(path: str) -> Iterator[str]:
     """Return a cgroup and all above it, up to the root that is visible.
 
@@ -131,7 +153,7 @@ class _Files:
     sys: Dir
     layout: CgroupLayout
     cgroups: Mapping[str, str]
-    """The cgroup of its first process in each hierarchy, or that of the container."""
+    """Where the way up begins in each hierarchy, as ``limited_cgroups`` returns it."""
     own: Mapping[str, str]
     """The same where it is the container's alone."""
     shared: Texts
@@ -159,8 +181,11 @@ class _Files:
         return self.text(controller, self.own[controller], file)
 
     def is_own(self, controller: str, cgroup: str) -> bool:
-        """Return whether a cgroup is the container's own."""
-        return self.own.get(controller) == cgroup
+        """Return whether a cgroup is the container's own, or the runtime's below it."""
+        return controller in self.own and cgroup in (
+            self.own[controller],
+            self.cgroups[controller],
+        )
 
     def level(self, controller: str, cgroup: str, value: float) -> Iterator[_Level]:
         """Return what a cgroup allows; of those of others, only if it is a limit."""

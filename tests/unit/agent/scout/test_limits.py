@@ -76,6 +76,24 @@ def test_a_limit_above_is_that_of_all_below(tree: Tree) -> None:
     assert (tree.memory("/a/x"), tree.memory("/a/y"), tree.memory("/b")) == (50, 50, 100)
 
 
+def test_a_limit_that_crun_writes_below_the_scope_is_read_again(tree: Tree) -> None:
+    facts = HostFacts(
+        cgroups=CgroupLayout(mode=CgroupMode.V2, hierarchies={"": "fs/cgroup/unified"})
+    )
+    tree.write("unified/x.scope/memory.swap.max", 400)
+    tree.write("unified/x.scope/container/memory.swap.max", 200)
+
+    def swap() -> int | None:
+        own, first = {"": "/x.scope"}, {"": "/x.scope/container"}
+        limits = tree.reader.read("x", own, first, facts, again=False)
+        return limits.memory_swap_bytes
+
+    assert swap() == 200
+    tree.write("unified/x.scope/container/memory.swap.max", 100)
+    assert tree.reader.drain()
+    assert swap() == 100
+
+
 def test_a_write_to_another_file_changes_no_limit(tree: Tree) -> None:
     tree.memory("/a/x")
     tree.write("memory/a/x/cgroup.procs", 1)

@@ -179,6 +179,41 @@ def test_the_least_limit_on_the_way_up_of_cgroup_v2_holds(tmp_path: Path) -> Non
     ]
 
 
+PODMAN_WITH_CRUN = {
+    # podman 5.8, crun 1.28, systemd 262: podman run --memory=200m, so 200 MiB of swap.
+    "machine.slice/memory.max": "max\n",
+    "machine.slice/memory.swap.max": "max\n",
+    "machine.slice/libpod-x.scope/memory.max": "209715200\n",
+    "machine.slice/libpod-x.scope/memory.low": "33554432\n",
+    "machine.slice/libpod-x.scope/memory.swap.max": "419430400\n",
+    "machine.slice/libpod-x.scope/cpu.weight": "59\n",
+    "machine.slice/libpod-x.scope/container/memory.max": "209715200\n",
+    "machine.slice/libpod-x.scope/container/memory.low": "33554432\n",
+    "machine.slice/libpod-x.scope/container/memory.swap.max": "209715200\n",
+    "machine.slice/libpod-x.scope/container/cpu.weight": "59\n",
+    "machine.slice/libpod-x.scope/container/init.scope/memory.max": "4096\n",
+}
+
+
+@pytest.mark.parametrize("inside", ["", "/init.scope"])
+def test_what_crun_writes_below_systemds_scope_is_the_containers_own_limit(
+    tmp_path: Path, inside: str
+) -> None:
+    scope = "/machine.slice/libpod-x.scope"
+    first = {"": f"{scope}/container{inside}"}
+    limits = read_limits(v2_host(tmp_path, PODMAN_WITH_CRUN), V2, {"": scope}, first)
+    assert (limits.memory_bytes, limits.memory_swap_bytes) == (200 << 20, 200 << 20)
+    assert (limits.memory_reservation_bytes, limits.cpu_shares) == (32 << 20, 512)
+    assert limits.higher == ()
+
+
+def test_a_cgroup_below_that_is_not_cruns_is_no_limit_of_the_container(tmp_path: Path) -> None:
+    files = {"x/memory.max": "max\n", "x/init.scope/memory.max": "4096\n"}
+    tree = v2_host(tmp_path, {**files, "x/containers/memory.max": "4096\n"})
+    for below in ("/x/init.scope", "/x/containers", "/y/container"):
+        assert read_limits(tree, V2, {"": "/x"}, {"": below}).memory_bytes is None
+
+
 def test_its_own_limit_holds_where_it_is_the_least_or_as_small(tmp_path: Path) -> None:
     files = {"a/memory.max": "500\n", "a/x/memory.max": "500\n"}
     limits = read_limits(v2_host(tmp_path, files), V2, {"": "/a/x"})
