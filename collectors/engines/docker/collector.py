@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from collectors.contract import PartlySeen
 from collectors.engines.docker.daemon import DaemonReader
-from collectors.engines.docker.discovery import Daemon, DaemonFinder, operators_daemons
+from collectors.engines.docker.discovery import (
+    Daemon,
+    DaemonFinder,
+    absent_hosts,
+    operators_daemons,
+)
 from collectors.engines.docker.errors import ApiError, Late, RemoteDaemon
 from collectors.engines.shared.files import remember
 from collectors.hostfs import Malformed
@@ -57,8 +62,9 @@ class DockerCollector:
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Ask every daemon what changed, and read the files of those that do not run.
 
-        Raises PartlySeen when one of the host's own does not answer as it should. A failure of one
-        in a container, or of a user's, which could fail on purpose, is only counted.
+        Raises PartlySeen when one of the host's own does not answer as it should, or one that the
+        configuration names is not there. A failure of one in a container, or of a user's, which
+        could fail on purpose, is only counted.
         """
         before: dict[str, DaemonReader | None] = {**self._readers}
         self._readers = {}
@@ -68,9 +74,11 @@ class DockerCollector:
                 daemon.instance, before.pop(daemon.instance, None) or DaemonReader()
             )
 
-        failures: list[str] = []
         running = self._finder.find(ctx)
         running += operators_daemons(ctx, running)
+        failures = [
+            f"{path}: configured, but nobody listens" for path in absent_hosts(ctx, running)
+        ]
         for daemon in running:
             reader_of(daemon).begin(ctx, daemon)
         own = self._read_all(ctx, [d for d in running if not d.is_untrusted], failures)

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from collectors.engines.docker.container import CgroupRule
-from collectors.engines.docker.sockets import listening_paths, server_of
+from collectors.engines.docker.sockets import is_listening, listening_paths, server_of
 from collectors.engines.shared.files import homes, read_object
 from collectors.engines.shared.processes import binary_name, claimed_name
 from collectors.engines.shared.views import instance_prefix, on_host, open_root, shortest
@@ -283,6 +283,20 @@ def operators_daemons(ctx: Context, running: list[Daemon]) -> list[Daemon]:
         if daemon is not None:
             daemons.setdefault(daemon.instance, daemon)
     return list(daemons.values())
+
+
+def absent_hosts(ctx: Context, running: list[Daemon]) -> list[str]:
+    """Return the sockets that the configuration names and on which nobody listens.
+
+    That of DOCKER_HOST is not among them: it is the shell's, and was not meant for the agent.
+    """
+    listening = {path for daemon in running if not daemon.prefix for path in daemon.sockets}
+    named = {
+        shortest(address.removeprefix("unix://"))
+        for address in ctx.options.docker_hosts
+        if address.startswith(("unix:///", "/"))
+    }
+    return sorted(path for path in named - listening if not is_listening(ctx, path))
 
 
 def _data_root_of_shim(ctx: Context, shim: Process) -> str:

@@ -31,14 +31,14 @@ def listening_paths(ctx: Context, process: Process) -> list[str]:
     return [shortest(path) for inode, path in parse_listening(table) if inode in held]
 
 
+def is_listening(ctx: Context, path: str) -> bool:
+    """Return whether anybody listens on a unix socket, be it systemd."""
+    return bool(_inodes_of(ctx, path))
+
+
 def server_of(ctx: Context, path: str) -> Process | None:
     """Find the process that answers on a unix socket; None where only systemd waits there."""
-    inodes = {
-        inode
-        for table in _tables(ctx)
-        for inode, bound in parse_listening(table)
-        if shortest(bound) == path
-    }
+    inodes = _inodes_of(ctx, path)
     if not inodes:
         return None
     for process in ctx.processes:
@@ -50,6 +50,15 @@ def server_of(ctx: Context, path: str) -> Process | None:
         except HostReadError:
             continue  # ended, or another user's
     return None
+
+
+def _inodes_of(ctx: Context, path: str) -> set[str]:
+    return {
+        inode
+        for table in _tables(ctx)
+        for inode, bound in parse_listening(table)
+        if shortest(bound) == path
+    }
 
 
 def parse_listening(table: bytes) -> Iterator[tuple[str, str]]:

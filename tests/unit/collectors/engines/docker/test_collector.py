@@ -312,6 +312,16 @@ def test_a_daemon_that_fails_keeps_its_last_answer(
     assert str(found.value).startswith(SOCKET)
 
 
+@pytest.mark.usefixtures("daemon")
+def test_a_configured_daemon_that_is_not_there_is_a_failure_and_costs_no_other(
+    collector: DockerCollector, host: EngineHost
+) -> None:
+    options = Options(docker_hosts=("unix:///run/docker2.sock",))
+    with pytest.raises(PartlySeen, match=r"/run/docker2\.sock: .*nobody listens") as found:
+        collector.collect(host.context(dockerd(), INIT, options=options))
+    assert states(by_name(found.value.sightings)) == ALL
+
+
 def test_a_daemon_that_never_answers_does_not_take_long(
     collector: DockerCollector,
     host: EngineHost,

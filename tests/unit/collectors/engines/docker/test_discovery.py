@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from collectors.contract import Options
 from collectors.engines.docker.container import CgroupRule
-from collectors.engines.docker.discovery import Daemon, DaemonFinder, operators_daemons
+from collectors.engines.docker.discovery import (
+    Daemon,
+    DaemonFinder,
+    absent_hosts,
+    operators_daemons,
+)
 from collectors.engines.docker.sockets import parse_listening, server_of
 from tests.support.engine_host import EngineHost, patient
 from tests.support.fake_docker import WEB
@@ -245,6 +250,19 @@ def test_a_socket_that_only_systemd_holds_is_left_alone(host: EngineHost) -> Non
     hosts = ("unix:///run/docker.sock", "unix:///run/user/1000/podman/podman.sock")
     assert given_hosts(host, manager, docker_hosts=hosts) == []
     assert given_hosts(host, docker_hosts=("unix:///run/nobody.sock",)) == []
+
+
+def test_a_configured_socket_on_which_nobody_listens_is_absent(host: EngineHost) -> None:
+    listens(host, 50, "/run/docker.sock", "/srv/proxy.sock")
+    manager = process(50, exe="/usr/lib/systemd/systemd")
+
+    def absent(**options: Any) -> list[str]:
+        return absent_hosts(host.context(manager, options=Options(**options)), [])
+
+    there = ("unix:///var/run/docker.sock", "/srv/proxy.sock", "tcp://build:2375")
+    assert absent(docker_hosts=there) == []
+    assert absent(docker_hosts=(*there, "unix:///run/nobody.sock")) == ["/run/nobody.sock"]
+    assert absent(environment={"DOCKER_HOST": "unix:///run/nobody.sock"}) == []
 
 
 def test_a_daemon_that_was_found_need_not_be_named(host: EngineHost) -> None:
