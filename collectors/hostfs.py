@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import stat
 import threading
 from collections import Counter
@@ -84,6 +85,10 @@ _MOST_KINDS = 200
 
 _OTHER_KINDS = "others"
 
+_OF_INIT = re.compile(r"(?:(?!/proc/).)*/proc/1/")
+"""Files of the host's init. Where it may more than the agent, they are always denied: in a sandbox
+whose init is somebody else's. It is no container, so nothing is missing because of that."""
+
 
 class Tally:
     """How often reads were denied or malformed, by class of path; safe across threads."""
@@ -95,6 +100,9 @@ class Tally:
 
     def count(self, error: HostReadError) -> None:
         """Count one failed read; the first of each class of path is logged."""
+        if isinstance(error, Denied) and _OF_INIT.match(error.path):
+            log.debug("cannot read %s (%s)", error.path, error)
+            return
         kind = path_class(error.path)
         counter = self.denied if isinstance(error, Denied) else self.malformed
         with self._lock:

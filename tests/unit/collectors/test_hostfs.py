@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.hostfs import Denied, Gone, HostFS, Malformed, or_none, path_class
+from collectors.hostfs import Denied, Gone, HostFS, Malformed, Tally, or_none, path_class
 
 
 @pytest.fixture
@@ -155,3 +155,20 @@ def test_names_that_users_choose_neither_fill_the_log_nor_the_memory(
     assert host.tally.malformed.total() == 1000
     assert len(host.tally.malformed) < 250
     assert len(caplog.records) < 250
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        ("/proc/1/root", 0),
+        ("/host/proc/1/ns/mnt", 0),
+        ("/proc/11/root", 1),
+        ("/proc/4711/root/proc/1/environ", 1),
+    ],
+)
+def test_what_is_denied_of_the_hosts_init_is_not_blindness(path: str, counts: int) -> None:
+    tally = Tally()
+    tally.count(Denied(path, "Permission denied"))
+    assert tally.denied.total() == counts
+    tally.count(Malformed(path, "too large"))
+    assert tally.malformed.total() == 1
