@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _OUTSIDE = 'style="none"'
 _WHERE = "{{name}} on {{instance}}"
-_EXIT = ((None, GREEN), (1, ORANGE))
+EXIT = ((None, GREEN), (1, ORANGE))
 CALCS = ("mean", "max")
 """Numbers in the legend of a graph with many lines."""
 
@@ -216,7 +216,7 @@ def ended(title: str, style: str, *hidden: str) -> table.Panel:
         (
             # Every container has this one: without it a stopped OpenVZ container had no row.
             share("Confidence", shown(host("tallyman_container_style_confidence")), 95, PLAIN),
-            count("Exit code", shown(host("tallyman_container_exit_code")), 80, _EXIT),
+            count("Exit code", shown(host("tallyman_container_exit_code")), 80, EXIT),
             Column(
                 "OOM",
                 shown(host("tallyman_container_oom_killed")),

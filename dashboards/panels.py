@@ -278,10 +278,14 @@ def bars(
     low: float | None = 0,
     high: float | None = None,
     steps: Steps = PLAIN,
+    colours: Mapping[str, str] | None = None,
     empty: str = "none",
     decimals: int | None = None,
 ) -> bargauge.Panel:
-    """Draw latest values as bars beside each other."""
+    """Draw latest values as bars beside each other; ``colours`` are those of queries, A and so on.
+
+    A bar grows from ``low``, never from zero to both sides.
+    """
     panel = bargauge.Panel()
     prepare(panel, title, about, queries, empty)
     panel.unit(unit).thresholds(thresholds(steps))
@@ -294,6 +298,8 @@ def bars(
     panel.text(common.VizTextDisplayOptions().title_size(12).value_size(13))
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     _bounds(panel, low, high, decimals)
+    for query_id, colour in (colours or {}).items():
+        panel.override_by_query(query_id, [colour_of(colour)])
     return panel
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import dashboard as models
 
-from dashboards.promql import HOSTS, KINDS
+from dashboards.promql import HOSTS, ID, KINDS
 
 Builder = (
     builders.QueryVariable
@@ -88,10 +88,19 @@ def container() -> builders.QueryVariable:
 
 
 def identity() -> builders.QueryVariable:
-    """Let the user choose among the containers of that name; links set it directly."""
+    """Let the user choose among the containers of that name, the newest first.
+
+    One that was removed within the time shown is among them; links set the id directly.
+    """
     # One name, so that no character in it is taken for a pattern.
-    query = f'label_values({_INFO}{{{HOSTS},name="$container"}}, id)'
-    return _query("id", "Id", query)
+    named = f'last_over_time({_INFO}{{{HOSTS},name="$container"}}[$__range])'
+    started = f"last_over_time(tallyman_container_started_seconds{{{HOSTS}}}[$__range])"
+    # Not every container has been started.
+    query = (
+        f"query_result(sort_desc(max by (id) (({started} or on ({ID}) 0 * {named}) "
+        f"and on ({ID}) {named})))"
+    )
+    return _query("id", "Id", query).regex('/id="([^"]+)"/').sort(models.VariableSort.DISABLED)
 
 
 def busiest() -> builders.CustomVariable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards import variables
 from dashboards.boards.why import WHY
 from dashboards.columns import count, share
-from dashboards.common import disk, network, oom_kills, pressure, starts, turns
+from dashboards.common import EXIT, disk, network, oom_kills, pressure, starts, turns
 from dashboards.layout import Board, line, row
 from dashboards.links import to_host
 from dashboards.panels import (
@@ -21,7 +21,7 @@ from dashboards.panels import (
 )
 from dashboards.promql import ID, increase, one_of_each
 from dashboards.tables import Column, Key, rows
-from dashboards.theme import GREEN, ORANGE, RED, STYLE_COLOURS, TEXT, Uid
+from dashboards.theme import BLUE, GREEN, GREY, ORANGE, RED, STYLE_COLOURS, TEXT, Uid
 from dashboards.this_container import THIS, this, this_increase, this_rate
 
 _LIMIT = f"{this('container_spec_memory_limit_bytes')} > 0"
@@ -75,7 +75,7 @@ _NUMBERS = line(
                 "restarts", this_increase("tallyman_container_restarts_total"), steps=WATCH_IF_ANY
             ),
             Figure("OOM kills", this_increase("container_oom_events_total"), steps=BAD_IF_ANY),
-            Figure("exit code", this("tallyman_container_exit_code")),
+            Figure("exit code", this("tallyman_container_exit_code"), steps=EXIT),
         ),
     ),
     (
@@ -120,13 +120,37 @@ def _of_style(style: str) -> str:
     return this("tallyman_container_info", matcher)
 
 
+_STATES = tuple(
+    enumerate(
+        (
+            ("running", "running", GREEN),
+            ("created", "created", GREY),
+            ("paused|suspended|mounted", "held", BLUE),
+            ("restarting|removing|unknown", "in between", ORANGE),
+            ("exited", "exited", RED),
+            ("dead", "dead", RED),
+        ),
+        20,
+    )
+)
+"""What each state is shown as, and the number that stands for it."""
+
+
+def _of_state(number: int, shown: tuple[str, str, str]) -> str:
+    matcher = f'state=~"{shown[0]}"'
+    return f"{this('tallyman_container_state', matcher)} * {number}"
+
+
 _HISTORY = line(
     5,
     states(
         "State, style and health",
         "State according to its engine, style according to the verdict, and its own health check "
         "if it has one.",
-        query(this("tallyman_container_state"), "{{state}}"),
+        query(
+            f"max({' or '.join(_of_state(*of) for of in _STATES)})",
+            "state",
+        ),
         query(
             f"max({_of_style('app')} * 10 or {_of_style('system')} * 11 or "
             f"{_of_style('unknown')} * 12)",
@@ -134,7 +158,7 @@ _HISTORY = line(
         ),
         query(f"{this('container_health_state')} + 2 > 1", "health"),
         values={
-            "1": ("yes", GREEN),
+            **{str(number): (text, colour) for number, (_, text, colour) in _STATES},
             "2": ("not healthy", RED),
             "3": ("healthy", GREEN),
             "10": ("app", STYLE_COLOURS["app"]),

@@ -11,6 +11,8 @@ from dashboards.this_container import this
 
 _LEAN: Steps = ((None, BLUE), (0, PURPLE))
 """Below zero it leans to app, above to system."""
+_AXES = this("tallyman_container_axis_score")
+_SCORE = this("tallyman_container_style_score")
 
 
 WHY = row(
@@ -21,12 +23,14 @@ WHY = row(
             7,
             bars(
                 "Axis by axis",
-                "From -1 (app, blue) to +1 (system, purple); only axes with evidence.",
-                now(f"sort({this('tallyman_container_axis_score')})", "{{axis}}"),
-                now(this("tallyman_container_style_score"), "all together"),
-                low=-1,
+                "How far each leans to app (blue) or to system (purple), from 0 to 1; only axes "
+                "with evidence.",
+                now(f"sort_desc(-({_AXES} < 0))", "{{axis}}"),
+                now(f"sort_desc({_AXES} >= 0)", "{{axis}}"),
+                now(f"-({_SCORE} < 0)", "all together"),
+                now(f"{_SCORE} >= 0", "all together"),
                 high=1,
-                steps=_LEAN,
+                colours={"A": BLUE, "B": PURPLE, "C": BLUE, "D": PURPLE},
                 decimals=2,
                 empty="no evidence: too little could be seen",
             ),

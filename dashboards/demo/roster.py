@@ -145,5 +145,6 @@ def job(number: int, start: float) -> Actor:
         created=start,
         gone=start + 70 + number * 37 % 140,
         exit_code=0 if number % 3 else 1,
+        restart_policy="no",
         processes=11,
     )

@@ -45,7 +45,13 @@ class Api:
 
     def options(self, variable: dict[str, Any], chosen: dict[str, str]) -> list[str]:
         """Return the values that Grafana would offer for a query variable."""
-        match = re.fullmatch(r"label_values\((.+), (\w+)\)", fill(variable["query"], **chosen))
+        query = fill(variable["query"], **chosen)
+        if query.startswith("query_result("):
+            # In the order of the result; as Grafana writes a series, the pattern finds the value.
+            result = self.ask_now(query.removeprefix("query_result(").removesuffix(")"))
+            series = [",".join(f'{k}="{v}"' for k, v in row["metric"].items()) for row in result]
+            return [re.findall(variable["regex"].strip("/"), one)[0] for one in series]
+        match = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
         assert match
         span = {"start": str(self.now - RANGE), "end": str(self.now)}
         found: list[str] = self.ask(f"label/{match[2]}/values", **{"match[]": match[1]}, **span)

@@ -210,6 +210,7 @@ EMPTY: dict[str, dict[str, str]] = {
         "Promised: C": "only OpenVZ promises disk",
         "Engines and what they run: C": "nothing is unknown for long",
         "Servers that do not run": "a stopped OpenVZ container says neither how it ended nor when",
+        "Axis by axis: ": "each axis leans to one side alone",
     },
     "docker": _SETTLED
     | _NO_OPENVZ

@@ -82,6 +82,13 @@ def test_no_panel_errs(expr: str, chosen: dict[str, str], changed: Api) -> None:
     _ask(changed, fill(expr, **chosen))
 
 
+def test_one_container_by_name_opens_the_newest(changed: Api) -> None:
+    board = dashboards()["tallyman-one"]
+    identity = next(v for v in board["templating"]["list"] if v["name"] == "id")
+    offered = changed.options(identity, {key: ONE[key] for key in ("job", "instance", "container")})
+    assert offered == [f"{WEB.id}0", WEB.id]
+
+
 @pytest.mark.parametrize(
     "careless",
     [
