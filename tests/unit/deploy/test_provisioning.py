@@ -114,6 +114,24 @@ def test_alertmanager_routes_each_alert_by_its_severity(name: str) -> None:
     assert output[0] == {"critical": "phone", "warning": "mail", "info": "chat"}[severity]
 
 
+def test_alertmanager_lets_nothing_wait_that_is_over_within_minutes() -> None:
+    config = _config(ALERTMANAGER / "alertmanager.yml")
+    urgent = {"TallymanContainerOomKilled", "TallymanNewPrivilegedContainer"}
+    urgent |= {n for n, rule in alerts().items() if rule["labels"]["severity"] == "critical"}
+    for name in urgent:
+        severity = alerts()[name]["labels"]["severity"]
+        (route, *_) = (r for r in config["route"]["routes"] if _takes(r, name, severity))
+        assert route["group_wait"] == "0s"
+        # A group has its next message after group_interval: one of its own need not wait for that.
+        assert "id" in route.get("group_by", ()) or route["group_interval"] == "1m"
+
+
+def _takes(route: Mapping[str, Any], name: str, severity: str) -> bool:
+    labels = {"alertname": name, "severity": severity}
+    matchers = [re.fullmatch(r'(\w+) =~? "(.+)"', m) for m in route["matchers"]]
+    return all(m is not None and re.fullmatch(m[2], labels[m[1]]) for m in matchers)
+
+
 @pytest.mark.parametrize("kind", ["text", "html"])
 def test_alertmanager_message(kind: str, tmp_path: Path) -> None:
     notes = {
