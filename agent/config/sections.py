@@ -175,6 +175,13 @@ class Inventory:
         help_text="listen to the kernel's process events, to find at once what sends no other",
         flag="--inventory.process-events",
     )
+    walk: int = key(
+        0,
+        count(0),
+        "files and directories a second to visit in writable layers, for their size where no quota "
+        "tells it; 0 for never",
+        flag="--inventory.walk",
+    )
     deadline: float = key(
         30.0,
         duration(1),

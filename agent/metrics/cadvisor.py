@@ -225,7 +225,7 @@ CADVISOR: tuple[Metric, ...] = (
           "Open sockets of all its processes.", Scalar.SOCKETS),
 
     gauge("container_fs_usage_bytes", "filesystem",
-          "the engine's own accounting, project quota or statfs",
+          "project quota or statfs; else the writable layer with --inventory.walk",
           "Space that the container's own files take: writable layer and log, or its disk.",
           labels="device"),
     gauge("container_fs_limit_bytes", "filesystem", "quota or statfs",

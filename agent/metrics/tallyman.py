@@ -69,7 +69,7 @@ TALLYMAN: tuple[Metric, ...] = (
     gauge("tallyman_container_image_size_bytes", "image", "engine", "Size of its image."),
     gauge("tallyman_container_image_created_seconds", "image", "engine",
           "When its image was built, seconds since the epoch."),
-    gauge("tallyman_container_writable_layer_bytes", "image", "engine",
+    gauge("tallyman_container_writable_layer_bytes", "image", "its files, with --inventory.walk",
           "Size of its writable layer, on top of its image."),
 
     gauge("tallyman_container_cpuset_cpus", "spec", "cpuset.cpus",

@@ -26,7 +26,11 @@ from collectors.facts import (
 )
 from collectors.hostfs import HostReadError, or_none
 from collectors.kernel.descriptors import read_descriptors, sockets_elsewhere
-from collectors.kernel.filesystem import read_container_filesystem, read_host_mounts
+from collectors.kernel.filesystem import (
+    read_container_filesystem,
+    read_host_mounts,
+    upper_directory,
+)
 from collectors.kernel.isolation import read_isolation
 from collectors.kernel.network import read_network
 from collectors.kernel.processes import read_mounts
@@ -164,6 +168,16 @@ class EvidenceReader:
             evidence.changed_at += seconds
             evidence.filesystem_at += seconds
         self._first_due += seconds
+
+    def unmeasured(self) -> dict[str, str]:
+        """Return, by container, the upper directories of overlays whose use no quota tells."""
+        found = {}
+        for key, evidence in self._cache.items():
+            root = next((m for m in reversed(evidence.mounts or ()) if m.target == "/"), None)
+            upper = upper_directory(root) if root is not None else ""
+            if upper and (evidence.filesystem is None or evidence.filesystem.used_bytes is None):
+                found[key] = upper
+        return found
 
     def retain(self, ids: Collection[str]) -> None:
         """Forget all containers but these."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.scout.evidence import CachedEvidence, EvidenceReader
     from agent.scout.verdicts import Verdicts
     from collectors.facts import HostFacts, Limits
+    from collectors.kernel.disk_walk import DiskWalk
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,13 @@ log = logging.getLogger(__name__)
 class Judge:
     """Judges no more often than it must: a verdict stands until its evidence is read again."""
 
-    def __init__(self, evidence: EvidenceReader, verdicts: Verdicts) -> None:
+    def __init__(
+        self, evidence: EvidenceReader, verdicts: Verdicts, walk: DiskWalk | None = None
+    ) -> None:
+        """Judge by evidence; ``walk`` measures writable layers, where that is configured."""
         self._evidence = evidence
         self._verdicts = verdicts
+        self._walk = walk
         self._judged: dict[str, tuple[CachedEvidence, Container]] = {}
         self._logged: set[str] = set()
         self.failed = 0
@@ -82,6 +87,8 @@ class Judge:
         self._verdicts.retain(there)
         self._judged = {key: kept for key, kept in self._judged.items() if key in inventory.groups}
         self._logged &= there
+        if self._walk is not None:
+            self._walk.want(self._evidence.unmeasured())
         self._evidence.end_pass()
         return judged
 
@@ -121,6 +128,7 @@ class Judge:
                 _with_shares(evidence.limits, container.cpu_shares), container.openvz
             ),
             filesystem=evidence.filesystem,
+            writable_layer_bytes=self._written(container),
             os_name=root.os_name if root is not None else "",
             os_version=root.os_version if root is not None else "",
             default_route=network.default_route if network is not None else None,
@@ -145,6 +153,10 @@ class Judge:
         judged = self._verdicts.judge(subject)
         self._judged[container.id] = evidence, judged
         return judged
+
+    def _written(self, container: Container) -> int | None:
+        measured = self._walk.size(container.id) if self._walk is not None else None
+        return container.writable_layer_bytes if measured is None else measured
 
 
 def _with_shares(limits: Limits, configured: int | None) -> Limits:

@@ -30,6 +30,7 @@ from collectors.contract import Context
 from collectors.facts import ALIVE, HostFacts, ProcessId, ProcessTable, Sighting
 from collectors.hostfs import HostFS
 from collectors.kernel.beancounters import read_own_beancounters
+from collectors.kernel.disk_walk import DiskWalk
 from collectors.kernel.filesystem import read_host_filesystems
 from collectors.kernel.host import read_host_facts, read_uptime
 from collectors.kernel.process_events import ProcessEvents
@@ -84,7 +85,9 @@ class Scout:
         self._execs = ProcessExecs(self._processes_host, self._reader.mark)
         self._table = ProcessTable(by_pid={})
         self._evidence = EvidenceReader(self.host, skip=skip_containers, begin=progress.begin)
-        self._judge = Judge(self._evidence, Verdicts(config.overrides()))
+        budget = config.inventory.walk
+        self._walk = DiskWalk(self.host.with_tally(), budget) if budget else None
+        self._judge = Judge(self._evidence, Verdicts(config.overrides()), self._walk)
         self._inventory = Inventory(
             retention=config.containers.retention,
             retained=config.containers.max_retained,
@@ -330,6 +333,8 @@ class Scout:
     def close(self) -> None:
         """Close the collectors."""
         self._runner.close()
+        if self._walk is not None:
+            self._walk.close()
 
     def _has_event(self, ready: set[int]) -> bool:
         """Return whether one of the descriptors that are ready reports a change."""

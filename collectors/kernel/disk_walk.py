@@ -71,6 +71,10 @@ class DiskWalk:
         """Return the known sizes: bytes on disk, a file with several names counted once."""
         return dict(self._sizes)
 
+    def size(self, key: str) -> int | None:
+        """Return one size, None where it is not known (yet)."""
+        return self._sizes.get(key)
+
     def close(self) -> None:
         """End the thread; it notices within one directory."""
         self._stopping.set()

@@ -355,11 +355,12 @@ _IMAGES = row(
         ),
         rows(
             "Most written over the image",
-            "Size of the writable layer, which is lost when the container is replaced.",
+            "Size of the writable layer, which is lost when the container is replaced. Needs the "
+            "agent's --inventory.walk.",
             container_keys("engine", "style"),
             (memory(f"topk($top, {by_container(_WRITTEN)})", "Written"),),
             sort="Written",
-            empty="no engine reports the writable layer",
+            empty="start the agent with --inventory.walk",
         ),
     ),
     line(8, findings("Warnings about app-style containers", "style", style=APP)),

@@ -251,14 +251,14 @@ _USE = row(
         graph(
             "Files",
             "Space that its files take, and its limit: the writable layer alone, and with its "
-            "log; or its disk.",
+            "log; or its disk. The layer needs a quota or the agent's --inventory.walk.",
             query(this("tallyman_container_writable_layer_bytes"), "writable layer"),
             query(f"sum({this('container_fs_usage_bytes')})", "in use"),
             query(f"sum({this('container_fs_limit_bytes')}) > 0", "limit"),
             unit="bytes",
             colours={"limit": RED},
             dashed=("limit",),
-            empty="no engine reports its files",
+            empty="see --inventory.walk",
         ),
     ),
 )

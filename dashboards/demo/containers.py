@@ -162,6 +162,7 @@ def _image(page: Page, life: Life, at: float, end: float) -> None:
     page.add("tallyman_container_image_created_seconds", end - days * 86400, id=me)
     grown = 900 * _MIB if "drifted" in actor.findings else 2 * _MIB
     layer = grown * hash_of(me) + life.counters.get("written", 0) / 50
+    # As with --inventory.walk.
     page.add("tallyman_container_writable_layer_bytes", layer, id=me)
     if life.alive(at):
         page.add("container_fs_usage_bytes", layer, **_base(actor))
