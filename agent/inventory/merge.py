@@ -193,8 +193,10 @@ def _state(sightings: Sequence[Sighting], group: Group | None, host: HostFacts) 
         # Only one that names the process is of this moment.
         named = [s for s in sightings if s.init is not None or s.state in ALIVE]
         state = next((s.state for s in named if s.state is not State.UNKNOWN), State.UNKNOWN)
-        # Created: the runtime's own init waits in it for the start.
-        return state if state in ALIVE or state is State.CREATED else State.RUNNING
+        # The runtime's own init waits in it for the start. That is no new container where the
+        # engine above says that it has run before: it is being started again.
+        waits = state is State.CREATED and not any(s.state is State.EXITED for s in sightings)
+        return state if state in ALIVE or waits else State.RUNNING
     state = next((s.state for s in sightings if s.state is not State.UNKNOWN), State.UNKNOWN)
     sees_all = host.namespaces.mnt is not None and host.all_processes
     would_be_seen = sightings and sightings[0].engine not in _MAY_RUN_UNSEEN

@@ -10,9 +10,9 @@ from tests.soak.oracle.judge import Limits
 from tests.soak.oracle.run import run
 from tests.soak.oracle.seeds import ALWAYS
 
-pytestmark = [pytest.mark.engine, pytest.mark.churn]
+pytestmark = pytest.mark.engine
 
-STEPS = 40
+STEPS = 30
 PATIENT = Limits(missing=8, value=20, retention=2)
 """Four times of what ``make soak`` allows: here it matters that nothing false stays, or is said for
 a moment. How soon the page is right is for a quiet machine to say."""

@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING
 import psutil
 
 from tests.engines.harness.agent import running_agent
+from tests.engines.harness.consistency import inconsistencies
 from tests.engines.harness.dockerd import docker_daemon
 from tests.engines.harness.made import unique
 from tests.engines.harness.programs import MARK, wait_until, workplace
-from tests.engines.test_churn import inconsistencies
 from tests.soak.holds import holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.engines.harness.agent import Agent, Page
-    from tests.engines.harness.dockerd import Docker
+from tests.engines.harness.dockerd import Docker
 
 CONTAINERS = 20
 """Containers that run at a time."""

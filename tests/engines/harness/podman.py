@@ -35,7 +35,9 @@ class Podman:
 
     def cli(self, *words: str | Path, without_unified: bool = False) -> str:
         """Run podman as its user."""
-        command: list[str | Path] = ["podman", "--cgroup-manager=cgroupfs"]
+        # Where it is started, conmon leaves a file "oom" when memory runs out on cgroup v1.
+        there = ("env", f"--chdir={self._place}")
+        command: list[str | Path] = [*there, "podman", "--cgroup-manager=cgroupfs"]
         if self._user:
             entry = pwd.getpwnam(self._user)
             command += ["--storage-driver=vfs"]
@@ -63,6 +65,13 @@ class Podman:
             without_unified=without and Path("/sys/fs/cgroup/unified").exists(),
         )
         return self.made(name)
+
+    def make(self, verb: str, name: str, *options: str, command: tuple[str, ...]) -> None:
+        """Run (in the background) or create a container under a name, which others remove."""
+        self._names.append(name)
+        detach = ("--detach",) if verb == "run" else ()
+        words = (verb, *detach, "--name", name, "--network=none", *_LIMITS, *options)
+        self.cli("--runtime=runc", *words, self._image, *command)
 
     def made(self, name: str) -> Made:
         """Return the facts of a container as they are now."""

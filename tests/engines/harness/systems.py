@@ -41,7 +41,7 @@ def lxc(
     """
     name = unique("lxc")
     with workplace("lxc") as place:
-        lines = _lxc_config(name, place, *command, unprivileged=unprivileged)
+        lines = lxc_config(name, place, *command, unprivileged=unprivileged)
         (place / name / "config").write_text("\n".join([*lines, more, ""]))
         prepare(place / name / "rootfs")
         where = (f"--lxcpath={place}", f"--name={name}")
@@ -91,7 +91,7 @@ def lxc_execute(*command: str, configured: bool = False) -> Iterator[Made]:
     """
     name = unique("lxcexec")
     with workplace("lxcexec") as place:
-        lines = _lxc_config(name, place, "/bin/true")
+        lines = lxc_config(name, place, "/bin/true")
         if configured:
             lines[-1] = f"lxc.execute.cmd = {' '.join(command)}"
         config = place / name / "config"
@@ -114,7 +114,8 @@ def lxc_execute(*command: str, configured: bool = False) -> Iterator[Made]:
             remove_cgroups(f"lxc.payload.{name}", f"lxc.monitor.{name}")
 
 
-def _lxc_config(name: str, place: Path, *command: str, unprivileged: bool = False) -> list[str]:
+def lxc_config(name: str, place: Path, *command: str, unprivileged: bool = False) -> list[str]:
+    """Make a root filesystem for a container below an lxcpath; return the lines of its config."""
     here = place / name
     here.mkdir()
     lines = [

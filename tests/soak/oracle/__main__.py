@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--engines", default=",".join(installed()), help="comma-separated")
     parser.add_argument("--most", type=int, default=10, help="containers at a time")
+    parser.add_argument("--pause", type=float, default=0.25, help="seconds between two pages")
     options = parser.parse_args()
     until = time.monotonic() + options.minutes * 60
 
@@ -33,8 +34,10 @@ def main() -> int:
 
     engines = [name for name in options.engines.split(",") if name]
     _say(f"seed {options.seed}, engines {', '.join(engines)}")
-    found = run(options.seed, engines, end, most=options.most, say=_say)
+    found = run(options.seed, engines, end, most=options.most, pause=options.pause, say=_say)
     _say(f"\n{found.table()}\n")
+    for where, log in found.logs.items():
+        _say(f"log of {where}:\n{log}")
     for text in found.refusals:
         _say(f"refused: {text}")
     looks = ", ".join(f"{number} of {where}" for where, number in found.looks.items())

@@ -73,6 +73,8 @@ class Driver(ABC):
     """What the agent must be told to find it."""
     moves = False
     """Whether containers may change by themselves, so that they are looked at between steps."""
+    noticed = 0.0
+    """Seconds more than for others until it is noticed that one came or went."""
     again = True
     """Whether a container may be made under the name of one that was removed."""
 
@@ -89,3 +91,6 @@ class Driver(ABC):
     @abstractmethod
     def truths(self) -> Mapping[str, Truth]:
         """Return what is true now, by key."""
+
+    def close(self) -> None:  # noqa: B027 - where the engine is ours, all goes with it
+        """Remove what is left."""

@@ -39,8 +39,9 @@ class Judge:
 
     timeline: Timeline
     limits: Limits
-    lost: Callable[[float, float], float]
-    """Returns how many seconds the machine kept the agent waiting within a span."""
+    before: Callable[[float, float], float]
+    """Returns the moment so many seconds before another, without those in which the machine kept
+    the agent waiting."""
     belongings: Callable[[tuple[int, int]], str]
     mark: str
     """In names, cgroups or arguments of everything that the oracle makes."""
@@ -82,14 +83,15 @@ class Judge:
         return rows
 
     def _since(self, look: Look, seconds: float) -> float:
-        begin = look.begin - seconds
-        return begin - self.lost(begin, look.end)
+        return self.before(look.begin, seconds)
 
     def _of(self, look: Look, life: Life, rows: list[Shown]) -> list[tuple[str, str]]:
         if not rows:
-            there = life.allowed(EXISTS, self._since(look, self.limits.missing), look.end)
+            there = life.allowed(
+                EXISTS, self._since(look, self.limits.missing + life.noticed), look.end
+            )
             return [] if NOT_THERE in there else [("missing", "is missing")]
-        soon = self._since(look, self.limits.value)
+        soon = self._since(look, self.limits.value + life.noticed)
         if THERE not in life.allowed(EXISTS, soon - self.limits.retention, look.end):
             return [("left", f"is there though it was removed: {rows[0]}")]
         false = []

@@ -46,6 +46,7 @@ class Outcome:
     differences: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     """What an engine did not do; it says nothing of the agent."""
+    logs: dict[str, str] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
     latencies: dict[str, Latencies] = field(default_factory=dict)
     lost: dict[str, float] = field(default_factory=dict)
@@ -93,6 +94,11 @@ class Run:
             self._settle(step.wait)
             if end(step.number):
                 break
+
+    def is_mine(self, text: str) -> bool:
+        """Return whether a text is about one of the containers, or about all."""
+        lives = self._judge.timeline.lives
+        return _MARK in text or "'id'" not in text or any(key in text for key in lives)
 
     def finish(self, seconds: float) -> None:
         """Go on judging for some time, with nothing done."""
@@ -144,7 +150,7 @@ class Run:
         now = time.monotonic()
         self._stalls.took(driver.engine, now - asked)
         changes = self._judge.timeline.observe(
-            driver.engine,
+            driver,
             truths,
             begin=None if driver.moves else begin,
             done=asked if done is None else done,
@@ -200,7 +206,7 @@ def run(
         watcher = Watcher(agents, flags, pause)
         stalls = Stalls(lambda: [agent.pid for agent in agents.values()])
         belongings = watcher.processes.text
-        judge = Judge(Timeline(), limits, stalls.within, belongings, _MARK)
+        judge = Judge(Timeline(), limits, stalls.before, belongings, _MARK)
         one = Run(
             drivers=drivers,
             watcher=watcher,
@@ -215,8 +221,10 @@ def run(
             one.finish(limits.value + limits.retention)
         outcome.differences += watcher.failed
         for where, agent in agents.items():
-            outcome.differences += [f"{where}: {text}" for text in agent.counters.fallen()]
+            fell = (text for text in agent.counters.fallen() if one.is_mine(text))
+            outcome.differences += [f"{where}: {text}" for text in fell]
             agent.counters.forget()
+            outcome.logs[where] = agent.daemon.output()
         outcome.looks = dict(watcher.counts)
         outcome.lost = stalls.by_kind(0, time.monotonic())
     return outcome

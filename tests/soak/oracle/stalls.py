@@ -1,15 +1,16 @@
 """How long the machine kept the agent waiting: what a limit in seconds has to allow for.
 
 A limit of five seconds says something of the agent only where it gets a CPU when it asks for one.
-So three waits are measured that are not its fault, and the longest of them within a span is added
-to every limit that ends in it:
+So three waits are measured that are not its fault:
 
 - how late a process wakes up that only sleeps: the machine (or the host of this virtual machine)
   stood still;
-- how long the agent's own processes were ready to run and did not, as /proc/<pid>/schedstat says
-  (Documentation/scheduler/sched-stats.rst): others had the CPU;
+- how long the threads of an agent were ready to run and did not, as /proc/<pid>/task/*/schedstat
+  says (Documentation/scheduler/sched-stats.rst): others had the CPU;
 - how much longer an engine's own tool took to answer than it does at its best: the agent, which
   asks the same engine, or reads what it writes, cannot be faster.
+
+A span counts as so many seconds as are left of it without the longest of the three.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ while True:
 """
 _LATE = 0.02
 _EACH = 0.5
+_LONGEST = 90.0
 
 
 class Stalls:
@@ -47,7 +49,7 @@ class Stalls:
         """The agents' first processes."""
         self._found: dict[str, deque[tuple[float, float]]] = defaultdict(lambda: deque(maxlen=9999))
         self._best: dict[str, float] = {}
-        self._waited: dict[int, float] = {}
+        self._waited: dict[Path, float] = {}
         self._over = threading.Event()
 
     @contextmanager
@@ -74,9 +76,15 @@ class Stalls:
         best = self._best[what] = min(self._best.get(what, seconds), seconds)
         self._note(what, seconds - best)
 
-    def within(self, begin: float, end: float) -> float:
-        """Return how many seconds were lost within a span."""
-        return max(self.by_kind(begin, end).values(), default=0)
+    def before(self, moment: float, seconds: float) -> float:
+        """Return the moment since when so many seconds have passed that were not lost."""
+        begin = moment - seconds
+        while moment - begin < _LONGEST:
+            lost = max(self.by_kind(begin, moment + _EACH).values(), default=0)
+            if moment - begin - lost >= seconds - _LATE:
+                return begin
+            begin = moment - seconds - lost
+        return begin
 
     def by_kind(self, begin: float, end: float) -> dict[str, float]:
         """Return the same for each kind of wait."""
@@ -95,13 +103,20 @@ class Stalls:
             self._note("asleep", float(line))
 
     def _ask_the_scheduler(self) -> None:
+        asked = time.monotonic()
         while not self._over.wait(_EACH):
-            longest = 0.0
-            for pid in self._pids():
-                for one in (pid, *descendants(pid)):
-                    with suppress(OSError):
-                        # A process's file is its first thread's: the one that makes the passes.
-                        waited = int(Path(f"/proc/{one}/schedstat").read_text().split()[1]) / 1e9
-                        longest = max(longest, waited - self._waited.get(one, waited))
-                        self._waited[one] = waited
-            self._note("without a CPU", longest)
+            now = time.monotonic()
+            processes = [one for pid in self._pids() for one in (pid, *descendants(pid))]
+            longest = max(map(self._waits_of, processes), default=0.0)
+            self._note("without a CPU", min(longest, now - asked))
+            asked = now
+
+    def _waits_of(self, pid: int) -> float:
+        """Return for how long the threads of a process waited, as if one after the other."""
+        sum_of_all = 0.0
+        for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with suppress(OSError):
+                waited = int(path.read_text().split()[1]) / 1e9
+                sum_of_all += waited - self._waited.get(path, waited)
+                self._waited[path] = waited
+        return sum_of_all

@@ -12,7 +12,7 @@ from tests.soak.oracle.facts import ALIVE, EXITED, PAUSED, RUNNING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.soak.oracle.facts import Truth, Value
+    from tests.soak.oracle.facts import Driver, Truth, Value
 
 EXISTS, STATE, NAME = "existence", "state", "name"
 THERE, NOT_THERE = "there", "not there"
@@ -51,7 +51,7 @@ class Life:
     """One container: each attribute over time."""
 
     engine: str
-    moves: bool
+    noticed: float
     periods: dict[str, list[Period]] = field(default_factory=lambda: defaultdict(list))
 
     def allowed(self, attribute: str, begin: float, end: float) -> set[Value]:
@@ -88,7 +88,7 @@ class Timeline:
 
     def observe(
         self,
-        engine: str,
+        driver: Driver,
         truths: Mapping[str, Truth],
         *,
         begin: float | None,
@@ -102,14 +102,15 @@ class Timeline:
         It was as before until ``begin``, or until the tool was last asked. ``via`` are states in
         which the container ``of`` these names may have been meanwhile.
         """
+        engine = driver.engine
         since = self._looked.get(engine, -math.inf) if begin is None else begin
         self._looked[engine] = now
         for key in [k for k, life in self.lives.items() if life.is_over(now - _KEPT_SECONDS)]:
             del self.lives[key]
         changes: list[Change] = []
         for key, truth in truths.items():
-            changes += self._one(engine, key, truth, since=since, done=done, now=now)
-            if truth.name in of:
+            changes += self._one(driver, key, truth, since=since, done=done, now=now)
+            if truth.name in of and not truth.moves:
                 self._via(self.lives[key], via, since, now)
         for key, life in self.lives.items():
             if life.engine == engine and key not in truths and life.now(EXISTS) == THERE:
@@ -129,11 +130,11 @@ class Timeline:
         return changes
 
     def _one(
-        self, engine: str, key: str, truth: Truth, *, since: float, done: float, now: float
+        self, driver: Driver, key: str, truth: Truth, *, since: float, done: float, now: float
     ) -> list[Change]:
         life = self.lives.get(key)
         if life is None:
-            life = self.lives[key] = Life(engine, truth.moves)
+            life = self.lives[key] = Life(driver.engine, driver.noticed)
             life.periods[EXISTS].append(Period(NOT_THERE, -math.inf, now))
             life.periods[EXISTS].append(Period(THERE, since))
             was_there = False
@@ -149,7 +150,7 @@ class Timeline:
         return [
             Change(
                 key=key,
-                engine=engine,
+                engine=driver.engine,
                 kind=kind,
                 attribute=attribute,
                 value=told[attribute],

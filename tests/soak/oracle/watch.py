@@ -15,8 +15,8 @@ from subprocess import SubprocessError
 from typing import TYPE_CHECKING
 
 from tests.engines.harness.agent import ls
+from tests.engines.harness.consistency import inconsistencies
 from tests.engines.harness.programs import CommandError, parent_of
-from tests.engines.test_churn import inconsistencies
 from tests.soak.oracle.timeline import NAME, STATE
 
 if TYPE_CHECKING:

@@ -103,3 +103,15 @@ def test_a_runtimes_record_of_an_ended_container_is_its_engines() -> None:
         ],
     ).containers.values()
     assert sorted(c.engine for c in seen) == ["containerd", "incus", "lxc", "runc"]
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"), [(State.CREATED, State.CREATED), (State.EXITED, State.RUNNING)]
+)
+def test_what_is_started_again_is_not_created_while_the_runtimes_init_waits(
+    told: State, shown: State
+) -> None:
+    init = process(10, ns=NS, root=1, cgroup=f"/docker/{ID}")
+    runtimes = sighting(init, engine="runc", engine_id=ID, state=State.CREATED)
+    dockers = sighting(engine="docker", engine_id=ID, state=told, cgroup=f"/docker/{ID}")
+    assert only(update(Inventory(), init, sightings=[dockers, runtimes])).state is shown
