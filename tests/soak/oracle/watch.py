@@ -159,7 +159,7 @@ class Watcher:
     def _pages_of(self, where: str, agent: Agent) -> Callable[[], None]:
         def read() -> tuple[list[Shown], list[str]]:
             page = agent.scrape()
-            return _shown(page), [*inconsistencies(page), *_false_sums(page)]
+            return _shown(page), [*inconsistencies(page), *false_sums(page)]
 
         def repeat() -> None:
             while not self._over.wait(self._pause):
@@ -205,7 +205,7 @@ def _shown(page: Page) -> list[Shown]:
     ]
 
 
-def _false_sums(page: Page) -> list[str]:
+def false_sums(page: Page) -> list[str]:
     """Return where a sum by engine, style and state is not that of the containers on the page.
 
     A container that was removed is shown for a while, and not counted.
