@@ -337,6 +337,8 @@ class Sighting(EngineFacts):
     """Directory of its root filesystem on the host, where the engine says."""
     mounts: tuple[str, ...] = ()
     """Paths of the host that the engine bind-mounts into it."""
+    below_engine: bool = False
+    """It is only a runtime's record, of a container that an engine above the runtime manages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -57,27 +55,6 @@ class Partition:
     look_alikes: tuple[LookAlike, ...]
     home: Mapping[int, Group | None]
     """Group by pid; None is the host itself."""
-
-
-_SETTLED_SECONDS = 1.0
-"""From the start of a new container's first process until its engine must have named it."""
-
-_RUNTIME_SECONDS = 10.0
-"""The same while that process still runs the runtime's binary, which prepares the container."""
-
-_OLD_CLOCK_SECONDS = 60.0
-_RUNTIME_INIT = re.compile(r"(runc|crun|youki)(:\[|$)")
-
-
-def unsettled_seconds(leader: Process, uptime: float) -> float:
-    """Return for how long a container that no engine has named is still to be withheld, or 0.
-
-    ``uptime`` is of the time when the engines were asked: a process may be younger than that. One
-    that seems younger by much is measured by another clock, as LXCFS shows one.
-    """
-    age = uptime - leader.id.start_ticks / os.sysconf("SC_CLK_TCK")
-    limit = _RUNTIME_SECONDS if _RUNTIME_INIT.match(leader.comm) else _SETTLED_SECONDS
-    return min(limit - age, 1.0) if -_OLD_CLOCK_SECONDS < age < limit else 0.0
 
 
 def name_of(process: Process) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent.inventory.groups import unsettled_seconds
 from agent.inventory.identity import Ownership, id_of_group, id_of_sighting, own_cgroups
 from agent.inventory.lookalikes import (
     cgroup_look_alikes,
@@ -22,6 +21,7 @@ from agent.inventory.lookalikes import (
     session_look_alikes,
 )
 from agent.inventory.merge import Key, assign, container_of, key_of, owners
+from agent.inventory.newcomers import withheld_seconds
 from agent.inventory.partition import partition
 from agent.model import as_gone, is_running
 from collectors.facts import ALIVE, State
@@ -29,6 +29,7 @@ from collectors.kernel.cgroups import SYSTEMD, UNIFIED
 
 if TYPE_CHECKING:
     from agent.inventory.groups import Group, Mounts, Partition
+    from agent.inventory.newcomers import Asked
     from agent.model import Container, LookAlike
     from collectors.facts import HostFacts, ProcessTable, Sighting
 
@@ -51,8 +52,10 @@ class InventoryPass:
     """How many containers are nested directly in a container, by its id."""
     dropped: int = 0
     """Containers that were left out because of the cap."""
+    withheld: frozenset[int] = frozenset()
+    """The processes of new containers that an engine may still name; those are not shown yet."""
     settles_in: float | None = None
-    """Seconds until one that is withheld may be shown; None if none is."""
+    """Seconds until the first of those is to be looked at again; None if there is none."""
 
 
 class Inventory:
@@ -90,17 +93,17 @@ class Inventory:
         *,
         now: float,
         empty_cgroups: Iterable[str] = (),
-        uptime: float | None = None,
+        asked: Asked | None = None,
     ) -> InventoryPass:
         """Return the outcome of one pass. ``mounts`` is called for few processes, if any.
 
-        ``uptime`` is the host's when the engines were asked, in seconds. A new container that none
-        of them names yet is withheld for a moment: none may have been asked since it started, and
-        one that has just ended is no longer known to its engine. Without it nothing is.
+        ``asked`` says what the engines could know when they were asked: a new container that none
+        of them names, but may still, is withheld. Without it nothing is.
         """
         parts = partition(host, table, (s for s in sightings if s.init is not None), mounts)
         without_group = assign(parts.groups, sightings)
-        parts, settles_in = self._settled(parts, uptime)
+        waits = self._withheld(parts, table, asked) if asked is not None else {}
+        parts = replace(parts, groups=tuple(g for g in parts.groups if g not in waits))
         ids = self._assign_ids(parts, without_group, table)
         containers = {
             container.id: self._carry_over(container)
@@ -134,7 +137,8 @@ class Inventory:
             ),
             nested=Counter(c.parent_id for c in shown.values() if c.parent_id),
             dropped=len(containers) - len(shown),
-            settles_in=settles_in,
+            withheld=frozenset(process.pid for group in waits for process in group.members),
+            settles_in=min(waits.values(), default=None),
         )
 
     def judged(self, containers: Mapping[str, Container]) -> None:
@@ -181,21 +185,14 @@ class Inventory:
                     break
         return ids
 
-    def _settled(self, parts: Partition, uptime: float | None) -> tuple[Partition, float | None]:
-        """Leave out the groups that are withheld; return the seconds until the first is not."""
-        if uptime is None:
-            return parts, None
-        waits = {
+    def _withheld(self, parts: Partition, table: ProcessTable, asked: Asked) -> dict[Group, float]:
+        """Return the groups that are withheld, with the seconds until each is looked at again."""
+        return {
             group: seconds
             for group in parts.groups
-            if (seconds := unsettled_seconds(group.leader, uptime)) > 0
-            and not group.sightings
+            if (seconds := withheld_seconds(group, table, asked)) > 0
             and self._earlier_id(group) is None
         }
-        if not waits:
-            return parts, None
-        settled = tuple(group for group in parts.groups if group not in waits)
-        return replace(parts, groups=settled), min(waits.values())
 
     def _earlier_id(self, group: Group) -> str | None:
         for sighting in group.sightings:

@@ -32,8 +32,9 @@ _IDLE_SHARE = 0.0005
 the set of containers stayed the same."""
 
 _EVENT_SHARE = 0.1
-"""The same for the last pass after an event, and for the inventory when a process of a container
-became another program: they are delayed if the one before was expensive."""
+"""The same for the last pass after an event, for the inventory when a process of a container became
+another program, and for passes that look at new containers again: they are delayed if the one
+before was expensive."""
 
 _ASK_SECONDS = 30.0
 """The engines are asked this often even if no process came or went."""
@@ -64,6 +65,9 @@ class Schedule:
         self._limits_at = float("-inf")
         self._next_check = float("inf")
         self._event_passes: list[float] = []  # in order
+        self._second_look_at = float("inf")
+        self._next_second_look = float("-inf")
+        self._pass_cost = 0.0
         self._asked_at = float("-inf")
         self._ask_cost = 0.0
         self._containers_changed = False
@@ -76,17 +80,23 @@ class Schedule:
         """Return the task that is due; None if the scout may sleep."""
         if now >= self._next_full:
             return Task.FULL_PASS
-        if self._event_passes and now >= self._event_passes[0]:
+        if now >= min([self._second_look_at, *self._event_passes[:1]]):
             return Task.EVENT_PASS
         return Task.CHECK if now >= self._next_check else None
 
     def sleep(self, now: float) -> float:
         """Return the seconds until the next task is due; 0 if one is."""
-        due = min([self._next_full, self._next_check, *self._event_passes[:1]])
+        due = min(
+            [self._next_full, self._next_check, self._second_look_at, *self._event_passes[:1]]
+        )
         return max(0.0, due - now)
 
     def done(self, task: Task, *, started: float, ended: float, cost: float) -> None:
         """Note that a task has run, whichever of the three it was."""
+        if task is not Task.CHECK:
+            self._pass_cost = cost
+            if self._second_look_at <= started:
+                self._second_look_at = float("inf")
         if task is Task.FULL_PASS:
             longest = max(self._full_interval, _FULL_LONGEST)
             wait = min(longest, max(self._full_interval, cost / _FULL_SHARE))
@@ -121,9 +131,17 @@ class Schedule:
         self._containers_changed = True
 
     def containers_change_in(self, seconds: float, now: float) -> None:
-        """Note that the set of containers changes then without another event."""
+        """Note that the set of containers changes then without another event.
+
+        The first look after a while comes then, whatever the pass before it has cost.
+        """
         self._containers_changed = True
-        self._event_passes = sorted({*self._event_passes, now + seconds})
+        at = now + seconds
+        if at < self._next_second_look:
+            self._event_passes = sorted({*self._event_passes, at})
+        else:
+            self._second_look_at = at
+            self._next_second_look = at + self._pass_cost / _EVENT_SHARE
 
     def needs_pass(self, now: float) -> bool:
         """Return whether a check must become a pass, though it has found no change itself."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from agent.clock import Clock
 from agent.inventory.inventory import Inventory, InventoryPass
+from agent.inventory.newcomers import Asked
 from agent.model import CollectorHealth, Container
 from agent.scout.changes import KnownProcesses, event_lag
 from agent.scout.evidence import EvidenceReader
@@ -55,8 +56,8 @@ ONLY_SECONDS = 20.0
 """How long a pass waits for the engines. The first one waits less, as others follow and a scrape
 waits for it; a one-shot run waits longer, as none does."""
 
-_SETTLING_PASSES = 3
-"""Most passes of a one-shot run after the first, which wait for engines to name new containers."""
+_SETTLING_SECONDS = 3.0
+"""For how long a one-shot run waits for engines to name new containers."""
 
 _HUNG_SECONDS = 60.0
 """After so long a collector will not return: its thread ends only with the whole scout."""
@@ -107,7 +108,7 @@ class Scout:
             poll_interval=config.inventory.poll_interval,
         )
         self._pulse: object = None  # of the kernel, as of the last pass
-        self._asked_uptime: float | None = None  # when the engines were last asked
+        self._asked: Asked | None = None
         self._process_events: ProcessEvents | None = None
         self._kernel_seconds = 0.0
         self._judge_seconds = 0.0
@@ -165,11 +166,13 @@ class Scout:
     def run_once(self) -> None:
         """Look at the host and send it all: once, or until the new containers are settled."""
         self.run_pass(Task.FULL_PASS, patience=ONLY_SECONDS)
-        for _ in range(_SETTLING_PASSES):
-            if self._last_pass is None or self._last_pass.settles_in is None:
-                break
-            time.sleep(self._last_pass.settles_in)
+        until = time.monotonic() + _SETTLING_SECONDS
+        while (seconds := self._settles_in()) is not None and time.monotonic() < until:
+            time.sleep(seconds)
             self.run_pass(Task.EVENT_PASS, patience=ONLY_SECONDS)
+
+    def _settles_in(self) -> float | None:
+        return self._last_pass.settles_in if self._last_pass is not None else None
 
     def run_pass(self, task: Task, *, patience: float = _COLLECTOR_SECONDS) -> None:
         """Look at the host and send what changed.
@@ -196,6 +199,7 @@ class Scout:
         ):
             # What has ended since is unknown to its engine, and what has started may be known.
             self._pulse = read_pulse(self._processes_host)
+            self._reader.forget(self._new_inside(table))
             table = self._read_processes(full=False)
         if now > self._inventory.expires:
             self._schedule.containers_changed()
@@ -276,9 +280,20 @@ class Scout:
             self._schedule.containers_changed()
         return table
 
+    def _new_inside(self, table: ProcessTable) -> list[int]:
+        """Return the processes outside the host's mounts that are of no container known before.
+
+        Such a one may have become a zombie, which a light pass would not see.
+        """
+        groups = self._last_pass.groups.values() if self._last_pass is not None else ()
+        known = {process.id for group in groups for process in group.members}
+        outside = (None, self.facts.namespaces.mnt)
+        return [p.pid for p in table if p.namespaces.mnt not in outside and p.id not in known]
+
     def _ask_engines(self, table: ProcessTable, now: float, *, full: bool, patience: float) -> None:
         cpu = time.process_time()
-        self._asked_uptime = read_uptime(self.host)
+        uptime = read_uptime(self.host)
+        self._asked = Asked(processes=table, uptime=uptime) if uptime is not None else None
         self._runner.run(
             lambda host: Context(
                 host=host,
@@ -309,7 +324,7 @@ class Scout:
             self._evidence.mounts,
             now=now,
             empty_cgroups=self._empty_cgroups(table),
-            uptime=self._asked_uptime,
+            asked=self._asked,
         )
         first = self._last_pass is None
         judged = self._judge.judge_all(
@@ -327,6 +342,7 @@ class Scout:
         self._judge_seconds = time.monotonic() - started
         self._schedule.inventory_taken(time.monotonic(), time.process_time() - cpu)
         if inventory.settles_in is not None:
+            self._reader.forget(inventory.withheld)
             self._schedule.containers_change_in(inventory.settles_in, time.monotonic())
         self._send(judged, now, inventory)
 

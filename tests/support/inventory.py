@@ -11,6 +11,7 @@ from tests.support.processes import HOST, own_root, table
 if TYPE_CHECKING:
     from agent.inventory.groups import Group, Partition
     from agent.inventory.inventory import Inventory, InventoryPass
+    from agent.inventory.newcomers import Asked
     from agent.model import Container
     from collectors.facts import Mount, Process, Sighting
 
@@ -25,10 +26,10 @@ def update(
     *processes: Process,
     sightings: Sequence[Sighting] = (),
     now: float = 2_000_000.0,
-    uptime: float | None = None,
+    asked: Asked | None = None,
 ) -> InventoryPass:
     """Return the inventory of a pass over these processes."""
-    return inventory.update(HOST, table(*processes), sightings, own_root, now=now, uptime=uptime)
+    return inventory.update(HOST, table(*processes), sightings, own_root, now=now, asked=asked)
 
 
 def only(inventory: InventoryPass) -> Container:

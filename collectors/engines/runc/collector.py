@@ -100,7 +100,7 @@ class OciCollector:
                     if state is not None:
                         state = replace(state, engine_id=engine_id)
                         sighting = self._sighting(ctx, root, state, own)
-                        if sighting.init is not None or not _MANAGED.search(state.bundle):
+                        if sighting.init is not None or not sighting.below_engine:
                             yield sighting
             except HostReadError:
                 continue  # gone or counted
@@ -148,6 +148,7 @@ class OciCollector:
             network_mode=state.network_mode or spec.network_mode,
             rootfs=posixpath.join(state.bundle, rootfs) if rootfs else "",
             mounts=spec.mounts,
+            below_engine=_MANAGED.search(state.bundle) is not None,
         )
 
     def _spec(self, ctx: Context, root: StateRoot, state: RuntimeState) -> Spec:

@@ -179,7 +179,7 @@ class Agent:
 
         with suppress(AssertionError):
             wait_until(excused, "the restarts that excuse what fell", 10)
-        assert self.counters.fallen() == []
+        assert self.counters.fallen() == [], self.counters.fallen()
 
     def listens(self) -> bool:
         """Return whether it answers at all."""

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import Any
 
 import pytest
@@ -164,49 +163,6 @@ def test_what_is_gone_is_remembered_as_long_as_ever(seconds: float) -> None:
     assert not update(inventory, now=10_301 + seconds).containers
 
 
-def test_one_that_no_engine_names_yet_is_withheld_for_a_moment() -> None:
-    inventory = Inventory()
-    start = 10_000
-    init = process(10, ns=NS, root=1, cgroup=DOCKER, id=ProcessId(10, start))
-    late = _seconds(start) + 0.2
-    withheld = update(inventory, init, uptime=late)
-    assert withheld.containers == {}
-    assert withheld.groups == {}
-    assert withheld.settles_in == pytest.approx(0.8)
-    assert only(update(inventory, init, sightings=[sighting(init)], uptime=late)).name == "web"
-    assert only(update(Inventory(), init, uptime=_seconds(start) + 1.1)).id == DOCKER
-
-
-def test_one_that_ends_before_any_engine_names_it_leaves_nothing() -> None:
-    inventory = Inventory()
-    init = process(10, ns=NS, root=1, cgroup=DOCKER, id=ProcessId(10, 10_000))
-    update(inventory, init, uptime=_seconds(10_000) + 0.2)
-    assert update(inventory, uptime=_seconds(10_000) + 0.5).containers == {}
-
-
-def test_what_the_runtime_still_prepares_is_withheld_for_longer() -> None:
-    start = 10_000
-    init = process(10, ns=NS, root=1, cgroup=DOCKER, id=ProcessId(10, start), comm="runc:[2:INIT]")
-    assert update(Inventory(), init, uptime=_seconds(start) + 3).containers == {}
-    assert update(Inventory(), init, uptime=_seconds(start) + 11).containers
-
-
-def test_a_process_much_younger_than_the_uptime_is_of_another_clock() -> None:
-    init = process(10, ns=NS, root=1, cgroup=DOCKER, id=ProcessId(10, 900_000))
-    assert only(update(Inventory(), init, uptime=5.0)).id == DOCKER
-
-
-def test_what_is_nested_in_one_that_is_withheld_has_no_parent_yet() -> None:
-    start = 10_000
-    outer = process(10, ns=NS, root=1, cgroup="/outer", id=ProcessId(10, start))
-    nested = process(20, 10, ns={"mnt": 31, "pid": 51}, root=2, cgroup="/outer/x")
-    seen = sighting(nested, engine="runc", engine_id="x", cgroup="/outer/x")
-    container = only(
-        update(Inventory(), outer, nested, sightings=[seen], uptime=_seconds(start) + 0.2)
-    )
-    assert (container.name, container.parent_id) == ("web", "")
-
-
 def test_a_created_one_whose_process_is_seen_before_its_engine_says_so_is_the_same() -> None:
     inventory = Inventory()
     created = sighting(state=State.CREATED, cgroup=DOCKER)
@@ -301,7 +257,3 @@ def test_a_process_takes_no_identity_into_another_container() -> None:
     found = update(inventory, moved, first).containers
     assert {c.init: c.id for c in found.values()}[first.id] == outer.id
     assert len(found) == 2
-
-
-def _seconds(ticks: int) -> float:
-    return ticks / os.sysconf("SC_CLK_TCK")

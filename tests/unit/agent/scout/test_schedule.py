@@ -212,6 +212,27 @@ class TestEngines:
         assert schedule.takes_inventory(EVENT, START)
         assert run(schedule, START + 1.0) == [(EVENT, 0.7)]
 
+    def test_a_second_look_is_not_delayed_by_what_the_first_has_cost(
+        self, schedule: Schedule
+    ) -> None:
+        schedule.event(START)
+        schedule.containers_change_in(0.1, START + 0.1)
+        ran(schedule, EVENT, START + 0.1, cost=0.5)
+        assert run(schedule, START + 1.0, cost=0.5) == [(EVENT, 0.2)]
+
+    def test_second_looks_all_the_time_are_delayed_by_their_cost(self, schedule: Schedule) -> None:
+        ran(schedule, EVENT, START, cost=0.2)
+        looks, now = [], START
+        while now < START + 9.0:
+            schedule.containers_change_in(0.1, now)
+            ran(schedule, EVENT, now, cost=0.2)
+            now += schedule.sleep(now)
+            if schedule.task(now) is EVENT:
+                looks.append(now - START)
+            else:
+                ran(schedule, CHECK, now)
+        assert 4 <= len(looks) <= 10
+
 
 class TestPrograms:
     """What follows when a process of a container becomes another program."""
