@@ -42,7 +42,8 @@ class _Splitter:
         self.sightings: dict[int, list[Sighting]] = {}
         for sighting in sightings:
             process = table.get(sighting.init.pid) if sighting.init else None
-            if process is not None and process.id == sighting.init:
+            # A zombie has ended since its engine was asked.
+            if process is not None and process.id == sighting.init and process.state not in "ZX":
                 self.sightings.setdefault(process.pid, []).append(sighting)
         self.sets: dict[SetKey, list[Process]] = {}
         self.groups: dict[SetKey, Group | None] = {}

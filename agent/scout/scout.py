@@ -195,11 +195,10 @@ class Scout:
             s.state in ALIVE and s.init and s.init.pid not in table.by_pid for s in self._sightings
         ) or (
             self._schedule.takes_inventory(task, time.monotonic())
-            and read_pulse(self._processes_host) != self._pulse
+            and (self._forget_ended(table) or read_pulse(self._processes_host) != self._pulse)
         ):
             # What has ended since is unknown to its engine, and what has started may be known.
             self._pulse = read_pulse(self._processes_host)
-            self._reader.forget(self._new_inside(table))
             table = self._read_processes(full=False)
         if now > self._inventory.expires:
             self._schedule.containers_changed()
@@ -280,15 +279,25 @@ class Scout:
             self._schedule.containers_changed()
         return table
 
-    def _new_inside(self, table: ProcessTable) -> list[int]:
-        """Return the processes outside the host's mounts that are of no container known before.
+    def _forget_ended(self, table: ProcessTable) -> bool:
+        """Have the processes read anew by which containers are known, if they have ended.
 
-        Such a one may have become a zombie, which a light pass would not see.
+        Those are the first ones, all that are new, and all whose mounts a new one shares: that may
+        be of another container.
         """
         groups = self._last_pass.groups.values() if self._last_pass is not None else ()
         known = {process.id for group in groups for process in group.members}
+        first = {group.leader.id for group in groups}
+        mounts = {process.namespaces.mnt for process in self._reader.appeared}
         outside = (None, self.facts.namespaces.mnt)
-        return [p.pid for p in table if p.namespaces.mnt not in outside and p.id not in known]
+        ended = self._reader.ended(
+            process.pid
+            for process in table
+            if process.namespaces.mnt not in outside
+            and (process.id in first or process.id not in known or process.namespaces.mnt in mounts)
+        )
+        self._reader.forget(ended)
+        return bool(ended)
 
     def _ask_engines(self, table: ProcessTable, now: float, *, full: bool, patience: float) -> None:
         cpu = time.process_time()

@@ -102,6 +102,24 @@ class ProcessReader:
         for pid in pids:
             self._last.pop(pid, None)
 
+    def ended(self, pids: Iterable[int]) -> list[int]:
+        """Return those that were running when they were last read, and are zombies or gone by now.
+
+        A light pass does not see that one became a zombie, which it stays until its parent reaps
+        it; the numbers of its namespaces are free, and may be those of another container by then.
+        """
+        return [pid for pid in pids if self._has_ended(pid)]
+
+    def _has_ended(self, pid: int) -> bool:
+        before, _ = self._last.get(pid, (None, 0))
+        if before is None or before.state in "ZX":
+            return False
+        try:
+            stat = parse_stat(self._host.proc.read_head(f"{pid}/stat", 4096))
+        except HostReadError:
+            return True
+        return stat is None or stat.state in "ZX" or stat.start_ticks != before.id.start_ticks
+
     def mark(self, pid: int) -> object:
         """Return what ``parse_mark`` read of a process when it was last read."""
         return self._marks.get(pid)

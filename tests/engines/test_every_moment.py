@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import stat
+import sys
 import threading
 import time
 from collections import Counter
@@ -192,6 +193,27 @@ def test_first_process_ends_and_its_children_live_on(tmp_path: Path) -> None:
                 assert (row.id, row.state) == (before.id, "running")
         finally:
             os.kill(last, signal.SIGKILL)
+
+
+def test_a_first_process_that_nobody_reaps_has_ended(tmp_path: Path) -> None:
+    """A zombie keeps its number, and the numbers of its namespaces are another container's soon."""
+    need("unshare", "busybox")
+    root = roots.make_busybox(tmp_path / "root")
+    unshare = ("unshare", "--mount", "--root", root)
+    parent = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(86400)"
+    first = bare.sleep()
+    words = (sys.executable, "-c", parent, *unshare, *first)
+    with running_agent("--inventory.full-interval=1d") as agent, in_background(tmp_path, words):
+        pid = wait_until(partial(bare.running, *first), "it to run")
+        agent.wait_for(shows(pid), "the container")
+        for _ in range(3):  # until it is not read in each pass any more
+            with bare.sleeping_in("none", *unshare) as later:
+                agent.wait_for(shows(later.pid), "what started later")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: " Z " in Path(f"/proc/{pid}/stat").read_text(), "it to be a zombie")
+        with bare.sleeping_in("none", *unshare) as later:
+            page = agent.wait_for(shows(later.pid), "what started after its end")
+        assert [row.state for row in of_processes(page.rows(), pid)] == ["dead"]
 
 
 @contextmanager

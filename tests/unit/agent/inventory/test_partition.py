@@ -128,6 +128,11 @@ def test_a_zombie_is_its_parents() -> None:
     assert pids(only_group(split(init, zombie))) == {10, 11}
 
 
+def test_a_zombie_that_its_engine_still_named_is_no_container() -> None:
+    zombie = process(10, state="Z", namespaces=Namespaces(), root=None, exe=None)
+    assert split(zombie, sightings=[sighting(zombie)]).groups == ()
+
+
 def test_what_is_about_to_end_is_no_container_of_its_own() -> None:
     """Between its last instruction and being a zombie it has a cgroup, and no namespaces."""
     path = "/system.slice/docker-" + "b" * 64 + ".scope"

@@ -157,6 +157,16 @@ def test_what_is_forgotten_is_read_again(table: Table) -> None:
     assert process.comm == "changed"
 
 
+def test_one_that_became_a_zombie_or_another_has_ended(table: Table) -> None:
+    for pid in (6, 7, 8, 9):
+        table.process(pid, state="Z" if pid == 6 else "S")
+    reader = ProcessReader(table.host)
+    reader.read()
+    table.process(7, state="Z")
+    table.process(8, start=60)
+    assert reader.ended([5, 6, 7, 8, 9]) == [7, 8]
+
+
 def test_a_pid_that_is_reused_has_vanished_and_appeared(table: Table) -> None:
     table.process(7, start=50)
     reader = ProcessReader(table.host)
