@@ -61,7 +61,6 @@ class ProcessReader:
         """Read the table; a light pass (``full=False``) reads only new and young processes."""
         seen: dict[int, tuple[Process | None, int]] = {}
         table: dict[int, Process] = {}
-        appeared = []
         young = False
         for name in self._host.proc.listdir(limit=1 << 22):
             if not name.isdigit():
@@ -78,13 +77,11 @@ class ProcessReader:
                     continue
                 if process is not None:
                     young |= age < self.YOUNG_PASSES
-                    before = self._last.get(pid)
-                    if before is None or before[0] is None or not _alike(before[0], process):
-                        appeared.append(process)
             seen[pid] = (process, age)
             if process is not None:
                 table[pid] = process
-        self.appeared = tuple(appeared)
+        self._find_new_parents(seen, table)
+        self.appeared = tuple(p for p in table.values() if self._has_appeared(p))
         self.vanished = tuple(
             old
             for pid, (old, _) in self._last.items()
@@ -96,6 +93,29 @@ class ProcessReader:
             forget_cgroups(len(table))
         self._marks = {pid: self._marks[pid] for pid in table if pid in self._marks}
         return ProcessTable(by_pid=table)
+
+    def _find_new_parents(
+        self, seen: dict[int, tuple[Process | None, int]], table: dict[int, Process]
+    ) -> None:
+        """Read those again whose parent has ended, before or while the table was read.
+
+        By now they are another one's children: that tells whose container they are in.
+        """
+        for process in [p for p in table.values() if p.ppid > 0 and p.ppid not in seen]:
+            pid = process.pid
+            try:
+                again = self._read(pid)
+            except HostReadError:
+                again = None
+            if again is not None:
+                seen[pid] = (again, seen[pid][1])
+                table[pid] = again
+            else:
+                del seen[pid], table[pid]
+
+    def _has_appeared(self, process: Process) -> bool:
+        before, _ = self._last.get(process.pid, (None, 0))
+        return before is not process and (before is None or not _alike(before, process))
 
     def forget(self, pids: Iterable[int]) -> None:
         """Let the next pass read these as if they were new."""

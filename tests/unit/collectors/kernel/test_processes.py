@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MOUNT = b"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n"
 """The example of proc_pid_mountinfo(5)."""
 
-STAT = "{pid} ({comm}) {state} 1 7 7 0 -1 {flags}" + " 0" * 12 + " {start} 0 0"
+STAT = "{pid} ({comm}) {state} {ppid} 7 7 0 -1 {flags}" + " 0" * 12 + " {start} 0 0"
 KERNEL_THREAD = 0x00200000
 
 
@@ -36,12 +37,19 @@ class Table:
         self.host = HostFS(*(str(root / name) for name in ("proc", "sys", ".")))
 
     def process(
-        self, pid: int, comm: str = "sh", state: str = "S", flags: int = 0, start: int = 50
+        self,
+        pid: int,
+        comm: str = "sh",
+        state: str = "S",
+        flags: int = 0,
+        start: int = 50,
+        *,
+        ppid: int = 0,
     ) -> Path:
         path = self.root / "proc" / str(pid)
         (path / "ns").mkdir(parents=True, exist_ok=True)
         (path / "stat").write_text(
-            STAT.format(pid=pid, comm=comm, state=state, flags=flags, start=start)
+            STAT.format(pid=pid, comm=comm, state=state, flags=flags, start=start, ppid=ppid)
         )
         (path / "cgroup").write_text("0::/x\n")
         (path / "status").write_text("Name:\tsh\n")
@@ -55,7 +63,9 @@ def table(tmp_path: Path) -> Table:
 
 
 def test_a_name_may_contain_parentheses_and_blanks() -> None:
-    stat = parse_stat(STAT.format(pid=7, comm="a) S (b", state="R", flags=0, start=9).encode())
+    stat = parse_stat(
+        STAT.format(pid=7, ppid=1, comm="a) S (b", state="R", flags=0, start=9).encode()
+    )
     assert stat is not None
     assert (stat.comm, stat.state, stat.ppid, stat.start_ticks) == ("a) S (b", "R", 1, 9)
 
@@ -155,6 +165,19 @@ def test_what_is_forgotten_is_read_again(table: Table) -> None:
     reader.forget([7, 8])
     (process,) = reader.read(full=False)
     assert process.comm == "changed"
+
+
+def test_a_light_pass_reads_again_what_has_lost_its_parent(table: Table) -> None:
+    parent = table.process(7)
+    for pid, ppid in ((1, 0), (8, 7), (9, 1)):
+        table.process(pid, ppid=ppid)
+    reader = ProcessReader(table.host)
+    reader.read()
+    shutil.rmtree(parent)
+    table.process(8, ppid=1)
+    assert {p.pid: p.ppid for p in reader.read(full=False)} == {1: 0, 8: 1, 9: 1}
+    assert [p.pid for p in reader.appeared] == [8]
+    assert [p.pid for p in reader.vanished] == [7]
 
 
 def test_one_that_became_a_zombie_or_another_has_ended(table: Table) -> None:
