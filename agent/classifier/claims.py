@@ -30,6 +30,8 @@ _PLACES = (
 )
 """Directories below which distributions and their like install a system's services."""
 
+_REFUTED = "a name that nothing else supports"
+
 _QUIET = frozenset({"klogd", "busybox-klogd", "svscan", "readproctitle", "s6-overlay-suexec"})
 """They may have nothing open: klogd can read the kernel's messages by system calls, syslog(2)."""
 
@@ -52,7 +54,25 @@ def unproven(processes: Iterable[Process], descriptors: Mapping[int, Descriptors
 def examined(process: Process, identity: Identity, opened: Descriptors | None) -> Identity:
     """Return the identity of a process, or that of something that waits if it is refuted."""
     if _is_refuted(process, identity, opened):
-        return replace(identity, trust=0.0, info=IDLE, basis="a name that nothing else supports")
+        return replace(identity, trust=0.0, info=IDLE, basis=_REFUTED)
+    return identity
+
+
+def credited(
+    process: Process, identity: Identity, children: Iterable[tuple[Process, Identity]]
+) -> Identity:
+    """Return the identity of a process, restored if it holds an unrefuted one of its own kind.
+
+    What supervises or separates privileges may have nothing open itself: syslog-ng's first process.
+    """
+    if identity.basis != _REFUTED:
+        return identity
+    whole = identify(process)
+    family = whole.info.family if whole.info else ""
+    for child, of_child in children:
+        same = child.exe_id == process.exe_id and child.exe == process.exe
+        if same and of_child.info is not None and of_child.info.family == family:
+            return whole
     return identity
 
 

@@ -152,12 +152,20 @@ class _Walker:
                     self.descent.sessions[child.pid] = session
             elif service is not self.tree.init:
                 self.descent.sessions[child.pid] = session
-            elif child.session not in (child.pid, service.session):
-                # It belongs to the session of a login that has ended.
+            elif self._is_of_an_ended_login(child, service):
                 self.descent.visited.add(child.pid)
                 self.descent.left_running.append(child)
             else:
                 self.descend(child)
+
+    def _is_of_an_ended_login(self, child: Process, service: Process) -> bool:
+        """Return whether it belongs to the session of a login that has ended.
+
+        So does a daemon that has forked twice (fail2ban); what serves the system is no user's.
+        """
+        if self.tree.identity[child.pid].role is Role.OS:
+            return False
+        return child.session not in (child.pid, service.session)
 
 
 def _has_login(tree: ProcessTree) -> bool:

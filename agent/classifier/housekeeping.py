@@ -6,6 +6,7 @@ server of it only together with what lets people in or runs unrelated things.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from agent.classifier.listening import lets_people_in, takes_messages
@@ -19,6 +20,8 @@ _FAMILIES = frozenset({"cron", "syslog", "dbus", "polkit", "accounts", "storage"
 _TENDING = families(ADMINISTRATION)
 _LOGIN = frozenset({"sshd"})
 _FORGE = "git server"
+_SYSTEMS_OWN = ("/etc/ssh/sshd_config", "/etc/sshd_config")
+_KNOWN_LOGINS = frozenset({"sshd", "telnetd", "inetd", "git server"})
 
 
 def keeps_house(scene: Scene) -> bool:
@@ -40,6 +43,51 @@ def keeps_house(scene: Scene) -> bool:
         return False
     syslog = [program for program in services if program.family == "syslog"]
     return not (scene.applications and takes_messages(syslog, scene.subject))
+
+
+def has_own_login(scene: Scene) -> bool:
+    """Return whether an sshd beside one application has a configuration of its own.
+
+    That of a forge or of a file service may give out the application's data and no shell, the
+    system's lets people in. Which of the two it is cannot be seen from outside.
+    """
+    if scene.managed or len(scene.applications) != 1:
+        return False
+    return any(
+        _configuration(process.argv) not in ("", *_SYSTEMS_OWN)
+        for program in scene.os_services
+        if program.family == "sshd"
+        for process in program.processes
+    )
+
+
+def is_disputable(scene: Scene) -> bool:
+    """Return whether the definition leaves room for another reading, so that no verdict is sure.
+
+    Two more cases than what keeps house and what has a login of its own: an sshd with nothing but
+    its log and its guard, which is a jump host or a file service, or a server that runs nothing
+    yet; and something that listens for logins beside other programs, of which none is known to be a
+    login service.
+    """
+    if keeps_house(scene) or has_own_login(scene) or _is_way_in(scene):
+        return True
+    known = any(program.family in _KNOWN_LOGINS for program in scene.programs)
+    several = len(scene.programs) > 1 and not scene.os_services
+    return several and not known and lets_people_in(scene.subject)
+
+
+def _is_way_in(scene: Scene) -> bool:
+    """Return whether an sshd, its syslog and what tends them are all that runs."""
+    families = {program.family for program in scene.os_services}
+    if scene.managed or scene.applications or scene.sessions or scene.left_running:
+        return False
+    return {"sshd"} < families <= {"sshd", "syslog", *_TENDING}
+
+
+def _configuration(argv: tuple[str, ...]) -> str:
+    """Return the file that an sshd was given with -f, also where it wrote a title over it."""
+    words = " ".join(argv).split()
+    return next((after for word, after in itertools.pairwise(words) if word == "-f"), "")
 
 
 def _tends(program: Program) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.combine import DISPUTABLE, combine
 from agent.classifier.convention import expected_style
-from agent.classifier.housekeeping import keeps_house
+from agent.classifier.housekeeping import is_disputable
 from agent.classifier.rules import apply
 from agent.classifier.scene import InitKind
 from agent.classifier.table import CHEAP, RULES
@@ -29,7 +29,7 @@ def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
     unseen, visible = _visibility(scene)
     # An init that has started nothing says no more than the engine says by itself.
     seen = scene.seen and scene.init_kind is not InitKind.BARE
-    at_most = DISPUTABLE if keeps_house(scene) else 1.0
+    at_most = DISPUTABLE if is_disputable(scene) else 1.0
     combined = combine(evidence, CHEAP, seen=seen, visible=visible, at_most=at_most)
     verdict = Verdict(
         style=combined.style,

@@ -119,7 +119,7 @@ ADMINISTRATION = """
     management: munin-node nrpe
     management: puppet salt-minion chef-client cfagent cf-execd zabbix_agentd zabbix_agent2 snmpd
     management: osqueryd
-    web console: cockpit-ws cockpit-tls miniserv.pl webmin
+    web console: cockpit-ws cockpit-tls miniserv miniserv.pl webmin
 """
 
 ESSENTIAL_DAEMONS = """
@@ -222,6 +222,8 @@ AUXILIARIES = """
     resolver: dnsmasq unbound
     tunnel: cloudflared autossh ssh stunnel stunnel4 socat
     git: git git-daemon
+    vpn: openvpn charon starter pluto wg-quick strongswan xl2tpd pptpd tailscaled zerotier-one
+    vpn: ocserv
 """
 
 STANDALONE = """
@@ -241,8 +243,6 @@ STANDALONE = """
     nfs: rpc.nfsd rpc.mountd ganesha.nfsd nfsd
     rsync: rsync
     print: cupsd cups-browsed
-    vpn: openvpn charon starter pluto wg-quick strongswan xl2tpd pptpd tailscaled zerotier-one
-    vpn: ocserv
     radius: radiusd freeradius
     telephony: asterisk freeswitch kamailio opensips
     container engine: dockerd containerd containerd-shim containerd-shim-runc-v2 docker-proxy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.classifier.claims import examined
+from agent.classifier.claims import credited, examined
 from agent.classifier.engine_inits import as_engines_own
 from agent.classifier.identity import identify, package_directory
 from agent.classifier.programs import SERVERS, Part, Role
@@ -71,10 +71,15 @@ def read_tree(subject: Subject) -> ProcessTree:
     }
     # What has only just started has not yet opened what it will need.
     opened = {} if _has_just_started(subject) else subject.descriptors
-    identity = _doubt_namesakes(
-        own, {pid: examined(p, identify(p), opened.get(pid)) for pid, p in own.items()}
-    )
     children = _children(own.values())
+    looked_at = {pid: examined(p, identify(p), opened.get(pid)) for pid, p in own.items()}
+    identity = _doubt_namesakes(
+        own,
+        {
+            pid: credited(own[pid], i, ((c, looked_at[c.pid]) for c in children.get(pid, ())))
+            for pid, i in looked_at.items()
+        },
+    )
     init = _first_process(own, subject.container.init)
     if init is not None:
         engine = subject.container.engine

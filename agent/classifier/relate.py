@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from agent.classifier.scene import Program
 
 _STORES = 2
-"""How many stores one application may have: a database and a cache, say."""
+"""How many stores one application may have: a database and a cache, say. And a queue."""
+_QUEUES = frozenset({"rabbitmq", "nats", "beanstalkd", "mosquitto"})
 _WITH_STORES = frozenset({"mail", "git server", "monitoring", "chat", "radius", "telephony"})
 """Families of standalone applications that often have a database or a cache."""
 _WITH_PAGES = (
     *("git server", "mail", "telephony", "monitoring", "chat", "name server", "dhcp", "radius"),
-    *("torrent", "print", "vpn", "video"),
+    *("torrent", "print", "video"),
 )
 """Families of standalone applications that often have pages: to read them, to configure them."""
 _RUN_CODE = frozenset({"apache", "litespeed", "lighttpd"})
@@ -31,13 +32,14 @@ def applications(
     """Group programs into unrelated applications.
 
     Programs that run the application's code (php-fpm, gunicorn, an unknown binary) are one
-    application together with the web servers before them and up to two stores behind them. Without
-    them a web server and a database are unrelated, unless the web server can run code itself and
-    nobody outside can reach the database; a mail server or a git server may keep its data in one.
-    One standalone application of a kind that often has pages (mail, a name server, monitoring) is
-    one with the web application beside it. Exporters, log shippers, resolvers, and a mail server
-    that nobody outside can reach serve the others: they are an application only where there is no
-    other. Whatever was installed as one product (all of it below /opt/forge) is one application.
+    application together with the web servers before them, up to two stores and a queue behind them.
+    Without them a web server and a database are unrelated, unless the web server can run code
+    itself and nobody outside can reach the database; a mail server or a git server may keep its
+    data in one. One standalone application of a kind that often has pages (mail, a name server,
+    monitoring) is one with the web application beside it. Exporters, log shippers, resolvers,
+    tunnels, and a mail server that nobody outside can reach serve the others: they are an
+    application only where there is no other. Whatever was installed as one product (all of it below
+    /opt/forge) is one application.
     """
     by_part: dict[Part, list[Program]] = {part: [] for part in Part}
     for program in sorted(programs, key=lambda p: p.family):
@@ -47,7 +49,9 @@ def applications(
     web = by_part[Part.WEB_SERVER]
     runs_code = by_part[Part.RUNTIME] or any(program.family in _RUN_CODE for program in web)
     if by_part[Part.RUNTIME]:
-        own, stores = stores[:_STORES], stores[_STORES:]
+        queues = [store for store in stores if store.family in _QUEUES][:1]
+        others = [store for store in stores if store not in queues]
+        own, stores = [*queues, *others[:_STORES]], others[_STORES:]
         groups.append([*by_part[Part.RUNTIME], *web, *own])
     elif runs_code:
         own = [store for store in stores if is_private(store)][:_STORES]

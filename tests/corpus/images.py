@@ -3,7 +3,8 @@
 The trees follow the public Dockerfiles and init scripts of mail servers, forges, appliances,
 panels and the like, with the programs that Debian has: the image ``field`` is a root of Debian 12
 with what the commands name, ``/prog``, a static program that listens on the TCP port that it is
-given, and next to them the binaries of socklog, bcron and syslog-ng. ``/prog`` stands in for what
+given, ``/wait``, one that waits, and next to them the binaries of socklog, bcron and syslog-ng
+(``dpkg -x``, as Debian lets no two of them be installed together). ``/prog`` stands in for what
 Debian lacks; a name under which it runs is as good as any other program's of that name.
 """
 
@@ -45,6 +46,8 @@ _SYSLOG_NG = "log=syslog-ng -F --no-caps"
 _BOXCRON = "cron=busybox crond -f -c /etc/boxcron"
 _BOXDIR = "mkdir -p /etc/boxcron; echo '*/5 * * * * php -f /var/www/cron.php' > /etc/boxcron/root; "
 _FAIL2BAN = "ban=fail2ban-server -xf start"
+_SNMPDIR = "sed -i 's/^agentaddress.*/agentaddress udp:161/' /etc/snmp/snmpd.conf; "
+_UNBOUNDDIR = "printf 'server:\\n do-ip6: no\\n' > /u.conf; "
 _JAIL = "mkdir -p /run/fail2ban; touch /var/log/auth.log; "
 _PG = "service postgresql start; "
 
@@ -94,9 +97,9 @@ _MAIL = (
     app("img-mail-all", "a mail server: dumb-init and supervisord over postfix, dovecot, rspamd, its redis, rsyslog, cron and fail2ban", "dumb-init", *_after(_JAIL, supervised(_RSYSLOG, _POSTFIX, _DOVECOT, _RSPAMD, REDIS, CRON, _FAIL2BAN)), wait=9),
     app("img-mail-postfix", "a mail suite's postfix: supervisord over it and syslog-ng", *supervised(_SYSLOG_NG, _POSTFIX)),
     app("img-mail-dovecot", "a mail suite's dovecot: supervisord over it, syslog-ng, cron and a script that watches", *_after("printf 'while :; do sleep 5; done' > /w.sh; ", supervised(_SYSLOG_NG, _DOVECOT, CRON, "watch=sh /w.sh"))),
-    app("img-mail-resolver", "a mail suite's resolver: supervisord over unbound and syslog-ng", *supervised(_SYSLOG_NG, "dns=unbound -d")),
+    app("img-mail-resolver", "a mail suite's resolver: supervisord over unbound and syslog-ng", *_after(_UNBOUNDDIR, supervised(_SYSLOG_NG, "dns=unbound -d -c /u.conf"))),
     one("img-mail-filter", "a mail suite's filter: rspamd alone, by a script under tini", "tini", "--", "sh", "-c", "rspamd -f -u _rspamd -g _rspamd; exit"),
-    app("img-mail-web", "a mail server with webmail: s6 over postfix, dovecot, rspamd, redis, nginx, php-fpm, unbound for itself, cron and rsyslog", *_after(_PHPDIR, s6(_RSYSLOG, _POSTFIX, _DOVECOT, _RSPAMD, REDIS, NGINX, PHP, "dns=unbound -d", CRON)), wait=9),
+    app("img-mail-web", "a mail server with webmail: s6 over postfix, dovecot, rspamd, redis, nginx, php-fpm, unbound for itself, cron and rsyslog", *_after(_PHPDIR + _UNBOUNDDIR, s6(_RSYSLOG, _POSTFIX, _DOVECOT, _RSPAMD, REDIS, NGINX, PHP, "dns=unbound -d -c /u.conf", CRON)), wait=9),
     app("img-groupware", "a groupware: supervisord over mariadb, memcached, postfix, dovecot, apache, a program of its own, cron and rsyslog", *_after(_DBDIR + _program("/usr/local/sbin/groupd"), supervised(_RSYSLOG, _DB, "kv=memcached -u nobody", _POSTFIX, _DOVECOT, _APACHE, "gw=/usr/local/sbin/groupd 20000", CRON)), wait=10),
     app("img-mail-postgrey", "a relay: postfix and opendkim by a script, with rsyslog in the foreground", *sh("postfix start; mkdir -p /run/opendkim; opendkim -p inet:8891@127.0.0.1 -d a.b -s s -k /dev/null; exec rsyslogd -n -iNONE")),
     app("img-product-mail", "a mail product all below /opt/zim, with its own slapd, database and cache, beside the system's cron, rsyslog and a resolver on loopback", *sh("mkdir -p /opt/zim/sbin /opt/zim/data; cd /opt/zim/sbin; cp /usr/sbin/slapd /usr/sbin/mariadbd /usr/bin/memcached /usr/sbin/nginx .; " + _DBDIR + "/opt/zim/sbin/mariadbd --user=mysql & /opt/zim/sbin/memcached -u nobody & /opt/zim/sbin/nginx; /opt/zim/sbin/slapd -h ldap://127.0.0.1:3890; dnsmasq --listen-address=127.0.0.1 --bind-interfaces; rsyslogd -iNONE; cron; " + WAIT), wait=8),
@@ -137,13 +140,13 @@ _APPLIANCES = (
     app("img-dns-log", "bind with syslog-ng and cron, by a script", *sh("syslog-ng --no-caps; cron; exec named -f -u bind")),
     app("img-dns-admin", "bind, and webmin for it, by a script", *sh("mkdir -p /usr/share/webmin; printf 'use Socket; socket(S,PF_INET,SOCK_STREAM,6); bind(S,sockaddr_in(10000,INADDR_ANY)); listen(S,5); sleep 1 while 1' > /usr/share/webmin/miniserv.pl; perl /usr/share/webmin/miniserv.pl & exec named -g -u bind")),
     app("img-monitor", "a monitoring appliance: supervisord over zabbix' server, its agent, nginx, php-fpm and a database", *_after(_PHPDIR + _PG + "su postgres -c 'createuser zabbix; createdb -O zabbix zabbix'; mkdir -p /run/zabbix; chown zabbix /run/zabbix; " + _program("/usr/sbin/zabbix_server"), supervised("srv=/usr/sbin/zabbix_server 10051", "agent=zabbix_agentd -f", NGINX, PHP)), wait=9),
-    app("img-network-monitor", "a network's monitor: s6 over nginx, php-fpm, snmpd and a cron of busybox", *_after(_PHPDIR + _BOXDIR, s6(NGINX, PHP, "snmp=snmpd -f -Lo", _BOXCRON))),
-    app("img-graphs", "a grapher: supervisord over apache with php, mariadb, snmpd, cron and rsyslog", *_after(_DBDIR, supervised(_APACHE, _DB, "snmp=snmpd -f -Lo", CRON, _RSYSLOG)), wait=9),
+    app("img-network-monitor", "a network's monitor: s6 over nginx, php-fpm, snmpd and a cron of busybox", *_after(_PHPDIR + _BOXDIR + _SNMPDIR, s6(NGINX, PHP, "snmp=snmpd -f -Lo", _BOXCRON))),
+    app("img-graphs", "a grapher: supervisord over apache with php, mariadb, snmpd, cron and rsyslog", *_after(_DBDIR + _SNMPDIR, supervised(_APACHE, _DB, "snmp=snmpd -f -Lo", CRON, _RSYSLOG)), wait=9),
     app("img-nagios", "nagios: runit over it, apache, a postfix for its messages on loopback, and rsyslog", *sh("mkdir -p /run/nagios4; chown nagios /run/nagios4; postconf inet_interfaces=loopback-only; " + runit("nagios=nagios4 /etc/nagios4/nagios.cfg", _APACHE, _POSTFIX, _RSYSLOG)[2]), wait=8),
     app("img-monitor-dns", "a monitor with a name service for itself: supervisord over apache with php, nagios, dnsmasq and cron", *_after("mkdir -p /run/nagios4; chown nagios /run/nagios4; ", supervised("nagios=nagios4 /etc/nagios4/nagios.cfg", _APACHE, "dns=dnsmasq -k", CRON)), wait=8),
     app("img-telephony", "a telephone exchange: supervisord over it, mariadb, apache with php, cron and fail2ban", *_after(_DBDIR + _JAIL + _program("/usr/sbin/asterisk"), supervised("tel=/usr/sbin/asterisk 5038", _DB, _APACHE, CRON, _FAIL2BAN)), wait=9),
     app("img-directory", "a directory with its backups: runit over slapd, cron and syslog-ng, under a python script", *_after("mkdir -p /run/slapd; ", _my_init("ldap=slapd -d 0 -h ldap:///", CRON, _SYSLOG_NG))),
-    app("img-domain", "a domain controller: supervisord over samba, a time server and rsyslog", *_after("rm -f /etc/samba/smb.conf; samba-tool domain provision --realm=A.B --domain=A --adminpass=Passw0rd1 --server-role=dc --use-rfc2307; ", supervised("dc=samba -F --no-process-group", "ntp=chronyd -d -x", _RSYSLOG)), wait=40),
+    app("img-domain", "a domain controller: supervisord over samba, a time server and rsyslog", *_after(_program("/usr/sbin/samba"), supervised("dc=/usr/sbin/samba 389", "ntp=chronyd -d -x", _RSYSLOG))),
     system("img-identity", "an identity server: systemd over slapd, a KDC, apache, bind and a time server", *only("slapd", "apache2", "named", "chrony", "dbus", mask=("getty.target",)), options=SYSTEMD, wait=12),
     app("img-timemachine", "a file server with a name service: s6 over samba, dbus and cron", *_after("mkdir -p /run/dbus; ", s6("bus=dbus-daemon --system --nofork", "smb=smbd -F --no-process-group", "nmb=nmbd -F --no-process-group", CRON))),
     app("img-netboot", "a boot server: supervisord over nginx, dnsmasq for TFTP and a node program", *supervised(NGINX, "tftp=dnsmasq -k --port=0 --enable-tftp --tftp-root=/srv", "ui=node -e setInterval(Boolean,1e3)")),
@@ -163,12 +166,12 @@ _DATA = (
     one("img-rabbit", "rabbitmq alone, by a script", *sh("exec gosu rabbitmq rabbitmq-server"), wait=12),
     one("img-redis-socket", "redis on a socket of its own, and no port", "redis-server", "--port", "0", "--unixsocket", "/run/r.sock"),
     app("img-maria-backup", "mariadb under supervisord, with cron and rsyslog", *_after(_DBDIR, supervised(_DB, CRON, _RSYSLOG)), wait=7),
-    app("img-web-agents", "nginx, and the agents of who watches it: munin's, snmpd and zabbix'", *supervised(NGINX, "munin=munin-node --foreground", "snmp=snmpd -f -Lo", "zbx=zabbix_agentd -f")),
+    app("img-web-agents", "nginx, and the agents of who watches it: munin's, snmpd and zabbix'", *_after(_SNMPDIR + "mkdir -p /run/munin /run/zabbix /var/log/munin /var/log/zabbix; chown zabbix /run/zabbix /var/log/zabbix; ", supervised(NGINX, "munin=munin-node --foreground", "snmp=snmpd -f -Lo", "zbx=zabbix_agentd -f"))),
     app("img-web-kept", "nginx with cron, rsyslog, a time server and haveged, under supervisord", *supervised(NGINX, CRON, _RSYSLOG, "ntp=chronyd -d -x")),
     app("img-base", "a base image with its init: runit over cron, syslog-ng and a python program", *_after(WEB, _my_init(CRON, _SYSLOG_NG, f"own={WORKER}"))),
     system("img-base-ssh", "a base image with its init and its sshd on: runit over cron, syslog-ng, sshd and nginx", *_my_init(CRON, _SYSLOG_NG, SSHD, NGINX)),
     app("img-base-web", "a base image with its init: runit over cron, syslog-ng, nginx, memcached and a ruby server", *_after("printf 'run ->(e){[200,{},[\"\"]]}' > /c.ru; ", _my_init(CRON, _SYSLOG_NG, NGINX, "kv=memcached -u nobody", "web=puma -b tcp://127.0.0.1:3000 /c.ru"))),
-    app("img-bcron-socklog", "runit over nginx, bcron and socklog", *runit(NGINX, "cron=bcron-start", "log=socklog unix /dev/log")),
+    app("img-bcron-socklog", "runit over nginx, bcron and socklog", *_after("mkdir -p /var/spool/cron/crontabs /var/spool/cron/tmp; export BCRON_USER=root; ", runit(NGINX, "cron=bcron-start", "log=socklog unix /dev/log"))),
     app("img-cron-log", "cron and rsyslog, for jobs and their log, by a script", *sh("rsyslogd -iNONE; exec cron -f")),
     app("img-log-server", "a log server: rsyslog that listens, and the cron that rotates, by a script", *sh("printf 'module(load=\"imudp\")\\ninput(type=\"imudp\" port=\"514\")\\n' > /etc/rsyslog.d/a.conf; cron; exec rsyslogd -n -iNONE")),
     system("img-web-log-server", "nginx and a syslog for others, that listens on the network, with cron under supervisord", *_after("printf 'module(load=\"imtcp\")\\ninput(type=\"imtcp\" port=\"514\")\\n' > /etc/rsyslog.d/a.conf; ", supervised(NGINX, _RSYSLOG, CRON)), sure=False),

@@ -1,15 +1,25 @@
-"""How the classifier did on the corpus: accuracy, confusion table, calibration."""
+"""How the classifier did on the corpus: accuracy, confusion table, calibration.
+
+``python -m tests.corpus.report > agent/classifier/reliability.py`` writes the tables that
+docs/verdict.md shows; ``python -m agent.classifier.manual > docs/verdict.md`` comes after it.
+"""
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.classifier import classify, read_scene
+from agent.classifier.judge import SURE
+from agent.classifier.scene import InitKind
 from agent.model import Style
+from tests.corpus.codec import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from agent.model import Verdict
     from tests.corpus.codec import Case
@@ -19,6 +29,7 @@ JUDGED: list[Judged] = []
 """Filled by the tests, shown at the end of the run."""
 
 _BUCKETS = (0.0, 0.25, 0.5, 0.75, 1.01)
+CASES = Path(__file__).parent / "cases"
 
 
 def right(judged: Judged) -> bool:
@@ -54,3 +65,53 @@ def lines(judged: Sequence[Judged]) -> Iterator[str]:
 
 def _share(judged: Sequence[Judged]) -> str:
     return f"{100 * sum(map(right, judged)) / len(judged):.1f} %" if judged else "-"
+
+
+def reliability(judged: Sequence[Judged]) -> Iterator[str]:
+    """Return the tables of docs/verdict.md: what verdicts claim, and how often they are right."""
+    yield "| confidence | containers | claims to be right in | is right in |"
+    yield "| --- | ---: | ---: | ---: |"
+    for low, high in itertools.pairwise(_BUCKETS):
+        within = [j for j in judged if low <= j[1].confidence < high]
+        claimed = sum((1 + v.confidence) / 2 for _, v in within) / max(1, len(within))
+        yield (
+            f"| {low:.2f} to {min(high, 1):.2f} | {len(within)} | {100 * claimed:.0f} % "
+            f"| {_share(within)} |"
+        )
+    yield ""
+    yield from _by("engine", lambda case: case.subject.container.engine, judged)
+    yield ""
+    yield from _by("first process", _first_process, judged)
+
+
+def _by(title: str, key: Callable[[Case], str], judged: Sequence[Judged]) -> Iterator[str]:
+    yield f"| {title} | containers | sure verdicts | right | not sure | right |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    for name in sorted({key(case) for case, _ in judged}):
+        of_it = [j for j in judged if key(j[0]) == name]
+        sure = [j for j in of_it if j[1].confidence >= SURE]
+        others = [j for j in of_it if j[1].confidence < SURE]
+        yield (
+            f"| {name} | {len(of_it)} | {len(sure)} | {_share(sure)} "
+            f"| {len(others)} | {_share(others)} |"
+        )
+
+
+def _first_process(case: Case) -> str:
+    kind = read_scene(case.subject).init_kind
+    return "none seen" if kind is InitKind.NONE else kind.value
+
+
+def main() -> None:
+    """Write the module that holds the tables."""
+    cases = [loads(path.read_text()) for path in sorted(CASES.glob("*.json"))]
+    judged = [(case, classify(read_scene(case.subject))) for case in cases]
+    text = "\n".join(reliability(judged))
+    sys.stdout.write(
+        '"""How often verdicts are right on the corpus; python -m tests.corpus.report writes it."""'
+        f'\n\nCASES = {len(cases)}\n\nTABLES = """\n{text}\n"""\n'
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -165,12 +165,15 @@ def _housekeeping(scene: Scene) -> Hit | None:
         return None
     absent = ["there is no login service", "no service manager was booted"]
     if any(program.family == "sshd" for program in scene.os_services):
-        absent[0] = "its sshd is a way to what it keeps"
+        absent[0] = "its sshd is a way to what the forge keeps"
     if scene.applications:
         absent.append("no second application runs")
     application = listed(application_names(scene))
+    names, one = listed(p.name for p in scene.os_services), len(scene.os_services) == 1
     values = {
-        "what": f"they only keep house for {application}" if application else "nothing else runs",
+        "what": f"{names} {'belongs' if one else 'belong'} to {application}"
+        if application
+        else f"{names} are all that runs",
         "absent": ", ".join(absent[:-1]) + f" and {absent[-1]}",
     }
     return Hit(values, source=tree(scene))
@@ -181,7 +184,7 @@ def _housekeeping(scene: Scene) -> Hit | None:
     1.8,
     when="They run beside it as on a server: a third of the weight for each, half of that for what "
     "only tends the machine.",
-    sentence="as on a server, {names} run{beside}",
+    sentence="{names} {run}{beside}, as on a server",
 )
 def _housekeepers(scene: Scene) -> Hit | None:
     if not keeps_house(scene):
@@ -189,6 +192,7 @@ def _housekeepers(scene: Scene) -> Hit | None:
     application = listed(application_names(scene))
     values = {
         "names": service_names(scene.os_services),
+        "run": "runs" if len(scene.os_services) == 1 else "run",
         "beside": f" beside {application}" if application else "",
     }
     return Hit(values, scene.os_weight / 3, tree(scene))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.classifier.housekeeping import has_own_login, keeps_house
 from agent.classifier.rules import Hit, RuleSet
-from agent.classifier.wording import listed, plural, proc, tree
+from agent.classifier.wording import application_names, listed, plural, proc, tree
 from agent.model import Axis
 
 if TYPE_CHECKING:
@@ -74,6 +75,20 @@ def _single_user(scene: Scene) -> Hit | None:
     if len(own) != 1 or None in own or scene.login_users or scene.managed:
         return None
     return Hit({"uid": next(iter(own))}, source="/proc/*/status")
+
+
+@RULES.rule(
+    "users.own_login",
+    -1.5,
+    when="The sshd beside one application has a configuration of its own, not that of the system: "
+    "it may give out the application's data and no shell. The verdict is then never sure.",
+    sentence="its sshd has a configuration of its own, and may give out {application} and no shell",
+    cheap=True,
+)
+def _own_login(scene: Scene) -> Hit | None:
+    if keeps_house(scene) or not has_own_login(scene):
+        return None
+    return Hit({"application": listed(application_names(scene))}, source=tree(scene))
 
 
 def _can_log_in(shell: str) -> bool:

@@ -179,3 +179,18 @@ def test_what_has_just_started_is_given_time() -> None:
     assert verdict_of(with_open(_RENAMED, "systemd", "sshd", "cron", started=now - 1)) == (
         verdict_of(subject(_RENAMED, started=now - 1))
     )
+
+
+def test_what_holds_one_of_its_kind_that_works_is_believed_too() -> None:
+    def syslog(*below: Node) -> Node:
+        return Node("/usr/sbin/syslog-ng", ("supervising syslog-ng",), below, {"own": True})
+
+    working = run("/usr/sbin/syslog-ng", args="-F")
+    tree = subject(NGINX, syslog(working))
+    pids = {p.argv[0]: p.pid for p in tree.processes}
+    idle, busy = Descriptors(links=_STDIO), opened(_SOCKET)
+    known = {pids["supervising syslog-ng"]: idle, pids["/usr/sbin/syslog-ng"]: busy}
+    (found,) = read_scene(replace(tree, descriptors=known)).os_services
+    assert (found.name, found.doubt, len(found.processes)) == ("syslog-ng", "", 2)
+    refuted = replace(tree, descriptors=dict.fromkeys(known, idle))
+    assert read_scene(refuted).os_services == ()

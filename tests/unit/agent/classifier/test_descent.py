@@ -62,3 +62,10 @@ def test_jobs_of_a_shell_at_its_terminal_are_no_services() -> None:
     assert read_scene(subject(run("bash", job, tty=34816))).services == 0
     daemon = run("/app/server", own=True)
     assert read_scene(subject(run("bash", daemon, tty=34816))).services == 1
+
+
+def test_a_service_that_forked_twice_is_no_program_that_users_left_running() -> None:
+    banning = run("/usr/bin/python3 python3 /usr/bin/fail2ban-server -b", session=4242)
+    scene = read_scene(subject(run("sshd", run("rsyslogd"), banning, args="-D")))
+    assert scene.left_running == ()
+    assert {p.name for p in scene.os_services} == {"fail2ban-server", "rsyslogd", "sshd"}

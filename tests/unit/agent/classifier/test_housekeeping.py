@@ -149,15 +149,19 @@ def test_each_path_of_a_store_is_a_package_and_never_one_product(store: str) -> 
 def test_the_sentence_says_why() -> None:
     said = evidence_of(subject(run("supervisord", NGINX, CRON, SYSLOG)))
     assert said["services.housekeeping"].sentence == (
-        "they only keep house for nginx: there is no login service, no service manager was booted "
-        "and no second application runs"
+        "cron and rsyslogd belong to nginx: there is no login service, no service manager was "
+        "booted and no second application runs"
     )
     assert said["services.housekeepers"].sentence == (
-        "as on a server, cron and rsyslogd run beside nginx"
+        "cron and rsyslogd run beside nginx, as on a server"
     )
+    alone = evidence_of(subject(run("supervisord", NGINX, CRON)))
+    assert alone["services.housekeepers"].sentence == "cron runs beside nginx, as on a server"
+    assert alone["services.housekeeping"].sentence.startswith("cron belongs to nginx: there is no")
     jobs = evidence_of(subject(CRON, SYSLOG))["services.housekeeping"].sentence
     assert jobs == (
-        "nothing else runs: there is no login service and no service manager was booted"
+        "cron and rsyslogd are all that runs: there is no login service and no service manager was "
+        "booted"
     )
 
 
@@ -183,3 +187,37 @@ def test_a_wrapper_is_peeled_off_by_what_it_does() -> None:
     assert "init.reaper" in evidence_of(subject(held))
     of_its_own = run("/usr/local/bin/app", SSHD, args="--port 80")
     assert verdict_of(subject(of_its_own)).services == 2
+
+
+def test_an_sshd_with_a_configuration_of_its_own_leaves_it_open() -> None:
+    own = run("sh", NGINX, run("sshd", args="-f /etc/forge/sshd_config -D"), args="-c x")
+    title = "sshd: /usr/sbin/sshd -f /etc/forge/sshd_config [listener] 0 of 10-100 startups"
+    titled = run("sh", NGINX, claims("/usr/sbin/sshd", title), args="-c x")
+    for tree in (own, titled):
+        assert verdict_of(subject(tree)).confidence < 0.5
+        assert "users.own_login" in evidence_of(subject(tree))
+        assert "docker_as_vm" not in findings_of(subject(tree))
+    systems = subject(run("sh", NGINX, run("sshd", args="-f /etc/ssh/sshd_config"), args="-c x"))
+    assert verdict_of(systems).confidence >= 0.5
+    assert "docker_as_vm" in findings_of(systems)
+
+
+def test_what_listens_for_logins_beside_others_is_never_surely_an_application() -> None:
+    renamed = subject(run("nginx"), run("/opt/a/remote"), run("/opt/b/timer"))
+    assert verdict_of(listening(renamed, 80)).confidence >= 0.5
+    assert verdict_of(listening(renamed, 80, 22)).confidence < 0.5
+    assert verdict_of(listening(subject(run("/opt/a/remote")), 22)).confidence >= 0.5
+
+
+def test_an_sshd_with_its_log_and_its_guard_is_surely_neither() -> None:
+    guard = run("/usr/bin/python3 python3 /usr/bin/fail2ban-server -b")
+    for container in (subject(SSHD, SYSLOG), subject(SSHD, SYSLOG, guard), subject(SSHD, guard)):
+        assert verdict_of(container).confidence < 0.5
+        assert "docker_as_vm" not in findings_of(container)
+    assert verdict_of(subject(SSHD, SYSLOG, CRON)).confidence >= 0.5
+    assert verdict_of(subject(SSHD, SYSLOG, NGINX)).confidence >= 0.5
+
+
+def test_the_console_of_one_service_keeps_house_for_it() -> None:
+    console = run("/usr/bin/perl perl /usr/share/webmin/miniserv.pl /etc/webmin/miniserv.conf")
+    assert is_kept(subject(run("/usr/sbin/named"), console))

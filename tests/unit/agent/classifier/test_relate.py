@@ -99,3 +99,15 @@ def test_a_mail_server_that_nobody_outside_can_reach_serves_the_others() -> None
     local = replace(tree, network=listening((25, "127.0.0.1", 0), (21, "0.0.0.0", 0)))
     public = replace(tree, network=listening((25, "0.0.0.0", 0), (21, "0.0.0.0", 0)))
     assert [len(read_scene(one).applications) for one in (local, public)] == [1, 2]
+
+
+def test_a_queue_comes_on_top_of_a_database_and_a_cache() -> None:
+    queue = run("/usr/bin/rabbitmq-server")
+    assert len(groups(CODE, NGINX, POSTGRES, REDIS, queue)) == 1
+    assert len(groups(CODE, POSTGRES, REDIS, queue, MYSQL)) == 2
+
+
+def test_a_tunnel_serves_what_goes_through_it() -> None:
+    tunnel = run("/usr/sbin/openvpn")
+    assert len(groups(tunnel, run("/usr/bin/transmission-daemon"))) == 1
+    assert groups(tunnel) == [{"openvpn"}]
