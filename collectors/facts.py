@@ -308,6 +308,8 @@ class EngineFacts:
     tty: bool | None = None
     auto_remove: bool | None = None
     restart_policy: str = ""
+    mounts: tuple[str, ...] = ()
+    """Paths of the host that the engine bind-mounts into it."""
     openvz: OpenvzFacts | None = None
 
 
@@ -335,8 +337,6 @@ class Sighting(EngineFacts):
     """As configured: host, none, bridge, ``container:<id>``, a network's name."""
     rootfs: str = ""
     """Directory of its root filesystem on the host, where the engine says."""
-    mounts: tuple[str, ...] = ()
-    """Paths of the host that the engine bind-mounts into it."""
     below_engine: bool = False
     """It is only a runtime's record, of a container that an engine above the runtime manages."""
 

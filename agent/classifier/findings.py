@@ -10,6 +10,7 @@ from agent.classifier.convention import expected_style, made_for
 from agent.classifier.judge import SURE
 from agent.classifier.scene import InitKind
 from agent.classifier.wording import application_names, listed
+from agent.classifier.workshop import workshop
 from agent.model import Finding, Severity, Style
 from collectors.catalogue import MadeFor
 
@@ -296,14 +297,40 @@ def _no_user_namespace(scene: Scene, verdict: Verdict) -> str | None:
     return "its root user is the host's root user: it has no user namespace"
 
 
+@_finding(
+    "workshop",
+    Severity.INFORMATION,
+    title="A workshop",
+    means="It is where somebody works (Toolbx, Distrobox, a dev container, an editor's server, a "
+    "CI job), by its labels and by the files of theirs that are mounted in it.",
+    matters="It is meant to share the files, the network and the privileges of who works in it, "
+    "and to be changed and logged into by hand. So no other finding says any of that.",
+    advice="Nothing, if you know who works in it. Run services elsewhere.",
+)
+def _workshop(scene: Scene, verdict: Verdict) -> str | None:
+    kind = workshop(scene) if verdict.style is Style.APP else ""
+    return f"it is {kind}" if kind else None
+
+
+_MEANT_SO = frozenset(
+    {
+        *("privileged", "shared_host_namespaces", "no_limits", "logged_into", "drifted"),
+        *("several_applications", "single_app_in_system_container"),
+    }
+)
+"""What a workshop is meant to be, and so no finding in one."""
+
 CATALOGUE = tuple(sorted(_kinds, key=lambda kind: -list(Severity).index(kind.severity)))
 """All kinds of findings, in the order in which they are shown: what matters most comes first."""
 
 
 def findings(scene: Scene, verdict: Verdict) -> tuple[Finding, ...]:
     """Return the findings that stand for a container: warnings first, as the catalogue has them."""
-    return tuple(
+    found = [
         Finding(name=kind.name, sentence=sentence, severity=kind.severity)
         for kind in CATALOGUE
         if (sentence := kind.detect(scene, verdict)) is not None
-    )
+    ]
+    if any(finding.name == "workshop" for finding in found):
+        found = [finding for finding in found if finding.name not in _MEANT_SO]
+    return tuple(found)

@@ -24,6 +24,9 @@ _MAY_RUN_UNSEEN = frozenset(engine.name for engine in ENGINES if engine.may_run_
 _NOTHING = {field.name: getattr(EngineFacts(), field.name) for field in fields(EngineFacts)}
 _EMPTY: tuple[object, ...] = (None, "", (), {})
 
+_MOST_MOUNTS = 100
+"""Mounts that are kept of a container: its engine may be a stranger's."""
+
 _UNIQUE = re.compile(r"[0-9a-f]{64}")
 """An id in the name of a cgroup that means the same container in every engine."""
 
@@ -158,6 +161,7 @@ def container_of(
     best = sightings[0] if sightings else None
     facts = merged(sightings)
     facts["name"] = facts["name"] or (best.engine_id if best else "")
+    facts["mounts"] = facts["mounts"][:_MOST_MOUNTS]
     runtimes = [s.runtime or (s.engine if s.engine in _LOW_LEVEL else "") for s in sightings]
     facts["runtime"] = next(filter(None, runtimes), "")
     if group is not None:

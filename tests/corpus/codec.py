@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LONG_ID = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
+_HOMES = ("/home/", "/root")
+"""Paths of the host that say something about a container that they are mounted in."""
 _NOT_KEPT = {"instance", "rootfs", "seen_by", "verdict", "expected_style", "findings", "cgroups"}
 """Fields of a container that are paths of the machine, or are judged again."""
 
@@ -65,6 +67,7 @@ def anonymous(subject: Subject) -> Subject:
         for f in dataclasses.fields(subject.container)
         if f.name not in _NOT_KEPT
     }
+    kept["mounts"] = tuple(m for m in kept["mounts"] if m.startswith(_HOMES))
     mounts = tuple(
         dataclasses.replace(m, source=m.fstype, options="", root="/")
         for m in subject.mounts or ()

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engines.harness import systems
+from tests.engines.harness import bare, oci, roots, systems
 from tests.engines.harness.agent import tallyman
 from tests.engines.harness.dockerd import FREE
 from tests.engines.harness.need import need
 
 if TYPE_CHECKING:
     from tests.engines.harness.dockerd import Docker
+    from tests.engines.harness.made import Made
 
 pytestmark = pytest.mark.engine
 
@@ -67,3 +68,27 @@ def test_isolation_is_as_the_kernel_has_it(docker: Docker) -> None:
     assert [n for n in (owner, harmless, dear) if rows[n]["isolation"]["privileged"]] == [dear]
     assert rows[dear]["isolation"]["engine_sockets"] == ["/odd/place.sock"]
     assert rows[owner]["isolation"]["engine_sockets"] == []
+
+
+def _is_privileged(made: Made) -> bool:
+    """Return whether the agent finds a container to be privileged."""
+    found = json.loads(tallyman("explain", str(made.pid), "--json"))
+    return "privileged" in {finding["name"] for finding in found["findings"]}
+
+
+def test_only_who_has_the_hosts_capabilities_is_privileged(tmp_path: Path) -> None:
+    need("bwrap", "unshare", "runc", "busybox")
+    root = roots.make_busybox(tmp_path / "root")
+    inside = ("--bind", root, "/", "--proc", "/proc", "--dev", "/dev")
+    # Root's bubblewrap may get every capability (its bounding set), and keeps none.
+    with bare.sleeping_in("bubblewrap", "bwrap", *inside, "--unshare-all") as made:
+        assert not _is_privileged(made)
+    # All capabilities, in a user namespace of its own.
+    own = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", f"--root={root}")
+    with bare.sleeping_in("unshare", *own) as made:
+        assert not _is_privileged(made)
+    with bare.sleeping_in("unshare", "unshare", *own[3:]) as made:
+        assert _is_privileged(made)
+    # Until it is started, the runtime waits in it with all that it has itself.
+    with oci.runc(*SLEEP, action="create") as made:
+        assert not _is_privileged(made)

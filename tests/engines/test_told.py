@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engines.harness import managers, systems
+from tests.engines.harness import managers, podman, systems
 from tests.engines.harness.agent import tallyman
 from tests.engines.harness.need import need
 
@@ -95,3 +95,18 @@ def test_libvirt_runs_what_its_init_is() -> None:
         assert _is_what_was_told(_explained(made))
         stopped = json.loads(tallyman("explain", idle.name, "--json"))
         assert (stopped["expected_style"], stopped["mismatch"]) == ("app", False)
+
+
+def test_a_toolbx_like_container_is_a_workshop_and_nothing_else() -> None:
+    need("podman", "busybox")
+    shared = ("--network=host", "--pid=host", "--ipc=host", "--pids-limit=-1")
+    toolbx = "--label=com.github.containers.toolbox=true"
+    with podman.podman() as engine:
+        for mounts, expected in (
+            (("--volume=/root:/root",), {"workshop"}),
+            ((), {"shared_host_namespaces", "no_limits"}),
+        ):
+            made = engine.run("/bin/sleep", "86400", options=(*shared, toolbx, *mounts))
+            found = _explained(made)
+            assert (found["style"], found["expected_style"]) == ("app", "app")
+            assert _findings(found) & {*expected, "workshop", "no_limits"} == expected

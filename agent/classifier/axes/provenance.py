@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from agent.classifier.convention import expected_style, made_for
 from agent.classifier.rules import Hit, RuleSet
 from agent.classifier.wording import listed
+from agent.classifier.workshop import declared_workshop
 from agent.model import Axis, Style
 from collectors.catalogue import MadeFor
 
@@ -99,6 +100,18 @@ def _registry(scene: Scene) -> Hit | None:
     if image is None or not (image.digests or any(k.startswith(_BUILT) for k in image.labels)):
         return None
     return Hit({"image": image.reference or "its name is not known"}, source="engine")
+
+
+@RULES.rule(
+    "provenance.workshop",
+    -10.0,
+    when="It was made as one person's workshop (Toolbx, Distrobox, a dev container, a CI job): it "
+    "has the labels of that, and a home directory or the job's files of the host mounted.",
+    sentence="it is {kind}: one person's tools over their own files",
+)
+def _workshop(scene: Scene) -> Hit | None:
+    kind = declared_workshop(scene.subject.container)
+    return Hit({"kind": kind}, source="labels and mounts") if kind else None
 
 
 def _commanded(scene: Scene) -> tuple[str, ...]:

@@ -58,9 +58,10 @@ class Podman:
         # Only crun works without cgroups, and it refuses a hybrid hierarchy.
         without = "--cgroups=disabled" in options
         runtime = "crun" if without else "runc"
+        network = () if "--network=host" in options else ("--network=none",)
         self.cli(
             f"--runtime={runtime}",
-            *("run", "--detach", "--name", name, "--network=none", *_LIMITS, *options),
+            *("run", "--detach", "--name", name, *network, *_LIMITS, *options),
             *(self._image, *command),
             without_unified=without and Path("/sys/fs/cgroup/unified").exists(),
         )
