@@ -15,6 +15,7 @@ import re
 import stat
 import threading
 from collections import Counter
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
@@ -245,13 +246,17 @@ class Dir:
         except OSError as error:
             raise self.translate(error, relative) from error
 
-    def subdirectories(self, relative: str = ".") -> list[str]:
-        """Return the names of the directories in a directory, symbolic links left out."""
+    def subdirectories(self, relative: str = ".", limit: int = LIST_LIMIT) -> list[str]:
+        """Return the names of the directories in a directory, symbolic links left out.
+
+        Only the first ``limit`` entries are looked at.
+        """
         try:
             fd = self._open(relative, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
             try:
                 with os.scandir(fd) as entries:
-                    return [e.name for e in entries if e.is_dir(follow_symlinks=False)]
+                    first = islice(entries, limit)
+                    return [e.name for e in first if e.is_dir(follow_symlinks=False)]
             finally:
                 os.close(fd)
         except OSError as error:

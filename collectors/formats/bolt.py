@@ -44,6 +44,8 @@ class _File:
     budget: int
     """Bytes of entries that may still be read: the tree of a forged file can be a circle, and its
     entries can overlap."""
+    entries: int
+    """Entries that may still be read: one without key and value is as much work as another."""
 
     def place(self, page: int) -> int:
         """Return where a page begins. Raises BoltError where there is none of that number."""
@@ -90,6 +92,7 @@ class Bucket:
             for index in range(count):
                 entry = at + _PAGE.size + index * 16
                 self._spend(16)
+                self._file.entries -= 1
                 if flags & _BRANCH_PAGE:
                     _, _, page = _BRANCH.unpack_from(data, entry)
                     yield from self._walk(self._file.data, self._file.place(page), depth + 1)
@@ -100,7 +103,7 @@ class Bucket:
 
     def _spend(self, size: int) -> None:
         self._file.budget -= size
-        if self._file.budget < 0:
+        if self._file.budget < 0 or self._file.entries < 0:
             raise BoltError("its tree has no end")
 
     def _leaf(self, data: bytes, entry: int) -> tuple[str, bytes | Bucket]:
@@ -121,7 +124,7 @@ class Bucket:
 def parse_bolt(data: bytes) -> Bucket:
     """Return the topmost bucket of a database that is in memory. Raises BoltError."""
     _, root, page_size = _newest_meta(data)
-    file = _File(data, page_size, (1 << 20) + len(data) * 16)
+    file = _File(data, page_size, (1 << 20) + len(data) * 16, 10_000 + len(data) // 16)
     return Bucket(file, data, file.place(root))
 
 
@@ -137,10 +140,13 @@ class Files(Protocol):
         ...
 
 
-def read_bolt(files: Files, name: str) -> Bucket:
-    """Read a database as a whole. Raises BoltError, and whatever ``files`` raises."""
+def read_bolt(files: Files, name: str, limit: int = DATABASE_LIMIT) -> Bucket:
+    """Read a database of at most ``limit`` bytes as a whole.
+
+    Raises BoltError, and whatever ``files`` raises.
+    """
     for _ in range(_ATTEMPTS):
-        data = files.read(name, DATABASE_LIMIT)
+        data = files.read(name, limit)
         transaction, _, page_size = _newest_meta(data)
         now, _, _ = _newest_meta(files.read_head(name, 2 * page_size))
         if now - transaction <= 1:

@@ -102,13 +102,14 @@ def fuse_root() -> Iterator[Fuse]:
             yield Fuse(mount, folder.with_name(f"{folder.name}.hang"))
         finally:
             # Processes that hang in it get an error.
-            _abort(mount)
+            abort_fuse(mount)
             server.stop()
             with suppress(CommandError):
                 run("umount", "-l", mount)
 
 
-def _abort(mount: Path) -> None:
+def abort_fuse(mount: Path) -> None:
+    """End a FUSE connection: whoever hangs in it gets an error."""
     device = os.minor(_device(mount))
     with suppress(OSError):
         Path(f"/sys/fs/fuse/connections/{device}/abort").write_text("1")

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.engines.shared.processes import binary_name, claimed_name
-from collectors.engines.shared.views import instance_prefix, open_root, shortest
+from collectors.engines.shared.turns import owner_of
+from collectors.engines.shared.views import instance_prefix, on_host, open_root, shortest
 from collectors.formats.command_line import option_value
 from collectors.hostfs import Dir, HostReadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from collectors.contract import Context
     from collectors.facts import Process
@@ -44,62 +45,102 @@ class Installation:
     prefix: str = ""
     """What names the container that it runs in; empty on the host itself."""
 
+    user: int = 0
+    """The user on the host whose it is, who must own its directories."""
+
     @property
     def name(self) -> str:
-        """Return what its instances begin with: the state directory, after its container."""
-        return f"{self.prefix}{self.state}"
+        """Return what its instances begin with: the state directory, after container and user."""
+        user = f"{self.user}:" if self.user else ""
+        return f"{self.prefix}{user}{self.state}"
 
 
-def find_installations(ctx: Context) -> list[Installation]:
-    """Find every containerd of which there may be containers, each once."""
-    installations: dict[str, Installation] = {}
+def engine_processes(ctx: Context) -> dict[str, list[Process]]:
+    """Return the processes that may be a containerd or one of its shims by their owner.
+
+    The owner is as ``owner_of`` says.
+    """
+    found: dict[str, list[Process]] = {}
+    for process in ctx.processes:
+        if claimed_name(process) == "containerd" or _is_shim(process):
+            found.setdefault(owner_of(ctx, process), []).append(process)
+    return found
+
+
+def find_installations(ctx: Context, processes: Iterable[Process]) -> list[Installation]:
+    """Return each installation that is root's own: the usual one, and those of its processes."""
     default = Installation(state=_STATE, root=_ROOT)
-    for installation in (default, *_of_daemons(ctx), *_of_shims(ctx)):
+    installations: dict[str, Installation] = {}
+    for installation in (default, *installations_of(ctx, processes)):
         other = installations.get(installation.name)
         if other is None or (not other.root and installation.root):
             installations[installation.name] = installation
     return list(installations.values())
 
 
-def _of_daemons(ctx: Context) -> Iterator[Installation]:
-    for process in ctx.processes:
-        if claimed_name(process) != "containerd":
-            continue
-        path = option_value(process.argv, "--config", "-c") or _CONFIGURATION
-        try:
-            with open_root(ctx, process) as root:
-                config = _configuration(root, _absolute(ctx, process, path))
-        except HostReadError:
-            continue  # it has ended
-        yield Installation(
-            state=_path(option_value(process.argv, "--state"))
-            or _path(config.get("state"))
-            or _STATE,
-            root=_path(option_value(process.argv, "--root")) or _path(config.get("root")) or _ROOT,
-            engine=process,
-            prefix=instance_prefix(ctx, process),
-        )
+def installations_of(ctx: Context, processes: Iterable[Process]) -> Iterator[Installation]:
+    """Return the installations of processes of one owner, those of containerds first.
+
+    A stranger's files may block the caller.
+    """
+    shims = []
+    for process in processes:
+        if _is_shim(process):
+            shims.append(process)
+        else:
+            installation = _of_daemon(ctx, process)
+            if installation is not None:
+                yield installation
+    seen: set[tuple[str, str]] = set()
+    for process in shims:
+        installation = _of_shim(ctx, process, seen)
+        if installation is not None:
+            yield installation
 
 
-def _of_shims(ctx: Context) -> Iterator[Installation]:
-    seen = set()
-    for process in ctx.processes:
-        if not binary_name(process).startswith("containerd-shim"):
-            continue
-        prefix = instance_prefix(ctx, process)
-        try:
-            bundle = ctx.host.proc.readlink(f"{process.pid}/cwd")
-        except HostReadError:
-            continue
-        # <state>/<plugin>/<namespace>/<id>
-        tasks = posixpath.dirname(posixpath.dirname(bundle))
-        state, plugin = posixpath.split(tasks)
-        if plugin not in TASKS or (prefix, state) in seen:
-            continue
-        seen.add((prefix, state))
-        yield Installation(
-            state=shortest(state), root=_root_of_shim(ctx, process), engine=process, prefix=prefix
-        )
+def _is_shim(process: Process) -> bool:
+    return binary_name(process).startswith("containerd-shim")
+
+
+def _user(ctx: Context, process: Process) -> int:
+    return (process.uid or 0) if on_host(ctx, process) else 0
+
+
+def _of_daemon(ctx: Context, process: Process) -> Installation | None:
+    path = option_value(process.argv, "--config", "-c") or _CONFIGURATION
+    try:
+        with open_root(ctx, process) as root:
+            config = _configuration(root, _absolute(ctx, process, path))
+    except HostReadError:
+        return None  # it has ended
+    return Installation(
+        state=_path(option_value(process.argv, "--state")) or _path(config.get("state")) or _STATE,
+        root=_path(option_value(process.argv, "--root")) or _path(config.get("root")) or _ROOT,
+        engine=process,
+        prefix=instance_prefix(ctx, process),
+        user=_user(ctx, process),
+    )
+
+
+def _of_shim(ctx: Context, process: Process, seen: set[tuple[str, str]]) -> Installation | None:
+    prefix = instance_prefix(ctx, process)
+    try:
+        bundle = ctx.host.proc.readlink(f"{process.pid}/cwd")
+    except HostReadError:
+        return None
+    # <state>/<plugin>/<namespace>/<id>
+    tasks = posixpath.dirname(posixpath.dirname(bundle))
+    state, plugin = posixpath.split(tasks)
+    if plugin not in TASKS or (prefix, state) in seen:
+        return None
+    seen.add((prefix, state))
+    return Installation(
+        state=shortest(state),
+        root=_root_of_shim(ctx, process),
+        engine=process,
+        prefix=prefix,
+        user=_user(ctx, process),
+    )
 
 
 def _root_of_shim(ctx: Context, shim: Process) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from collectors.formats.bolt import BoltError, Bucket, read_bolt
+from collectors.formats.bolt import DATABASE_LIMIT, BoltError, Bucket, read_bolt
 from collectors.formats.documents import clean_text
 from collectors.formats.oci_spec import Spec, parse_spec
 
@@ -62,10 +62,10 @@ class Metadata:
     """By namespace and name."""
 
 
-def load_metadata(directory: Dir, name: str) -> Metadata | None:
+def load_metadata(directory: Dir, name: str, limit: int = DATABASE_LIMIT) -> Metadata | None:
     """Read the database, a loader for ``FileCache``; None when it does not parse."""
     try:
-        top = read_bolt(directory, name).bucket("v1")
+        top = read_bolt(directory, name, limit).bucket("v1")
         containers, images = {}, {}
         for namespace, bucket in top.buckets():
             if namespace == _DOCKERS:

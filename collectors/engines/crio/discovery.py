@@ -32,9 +32,14 @@ class Store:
         return f"{self.prefix}{self.graphroot}"
 
 
-def find_stores(ctx: Context) -> list[Store]:
-    """Return root's store on the host, and that of each container in which CRI-O's conmon runs."""
-    stores = {"": Store(graphroot=root_locations(ctx).graphroot)}
+def root_store(ctx: Context) -> Store:
+    """Return root's store on the host."""
+    return Store(graphroot=root_locations(ctx).graphroot)
+
+
+def nested_stores(ctx: Context) -> list[Store]:
+    """Return the store of each container in which CRI-O's conmon runs."""
+    stores = {}
     for process in ctx.processes:
         if is_conmon(process) and not is_of_podman(process):
             prefix = instance_prefix(ctx, process)

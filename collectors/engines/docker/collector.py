@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from collectors.engines.docker.discovery import (
 )
 from collectors.engines.docker.errors import ApiError, Late, RemoteDaemon
 from collectors.engines.shared.files import remember
+from collectors.engines.shared.turns import Turns, owner_of
 from collectors.hostfs import Malformed
 
 if TYPE_CHECKING:
@@ -27,12 +29,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NEVER = float("inf")
 _UNTRUSTED_SHARE = 1 / 3
 """How much of the time for root's own daemons all untrusted ones together are waited for."""
-_UNTRUSTED_SECONDS = 1.0
-"""For the files of all untrusted daemons in one pass."""
-
+_SECONDS_OF_ONE = 0.2
+"""For the files of one untrusted daemon at a time."""
 
 _MOST_INSTANCES = 100
 """Daemons that ran and are remembered: any user, and any container, can start more of them."""
@@ -50,6 +50,7 @@ class DockerCollector:
     def __init__(self) -> None:
         self._finder = DaemonFinder()
         self._readers: dict[str, DaemonReader] = {}
+        self._turns: Turns[Sighting] = Turns()
         self._instances: dict[tuple[str, str], str] = {}
         """Instances that ran, by prefix and data root: their containers keep the instance."""
 
@@ -80,28 +81,50 @@ class DockerCollector:
             f"{path}: configured, but nobody listens" for path in absent_hosts(ctx, running)
         ]
         for daemon in running:
-            reader_of(daemon).begin(ctx, daemon)
-        own = self._read_all(ctx, [d for d in running if not d.is_untrusted], failures)
-        untrusted = self._read_all(ctx, [d for d in running if d.is_untrusted], failures)
-        silent = list(self._silent(ctx, running))
-        for daemon in silent:
-            reader_of(daemon).close()
-        own += self._read_files(ctx, [d for d in silent if not d.is_untrusted])
-        untrusted += self._read_files(ctx, [d for d in silent if d.is_untrusted])
+            reader = reader_of(daemon)
+            if not self._is_read_still(ctx, daemon):
+                reader.begin(ctx, daemon)
+        own, late = self._read_all(ctx, [d for d in running if not d.is_untrusted], failures)
+        untrusted, others = self._read_all(ctx, [d for d in running if d.is_untrusted], failures)
+        late += others
+        for daemon in self._silent(ctx, running):
+            reader = reader_of(daemon)
+            if not self._is_read_still(ctx, daemon):
+                reader.close()
+            late.append(daemon)
+        own += [
+            s
+            for d in late
+            if not d.is_untrusted
+            for s in self._readers[d.instance].fallback(ctx, d)
+        ]
+        untrusted += self._read_files(ctx, [d for d in late if d.is_untrusted])
         for left in before.values():
             if left is not None:
                 left.close()
         # An untrusted daemon may claim any id: it cannot replace a container of the host's own.
         by_id = {s.engine_id: s for s in reversed(own)}
-        sightings = [*by_id.values(), *(s for s in untrusted if s.engine_id not in by_id)]
+        of_strangers = {(s.instance, s.engine_id): s for s in reversed(untrusted)}
+        sightings = [
+            *by_id.values(),
+            *(s for s in of_strangers.values() if s.engine_id not in by_id),
+        ]
         if failures:
             raise PartlySeen("; ".join(failures), tuple(sightings))
         return sightings
 
-    def _read_all(self, ctx: Context, daemons: list[Daemon], failures: list[str]) -> list[Sighting]:
+    def _is_read_still(self, ctx: Context, daemon: Daemon) -> bool:
+        """Return whether a thread still reads the files of a stranger's daemon."""
+        view = daemon.view
+        return daemon.is_untrusted and view is not None and self._turns.is_busy(owner_of(ctx, view))
+
+    def _read_all(
+        self, ctx: Context, daemons: list[Daemon], failures: list[str]
+    ) -> tuple[list[Sighting], list[Daemon]]:
         """Return the containers of daemons that are being asked: root's own, or the untrusted.
 
-        All of them share the time for which they are waited for: one that is late costs itself.
+        Besides, those daemons that do not answer now. All share the time for which they are waited
+        for: one that is late costs itself.
         """
         is_untrusted = any(daemon.is_untrusted for daemon in daemons)
         until = monotonic() + ctx.options.docker_timeout * (_UNTRUSTED_SHARE if is_untrusted else 1)
@@ -110,7 +133,8 @@ class DockerCollector:
         for daemon in daemons:
             reader = self._readers[daemon.instance]
             try:
-                (answered if reader.finish(ctx, until) else late).append(daemon)
+                is_all = not self._is_read_still(ctx, daemon) and reader.finish(ctx, until)
+                (answered if is_all else late).append(daemon)
             except RemoteDaemon as error:
                 log.debug("%s", error)
             except ApiError as error:
@@ -122,21 +146,19 @@ class DockerCollector:
                     failures.append(message)
                 elif not isinstance(error, Late):
                     ctx.host.tally.count(Malformed("docker/daemon", message))
-        sightings = [s for d in answered for s in self._readers[d.instance].sightings(ctx, d)]
-        return sightings + self._read_files(ctx, late)
+        return [s for d in answered for s in self._readers[d.instance].sightings(ctx, d)], late
 
     def _read_files(self, ctx: Context, daemons: list[Daemon]) -> list[Sighting]:
-        """Return the containers of daemons that do not answer, as their files show them."""
-        sightings: list[Sighting] = []
-        end = monotonic() + _UNTRUSTED_SECONDS
-        for index, daemon in enumerate(daemons):
-            until = _NEVER
-            if daemon.is_untrusted:
-                # An equal share each of the time that is left for all of them.
-                now = monotonic()
-                until = now + max(0.0, end - now) / (len(daemons) - index)
-            sightings += self._readers[daemon.instance].fallback(ctx, daemon, until)
-        return sightings
+        """Return the containers of strangers' daemons that do not answer, as their files show."""
+        by_owner: dict[str, list[Daemon]] = {}
+        for daemon in daemons:
+            if daemon.view is not None:
+                by_owner.setdefault(owner_of(ctx, daemon.view), []).append(daemon)
+        readers = {
+            owner: partial(_fallback_of, ctx, [(d, self._readers[d.instance]) for d in found])
+            for owner, found in by_owner.items()
+        }
+        return self._turns.read(readers, ctx.wake)
 
     def _silent(self, ctx: Context, running: list[Daemon]) -> Iterator[Daemon]:
         """Return the daemons that do not run: of shims, of the usual place, and those that ran."""
@@ -159,3 +181,11 @@ class DockerCollector:
             if instance in self._readers:
                 instance = daemon.prefix + daemon.data_root
             yield replace(daemon, instance=instance)
+
+
+def _fallback_of(
+    ctx: Context, daemons: Iterable[tuple[Daemon, DaemonReader]]
+) -> Iterator[Sighting | None]:
+    for daemon, reader in daemons:
+        yield from reader.fallback(ctx, daemon, monotonic() + _SECONDS_OF_ONE)
+        yield None

@@ -145,6 +145,8 @@ class DaemonReader:
         try:
             path = self.data_root or daemon.data_root
             with open_root(ctx, daemon.view) as top, top.open_dir(path, confined=True) as root:
+                if _is_anothers(ctx, daemon, root):
+                    return []
                 self._take_from_disk(self._disk.read(root, rule, until))
                 self._read_images(root, until)
         except HostReadError:
@@ -254,6 +256,14 @@ class DaemonReader:
             *last_seen,
             *(k.sighting for k in self._containers.values() if k.sighting is not None),
         ]
+
+
+def _is_anothers(ctx: Context, daemon: Daemon, root: Dir) -> bool:
+    """Return whether a user's daemon names a data root that is not his: only root may."""
+    view = daemon.view
+    if view is None or not daemon.is_untrusted or not on_host(ctx, view):
+        return False
+    return root.stat().st_uid != view.uid
 
 
 def _sighting(

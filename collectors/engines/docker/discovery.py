@@ -9,13 +9,14 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, field
-from time import monotonic
+from functools import partial
 from typing import TYPE_CHECKING
 
 from collectors.engines.docker.container import CgroupRule
 from collectors.engines.docker.sockets import is_listening, listening_paths, server_of
 from collectors.engines.shared.files import homes, read_object
 from collectors.engines.shared.processes import binary_name, claimed_name
+from collectors.engines.shared.turns import Turns, owner_of
 from collectors.engines.shared.views import instance_prefix, on_host, open_root, shortest
 from collectors.facts import CgroupMode
 from collectors.formats.command_line import option_value, option_values
@@ -23,7 +24,7 @@ from collectors.formats.documents import JsonObject
 from collectors.hostfs import Denied, HostReadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from collectors.contract import Context
     from collectors.facts import Process, ProcessId
@@ -33,10 +34,11 @@ DEFAULT_SOCKET = "/run/docker.sock"
 DEFAULT_DATA_ROOT = "/var/lib/docker"
 _CONFIGURATION = "/etc/docker/daemon.json"
 _UNTRUSTED_LIMIT = 64
-_UNTRUSTED_SECONDS = 0.5
-"""For finding out about all untrusted daemons that are new in one pass."""
 _LOCAL_TCP = re.compile(r"tcp://(?:127\.0\.0\.1|0\.0\.0\.0|localhost|\[::1?\])?(?::(\d{1,5}))?")
 _TCP_PORT = 2375
+_Key = tuple[str, str]
+"""Of the shims of one containerd: the container that it runs in, and its address."""
+
 _NOT_THE_API = ("metrics.sock", "control.sock")
 
 
@@ -68,7 +70,9 @@ class DaemonFinder:
 
     def __init__(self) -> None:
         self._daemons: dict[ProcessId, Daemon] = {}
-        self._roots: dict[tuple[str, str], str] = {}
+        self._roots: dict[_Key, str] = {}
+        self._turns: Turns[Daemon] = Turns()
+        self._silent_turns: Turns[tuple[_Key, Daemon]] = Turns()
 
     def find(self, ctx: Context) -> list[Daemon]:
         """Return every daemon that runs, each once."""
@@ -81,17 +85,25 @@ class DaemonFinder:
         ]
         own = [p for p in candidates if not _is_untrusted(ctx, p)]
         untrusted = [p for p in candidates if _is_untrusted(ctx, p)]
-        end = monotonic() + _UNTRUSTED_SECONDS
-        for process in (*own, *_each_user_in_turn(untrusted)[:_UNTRUSTED_LIMIT]):
+        for process in own:
             daemon = before.get(process.id)
-            is_own = daemon is not None and not daemon.is_untrusted
             # Without a socket it may listen by now.
-            if daemon is None or (not daemon.sockets and (is_own or ctx.full)):
-                may_read = process in own or monotonic() < end
-                daemon = _daemon(ctx, process) if may_read else daemon
+            if daemon is None or not daemon.sockets:
+                daemon = _daemon(ctx, process)
             if daemon is not None:
                 self._daemons[process.id] = daemon
-        return list({d.instance: d for d in self._daemons.values()}.values())
+        strangers: dict[str, list[Process]] = {}
+        for process in _each_user_in_turn(untrusted)[:_UNTRUSTED_LIMIT]:
+            strangers.setdefault(owner_of(ctx, process), []).append(process)
+        readers = {
+            owner: partial(_describe_all, ctx, found, before) for owner, found in strangers.items()
+        }
+        here = {process.id for process in untrusted}
+        for daemon in self._turns.read(readers, ctx.wake):
+            if daemon.process is not None and daemon.process.id in here:
+                self._daemons[daemon.process.id] = daemon
+        # A stranger may claim the socket of root's own, who comes first.
+        return list({d.instance: d for d in reversed(self._daemons.values())}.values())[::-1]
 
     def find_silent(self, ctx: Context) -> Iterator[Daemon]:
         """Return the data roots of daemons that may have left containers, running or not.
@@ -100,6 +112,7 @@ class DaemonFinder:
         containerd work for one daemon, so one of them is asked.
         """
         before, self._roots = self._roots, {}
+        strangers: dict[str, list[tuple[_Key, Process]]] = {}
         untrusted = 0
         for shim in ctx.processes:
             if not binary_name(shim).startswith("containerd-shim"):
@@ -110,22 +123,55 @@ class DaemonFinder:
             key = (prefix, option_value(shim.argv, "-address"))
             if key in self._roots:
                 continue
-            is_untrusted = shim.uid not in (0, None) or bool(prefix)
-            untrusted += is_untrusted
-            if is_untrusted and untrusted > _UNTRUSTED_LIMIT:
-                continue
-            root = before.get(key) or _data_root_of_shim(ctx, shim)
-            if root:
-                self._roots[key] = root
-                yield Daemon(
-                    instance=prefix + root,
-                    prefix=prefix,
-                    view=shim,
-                    data_root=root,
-                    rule=CgroupRule(systemd=is_systemd_default(ctx)),
-                    is_untrusted=is_untrusted,
-                )
+            owner = owner_of(ctx, shim)
+            untrusted += bool(owner)
+            if owner and untrusted <= _UNTRUSTED_LIMIT:
+                strangers.setdefault(owner, []).append((key, shim))
+            elif not owner:
+                root = before.get(key) or _data_root_of_shim(ctx, shim)
+                if root:
+                    self._roots[key] = root
+                    yield _silent(ctx, shim, root)
+        readers = {
+            owner: partial(_silent_of, ctx, found, before) for owner, found in strangers.items()
+        }
+        for key, daemon in self._silent_turns.read(readers, ctx.wake):
+            if self._roots.setdefault(key, daemon.data_root) == daemon.data_root:
+                yield daemon
         yield Daemon(instance=DEFAULT_SOCKET, rule=CgroupRule(systemd=is_systemd_default(ctx)))
+
+
+def _describe_all(
+    ctx: Context, processes: list[Process], before: Mapping[ProcessId, Daemon]
+) -> Iterator[Daemon | None]:
+    for process in processes:
+        daemon = before.get(process.id)
+        if daemon is None or (not daemon.sockets and ctx.full):
+            daemon = _daemon(ctx, process)
+        yield daemon
+
+
+def _silent_of(
+    ctx: Context, shims: list[tuple[_Key, Process]], before: Mapping[_Key, str]
+) -> Iterator[tuple[_Key, Daemon] | None]:
+    seen = set()
+    for key, shim in shims:
+        if key not in seen:
+            seen.add(key)
+            root = before.get(key) or _data_root_of_shim(ctx, shim)
+            yield (key, _silent(ctx, shim, root)) if root else None
+
+
+def _silent(ctx: Context, shim: Process, root: str) -> Daemon:
+    prefix = instance_prefix(ctx, shim)
+    return Daemon(
+        instance=prefix + root,
+        prefix=prefix,
+        view=shim,
+        data_root=root,
+        rule=CgroupRule(systemd=is_systemd_default(ctx)),
+        is_untrusted=_is_untrusted(ctx, shim),
+    )
 
 
 def _is_dockerd(process: Process | None) -> bool:

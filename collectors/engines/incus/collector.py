@@ -9,6 +9,7 @@ birth time of the container's directory. Virtual machines are not containers and
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from collectors.contract import CollectorError
@@ -20,10 +21,11 @@ from collectors.engines.shared.background import Background
 from collectors.engines.shared.first_process import boots
 from collectors.engines.shared.liblxc import payload_cgroup
 from collectors.engines.shared.processes import running_state, started_at
+from collectors.engines.shared.turns import Turns
 from collectors.facts import ImageFacts, Sighting, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from collectors.contract import Context
     from collectors.facts import Process
@@ -49,15 +51,23 @@ class IncusCollector:
         self._directories: dict[str, str] = dict(DEFAULT_DIRECTORIES)
         self._answers: dict[str, dict[str, Instance]] = {}
         self._asked: dict[str, Background[Sequence[Mapping[str, Any]]]] = {}
+        self._turns: Turns[Sighting] = Turns()
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Return which containers there are; the API adds what the disk does not show."""
+        """Return which containers there are; the API adds what the disk does not show.
+
+        Those of daemons in containers share a time budget.
+        """
         daemons = find_daemons(ctx, self._directories)
         self._directories = dict(DEFAULT_DIRECTORIES)
         sightings: list[Sighting] = []
+        nested: dict[str, list[Daemon]] = {}
         for daemon in daemons:
+            if daemon.prefix:
+                nested.setdefault(daemon.prefix, []).append(daemon)
+                continue
             seen = dict.fromkeys([*daemon.monitors, *list_names(ctx, daemon)])
-            if not daemon.prefix and (seen or daemon.process is not None):
+            if seen or daemon.process is not None:
                 self._directories[daemon.directory] = daemon.engine
             answer = self._ask(ctx, daemon, seen)
             machines = {name for name, i in answer.items() if i.kind != "container"}
@@ -65,7 +75,8 @@ class IncusCollector:
             sightings += [_sighting(ctx, daemon, name, answer.get(name)) for name in names]
         here = {daemon.directory for daemon in daemons}
         self._answers = {path: answer for path, answer in self._answers.items() if path in here}
-        return sightings
+        readers = {prefix: partial(_read_files, ctx, found) for prefix, found in nested.items()}
+        return sightings + self._turns.read(readers, ctx.wake)
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -99,6 +110,13 @@ class IncusCollector:
             return last or {}
         self._answers[daemon.directory] = dict(map(from_api, answer))
         return self._answers[daemon.directory]
+
+
+def _read_files(ctx: Context, daemons: Iterable[Daemon]) -> Iterator[Sighting]:
+    """Return the containers of daemons in one container, by their files and monitors."""
+    for daemon in daemons:
+        for name in dict.fromkeys([*daemon.monitors, *list_names(ctx, daemon)]):
+            yield _sighting(ctx, daemon, name, None)
 
 
 def _sighting(ctx: Context, daemon: Daemon, name: str, instance: Instance | None) -> Sighting:

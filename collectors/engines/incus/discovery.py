@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.shared.liblxc import DAEMONS, Monitor, find_monitors
 from collectors.engines.shared.processes import binary_name
-from collectors.engines.shared.views import instance_prefix
+from collectors.engines.shared.views import instance_prefix, on_host
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def find_daemons(ctx: Context, remembered: Mapping[str, str]) -> list[Daemon]:
         if monitor.engine == "lxc" or not slash or last != "containers":
             continue
         process = monitor.process
+        if process.uid and (_is_of_host(ctx, process) or on_host(ctx, process)):
+            continue  # no daemon of root's: a user's program may be called so
         prefix = "" if _is_of_host(ctx, process) else instance_prefix(ctx, process)
         new = Daemon(directory=directory, engine=monitor.engine, prefix=prefix)
         daemon = daemons.setdefault(new.instance, new)

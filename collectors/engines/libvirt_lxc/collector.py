@@ -13,6 +13,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from collectors.engines.libvirt_lxc.discovery import (
@@ -25,12 +26,13 @@ from collectors.engines.libvirt_lxc.domain import Domain
 from collectors.engines.shared.cgroup_paths import find_cgroup
 from collectors.engines.shared.first_process import boots
 from collectors.engines.shared.processes import running_state, started_at
+from collectors.engines.shared.turns import Turns, owner_of
 from collectors.engines.shared.views import instance_prefix
 from collectors.facts import Sighting, State
 from collectors.formats.command_line import boots_system
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from collectors.contract import Context
 from collectors.facts import Process
@@ -44,19 +46,31 @@ class LibvirtLxcCollector:
 
     name = "libvirt-lxc"
 
+    def __init__(self) -> None:
+        self._turns: Turns[Sighting] = Turns()
+
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Return which domains there are."""
-        running = [_running(ctx, controller) for controller in find_controllers(ctx)]
-        names = {s.name for s in running if s.instance == ""}
+        """Return which domains there are; those of libvirts in containers share a time budget."""
+        controllers: dict[str, list[Controller]] = {}
+        for controller in find_controllers(ctx):
+            controllers.setdefault(owner_of(ctx, controller.process), []).append(controller)
+        running = [_running(ctx, controller) for controller in controllers.pop("", ())]
+        names = {s.name for s in running}
         stopped = [
             replace(_sighting(domain), state=State.EXITED)
             for domain in defined_domains(ctx)
             if domain.name not in names
         ]
-        return [*running, *stopped]
+        nested = {owner: partial(_all_running, ctx, found) for owner, found in controllers.items()}
+        return [*running, *stopped, *self._turns.read(nested, ctx.wake)]
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+
+def _all_running(ctx: Context, controllers: Iterable[Controller]) -> Iterator[Sighting]:
+    for controller in controllers:
+        yield _running(ctx, controller)
 
 
 def _running(ctx: Context, controller: Controller) -> Sighting:

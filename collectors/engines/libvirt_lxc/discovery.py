@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from collectors.engines.libvirt_lxc.domain import Domain, parse_domain
 from collectors.engines.shared.first_process import first_inside
 from collectors.engines.shared.processes import binary_name
-from collectors.engines.shared.views import open_root
+from collectors.engines.shared.views import on_host, open_root
 from collectors.formats.command_line import parse_command_line
 from collectors.hostfs import HostReadError
 
@@ -41,10 +41,13 @@ class Controller:
 
 
 def find_controllers(ctx: Context) -> Iterator[Controller]:
-    """Return the controllers whose container runs."""
+    """Return the controllers whose container runs.
+
+    On the host it is root's alone: libvirt has no LXC driver for a user's session, drivers.html.
+    """
     children = ctx.processes.children()
     for process in ctx.processes:
-        if binary_name(process) != _PROGRAM:
+        if binary_name(process) != _PROGRAM or (process.uid and on_host(ctx, process)):
             continue
         line = parse_command_line(process.argv, "n:c:s:S:v:", _OPTIONS, stop=False)
         name = line.get("--name", "-n")

@@ -9,6 +9,7 @@ LXC itself writes no date.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from collectors.engines.lxc.config import LxcConfig, boots_by_config, expected_cgroup
@@ -18,16 +19,20 @@ from collectors.engines.shared.files import remember
 from collectors.engines.shared.first_process import boots
 from collectors.engines.shared.liblxc import Monitor, payload_cgroup
 from collectors.engines.shared.processes import running_state, started_at
+from collectors.engines.shared.turns import Turns
 from collectors.facts import Sighting, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from collectors.contract import Context
 
 
-_MOST_PATHS = 100
-"""Lxcpaths that are remembered: any user can run a container in any directory."""
+_MOST_PATHS = 50
+"""Lxcpaths of one owner that are remembered and read: a user can start containers in any number."""
+
+_MOST_USERS = 256
+"""Users whose lxcpaths are remembered."""
 
 
 class LxcCollector:
@@ -40,20 +45,46 @@ class LxcCollector:
     name = "lxc"
 
     def __init__(self) -> None:
-        self._seen_paths: dict[str, None] = {}
+        self._seen_paths: dict[int, dict[str, None]] = {}
+        """Lxcpaths of the host by their user."""
+        self._turns: Turns[Sighting] = Turns()
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Return which containers there are, running or not."""
+        """Return which containers there are, running or not.
+
+        What users and containers own shares a time budget.
+        """
         sightings: list[Sighting] = []
-        for lxcpath in find_lxcpaths(ctx, self._seen_paths):
-            if lxcpath.seen_by is None:
+        strangers: dict[str, list[Lxcpath]] = {}
+        remembered = {path: user for user, paths in self._seen_paths.items() for path in [*paths]}
+        for lxcpath in find_lxcpaths(ctx, remembered):
+            if lxcpath.monitors and lxcpath.instance == lxcpath.path:
+                paths = self._seen_paths.get(lxcpath.user, {})
+                remember(paths, lxcpath.path, None, most=_MOST_PATHS)
+                remember(self._seen_paths, lxcpath.user, paths, most=_MOST_USERS)
+            if lxcpath.owner:
+                strangers.setdefault(lxcpath.owner, []).append(lxcpath)
+            else:
+                sightings += filter(None, self._read(ctx, lxcpath))
+        readers = {
+            owner: partial(self._read_all, ctx, lxcpaths) for owner, lxcpaths in strangers.items()
+        }
+        return sightings + self._turns.read(readers, ctx.wake)
+
+    def _read_all(self, ctx: Context, lxcpaths: Sequence[Lxcpath]) -> Iterator[Sighting | None]:
+        for lxcpath in lxcpaths[:_MOST_PATHS]:
+            yield from self._read(ctx, lxcpath)
+
+    def _read(self, ctx: Context, lxcpath: Lxcpath) -> Iterator[Sighting | None]:
+        containers = Containers()
+        for _ in read_containers(ctx, lxcpath, containers):
+            yield None
+        if lxcpath.seen_by is None:
+            if containers.is_there:
                 ctx.watch(lxcpath.path)
-                if lxcpath.monitors:
-                    remember(self._seen_paths, lxcpath.path, None, most=_MOST_PATHS)
-                elif not ctx.host.root.exists(lxcpath.path):
-                    self._seen_paths.pop(lxcpath.path, None)
-            sightings += _sightings(ctx, lxcpath, read_containers(ctx, lxcpath))
-        return sightings
+            elif not lxcpath.monitors:
+                self._seen_paths.get(lxcpath.user, {}).pop(lxcpath.path, None)
+        yield from _sightings(ctx, lxcpath, containers)
 
     def close(self) -> None:
         """Nothing is kept open."""

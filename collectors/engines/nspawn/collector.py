@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from collectors.engines.nspawn.cgroups import machine_cgroup
@@ -33,13 +34,14 @@ from collectors.engines.shared.cgroup_paths import find_cgroup
 from collectors.engines.shared.files import made_at
 from collectors.engines.shared.first_process import boots
 from collectors.engines.shared.processes import running_state, started_at
-from collectors.engines.shared.views import instance_prefix, open_root
+from collectors.engines.shared.turns import Turns, owner_of
+from collectors.engines.shared.views import instance_prefix, on_host, open_root
 from collectors.facts import Sighting, State
 from collectors.hostfs import HostReadError
 from collectors.kernel.processes import read_mounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from collectors.contract import Context
     from collectors.facts import Process, ProcessId
@@ -54,25 +56,50 @@ class NspawnCollector:
 
     name = "nspawn"
 
+    def __init__(self) -> None:
+        self._turns: Turns[Sighting] = Turns()
+
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Return which machines there are, running or not."""
+        """Return which machines there are, running or not.
+
+        What users and containers own shares a time budget.
+        """
         ctx.watch(f"/{MACHINES}", files=True)
         registrations = read_registrations(ctx.host.root)
-        running: dict[ProcessId, Sighting] = {}
+        supervisors: dict[str, list[Supervisor]] = {}
         for supervisor in find_supervisors(ctx):
+            supervisors.setdefault(owner_of(ctx, supervisor.process), []).append(supervisor)
+        running: dict[ProcessId, Sighting] = {}
+        for supervisor in supervisors.pop("", ()):
             init = supervisor.init
             running[init.id] = _running(ctx, supervisor, registrations.get(init.pid))
+        of_strangers = {s.init.id for found in supervisors.values() for s in found}
         for registration in registrations.values():
             leader = ctx.processes.get(registration.leader)
-            if leader is not None and _is_leader(leader, registration):
+            if (
+                leader is not None
+                and leader.id not in of_strangers
+                and _is_leader(leader, registration)
+            ):
                 running.setdefault(leader.id, _registered_only(ctx, leader, registration))
         names = {s.engine_id for s in running.values() if s.instance == ""}
         root = ctx.host.root
         stopped = [_stopped(root, image) for image in find_images(root, running=names)]
-        return [*running.values(), *stopped]
+        strangers = {
+            owner: partial(_all_running, ctx, found, registrations)
+            for owner, found in supervisors.items()
+        }
+        return [*running.values(), *stopped, *self._turns.read(strangers, ctx.wake)]
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+
+def _all_running(
+    ctx: Context, supervisors: Iterable[Supervisor], registrations: Mapping[int, Registration]
+) -> Iterator[Sighting]:
+    for supervisor in supervisors:
+        yield _running(ctx, supervisor, registrations.get(supervisor.init.pid))
 
 
 def _running(ctx: Context, supervisor: Supervisor, registration: Registration | None) -> Sighting:
@@ -83,8 +110,11 @@ def _running(ctx: Context, supervisor: Supervisor, registration: Registration | 
         cwd = ""
     invocation = parse_invocation(outside.argv, cwd)
     name = registration.name if registration else _full_name(ctx, invocation, init)
-    registers = registration is not None or invocation.registers
+    user = (outside.uid or 0) if on_host(ctx, outside) else 0
+    # Of a user's, machined's own record alone is believed: what root registers is called so, too.
+    registers = registration is not None or (invocation.registers and not user)
     path = "" if registers else invocation.directory or invocation.image
+    prefix = f"{user}:" if user and not registers else instance_prefix(ctx, outside)
     created, settings = None, None
     with suppress(HostReadError), open_root(ctx, outside) as root:
         settings = find_settings(root, name)
@@ -98,7 +128,7 @@ def _running(ctx: Context, supervisor: Supervisor, registration: Registration | 
     return Sighting(
         collector="nspawn",
         engine="nspawn",
-        instance=instance_prefix(ctx, outside) + path,
+        instance=prefix + path,
         engine_id=name,
         name=name,
         state=running_state(ctx, init),

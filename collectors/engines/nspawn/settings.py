@@ -39,6 +39,9 @@ _LONG = frozenset(
 )
 """Long options that want a value, systemd-nspawn(1) of v252 to v257."""
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+"""What systemd accepts as the name of a machine, hostname_is_valid()."""
+
 _TRUE = frozenset({"1", "yes", "y", "true", "t", "on"})
 _FALSE = frozenset({"0", "no", "n", "false", "f", "off"})
 
@@ -122,6 +125,8 @@ def machine_name(path: str) -> str:
 
 def find_settings(root: Dir, machine: str) -> Settings | None:
     """Read the .nspawn file of a machine: the administrator's before the one beside the image."""
+    if not _NAME.fullmatch(machine):
+        return None  # a command line can hold any path
     for directory in SETTINGS_PATHS:
         with suppress(HostReadError):
             path = f"{directory}/{machine}.nspawn".lstrip("/")

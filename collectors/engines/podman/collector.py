@@ -9,15 +9,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from collectors.engines.podman.discovery import find_stores
+from collectors.engines.podman.discovery import Store, monitors_by_owner, root_store, stores_of
 from collectors.engines.podman.store import StoreReader
-from collectors.engines.shared.turns import Turns
+from collectors.engines.shared.pods import with_hostnames
+from collectors.engines.shared.turns import STRANGERS_DATABASE, Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from collectors.contract import Context
-    from collectors.facts import Sighting
+    from collectors.facts import Process, Sighting
+
+_MOST_OF_ONE = 20
+"""Stores of one stranger that are read: any user can name more."""
 
 
 class PodmanCollector:
@@ -30,7 +34,9 @@ class PodmanCollector:
 
     def __init__(self) -> None:
         self._readers: dict[str, StoreReader] = {}
-        self._turns = Turns()
+        self._of_strangers: dict[str, dict[str, StoreReader]] = {}
+        """By owner and store; those of one owner are used by one thread at a time."""
+        self._turns: Turns[Sighting] = Turns()
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -40,21 +46,45 @@ class PodmanCollector:
 
         Root's own come first, and the stores of users and of containers share a time budget.
         """
+        monitors = monitors_by_owner(ctx)
+        own = {s.instance: s for s in (root_store(ctx), *stores_of(ctx, monitors.pop("", ())))}
         readers, self._readers = self._readers, {}
         sightings: list[Sighting] = []
-        untrusted: dict[str, Callable[[], list[Sighting]]] = {}
-        for store in find_stores(ctx):
-            reader = readers.get(store.instance) or StoreReader()
-            self._readers[store.instance] = reader
-            if store.uid == 0 and not store.prefix:
-                sightings += reader.read(ctx, store)
-            else:
-                untrusted[store.instance] = partial(reader.read, ctx, store)
-            if not store.prefix:
-                for folder in (
-                    store.graphroot,
-                    f"{store.graphroot}/libpod",
-                    f"{store.tmpdir}/exits",
-                ):
-                    ctx.watch(folder, files=True)
-        return sightings + self._turns.read(untrusted)
+        for instance, store in own.items():
+            self._readers[instance] = readers.get(instance) or StoreReader()
+            sightings += filter(None, self._readers[instance].read(ctx, store))
+            _watch(ctx, store)
+        kept = self._of_strangers
+        self._of_strangers = {owner: kept.get(owner, {}) for owner in monitors}
+        strangers = {
+            owner: partial(_read_all, ctx, owner, monitors[owner], self._of_strangers[owner], own)
+            for owner in monitors
+        }
+        return with_hostnames(sightings + self._turns.read(strangers, ctx.wake))
+
+
+def _read_all(
+    ctx: Context,
+    owner: str,
+    monitors: Sequence[Process],
+    readers: dict[str, StoreReader],
+    taken: Collection[str],
+) -> Iterator[Sighting | None]:
+    """Read all stores of one stranger, to whom those of root are not left."""
+    uid = int(owner.removeprefix("user ")) if owner.startswith("user ") else 0
+    stores = [s for s in stores_of(ctx, monitors, uid) if s.instance not in taken][:_MOST_OF_ONE]
+    instances = {store.instance for store in stores}
+    for instance in [instance for instance in readers if instance not in instances]:
+        del readers[instance]
+    for store in stores:
+        reader = readers.get(store.instance)
+        if reader is None:
+            reader = readers[store.instance] = StoreReader(database_limit=STRANGERS_DATABASE)
+        yield from reader.read(ctx, store)
+        if not store.prefix:
+            _watch(ctx, store)
+
+
+def _watch(ctx: Context, store: Store) -> None:
+    for folder in (store.graphroot, f"{store.graphroot}/libpod", f"{store.tmpdir}/exits"):
+        ctx.watch(folder, files=True)

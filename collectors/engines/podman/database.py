@@ -51,7 +51,8 @@ class DatabaseReader:
     The state of the containers changes often, their configuration hardly ever, and it is large.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = DATABASE_LIMIT) -> None:
+        self._limit = limit
         self._configured: dict[int, Configured] = {}
 
     def load(self, directory: Dir, name: str) -> Database | None:
@@ -64,7 +65,7 @@ class DatabaseReader:
             return None
 
     def _read_bolt(self, directory: Dir, name: str) -> Database:
-        top = read_bolt(directory, name)
+        top = read_bolt(directory, name, self._limit)
         containers = []
         for _, bucket in top.bucket("ctr").buckets():
             values = bucket.values()
@@ -84,6 +85,7 @@ class DatabaseReader:
                 "SELECT c.JSON, s.JSON FROM ContainerConfig c JOIN ContainerState s ON s.ID = c.ID",
                 "SELECT ID, Name FROM PodConfig",
             ),
+            self._limit,
         )
         if rows is None:
             return None
@@ -118,7 +120,11 @@ def newest_database(directory: Dir) -> str:
 
 
 def read_sqlite(
-    directory: Dir, name: str, tables: frozenset[str], queries: tuple[str, ...]
+    directory: Dir,
+    name: str,
+    tables: frozenset[str],
+    queries: tuple[str, ...],
+    limit: int = DATABASE_LIMIT,
 ) -> list[Rows] | None:
     """Ask an SQLite database for pairs of text; None when it is none, or lacks one of ``tables``.
 
@@ -128,7 +134,7 @@ def read_sqlite(
     import sqlite3  # noqa: PLC0415 - only where there is such a podman
 
     for _ in range(_ATTEMPTS):
-        data = bytearray(directory.read(name, DATABASE_LIMIT))
+        data = bytearray(directory.read(name, limit))
         now = directory.read_head(name, _SQLITE_HEADER)
         if len(data) >= _SQLITE_HEADER and data[_CHANGES] == now[_CHANGES]:
             break
@@ -148,7 +154,7 @@ def read_sqlite(
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         if not tables <= {_text(name) for (name,) in names.fetchmany(100)}:
             return None
-        return [_pairs(connection.execute(query)) for query in queries]
+        return [_pairs(connection.execute(query), limit) for query in queries]
     except sqlite3.Error as error:
         log.info("%s: %s", directory.path(name), error)
         return None
@@ -156,9 +162,8 @@ def read_sqlite(
         connection.close()
 
 
-def _pairs(rows: Iterable[tuple[object, object]]) -> Rows:
+def _pairs(rows: Iterable[tuple[object, object]], left: int) -> Rows:
     pairs = []
-    left = DATABASE_LIMIT
     for first, second in rows:
         if isinstance(first, bytes) and isinstance(second, bytes):
             pairs.append((first, second))

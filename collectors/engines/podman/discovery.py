@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from collectors.engines.shared.conmon import exit_command, is_conmon, is_of_podman
 from collectors.engines.shared.containers_storage import root_locations, user_locations
 from collectors.engines.shared.files import homes
+from collectors.engines.shared.turns import owner_of
 from collectors.engines.shared.views import instance_prefix, on_host, shortest
 from collectors.formats.command_line import option_value
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from collectors.contract import Context
     from collectors.facts import Process
 
@@ -43,13 +46,28 @@ class Store:
         return f"{self.prefix}{self.graphroot}"
 
 
-def find_stores(ctx: Context) -> list[Store]:
-    """Find every store of which there may be containers, each once."""
-    stores = [_root_store(ctx)]
-    monitors = [p for p in ctx.processes if is_conmon(p)]
-    uids = {p.uid for p in monitors if p.uid and on_host(ctx, p)} | set(_users(ctx))
-    home_of = homes(ctx) if uids else {}
-    stores += [_user_store(ctx, uid, home_of[uid]) for uid in uids if uid and uid in home_of]
+def root_store(ctx: Context) -> Store:
+    """Return root's store in its usual or configured place."""
+    locations = root_locations(ctx)
+    return Store(graphroot=locations.graphroot, runroot=locations.runroot, tmpdir="/run/libpod")
+
+
+def monitors_by_owner(ctx: Context) -> dict[str, list[Process]]:
+    """Return the conmons by their owner, as ``owner_of`` says, and users who may have a store."""
+    monitors: dict[str, list[Process]] = {f"user {uid}": [] for uid in _users(ctx) if uid}
+    for process in ctx.processes:
+        if is_conmon(process):
+            monitors.setdefault(owner_of(ctx, process), []).append(process)
+    return monitors
+
+
+def stores_of(ctx: Context, monitors: Iterable[Process], uid: int = 0) -> list[Store]:
+    """Return the stores of one owner, each once; ``uid`` is that of a user of the host.
+
+    A stranger's files may block the caller.
+    """
+    home = homes(ctx).get(uid) if uid else None
+    stores = [_user_store(ctx, uid, home)] if home is not None else []
     stores += filter(None, (_store_of_monitor(ctx, p) for p in monitors))
     return list({store.instance: store for store in reversed(stores)}.values())
 
@@ -70,11 +88,6 @@ def _store_of_monitor(ctx: Context, process: Process) -> Store | None:
         monitor=process if inside else None,
         prefix=instance_prefix(ctx, process),
     )
-
-
-def _root_store(ctx: Context) -> Store:
-    locations = root_locations(ctx)
-    return Store(graphroot=locations.graphroot, runroot=locations.runroot, tmpdir="/run/libpod")
 
 
 def _user_store(ctx: Context, uid: int, home: str) -> Store:

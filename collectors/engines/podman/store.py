@@ -13,10 +13,10 @@ from collectors.engines.shared.cgroup_paths import cgroup_of, user_manager
 from collectors.engines.shared.containers_storage import folders, load_images
 from collectors.engines.shared.files import FileCache, parsed, read_object
 from collectors.engines.shared.first_process import recorded_process
-from collectors.engines.shared.pods import with_hostnames
 from collectors.engines.shared.processes import host_numbers
 from collectors.engines.shared.views import cgroup_prefix, open_root
 from collectors.facts import ALIVE, ImageFacts, Sighting, State
+from collectors.formats.bolt import DATABASE_LIMIT
 from collectors.formats.documents import JsonObject, as_objects, parse_json
 from collectors.formats.numbers import parse_decimal
 from collectors.formats.oci_spec import Spec, parse_spec
@@ -48,29 +48,26 @@ class _OpenStore:
 class StoreReader:
     """Reads one store in every pass, and parses only what changed."""
 
-    def __init__(self) -> None:
-        self._databases = FileCache(DatabaseReader().load)
+    def __init__(self, *, database_limit: int = DATABASE_LIMIT) -> None:
+        self._databases = FileCache(DatabaseReader(database_limit).load)
         self._images = FileCache(load_images)
         self._health = FileCache(read_object)
         self._specs = FileCache(parsed(parse_spec))
 
-    def read(self, ctx: Context, store: Store) -> list[Sighting]:
-        """Return the store's containers; none where there is no such store."""
+    def read(self, ctx: Context, store: Store) -> Iterator[Sighting | None]:
+        """Return the store's containers, None for what is none; none where it is not there."""
         with _opened(ctx, store) as view:
             if view is None:
-                return []
+                return
             database = self._database(view.graph)
             if database is None:
-                sightings = list(self._without_database(view))
+                yield from self._without_database(view)
             else:
                 images = self._all_images(view.graph)
-                sightings = with_hostnames(
-                    self._sighting(view, database, images, container, state)
-                    for container, state in database.containers
-                )
+                for container, state in database.containers:
+                    yield self._sighting(view, database, images, container, state)
         for cache in (self._databases, self._images, self._health, self._specs):
             cache.sweep()
-        return sightings
 
     def _database(self, graph: Dir) -> Database | None:
         name = newest_database(graph)
@@ -140,7 +137,7 @@ class StoreReader:
             return None
         return document.text("Status") or None
 
-    def _without_database(self, view: _OpenStore) -> Iterator[Sighting]:
+    def _without_database(self, view: _OpenStore) -> Iterator[Sighting | None]:
         """Return the containers by the storage library's list and the bundles."""
         for folder in folders(view.graph, "-containers"):
             for name in ("containers.json", "volatile-containers.json"):
@@ -149,9 +146,7 @@ class StoreReader:
                 except HostReadError:
                     continue
                 for entry in as_objects(parse_json(data)):
-                    sighting = self._stored(view, folder, entry)
-                    if sighting is not None:
-                        yield sighting
+                    yield self._stored(view, folder, entry)
 
     def _stored(self, view: _OpenStore, folder: str, entry: JsonObject) -> Sighting | None:
         metadata = as_objects([parse_json(entry.text("metadata") or "{}")])

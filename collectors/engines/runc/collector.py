@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from collectors.engines.runc.discovery import RUNTIMES, RootFinder, StateRoot, opened
-from collectors.engines.runc.search import StateSearch
+from collectors.engines.runc.search import StateSearch, search
 from collectors.engines.runc.states import RuntimeState, parse_crun_state, parse_runc_state
 from collectors.engines.shared.cgroup_paths import cgroup_of
 from collectors.engines.shared.files import FileCache, parsed, read_object
 from collectors.engines.shared.first_process import recorded_process
 from collectors.engines.shared.processes import alive, running_state
+from collectors.engines.shared.turns import Turns
 from collectors.facts import Sighting, State
 from collectors.formats.oci_spec import Spec, parse_spec
 from collectors.hostfs import Gone, HostReadError, or_none
 
 if TYPE_CHECKING:
     from collectors.contract import Context
-    from collectors.facts import Process
+    from collectors.engines.shared.turns import Reader
+    from collectors.facts import Process, ProcessId
     from collectors.hostfs import Dir
 
 _MANAGED = re.compile(r"/io\.containerd\.runtime\.v\d\.\w+/|-containers/[^/]+/userdata/?$")
@@ -38,6 +41,10 @@ _BUILD = re.compile(r"/buildkit/(?:[^/]+/)?executor/")
 """Bundles of BuildKit, in Docker or by itself: steps of a build."""
 
 
+_MOST_ORPHANS = 100
+"""Of one user, for which is searched at a time."""
+
+
 class OciCollector:
     """Finds containers by the state files of their OCI runtime; ``instance`` is the directory.
 
@@ -47,11 +54,13 @@ class OciCollector:
     name = "runc"
 
     def __init__(self) -> None:
-        self._states = FileCache(read_object)
-        self._specs = FileCache(parsed(parse_spec))
-        self._last: dict[tuple[str, str], Sighting] = {}
+        self._own = _Reader()
+        self._users: dict[int, _User] = {}
         self._finder = RootFinder()
         self._search = StateSearch()
+        self._turns: Turns[Sighting] = Turns()
+        self._known: frozenset[ProcessId] = frozenset()
+        """The first processes of the containers of the last pass."""
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -59,51 +68,125 @@ class OciCollector:
     def collect(self, ctx: Context) -> Iterable[Sighting]:
         """Read the state of every container in every state directory.
 
-        Between full reconciliations a container whose first process is the same as before is not
-        read again, but for whether it is paused.
+        Root's own come first, and those of users share a time budget.
         """
         ctx.watch("/run")
-        sightings: list[Sighting] = []
+        own: list[Sighting] = []
         roots = self._finder.find(ctx)
         for root in roots:
-            sightings += self._in(ctx, root)
-        for path, owner in self._search.find(ctx, {s.init for s in sightings if s.init}).items():
+            if not root.owner:
+                own += filter(None, self._read(ctx, root, self._own))
+        found, orphans = self._search.find(ctx, self._known | {s.init for s in own if s.init})
+        for path, owner in found.items():
             root = StateRoot(path, owner)
             if root not in roots:
                 self._finder.learn(root)
-                sightings += self._in(ctx, root)
+                if owner:
+                    roots.append(root)
+                else:
+                    own += filter(None, self._read(ctx, root, self._own))
+        self._own.end(ctx)
+        of_users = self._turns.read(self._strangers(ctx, roots, orphans), ctx.wake)
+        taken = {(s.instance, s.engine_id) for s in own}
+        sightings = own + [s for s in of_users if (s.instance, s.engine_id) not in taken]
+        self._known = frozenset(s.init for s in sightings if s.init)
+        return sightings
+
+    def _strangers(
+        self, ctx: Context, roots: Iterable[StateRoot], orphans: Mapping[int, Sequence[Process]]
+    ) -> Mapping[str, Reader[Sighting]]:
+        of_users: dict[int, list[StateRoot]] = {}
+        for root in roots:
+            if root.owner:
+                of_users.setdefault(root.owner, []).append(root)
+        for user in (*orphans, *(u for u, kept in self._users.items() if kept.orphans)):
+            of_users.setdefault(user, [])
+        self._users = {user: self._users.get(user) or _User() for user in of_users}
+        for user, processes in orphans.items():
+            kept = self._users[user]
+            kept.orphans = [*kept.orphans, *processes][-_MOST_ORPHANS:]
+        return {
+            f"user {user}": partial(self._read_all, ctx, self._users[user], found)
+            for user, found in of_users.items()
+        }
+
+    def _read_all(
+        self, ctx: Context, user: _User, roots: Sequence[StateRoot]
+    ) -> Iterator[Sighting | None]:
+        """Read all state directories of a user, and look for those of his orphans."""
+        for owner in dict.fromkeys(root.owner for root in roots):
+            ctx.watch(f"/run/user/{owner}")
+        for root in roots:
+            yield from self._read(ctx, root, user.reader)
+            yield None
+        orphans, user.orphans = user.orphans, []
+        owners: dict[str, int] = {}
+        for _ in search(ctx, orphans, owners):
+            yield None
+        for path, owner in owners.items():
+            root = StateRoot(path, owner)
+            if root not in roots:
+                self._finder.learn(root)
+                yield from self._read(ctx, root, user.reader)
+        user.reader.end(ctx)
+
+    def _read(self, ctx: Context, root: StateRoot, reader: _Reader) -> Iterator[Sighting | None]:
+        with opened(ctx, root) as directory:
+            if root.owner == 0 or root.path.startswith("/run/user/"):
+                ctx.watch(root.path)
+            if directory is None:
+                self._finder.forget(root)
+            else:
+                yield from reader.read(ctx, root, directory)
+
+
+class _Reader:
+    """Reads state directories of one owner, and parses only what changed."""
+
+    def __init__(self) -> None:
+        self._states = FileCache(read_object)
+        self._specs = FileCache(parsed(parse_spec))
+        self._last: dict[tuple[str, str], Sighting] = {}
+        self._found: dict[tuple[str, str], Sighting] = {}
+
+    def end(self, ctx: Context) -> None:
+        """Note that all directories were read, for the next pass."""
         if ctx.full:
             self._states.sweep()
             self._specs.sweep()
-        self._last = {(s.instance, s.engine_id): s for s in sightings}
-        return sightings
+        self._last, self._found = self._found, {}
 
-    def _in(self, ctx: Context, root: StateRoot) -> list[Sighting]:
-        with opened(ctx, root) as directory:
-            ctx.watch(root.path)
-            if directory is None:
-                self._finder.forget(root)
-                return []
-            return list(self._containers(ctx, root, directory))
+    def read(self, ctx: Context, root: StateRoot, directory: Dir) -> Iterator[Sighting | None]:
+        """Return the containers of one state directory, None for what is none.
 
-    def _containers(self, ctx: Context, root: StateRoot, directory: Dir) -> Iterator[Sighting]:
+        Between full reconciliations a container whose first process is the same as before is not
+        read again, but for whether it is paused.
+        """
         for engine_id in or_none(directory.subdirectories) or ():
-            last = self._last.get((root.path, engine_id))
-            process = _still_running(ctx, last) if last is not None and not ctx.full else None
-            if last is not None and process is not None:
-                now = running_state(ctx, process)
-                yield last if last.state is now else replace(last, state=now)
-                continue
-            try:
-                with directory.open_dir(engine_id) as own:
-                    state = self._read(ctx, root, own)
-                    if state is not None:
-                        state = replace(state, engine_id=engine_id)
-                        sighting = self._sighting(ctx, root, state, own)
-                        if sighting.init is not None or not sighting.below_engine:
-                            yield sighting
-            except HostReadError:
-                continue  # gone or counted
+            sighting = self._container(ctx, root, directory, engine_id)
+            if sighting is not None:
+                self._found[root.path, engine_id] = sighting
+            yield sighting
+
+    def _container(
+        self, ctx: Context, root: StateRoot, directory: Dir, engine_id: str
+    ) -> Sighting | None:
+        last = self._last.get((root.path, engine_id))
+        process = _still_running(ctx, last) if last is not None and not ctx.full else None
+        if last is not None and process is not None:
+            now = running_state(ctx, process)
+            return last if last.state is now else replace(last, state=now)
+        try:
+            with directory.open_dir(engine_id) as own:
+                state = self._read(ctx, root, own)
+                if state is None:
+                    return None
+                state = replace(state, engine_id=engine_id)
+                sighting = self._sighting(ctx, root, state, own)
+        except HostReadError:
+            return None  # gone or counted
+        is_shown = sighting.init is not None or not sighting.below_engine
+        return sighting if is_shown else None
 
     def _read(self, ctx: Context, root: StateRoot, own: Dir) -> RuntimeState | None:
         for file, parse in (("state.json", parse_runc_state), ("status", parse_crun_state)):
@@ -130,7 +213,7 @@ class OciCollector:
         spec = self._spec(ctx, root, state)
         rootfs = state.rootfs or spec.rootfs
         return Sighting(
-            collector=self.name,
+            collector="runc",
             engine="buildkit" if _BUILD.search(state.bundle) else state.runtime,
             instance=root.path,
             engine_id=state.engine_id,
@@ -162,6 +245,15 @@ class OciCollector:
                 return self._specs.get(bundle, "config.json") or Spec()
         except HostReadError:
             return Spec()
+
+
+@dataclass(slots=True)
+class _User:
+    """What is kept of one user: only a thread that reads what is his uses it."""
+
+    reader: _Reader = field(default_factory=_Reader)
+    orphans: list[Process] = field(default_factory=list)
+    """Those whose state is to be searched for."""
 
 
 def _still_running(ctx: Context, last: Sighting) -> Process | None:

@@ -58,7 +58,7 @@ class RootFinder:
         """Remember a state directory."""
         self._learned.pop(root, None)
         self._learned[root] = None
-        owners = [other for other in self._learned if other.owner == root.owner]
+        owners = [other for other in [*self._learned] if other.owner == root.owner]
         if len(owners) > _MOST_LEARNED:
             self.forget(owners[0])
 
@@ -145,8 +145,9 @@ def _users_roots(ctx: Context) -> list[StateRoot]:
         users = ctx.host.root.listdir("/run/user")
     except HostReadError:
         return []
-    for folder in ("/run/user", *(f"/run/user/{user}" for user in users)):
-        ctx.watch(folder)
+    ctx.watch("/run/user")
+    if "0" in users:
+        ctx.watch("/run/user/0")
     return [
         StateRoot(f"/run/user/{user}/{runtime}", int(user))
         for user in users

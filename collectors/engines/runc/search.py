@@ -18,7 +18,7 @@ from collectors.hostfs import HostReadError
 from collectors.kernel.processes import read_mounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from collectors.contract import Context
@@ -49,8 +49,14 @@ class StateSearch:
     def __init__(self) -> None:
         self._done: frozenset[ProcessId] = frozenset()
 
-    def find(self, ctx: Context, known: AbstractSet[ProcessId]) -> dict[str, int]:
-        """Return the owner by state directory of orphans that are not ``known``."""
+    def find(
+        self, ctx: Context, known: AbstractSet[ProcessId]
+    ) -> tuple[dict[str, int], dict[int, list[Process]]]:
+        """Return the owner by state directory of orphans that are not ``known``.
+
+        Besides, orphans in user namespaces, by user. Users can make them, and so ``search`` looks
+        for their state in its own time.
+        """
         orphans = [p for p in ctx.processes if p.id not in known and _is_orphan(ctx, p)]
         new = [p for p in orphans if p.id not in self._done]
         settled = ctx.now - _SETTLED_SECONDS
@@ -58,12 +64,29 @@ class StateSearch:
             p.id for p in orphans if p.id in self._done or (started_at(ctx, p) or 0.0) < settled
         )
         owners: dict[str, int] = {}
-        running = []
+        own: list[Process] = []
+        of_users: dict[int, list[Process]] = {}
         for process in new:
             waiting = dict.fromkeys(_by_fifo(ctx, process), process.uid or 0)
             owners |= waiting
-            running += [] if waiting else [process]
-        return owners | _walk(ctx, running) if running else owners
+            if not waiting and process.namespaces.user in (None, ctx.facts.namespaces.user):
+                own.append(process)
+            elif not waiting:
+                of_users.setdefault(process.uid or 0, []).append(process)
+        if own:
+            walk = _Walk(own, only_roots=True)
+            for _ in walk.everywhere(ctx, own):
+                pass
+            owners |= walk.owners
+        return owners, of_users
+
+
+def search(ctx: Context, orphans: Sequence[Process], owners: dict[str, int]) -> Iterator[None]:
+    """Search for the state of users' orphans, a directory at a time; add to ``owners``."""
+    if orphans:
+        walk = _Walk(orphans, only_roots=False)
+        yield from walk.everywhere(ctx, orphans)
+        owners |= walk.owners
 
 
 def _is_orphan(ctx: Context, process: Process) -> bool:
@@ -100,14 +123,28 @@ class _Walk:
     It stays on the mount that it begins on: another may be untrusted FUSE, and never answer.
     """
 
-    def __init__(self, pids: AbstractSet[int]) -> None:
-        self._pids = pids
+    def __init__(self, orphans: Iterable[Process], *, only_roots: bool) -> None:
+        self._pids = {process.pid for process in orphans}
+        self._only_roots = only_roots
+        """What users wrote is not parsed: there may be any amount of it in /tmp."""
         self._left = _DIRECTORIES
         self._seen: set[FileId] = set()
         self.owners: dict[str, int] = {}
         """Owner by state directory, of those that were found."""
 
-    def visit(self, directory: Dir, path: str, levels: int) -> None:
+    def everywhere(self, ctx: Context, orphans: Iterable[Process]) -> Iterator[None]:
+        """Search around the root filesystems of the orphans, and in the usual places."""
+        for path in dict.fromkeys(p for process in orphans for p in _around_root(ctx, process)):
+            with suppress(HostReadError), ctx.host.root.open_below(path.lstrip("/")) as directory:
+                yield from self._visit(directory, path, _LEVELS)
+        for path in _PLACES:
+            with (
+                suppress(HostReadError),
+                ctx.host.root.open_dir(path.lstrip("/"), confined=True) as directory,
+            ):
+                yield from self._visit(directory, path, _LEVELS)
+
+    def _visit(self, directory: Dir, path: str, levels: int) -> Iterator[None]:
         """Search a directory and those below it."""
         here = directory.file_id()
         if here in self._seen or self._left <= 0:
@@ -120,31 +157,20 @@ class _Walk:
                     if self._tells(child):
                         self.owners[path] = directory.stat().st_uid
                     elif levels > 0:
-                        self.visit(child, f"{path.rstrip('/')}/{name}", levels - 1)
+                        yield from self._visit(child, f"{path.rstrip('/')}/{name}", levels - 1)
             except HostReadError:
                 continue
+            yield
 
     def _tells(self, child: Dir) -> bool:
+        if self._only_roots and child.stat().st_uid != 0:
+            return False
         for file, key in _FILES:
             if child.exists(file):
                 document = read_object(child, file)
                 if document is not None and document.integer(key) in self._pids:
                     return True
         return False
-
-
-def _walk(ctx: Context, orphans: list[Process]) -> dict[str, int]:
-    walk = _Walk({process.pid for process in orphans})
-    for path in dict.fromkeys(p for process in orphans for p in _around_root(ctx, process)):
-        with suppress(HostReadError), ctx.host.root.open_below(path.lstrip("/")) as directory:
-            walk.visit(directory, path, _LEVELS)
-    for path in _PLACES:
-        with (
-            suppress(HostReadError),
-            ctx.host.root.open_dir(path.lstrip("/"), confined=True) as directory,
-        ):
-            walk.visit(directory, path, _LEVELS)
-    return walk.owners
 
 
 def _around_root(ctx: Context, process: Process) -> Iterator[str]:

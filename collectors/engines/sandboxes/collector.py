@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import posixpath
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from collectors.engines.sandboxes.discovery import ancestors, find_candidates
@@ -33,12 +34,13 @@ from collectors.engines.sandboxes.makers import (
     snap_marks,
 )
 from collectors.engines.shared.processes import started_at
+from collectors.engines.shared.turns import Turns, owner_of
 from collectors.facts import FileId, ProcessId, Sighting, State
 from collectors.hostfs import HostReadError
 from collectors.kernel.processes import parse_mountinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from collectors.contract import Context
     from collectors.facts import Mount, Process
@@ -62,23 +64,42 @@ class SandboxCollector:
 
     def __init__(self) -> None:
         self._rejected: frozenset[_Candidate] = frozenset()
+        self._new_rejected: set[_Candidate] = set()
+        self._turns: Turns[Sighting] = Turns()
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
-        """Return a sighting for each mount namespace with a root of its own and a known maker."""
-        sightings, rejected = [], []
+        """Return a sighting for each mount namespace with a root of its own and a known maker.
+
+        What users and containers made shares a time budget.
+        """
+        rejected: set[_Candidate] = set()
+        candidates: dict[str, list[Process]] = {}
         for process in find_candidates(ctx):
-            candidate = (process.id, process.namespaces.mnt, process.root)
-            is_rejected = candidate in self._rejected
-            sighting = None if is_rejected else _sighting(ctx, process)
-            if sighting is not None:
-                sightings.append(sighting)
-            elif is_rejected or _is_settled(ctx, process):
-                rejected.append(candidate)
+            if _candidate(process) in self._rejected:
+                rejected.add(_candidate(process))
+            else:
+                candidates.setdefault(owner_of(ctx, process), []).append(process)
         self._rejected = frozenset(rejected)
-        return sightings
+        own = [s for s in self._read(ctx, candidates.pop("", ())) if s is not None]
+        strangers = {owner: partial(self._read, ctx, found) for owner, found in candidates.items()}
+        found = own + self._turns.read(strangers, ctx.wake)
+        new, self._new_rejected = self._new_rejected, set()
+        self._rejected |= new
+        return found
+
+    def _read(self, ctx: Context, processes: Iterable[Process]) -> Iterator[Sighting | None]:
+        for process in processes:
+            sighting = _sighting(ctx, process)
+            if sighting is None and _is_settled(ctx, process):
+                self._new_rejected.add(_candidate(process))
+            yield sighting
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+
+def _candidate(process: Process) -> _Candidate:
+    return process.id, process.namespaces.mnt, process.root
 
 
 def _is_settled(ctx: Context, process: Process) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.engines.containerd.collector import ContainerdCollector
-from collectors.engines.containerd.discovery import find_installations
+from collectors.engines.containerd.discovery import Installation, find_installations
 from collectors.engines.containerd.metadata import parse_go_time, runtime_name
+from collectors.engines.containerd.reader import InstallationReader
 from collectors.facts import Process, ProcessId, Sighting, State
 from collectors.hostfs import Dir
 from tests.support.engine_host import FIXTURES, EngineHost, by_name, contained, patient
@@ -180,7 +182,7 @@ def test_a_containerd_with_a_configuration_of_its_own(host: EngineHost) -> None:
 def test_a_configuration_that_says_nothing_useful(host: EngineHost, config: str) -> None:
     host.write("/etc/containerd/config.toml", config)
     daemon = process(50, exe="/usr/bin/containerd", argv=("containerd",))
-    assert [i.name for i in find_installations(host.context(daemon))] == [STATE]
+    assert [i.name for i in find_installations(host.context(daemon), [daemon])] == [STATE]
 
 
 def nested(host: EngineHost) -> tuple[Process, Process, Process]:
@@ -230,8 +232,9 @@ def test_a_containerd_in_a_container_with_a_fuse_mount_is_not_read(host: EngineH
 def test_a_shim_tells_of_its_containerd(tmp_path: Path) -> None:
     host = EngineHost(tmp_path)
     host.link("proc:3300/cwd", f"/srv/state/{TASKS}/default/ctr-running")
-    context = host.context(shim(3300, "ctr-running"))
-    assert "/srv/state" in [i.state for i in find_installations(context)]
+    of_ctr = shim(3300, "ctr-running")
+    context = host.context(of_ctr)
+    assert "/srv/state" in [i.state for i in find_installations(context, [of_ctr])]
 
 
 def test_a_bundle_that_vanishes_while_it_is_read(host: EngineHost) -> None:
@@ -273,12 +276,13 @@ def test_runtime_names(name: str, short: str) -> None:
 
 
 def test_the_images_of_containers_that_are_gone_are_forgotten(host: EngineHost) -> None:
-    collector = ContainerdCollector()
-    list(collector.collect(host.context(*RUNNING)))
-    assert collector._images
+    reader = InstallationReader()
+    installation = Installation(state=STATE, root=ROOT)
+    list(reader.read(host.context(*RUNNING), installation))
+    assert reader._images
     host.at(f"{ROOT}/io.containerd.metadata.v1.bolt/meta.db").unlink()
-    list(collector.collect(host.context(*RUNNING)))
-    assert not collector._images
+    list(reader.read(host.context(*RUNNING), installation))
+    assert not reader._images
 
 
 def test_a_bundle_that_vanishes_does_not_end_the_list(
@@ -305,3 +309,57 @@ def test_a_database_in_the_middle_of_a_change_is_as_it_was_before(host: EngineHo
     host.write(f"{ROOT}/io.containerd.metadata.v1.bolt/meta.db", b"half of a page")
     after = by_name(collector.collect(host.context(*RUNNING)))
     assert set(after) == set(before)
+
+
+def user(pid: int, *words: str) -> Process:
+    return process(pid, exe="/home/eve/containerd", argv=("containerd", *words), uid=1000)
+
+
+def give(host: EngineHost, uid: int, *paths: str) -> None:
+    for path in paths:
+        os.chown(host.at(path), uid, uid)
+
+
+def test_a_users_containerd_is_read_where_its_directories_are_his(tmp_path: Path) -> None:
+    host = EngineHost(tmp_path)
+    furnish(host, "/home/eve/state", "/home/eve/root")
+    give(host, 1000, "/home/eve/state", "/home/eve/root")
+    users = user(50, "--state", "/home/eve/state", "--root", "/home/eve/root")
+    found = seen(host, users)
+    assert found["web"].instance == "1000:/home/eve/state/default"
+    assert found["web"].image == "docker.io/library/busybox:lab"
+
+
+def test_a_users_containerd_is_not_believed_of_what_is_not_his(host: EngineHost) -> None:
+    """Neither may he name the directories of root, nor take the place of root's containerd."""
+    roots = process(51, exe="/usr/bin/containerd", argv=("containerd", "--state", "/srv/state"))
+    furnish(host, "/srv/state", ROOT)
+    furnish(host, "/home/eve/root", "/home/eve/root")
+    give(host, 1000, "/home/eve/root")
+    evil = (
+        user(48, "--state", "/srv/state", "--root", "/home/eve/root"),
+        user(49, "--state", STATE, "--root", ROOT),
+        user(50, "--state", "/home/eve/root", "--root", ROOT),
+    )
+    instances = {s.instance for s in ContainerdCollector().collect(host.context(*evil, roots))}
+    assert {"/srv/state/default", f"{STATE}/default"} <= instances
+    of_users = {i for i in instances if i.startswith("1000:")}
+    assert of_users == {"1000:/home/eve/root/default", "1000:/home/eve/root/k8s.io"}
+    of_roots_database = [
+        s
+        for s in ContainerdCollector().collect(host.context(*evil, roots))
+        if s.instance.startswith("1000:") and s.created is not None
+    ]
+    assert not of_roots_database
+
+
+def test_each_containerd_has_files_of_its_own(host: EngineHost) -> None:
+    """What one has does not push out what is kept of another, and a broken one costs itself."""
+    host.write("/srv/root/io.containerd.metadata.v1.bolt/meta.db", b"no database")
+    other = process(51, exe="/usr/bin/containerd", argv=("containerd", "--root", "/srv/root"))
+    other = dataclasses.replace(other, argv=(*other.argv, "--state", "/srv/state"))
+    collector = ContainerdCollector()
+    for _ in range(2):
+        found = by_name(collector.collect(host.context(*RUNNING, other)))
+        assert found["web"].image == "docker.io/library/busybox:lab"
+    assert host.context().host.tally.malformed.total() == 0
