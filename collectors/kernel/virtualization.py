@@ -89,12 +89,15 @@ def detect_container(host: HostFS) -> str:
 def inside_openvz(host: HostFS) -> bool:
     """Return whether the host is an OpenVZ container.
 
-    In one, /proc/vz exists and /proc/bc, which shows all containers of the node, does not; and
-    ``envID`` of a process is not 0, which stands for the node.
+    In one, /proc/vz exists and /proc/bc, which shows all containers of the node, does not. A
+    process's ``envID`` is 0 on the node; a kernel without it shows the node as row 0 of veinfo.
     """
     if not host.proc.exists("vz") or host.proc.exists("bc"):
         return False
-    return parse_status(_read(host.proc, "self/status")).get("envID", "") != "0"
+    container = parse_status(_read(host.proc, "self/status")).get("envID", "")
+    if container:
+        return container != "0"
+    return re.search(rb"^\s*0\s", _read(host.proc, "vz/veinfo"), re.MULTILINE) is None
 
 
 def detect_machine(host: HostFS) -> str:

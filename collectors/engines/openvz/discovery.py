@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.engines.openvz.kernel import HOST, read_veinfo
 from collectors.engines.openvz.parameters import parse_parameters
 from collectors.hostfs import HostReadError
+from collectors.kernel.virtualization import inside_openvz
 
 if TYPE_CHECKING:
     from collectors.hostfs import HostFS
@@ -31,11 +31,8 @@ def has_kernel(host: HostFS) -> bool:
 
 
 def is_node(host: HostFS) -> bool:
-    """Return whether this is the kernel of an OpenVZ node, seen from the host.
-
-    Inside a container /proc/vz exists, too, but shows that container only.
-    """
-    return has_kernel(host) and (host.proc.exists("bc") or HOST in read_veinfo(host))
+    """Return whether this is the kernel of an OpenVZ node, seen from the host."""
+    return has_kernel(host) and not inside_openvz(host)
 
 
 def read_paths(host: HostFS) -> Paths:

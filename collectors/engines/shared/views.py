@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from collectors.engines.shared.cgroup_paths import cgroup_paths
-from collectors.hostfs import Gone, HostReadError
+from collectors.hostfs import Gone, HostReadError, or_none
 from collectors.kernel.cgroups import SYSTEMD
 from collectors.kernel.processes import read_mounts
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from collectors.contract import Context
-    from collectors.facts import Process
+    from collectors.facts import FileId, Process
     from collectors.hostfs import Dir, HostFS
 
 
@@ -87,7 +87,7 @@ def root_opener(ctx: Context, process: Process | None) -> Callable[[], AbstractC
 
     What is not the host's view is confined, as an untrusted party has written what is in it. A
     container with a FUSE mount is Gone: a file served by a process in it may block its reader for
-    ever. lxcfs is the host's and is let through.
+    ever. The host's own lxcfs is let through, by its device number: a name says nothing.
     """
     host = ctx.host
     if process is None or in_host_mounts(ctx, process):
@@ -100,10 +100,19 @@ def root_opener(ctx: Context, process: Process | None) -> Callable[[], AbstractC
 
 
 def _container_root(host: HostFS, pid: int) -> Dir:
-    for mount in read_mounts(host, pid):
-        if mount.fstype.startswith("fuse") and mount.fstype != "fuse.lxcfs":
-            raise Gone(f"/proc/{pid}/root", "not opened because of a FUSE mount")
+    mounts = [m for m in read_mounts(host, pid) if m.fstype.startswith("fuse")]
+    if mounts and not {m.device for m in mounts} <= _lxcfs_of_root(host):
+        raise Gone(f"/proc/{pid}/root", "not opened because of a FUSE mount")
     return host.container_root(pid)
+
+
+def _lxcfs_of_root(host: HostFS) -> set[FileId]:
+    """Return the lxcfs that root has mounted on the host itself; its server is trusted."""
+    return {
+        mount.device
+        for mount in or_none(read_mounts, host, 1) or ()
+        if mount.fstype == "fuse.lxcfs" and "user_id=0" in mount.options.split(",")
+    }
 
 
 def cgroup_prefix(ctx: Context, engine: Process | None) -> str:

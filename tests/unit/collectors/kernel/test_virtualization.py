@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.engines.openvz.discovery import is_node
 from collectors.hostfs import HostFS
 from collectors.kernel.virtualization import detect, inside_openvz
 
@@ -78,6 +79,26 @@ def test_names_what_the_host_runs_in(
 
 def test_a_node_is_not_inside_openvz_and_a_container_is(make_host: MakeHost) -> None:
     assert inside_openvz(make_host({"proc/vz/version": "7.0.0"}))
+
+
+@pytest.mark.parametrize(
+    ("files", "inside"),
+    [
+        ({"proc/self/status": "envID:\t0\n"}, False),
+        ({"proc/self/status": "envID:\t101\n"}, True),
+        ({"proc/vz/veinfo": "       101     0    23\n         0     0    99\n"}, False),
+        ({"proc/vz/veinfo": "       101     0    23\n"}, True),
+        ({"proc/vz/veinfo": "         0     0    99\n", "proc/self/status": "envID:\t7\n"}, True),
+    ],
+)
+def test_what_tells_a_node_from_its_containers(
+    make_host: MakeHost, files: Mapping[str, str], inside: bool
+) -> None:
+    """OpenVZ's collector and the name of what the host runs in never contradict each other."""
+    host = make_host({"proc/vz/version": "7.0.0", **files})
+    assert inside_openvz(host) is inside
+    assert is_node(host) is not inside
+    assert (detect(host) == "openvz") is inside
 
 
 def test_a_fifo_in_the_place_of_a_mark_does_not_block(make_host: MakeHost, tmp_path: Path) -> None:

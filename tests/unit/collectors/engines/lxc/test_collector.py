@@ -167,7 +167,8 @@ def test_nested_lxc_is_another_instance(tmp_path: Path) -> None:
     )
     files = {
         "proc/12/root/var/lib/lxc/web/config": "lxc.uts.name = deep\nlxc.rootfs.path = /r\n",
-        "proc/12/mountinfo": "1 0 0:50 / /proc/uptime rw - fuse.lxcfs lxcfs rw\n",
+        "proc/12/mountinfo": "1 0 0:50 / /proc/uptime rw - fuse.lxcfs lxcfs rw,user_id=0\n",
+        "proc/1/mountinfo": "1 0 0:50 / /var/lib/lxcfs rw - fuse.lxcfs lxcfs rw,user_id=0\n",
     }
     ctx = context(tmp_path, HOST, [outer, init, within, deepest], files)
     sightings = {s.instance: s for s in LxcCollector().collect(ctx)}

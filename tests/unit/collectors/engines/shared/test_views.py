@@ -20,6 +20,7 @@ from tests.support.engine_host import EngineHost, contained
 from tests.support.processes import process
 
 FUSE = "30 1 0:51 / /srv rw - {} evil rw\n"
+LXCFS = "30 1 0:50 / /proc/uptime rw - fuse.lxcfs lxcfs rw,user_id=0,group_id=0,allow_other\n"
 
 
 @pytest.fixture
@@ -119,13 +120,29 @@ def test_lxcfs_and_what_a_rootless_engine_mounts_are_no_reason_to_refuse(host: E
     rootless = process(9, ns={"mnt": 900, "user": 901})
     host.enter(8, "root", "/inside")
     host.enter(9, "root", "/inside")
-    host.write("proc:8/mountinfo", FUSE.format("fuse.lxcfs"))
+    host.write("proc:8/mountinfo", LXCFS)
+    host.write("proc:1/mountinfo", LXCFS)
     host.write("proc:9/mountinfo", FUSE.format("fuse.fuse-overlayfs"))
     host.write("/inside/here", "")
     ctx = host.context(nested, rootless)
     for one in (nested, rootless):
         with open_root(ctx, one) as root:
             assert root.exists("/here")
+
+
+@pytest.mark.parametrize(
+    "of_host",
+    ["", LXCFS.replace("0:50", "0:49"), LXCFS.replace("user_id=0", "user_id=1000")],
+    ids=["none", "another", "a user's"],
+)
+def test_what_only_calls_itself_lxcfs_is_refused(host: EngineHost, of_host: str) -> None:
+    """Whoever mounts FUSE chooses the name of its type; root's own on the host is believed."""
+    nested = contained(8, "/docker/outer")
+    host.enter(8, "root", "/inside")
+    host.write("proc:8/mountinfo", LXCFS)
+    host.write("proc:1/mountinfo", of_host)
+    with pytest.raises(Gone):
+        open_root(host.context(nested), nested)
 
 
 def test_what_a_nested_engine_sees_as_the_top_of_the_cgroups(host: EngineHost) -> None:
