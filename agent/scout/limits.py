@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.scout.inotify import open_inotify
 from collectors.kernel.limits import (
     CONTROLLERS,
     LIMIT_FILES,
@@ -67,12 +68,7 @@ class LimitReader:
 
     def open(self) -> None:
         """Begin to watch the cgroups of containers."""
-        from inotify_simple import INotify  # noqa: PLC0415 - a one-shot run needs none
-
-        try:
-            self._inotify = INotify(inheritable=False, nonblocking=True)
-        except OSError as error:
-            log.warning("inotify: %s; changed limits are seen late", error)
+        self._inotify = open_inotify("changed limits are seen late")
 
     def drain(self) -> bool:
         """Take the events off the queue; return whether any container is ``outdated`` now."""

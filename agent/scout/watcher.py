@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from agent.scout.inotify import open_inotify
 from collectors.hostfs import HostReadError
 from collectors.kernel.cgroups import SYSTEMD, UNIFIED
 
@@ -60,12 +61,7 @@ class CgroupWatcher:
 
     def open(self) -> None:
         """Begin to watch; where inotify cannot be used, nothing is watched."""
-        from inotify_simple import INotify  # noqa: PLC0415 - a one-shot run needs none
-
-        try:
-            self._inotify = INotify(inheritable=False, nonblocking=True)
-        except OSError as error:
-            log.warning("inotify: %s; new containers are found by polling only", error)
+        self._inotify = open_inotify("new containers are found by polling only")
 
     def drain(self) -> None:
         """Take the events off the descriptor; ``outdated`` tells whether one of them matters."""

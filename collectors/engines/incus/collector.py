@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.contract import CollectorError
 from collectors.engines.incus.api import list_instances
-from collectors.engines.incus.discovery import DEFAULT_DIRECTORIES, Daemon, find_daemons
+from collectors.engines.incus.discovery import Daemon, find_daemons
 from collectors.engines.incus.disk import list_names, read_backup
 from collectors.engines.incus.instance import Instance, from_api
 from collectors.engines.shared.background import Background
 from collectors.engines.shared.first_process import boots
-from collectors.engines.shared.liblxc import payload_cgroup
+from collectors.engines.shared.liblxc import DIRECTORIES, payload_cgroup
 from collectors.engines.shared.processes import running_state, started_at
 from collectors.engines.shared.turns import Turns
 from collectors.facts import ImageFacts, Sighting, State
@@ -48,7 +48,7 @@ class IncusCollector:
     name = "incus"
 
     def __init__(self) -> None:
-        self._directories: dict[str, str] = dict(DEFAULT_DIRECTORIES)
+        self._directories: dict[str, str] = dict(DIRECTORIES)
         self._answers: dict[str, dict[str, Instance]] = {}
         self._asked: dict[str, Background[Sequence[Mapping[str, Any]]]] = {}
         self._turns: Turns[Sighting] = Turns()
@@ -59,7 +59,7 @@ class IncusCollector:
         Those of daemons in containers share a time budget.
         """
         daemons = find_daemons(ctx, self._directories)
-        self._directories = dict(DEFAULT_DIRECTORIES)
+        self._directories = dict(DIRECTORIES)
         sightings: list[Sighting] = []
         nested: dict[str, list[Daemon]] = {}
         for daemon in daemons:

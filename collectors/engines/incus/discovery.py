@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from collectors.engines.shared.liblxc import DAEMONS, Monitor, find_monitors
-from collectors.engines.shared.processes import binary_name
+from collectors.engines.shared.processes import claimed_name
 from collectors.engines.shared.views import instance_prefix, on_host
 from collectors.hostfs import HostReadError
 
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 
     from collectors.contract import Context
     from collectors.facts import Process
-
-DEFAULT_DIRECTORIES = {
-    "/var/lib/incus": "incus",
-    "/var/lib/lxd": "lxd",
-    "/var/snap/lxd/common/lxd": "lxd",
-}
-"""Engine by the directory in which it works unless told otherwise."""
 
 _VARIABLES = {"incus": b"INCUS_DIR", "lxd": b"LXD_DIR"}
 
@@ -55,7 +48,7 @@ def find_daemons(ctx: Context, remembered: Mapping[str, str]) -> list[Daemon]:
     """
     daemons = {d: Daemon(directory=d, engine=engine) for d, engine in remembered.items()}
     for process in ctx.processes:
-        engine = DAEMONS.get(binary_name(process))
+        engine = DAEMONS.get(claimed_name(process))
         if engine is not None and _is_daemon(ctx, process):
             directory = _directory_of(ctx, process, engine)
             daemon = daemons.setdefault(directory, Daemon(directory=directory, engine=engine))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.shared.cgroup_paths import cgroup_paths, find_cgroup
 from collectors.engines.shared.first_process import first_inside, is_inside
-from collectors.engines.shared.processes import binary_name
+from collectors.engines.shared.processes import binary_name, claimed_name
 from collectors.formats.command_line import parse_command_line
 from collectors.hostfs import HostReadError
 from collectors.kernel.cgroups import contains
@@ -30,6 +30,13 @@ _TITLE = "[lxc monitor] "
 _STARTERS = frozenset({"lxc-start", "lxc-execute"})
 DAEMONS = {"incusd": "incus", "lxd": "lxd"}
 """Engines that are daemons over liblxc, by their program; their monitors are forks of it."""
+
+DIRECTORIES = {
+    "/var/lib/incus": "incus",
+    "/var/lib/lxd": "lxd",
+    "/var/snap/lxd/common/lxd": "lxd",
+}
+"""Engine by the directory in which it works unless told otherwise."""
 
 _PROGRAMS = _STARTERS | {"lxc-autostart", "lxc-copy"} | DAEMONS.keys()
 _INIT_OF_EXECUTE = frozenset({"lxc-execute", "init.lxc", "init.lxc.static", "lxc-init"})
@@ -59,8 +66,14 @@ class Monitor:
 
     @property
     def engine(self) -> str:
-        """Return the engine that the monitor belongs to: lxc, incus or lxd."""
-        return DAEMONS.get(binary_name(self.process), "lxc")
+        """Return the engine that the monitor belongs to: lxc, incus or lxd.
+
+        An agent without privileges cannot read its binary: then the comm tells, or the lxcpath.
+        """
+        engine = DAEMONS.get(claimed_name(self.process))
+        if engine is None and self.process.exe is None:
+            engine = DIRECTORIES.get(self.lxcpath.removesuffix("/containers"))
+        return engine or "lxc"
 
 
 def find_monitors(ctx: Context) -> list[Monitor]:

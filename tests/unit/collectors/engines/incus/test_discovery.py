@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from collectors.engines.incus.discovery import DEFAULT_DIRECTORIES, find_daemons
+import pytest
+
+from collectors.engines.incus.discovery import find_daemons
+from collectors.engines.lxc.discovery import find_lxcpaths
+from collectors.engines.shared.liblxc import DIRECTORIES
 from tests.support.processes import HOST, inner, process
 from tests.support.system_host import context
 
@@ -23,8 +27,8 @@ def test_without_a_word_of_it_a_daemon_works_in_the_default_directory(tmp_path: 
 def test_a_helper_or_another_users_program_is_no_daemon(tmp_path: Path) -> None:
     helper = process(6, exe="/usr/bin/incusd", argv=("incusd", "forkproxy", "x"))
     users = process(7, exe="/home/eve/incusd", argv=("incusd",), uid=1000)
-    daemons = find_daemons(context(tmp_path, HOST, [helper, users]), DEFAULT_DIRECTORIES)
-    assert [d.directory for d in daemons if d.process is None] == list(DEFAULT_DIRECTORIES)
+    daemons = find_daemons(context(tmp_path, HOST, [helper, users]), DIRECTORIES)
+    assert [d.directory for d in daemons if d.process is None] == list(DIRECTORIES)
 
 
 def test_a_daemon_in_a_container_is_known_by_its_monitors(tmp_path: Path) -> None:
@@ -36,3 +40,24 @@ def test_a_daemon_in_a_container_is_known_by_its_monitors(tmp_path: Path) -> Non
     assert only.instance == "mnt:[20]:/var/lib/incus"
     assert (only.process, only.seen_by) == (None, monitor)
     assert only.monitors.keys() == {"deep"}
+
+
+@pytest.mark.parametrize("comm", ["incusd", "liblxc"])
+def test_without_privileges_its_monitors_are_still_its_own(tmp_path: Path, comm: str) -> None:
+    """Root's binary cannot be read then: the comm tells, or the directory."""
+    daemon = process(5, exe=None, comm="incusd", argv=("incusd", "--group", "incus-admin"))
+    title = ("[lxc monitor] /var/lib/incus/containers web",)
+    monitor = process(10, exe=None, comm=comm, argv=title)
+    init = process(11, 10, ns={"mnt": 20, "pid": 21}, root=1, cgroup="/lxc.payload.web")
+    ctx = context(tmp_path, HOST, [daemon, monitor, init])
+    (only,) = find_daemons(ctx, {})
+    assert (only.engine, only.process) == ("incus", daemon)
+    assert only.monitors.keys() == {"web"}
+    assert not any(path.monitors for path in find_lxcpaths(ctx, {}))
+
+
+def test_a_users_monitor_is_of_no_daemon_of_roots(tmp_path: Path) -> None:
+    title = ("[lxc monitor] /var/lib/incus/containers web",)
+    monitor = process(10, exe="/home/eve/incusd", argv=title, uid=1000)
+    init = process(11, 10, ns={"mnt": 20, "pid": 21}, root=1, uid=1000)
+    assert find_daemons(context(tmp_path, HOST, [monitor, init]), {}) == []
