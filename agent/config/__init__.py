@@ -26,7 +26,7 @@ from agent.config.sections import (
     Process,
     Web,
 )
-from agent.config.trust import UntrustedFileError, read_trusted
+from agent.config.trust import UntrustedFileError, key_warnings, program_warnings, read_trusted
 from agent.metrics.groups import GROUPS
 from agent.model import Style
 from agent.patterns import Override
@@ -179,6 +179,7 @@ def load(
     flags = dict(flags or {})
     from_file = Reader(file)
     warnings: tuple[str, ...] = ()
+    is_read = text is None
     if file and text is None:
         text, warnings = _read(file)
     config = Config(file=file, flags=flags, text=text, warnings=warnings)
@@ -189,7 +190,20 @@ def load(
     problems = from_file.problems + from_flags.problems
     if problems:
         raise ConfigError(problems)
+    if is_read:
+        warnings = (*config.warnings, *_warnings_of_what_it_names(config))
+        config = dataclasses.replace(config, warnings=warnings)
     return config
+
+
+def _warnings_of_what_it_names(config: Config) -> tuple[str, ...]:
+    """Return who else may change or read what the configuration and the environment name."""
+    folder = config.options().environment.get("DOCKER_CERT_PATH", "")
+    try:
+        programs = program_warnings(config.openvz.vzlist_command)
+    except UntrustedFileError as error:
+        raise ConfigError([f"collector.openvz.vzlist_command: {error}"]) from error
+    return (*programs, *(key_warnings(folder) if folder else ()))
 
 
 class _FlagReader(Reader):

@@ -8,10 +8,15 @@ as a file of another user or a key that every user may read, is a warning.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agent.sanitize import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class UntrustedFileError(Exception):
@@ -46,6 +51,37 @@ def read_trusted(path: str) -> TrustedFile:
         content = stream.read()
     mode = status.st_mode if stat.S_ISREG(status.st_mode) else 0
     return TrustedFile(path=path, content=content, mode=mode, warnings=warnings)
+
+
+def program_warnings(command: Sequence[str]) -> tuple[str, ...]:
+    """Return who else may change the programs that a command names, as of ``read_trusted``.
+
+    What cannot be found is left to whoever runs it. Raises ``UntrustedFileError``.
+    """
+    warnings: list[str] = []
+    for index, word in enumerate(command):
+        # With sudo or a shell in front, the program that matters is a later word.
+        path = shutil.which(word) if index == 0 or word.startswith("/") else None
+        if path is not None:
+            warnings += _warnings(path, os.stat(path))
+    return tuple(dict.fromkeys(warnings))
+
+
+def key_warnings(folder: str) -> tuple[str, ...]:
+    """Return who else may read or change the files of a DOCKER_CERT_PATH."""
+    warnings: list[str] = []
+    for name in ("key.pem", "cert.pem", "ca.pem"):
+        try:
+            file = read_trusted(os.path.join(folder, name))
+        except OSError:
+            continue
+        except UntrustedFileError as error:
+            # Docker's client uses it all the same.
+            warnings.append(str(error).replace("is not used, as", "is not safe:"))
+        else:
+            warnings += file.warnings
+            warnings += file.exposure("this key") if name == "key.pem" else ()
+    return tuple(dict.fromkeys(warnings))
 
 
 def _warnings(path: str, status: os.stat_result) -> tuple[str, ...]:

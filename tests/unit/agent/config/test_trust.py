@@ -119,3 +119,50 @@ def test_a_secret_that_every_user_may_read(file: Path) -> None:
     assert read_trusted(str(file)).exposure("this key") == (
         f"{file}: every user may read this key (mode 0604): chmod o-r {file}",
     )
+
+
+def test_a_vzlist_that_others_may_write_is_refused(file: Path) -> None:
+    """The agent runs it, most likely as root."""
+    program = file.with_name("vzlist")
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    flags = {"collector.openvz.vzlist_command": ["/usr/bin/env", str(program)]}
+    assert load(str(file), flags).warnings == ()
+    program.chmod(0o775)
+    with pytest.raises(ConfigError, match="vzlist: is not used, as its group may write it"):
+        load(str(file), flags)
+
+
+def test_a_vzlist_of_another_users_is_a_warning(file: Path) -> None:
+    program = file.with_name("vzlist")
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    os.chown(program, 1234, 1234)
+    (warning,) = load(str(file), {"collector.openvz.vzlist_command": [str(program)]}).warnings
+    assert "belongs to user 1234" in warning
+
+
+def test_a_vzlist_that_is_not_there_is_no_matter_of_trust(file: Path) -> None:
+    flags = {"collector.openvz.vzlist_command": ["/nowhere/vzlist"]}
+    assert load(str(file), flags).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "words"),
+    [
+        ("key.pem", 0o600, ""),
+        ("key.pem", 0o644, "every user may read this key"),
+        ("cert.pem", 0o644, ""),
+        ("ca.pem", 0o666, "ca.pem: is not safe: every user may write it"),
+    ],
+)
+def test_the_files_of_dockers_client(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str, mode: int, words: str
+) -> None:
+    made = file.with_name(name)
+    made.write_text("x")
+    made.chmod(mode)
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(file.parent))
+    warnings = load(str(file)).warnings
+    assert len(warnings) == bool(words)
+    assert all(words in warning for warning in warnings)
