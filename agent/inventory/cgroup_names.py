@@ -74,23 +74,27 @@ def engine_cgroup(cgroups: Mapping[str, str], sightings: Sequence[Sighting]) -> 
 def cut(path: str, sightings: Sequence[Sighting]) -> str:
     """Cut a path after the component that an engine made for a container; "" if there is none.
 
-    With sightings it is the deepest component that has the id of the container which they saw, or
+    With sightings it is the deepest component that has the id of the container which they saw, else
     a name that its engine gives; without, the deepest that has any engine's. Deepest, as the path
-    of a nested container has the outer one's name in it, too.
+    of a nested container has the outer one's name in it, too; the id first, as what the same engine
+    runs inside a container is named alike.
     """
     for sighting in sightings:
         if sighting.cgroup and sighting.cgroup != "/" and contains(sighting.cgroup, path):
             return sighting.cgroup
     parts = path.split("/")
-    for index in range(len(parts) - 1, 0, -1):
-        if _is_of_container(parts[index], sightings):
-            return "/".join(parts[: index + 1])
+    for is_its in (_has_id, _is_of_container):
+        for index in range(len(parts) - 1, 0, -1):
+            if is_its(parts[index], sightings):
+                return "/".join(parts[: index + 1])
     return ""
 
 
+def _has_id(component: str, sightings: Sequence[Sighting]) -> bool:
+    return any(len(s.engine_id) >= _LONG_ID and s.engine_id in component for s in sightings)
+
+
 def _is_of_container(component: str, sightings: Sequence[Sighting]) -> bool:
-    if any(len(s.engine_id) >= _LONG_ID and s.engine_id in component for s in sightings):
-        return True
     engine = component_engine(component)
     if engine is None or not sightings:
         return engine is not None

@@ -5,6 +5,7 @@ import pytest
 from agent.inventory.cgroup_names import (
     component_engine,
     container_engine,
+    cut,
     engine_cgroup,
     is_helper,
     path_engine,
@@ -98,3 +99,13 @@ def test_the_cgroup_that_its_engine_names_counts_whatever_it_is_called() -> None
 def test_systemds_hierarchy_comes_first() -> None:
     cgroups = {"cpu": "/lxc.payload.web", SYSTEMD: "/lxc.payload.db"}
     assert engine_cgroup(cgroups, ()) == "/lxc.payload.db"
+
+
+def test_what_the_same_engine_runs_inside_a_container_is_not_the_container() -> None:
+    """Docker in Docker: the inner one's scope has a name that fits, the outer one's the id."""
+    outer = f"/system.slice/docker-{ID}.scope"
+    path = f"{outer}/system.slice/docker-{'f' * 64}.scope"
+    seen = sighting(engine="docker", engine_id=ID, cgroup=None)
+    assert cut(path, [seen]) == outer
+    inner = sighting(engine="docker", engine_id="f" * 64, cgroup=None)
+    assert cut(path, [inner]) == path
