@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,11 +14,10 @@ import pytest
 from tests.engines.harness.agent import ls, watchful_agent
 from tests.engines.harness.made import unique
 from tests.engines.harness.need import need
-from tests.engines.harness.programs import Daemon, wait_until, workplace
+from tests.engines.harness.programs import Daemon, run, wait_until, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.engines.harness.agent import Page, Row
     from tests.engines.harness.dockerd import Docker
@@ -91,10 +91,47 @@ def test_a_daemon_that_does_not_answer_yet_is_read_from_disk(mortal: Docker) -> 
             assert f"docker {mortal.socket} answers late" in agent.daemon.output()
             mortal.daemon.process.send_signal(signal.SIGCONT)
             agent.wait_for(_succeeds, "the answer", 90)
-            assert agent.wait_row(runs).id == rows[runs.name].id
+            row = agent.wait_row(runs)
+            assert row.id == rows[runs.name].id
+            # What its API alone tells is asked for again after the time-out.
+            agent.wait_for(lambda page: _image_size(page, row), "the size of its image", 90)
 
     assert rows[runs.name].engine == "docker"
     assert (rows[ended.name].engine, rows[ended.name].state) == ("docker", "exited")
+
+
+def test_a_socket_that_is_hidden_and_comes_back(mortal: Docker) -> None:
+    """Its path is gone, the daemon is not: all that is on disk is read again and again."""
+    image = mortal.busybox()
+    check = ("--health-cmd=test -e /well", "--health-interval=1s", "--health-retries=1")
+    made = mortal.run(image, "sleep", "86400", options=check)
+    ends = mortal.run(image, "sleep", "86400")
+    well = Path(f"/proc/{made.pid}/root/well")
+    hidden = mortal.socket.with_name("hidden.sock")
+    mortal.socket.rename(hidden)
+    try:
+        with watchful_agent(mortal.endpoint) as agent:
+            row = agent.wait_row(made)
+            assert row.engine == "docker"
+            assert _image(agent.scrape(), made.name) == image
+            agent.wait_for(lambda page: _succeeds(page) is False, "the failure to be reported")
+            well.touch()
+            agent.wait_for(lambda page: _health(page, row) == "healthy", "its good health", 90)
+            well.unlink()
+            agent.wait_for(lambda page: _health(page, row) == "unhealthy", "its bad health", 90)
+            run("docker", "--host", f"unix://{hidden}", "kill", ends.name)
+            agent.wait_row(ends, state="exited", seconds=90)
+            assert _image_size(agent.scrape(), row) is None
+            hidden.rename(mortal.socket)
+            page = agent.wait_for(lambda page: _image_size(page, row), "the API's word", 120)
+            assert page.row(made.name) == agent.wait_row(made)
+            agent.wait_for(_succeeds, "the collector's success", 90)
+            later = mortal.run(image, "sleep", "86400")
+            agent.wait_row(later, seconds=90)
+            assert agent.wait_row(made).id == row.id
+    finally:
+        if hidden.exists():
+            hidden.rename(mortal.socket)
 
 
 def test_what_a_daemon_told_is_kept_while_it_takes_its_time(mortal: Docker) -> None:
@@ -159,6 +196,11 @@ def users_daemons(place: Path) -> Iterator[None]:
 
 def _succeeds(page: Page) -> bool:
     return page.value("tallyman_collector_success", collector="docker") == 1
+
+
+def _health(page: Page, row: Row) -> str:
+    samples = page.samples.get("tallyman_container_health", [])
+    return next((s.labels["health"] for s in samples if s.labels["id"] == row.id), "")
 
 
 def _image(page: Page, name: str) -> str:
