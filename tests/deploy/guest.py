@@ -19,7 +19,7 @@ from tests.engines.harness.programs import run, wait_until
 
 ADDRESS = "http://127.0.0.1:10060"
 SHOWN = "ActiveState,LoadState,UnitFileState,MainPID,NRestarts"
-SLOW = 240
+SLOW = 600
 """In seconds; long, because the guest's processor is emulated."""
 _CLOCK_WAS_SET = "the clock was set by"
 

@@ -59,7 +59,8 @@ class Docker:
             self._prefix += ("unshare", "--mount", "--propagation=shared")
         number = next(_NUMBERS)
         self._bridge = "" if own_network else f"tm{os.getpid()}-{number}"
-        self._address = f"10.199.{77 + number}.1/24"
+        # Another for each test run: several may be on one machine.
+        self._address = f"10.{100 + os.getpid() % 100}.{77 + number}.1/24"
         self._images: set[str] = set()
         self.daemon: Daemon | None = None
 

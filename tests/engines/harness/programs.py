@@ -28,7 +28,7 @@ class CommandError(Exception):
 
 def run(
     *argv: str | Path,
-    timeout: float = 120,
+    timeout: float = 300,
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
 ) -> str:

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.engines.harness.programs import run
+from tests.engines.harness.programs import run, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +73,8 @@ def debian_with(packages: list[str]) -> Path:
 
 def _make_debian(root: Path, packages: Iterable[str]) -> None:
     unfinished = root.with_suffix(".new")
-    if unfinished.exists():
+    if unfinished.exists():  # a run was ended in the middle of it, and what it had mounted is left
+        sweep(unfinished)
         shutil.rmtree(unfinished)
     without = [f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("doc", "info", "locale", "man")]
     sources = [p for p in (Path("/etc/apt/sources.list.d/debian.sources"),) if p.exists()]
