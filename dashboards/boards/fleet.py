@@ -14,10 +14,18 @@ from dashboards.columns import (
     share,
     throttled,
 )
-from dashboards.common import by_style, findings, oom_kills, outside, running, to_look_at
+from dashboards.common import (
+    by_style,
+    findings,
+    oom_kills,
+    outside,
+    running,
+    throttled_of,
+    to_look_at,
+)
 from dashboards.layout import Annotation, Board, line, row
 from dashboards.links import drill, series_to_host, to_container
-from dashboards.panels import BAD_IF_ANY, PLAIN, Figure, figures, graph, query
+from dashboards.panels import BAD_IF_ANY, PLAIN, WATCH_IF_ANY, Figure, figures, graph, query
 from dashboards.promql import (
     CPU,
     ID,
@@ -38,6 +46,8 @@ from dashboards.theme import BLUE, GREY, ORANGE, PURPLE, RED, TEXT, Uid
 _HOST = "job, instance"
 _RUNNING = "instance_engine_style:tallyman_host_containers:running"
 _MISMATCHES = "instance_engine_style:tallyman_container_mismatch:sum"
+_UNHEALTHY = "instance_engine_style:tallyman_container_health:unhealthy"
+_RESTARTS = "instance_engine_style:tallyman_container_restarts:increase5m"
 _FINDINGS = "instance_engine_style_finding:tallyman_container_finding:sum"
 _OF_STYLE = {style: f'style="{style}"' for style in ("app", "system", "unknown")}
 
@@ -96,6 +106,23 @@ _STYLES = line(
         query(total("style", kind("tallyman_host_memory_bytes")), "{{style}}"),
         outside("tallyman_host_memory_bytes"),
         unit="bytes",
+    ),
+)
+
+
+_FIRING = 'alertname=~"Tallyman.*",alertstate="firing"'
+_BROKEN = line(
+    4,
+    figures(
+        "What is broken",
+        "Alerts that fire, as listed below, and containers: those whose own health check fails, "
+        "restarts by their engine within five minutes, those above 90 % of their memory limit, "
+        "and those that are kept from the CPU in more than a quarter of the periods.",
+        Figure("alerts", zero(f"count({host('ALERTS', _FIRING)})"), steps=BAD_IF_ANY),
+        Figure("unhealthy", zero(f"sum({kind(_UNHEALTHY)})"), steps=BAD_IF_ANY),
+        Figure("restarts", zero(f"sum({kind(_RESTARTS)})"), steps=WATCH_IF_ANY),
+        Figure("near limit", zero(f"count({recorded(MEMORY_SHARE)} > 0.9)"), steps=BAD_IF_ANY),
+        throttled_of(recorded(THROTTLED)),
     ),
 )
 
@@ -211,7 +238,7 @@ _KINDS = line(
             "started, {{style}}",
         ),
         query(
-            f"sum({kind('instance_engine_style:tallyman_container_restarts:increase5m')})",
+            f"sum({kind(_RESTARTS)})",
             "restarted",
         ),
         query(f"sum({kind('instance_engine_style:container_oom_events:increase5m')})", "OOM kills"),
@@ -227,80 +254,77 @@ _KINDS = line(
     ),
 )
 
-_FIRING = 'alertname=~"Tallyman.*",alertstate="firing"'
 _ALERT = "alertname, severity, name, job, instance, id"
 _MISMATCHED = (
     f"({host('tallyman_container_style_confidence')} and on ({ID}) "
     f"({host('tallyman_container_mismatch')} == 1))"
     f" * on ({ID}) group_left (name, engine, style, expected_style) {info()}"
 )
-_ATTENTION = (
-    line(
+_FAILING = line(
+    8,
+    rows(
+        "What is failing",
+        "The alerts of deploy/prometheus/alerts.yml that are firing. docs/runbooks.md says "
+        "what each means and what to do.",
+        (
+            Key("alertname", "Alert", width=210, grows=True),
+            Key(
+                "severity",
+                "Severity",
+                width=90,
+                values={
+                    "critical": ("critical", RED),
+                    "warning": ("warning", ORANGE),
+                    "info": ("info", TEXT),
+                },
+            ),
+            Key("name", "Container", link=to_container()),
+            HOST,
+            Key("job"),
+            Key("id"),
+        ),
+        (
+            ago(
+                "Since",
+                f"max by ({_ALERT}) ({host('ALERTS_FOR_STATE')} and ignoring (alertstate) "
+                f"{host('ALERTS', _FIRING)})",
+            ),
+        ),
+        sort="Since",
+        empty="nothing, or alerts.yml is not loaded",
+    ),
+)
+_ATTENTION = line(
+    8,
+    (
         8,
         rows(
-            "What is failing",
-            "The alerts of deploy/prometheus/alerts.yml that are firing. docs/runbooks.md says "
-            "what each means and what to do.",
+            "Closest to their memory limit",
+            "Working set against the limit. Containers without a limit are not shown.",
+            container_keys("instance", "engine", "style"),
             (
-                Key("alertname", "Alert", width=210, grows=True),
-                Key(
-                    "severity",
-                    "Severity",
-                    width=90,
-                    values={
-                        "critical": ("critical", RED),
-                        "warning": ("warning", ORANGE),
-                        "info": ("info", TEXT),
-                    },
-                ),
-                Key("name", "Container", link=to_container()),
-                HOST,
-                Key("job"),
-                Key("id"),
-            ),
-            (
-                ago(
-                    "Since",
-                    f"max by ({_ALERT}) ({host('ALERTS_FOR_STATE')} and ignoring (alertstate) "
-                    f"{host('ALERTS', _FIRING)})",
+                share(
+                    "Of limit",
+                    f"topk($top, {total(WHO, recorded(MEMORY_SHARE))})",
+                    100,
+                    gauge=True,
                 ),
             ),
-            sort="Since",
-            empty="nothing, or alerts.yml is not loaded",
+            sort="Of limit",
+            empty="no container has a memory limit",
         ),
     ),
-    line(
-        8,
+    rows(
+        "Verdict differs from the engine",
+        "The style that the container has, and the style that its engine is made for.",
         (
-            8,
-            rows(
-                "Closest to their memory limit",
-                "Working set against the limit. Containers without a limit are not shown.",
-                container_keys("instance", "engine", "style"),
-                (
-                    share(
-                        "Of limit",
-                        f"topk($top, {total(WHO, recorded(MEMORY_SHARE))})",
-                        100,
-                        gauge=True,
-                    ),
-                ),
-                sort="Of limit",
-                empty="no container has a memory limit",
-            ),
+            *container_keys()[:4],
+            Key("expected_style", "Expected", width=102),
+            *container_keys()[4:],
         ),
-        rows(
-            "Verdict differs from the engine",
-            "The style that the container has, and the style that its engine is made for.",
-            (
-                *container_keys()[:4],
-                Key("expected_style", "Expected", width=102),
-                *container_keys()[4:],
-            ),
-            (share("Confidence", total(f"{WHO}, expected_style", _MISMATCHED), 95, PLAIN),),
-            sort="Confidence",
-            empty="no verdict differs from its engine's style",
-        ),
+        (share("Confidence", total(f"{WHO}, expected_style", _MISMATCHED), 95, PLAIN),),
+        sort="Confidence",
+        empty="no verdict differs from its engine's style",
     ),
 )
 
@@ -382,7 +406,7 @@ BOARD = Board(
         variables.busiest(),
     ),
     rows=(
-        row("", _OVERVIEW, _STYLES, line(7, _DENSITY), _KINDS, *_ATTENTION),
+        row("", _OVERVIEW, _BROKEN, _FAILING, _STYLES, line(7, _DENSITY), _KINDS, _ATTENTION),
         _INVENTORY,
         _BY_HOST,
     ),
