@@ -65,9 +65,9 @@ def is_disputable(scene: Scene) -> bool:
     """Return whether the definition leaves room for another reading, so that no verdict is sure.
 
     Two more cases than what keeps house and what has a login of its own: an sshd with nothing but
-    its log and its guard, which is a jump host or a file service, or a server that runs nothing
-    yet; and something that listens for logins beside other programs, of which none is known to be a
-    login service.
+    its log or cron and its guard, which is a jump host or a file service, or a server that runs
+    nothing yet; and something that listens for logins beside other programs, of which none is known
+    to be a login service.
     """
     if keeps_house(scene) or has_own_login(scene) or _is_way_in(scene):
         return True
@@ -77,11 +77,19 @@ def is_disputable(scene: Scene) -> bool:
 
 
 def _is_way_in(scene: Scene) -> bool:
-    """Return whether an sshd, its syslog and what tends them are all that runs."""
+    """Return whether an sshd, its syslog or its cron and what tends them are all that runs.
+
+    A cron is taken for the sshd's own only where the container was made for the sshd: it is the
+    first process, or a supervisor holds both.
+    """
     families = {program.family for program in scene.os_services}
     if scene.managed or scene.applications or scene.sessions or scene.left_running:
         return False
-    return {"sshd"} < families <= {"sshd", "syslog", *_TENDING}
+    if not {"sshd"} < families or {"cron", "syslog"} <= families:
+        return False
+    first = {p.family for p in scene.os_services if scene.init in p.processes}
+    made_for_it = bool(scene.supervisor) or "sshd" in first
+    return families <= {"sshd", "syslog", *_TENDING, *(("cron",) if made_for_it else ())}
 
 
 def _configuration(argv: tuple[str, ...]) -> str:

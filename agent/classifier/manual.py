@@ -206,9 +206,9 @@ prior is taken until then).
 
 Where the definitions leave room for another reading, no verdict is sure (at most {disputable}),
 and no finding accuses anyone: for an application with what keeps house beside it, for one whose
-sshd has a configuration of its own, for an sshd with nothing but its syslog and its guard (a jump
-host, or a server that runs nothing yet), and where something unknown listens for logins beside
-other programs.
+sshd has a configuration of its own, for an sshd with nothing but its syslog or cron and its guard
+(a jump host, or a server that runs nothing yet), and where something unknown listens for logins
+beside other programs.
 
 A verdict is judged again whenever something changed. In the first {young} seconds of a container
 its style may change at once. After that, another style must hold for {hold} seconds and be seen in

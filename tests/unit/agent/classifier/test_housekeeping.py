@@ -214,6 +214,9 @@ def test_an_sshd_with_its_log_and_its_guard_is_surely_neither() -> None:
     for container in (subject(SSHD, SYSLOG), subject(SSHD, SYSLOG, guard), subject(SSHD, guard)):
         assert verdict_of(container).confidence < 0.5
         assert "docker_as_vm" not in findings_of(container)
+    for container in (subject(SSHD, CRON), subject(run("supervisord", SSHD, applet("crond")))):
+        assert verdict_of(container).confidence < 0.5
+    assert verdict_of(subject(SCRIPT, SSHD, CRON)).confidence >= 0.5
     assert verdict_of(subject(SSHD, SYSLOG, CRON)).confidence >= 0.5
     assert verdict_of(subject(SSHD, SYSLOG, NGINX)).confidence >= 0.5
 
