@@ -65,6 +65,16 @@ def test_a_daemon_and_the_socket_it_listens_on(host: EngineHost) -> None:
     assert not found.is_untrusted
 
 
+def test_a_user_does_not_take_the_place_of_roots_daemon(host: EngineHost) -> None:
+    """In mounts of his own he can listen under any path, and have begun before it."""
+    listens(host, 40, "/run/docker.sock")
+    listens(host, 50, "/run/docker.sock")
+    users = dockerd(40, uid=1000, ns={"mnt": 77, "user": 78})
+    (found,) = find(host, users, dockerd(50))
+    assert found.process == dockerd(50)
+    assert not found.is_untrusted
+
+
 def test_a_name_is_no_daemon(host: EngineHost) -> None:
     assert find(host, process(50, comm="dockerd", argv=("dockerd",))) == []
 
