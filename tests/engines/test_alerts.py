@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
+import threading
 import time
+import urllib.request
+from contextlib import contextmanager
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
-from tests.dashboards.queries import PROMETHEUS
-from tests.engines.harness.agent import running_agent
+from tests.dashboards.queries import PROMETHEUS, ROOT
+from tests.engines.harness.agent import free_port, running_agent
 from tests.engines.harness.made import unique
 from tests.engines.harness.need import need
-from tests.engines.harness.programs import wait_until
+from tests.engines.harness.programs import Daemon, wait_until, workplace
 from tests.engines.harness.prometheus import Prometheus, prometheus
 
 if TYPE_CHECKING:
@@ -117,3 +123,73 @@ def test_a_configured_daemon_that_is_not_there_is_told(docker: Docker, tmp_path:
         ((labels, _), *_) = server.wait_for(firing)
         assert labels["collector"] == "docker"
         assert server.query('tallyman_collector_containers{collector="docker"}')
+
+
+@contextmanager
+def _alertmanager(place: Path) -> Iterator[tuple[str, list[str]]]:
+    """Run an Alertmanager by the example; return its address, and the ids that it tells of."""
+    told: list[str] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            told.extend(alert["labels"]["id"] for alert in message["alerts"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    receiver = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    config = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text())
+    hook = {"url": f"http://127.0.0.1:{receiver.server_port}/"}
+    names = [one["name"] for one in config["receivers"]]
+    config["receivers"] = [{"name": name, "webhook_configs": [hook]} for name in names]
+    config["templates"] = []
+    (place / "alertmanager.yml").write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    server = Daemon(
+        "prometheus-alertmanager",
+        f"--config.file={place}/alertmanager.yml",
+        f"--storage.path={place}/data",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+        log=place / "alertmanager.log",
+    )
+
+    def ready() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{address}/-/ready", timeout=5):
+                return True
+        except OSError:
+            return False
+
+    try:
+        server.wait_for(ready, "Alertmanager to be ready", 60)
+        yield address, told
+    finally:
+        server.stop()
+        receiver.shutdown()
+        receiver.server_close()
+
+
+def _fire(address: str, alert: str, container: str) -> None:
+    labels = {"alertname": alert, "severity": "warning", "instance": "h1", "id": container}
+    request = urllib.request.Request(
+        f"http://{address}/api/v2/alerts",
+        data=json.dumps([{"labels": labels}]).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30):
+        pass
+
+
+def test_the_second_oom_kill_on_a_host_does_not_wait_for_its_group() -> None:
+    need("prometheus-alertmanager")
+    with workplace("alertmanager") as place, _alertmanager(place) as (address, told):
+        _fire(address, "TallymanContainerOomKilled", "/a")
+        wait_until(lambda: "/a" in told, "the first message", 60)
+        _fire(address, "TallymanContainerOomKilled", "/b")
+        # By the route for all it would be five minutes.
+        wait_until(lambda: "/b" in told, "the second message", 60)
