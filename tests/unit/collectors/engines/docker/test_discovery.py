@@ -69,6 +69,7 @@ def test_a_user_does_not_take_the_place_of_roots_daemon(host: EngineHost) -> Non
     """In mounts of his own he can listen under any path, and have begun before it."""
     listens(host, 40, "/run/docker.sock")
     listens(host, 50, "/run/docker.sock")
+    host.enter(40, "root", "/")
     users = dockerd(40, uid=1000, ns={"mnt": 77, "user": 78})
     (found,) = find(host, users, dockerd(50))
     assert found.process == dockerd(50)
