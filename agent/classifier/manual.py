@@ -198,11 +198,11 @@ decides a verdict.
 The **confidence** is the size of the score, lowered by evidence that disagrees (by half of the
 share that does) and by what could not be read (by half of the share of processes whose binary could
 not be read). It runs from 0, a coin toss, to 1. From {sure} on a verdict is called sure, and it is
-a mismatch if it differs from what the engine is made for. For a container that was never seen
-running there is only a prior: its confidence is at most {prior}. The style is `unknown` when the
-score lies within {undecided} of 0, when nothing is known, while the first process is still the
-runtime of the engine, and while an init has started nothing (if the engine boots whole systems, the
-prior is taken until then).
+a mismatch if it differs from what the engine is made for, or was told to run. For a container that
+was never seen running there is only a prior: its confidence is at most {prior}. The style is
+`unknown` when the score lies within {undecided} of 0, when nothing is known, while the first
+process is still the runtime of the engine, and while an init has started nothing (if the engine
+boots whole systems, the prior is taken until then).
 
 Where the definitions leave room for another reading, no verdict is sure (at most {disputable}),
 and no finding accuses anyone: for an application with what keeps house beside it, for one whose
