@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from tests.soak.oracle.watch import Look, Shown
 
 
+_LONGEST_LOOK = 10.0
+"""Seconds; a page that took longer to be read is of no moment that is known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How late, in seconds, the agent may be, on a machine that keeps it waiting for nothing."""
@@ -49,7 +53,9 @@ class Judge:
 
     def judge(self, look: Look) -> list[str]:
         """Return what is false in this look and was not in the one before it."""
-        found = {**{text: text for text in look.wrong}, **self._false(look)}
+        found = {text: text for text in look.wrong}
+        if look.end - look.begin <= _LONGEST_LOOK:
+            found |= self._false(look)
         before = self._said.get(look.where, frozenset())
         self._said[look.where] = frozenset(found)
         return [f"{look.where}: {text}" for about, text in found.items() if about not in before]
@@ -74,11 +80,13 @@ class Judge:
         rows: dict[str, list[Shown]] = defaultdict(list)
         for row in look.rows:
             process = row.process()
-            texts = f"{row.id} {row.cgroup} {self.belongings(process) if process else ''}"
+            texts = (
+                f"{row.id} {row.cgroup} {row.name} {self.belongings(process) if process else ''}"
+            )
             keys = [key for key in self.timeline.lives if key in texts]
             if keys:
                 rows[max(keys, key=len)].append(row)
-            elif self.mark in texts or self.mark in row.name:
+            elif self.mark in texts:
                 rows[""].append(row)
         return rows
 

@@ -60,7 +60,7 @@ class Latencies:
 
 
 def _shows(rows: Sequence[Shown], change: Change) -> bool:
-    about = [row for row in rows if change.key in row.id]
+    about = [row for row in rows if change.key in f"{row.id} {row.name}"]
     if change.attribute == EXISTS:
         return all(row.values[STATE] in AFTER_ITS_END for row in about)
     return any(row.values.get(change.attribute) == change.value for row in about)

@@ -98,7 +98,7 @@ class Run:
     def is_mine(self, text: str) -> bool:
         """Return whether a text is about one of the containers, or about all."""
         lives = self._judge.timeline.lives
-        return _MARK in text or "'id'" not in text or any(key in text for key in lives)
+        return MARK in text or "'id'" not in text or any(key in text for key in lives)
 
     def finish(self, seconds: float) -> None:
         """Go on judging for some time, with nothing done."""
@@ -171,8 +171,9 @@ class Run:
         while self._looks and self._looks[0].end <= self._until:
             look = self._looks.popleft()
             for text in self._judge.judge(look):
-                self._note(f"        FALSE {look.end - self._begin:7.1f} {text}")
-                self._outcome.differences.append(f"{look.end - self._begin:7.1f} {text}")
+                read = f"{look.begin - self._begin:.1f} to {look.end - self._begin:.1f}"
+                self._note(f"        FALSE {read} {text}")
+                self._outcome.differences.append(f"{read} {text}")
             if look.where in self._outcome.latencies:
                 self._outcome.latencies[look.where].see(look)
 
@@ -206,7 +207,7 @@ def run(
         watcher = Watcher(agents, flags, pause)
         stalls = Stalls(lambda: [agent.pid for agent in agents.values()])
         belongings = watcher.processes.text
-        judge = Judge(Timeline(), limits, stalls.before, belongings, _MARK)
+        judge = Judge(Timeline(), limits, stalls.before, belongings, MARK)
         one = Run(
             drivers=drivers,
             watcher=watcher,

@@ -150,3 +150,11 @@ tallyman_host_containers{{engine="docker",style="app",state="running"}} {counted
 """
     )
     assert len(false_sums(page)) == wrong
+
+
+def test_a_page_that_took_long_to_read_is_of_no_known_moment(judge: Judge) -> None:
+    tell(judge, 10, truth())
+    look = Look(
+        where="page", begin=20, end=50, rows=[], wrong=["a sum"], compared=frozenset({NAME})
+    )
+    assert judge.judge(look) == ["page: a sum"]

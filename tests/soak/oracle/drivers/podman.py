@@ -71,7 +71,11 @@ class PodmanDriver(Driver):
             "stop": Action(do=self._do("stop", "--time=5"), of=running, to=EXITED),
             "kill": Action(do=self._kill, of=running, to=EXITED),
             "start": Action(
-                do=self._do("start"), of=frozenset({CREATED, EXITED}), to=RUNNING, weight=4
+                do=self._do("start"),
+                of=frozenset({CREATED, EXITED}),
+                to=RUNNING,
+                via=frozenset({CREATED}),  # podman's own word for it is "initialized"
+                weight=4,
             ),
             "restart": Action(
                 do=self._do("restart", "--time=5"),
