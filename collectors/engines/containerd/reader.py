@@ -120,6 +120,9 @@ class InstallationReader:
         for namespace, engine_id, bundle in _bundles(view):
             with bundle:
                 record = view.metadata.containers.get((namespace, engine_id))
+                if record is None and not bundle.exists("config.json"):
+                    yield None  # a mere directory, of which a stranger may have any number
+                    continue
                 record = record or Record(namespace=namespace, engine_id=engine_id)
                 try:
                     yield self._task(view, record, bundle)

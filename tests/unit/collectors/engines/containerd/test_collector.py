@@ -363,3 +363,8 @@ def test_each_containerd_has_files_of_its_own(host: EngineHost) -> None:
         found = by_name(collector.collect(host.context(*RUNNING, other)))
         assert found["web"].image == "docker.io/library/busybox:lab"
     assert host.context().host.tally.malformed.total() == 0
+
+
+def test_a_mere_directory_is_no_container(host: EngineHost) -> None:
+    host.at(f"{STATE}/{TASKS}/default/empty").mkdir()
+    assert "empty" not in seen(host, *RUNNING)
