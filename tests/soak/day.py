@@ -23,7 +23,9 @@ _A_DAY = 2880
 _KEPT = 300
 _REPLACED = 4
 _ALLOWED = {"descriptors": 0, "threads": 0, "megabytes": 6}
-"""Growth that is none: of memory the fragments that the allocators of three processes keep."""
+"""Growth that is none: of memory the fragments that the allocators of three processes keep. Python
+has as many blocks of its own in serve at both times; the heap of glibc was 1.4 MB larger, of which
+1.1 MB were free."""
 
 
 def run(seconds: float) -> bool:
