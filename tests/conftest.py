@@ -7,6 +7,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.engines.harness.guest_runs import GUEST_RUNS
+
 settings.register_profile(
     "tallyman",
     # How long an example takes says something of the machine only.
@@ -35,3 +37,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Return whether golden pages are to be written anew."""
     return bool(request.config.getoption("--update-golden"))
+
+
+_WITHOUT_ENGINES = tuple(f"tests/{name}/" for name in ("unit", "hosts", "corpus", "fuzz"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what may run beside the guest, then what waits for it; the rest runs alone."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.nodeid.startswith(_WITHOUT_ENGINES):
+        return 0
+    return 1 if item.get_closest_marker("vm") else 2
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin to run the guest."""
+    if session.config.option.collectonly:
+        return
+    waiting = [item for item in session.items if item.get_closest_marker("vm")]
+    modules = [item.getparent(pytest.Module) for item in waiting]
+    GUEST_RUNS.begin(list(dict.fromkeys(m.obj.__name__ for m in modules if m is not None)))
+
+
+def pytest_sessionfinish() -> None:
+    """End what still runs."""
+    GUEST_RUNS.end()

@@ -16,6 +16,11 @@ CLONE = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def deb() -> Path:
     """Build the Debian package and return the file."""
+    return build_deb()
+
+
+def build_deb() -> Path:
+    """Build the Debian package and return the file."""
     need("dpkg-buildpackage", "dh")
     run(CLONE / "deploy/debian/build", timeout=600)
     found = sorted((CLONE / "dist").glob(f"tallyman_{__version__}-*.deb"))

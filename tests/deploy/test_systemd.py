@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.deploy.conftest import build_deb
 from tests.engines.harness.agent import Page
-from tests.engines.harness.guest import need_guest, run_in_guest
-from tests.engines.harness.need import lacking
+from tests.engines.harness.guest import run_in_guest
+from tests.engines.harness.guest_runs import GUEST_RUNS
+from tests.engines.harness.need import lacking, need
 from tests.engines.harness.programs import run, workplace
 
 CLONE = Path(__file__).parents[2]
@@ -45,15 +47,19 @@ def test_every_exception_has_its_reason() -> None:
     assert [name for name in names if name not in unit] == []
 
 
-@pytest.fixture(scope="module")
-def report(deb: Path) -> dict[str, Any]:
-    """Return the report on the package in a Debian with systemd."""
-    need_guest()
+def make_report() -> dict[str, Any]:
+    """Run the package in a Debian with systemd."""
     with workplace("guest") as place:
-        shutil.copy(deb, place / "tallyman.deb")
+        shutil.copy(build_deb(), place / "tallyman.deb")
         run_in_guest(place, f"python3 -m tests.deploy.guest {place}")
         report: dict[str, Any] = json.loads((place / "report.json").read_text())
     return report
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    need("dpkg-buildpackage", "dh")
+    return GUEST_RUNS.report(__name__)
 
 
 @pytest.mark.vm

@@ -20,7 +20,8 @@ from tests.engines.harness.agent import (
     row_of,
     rows_about,
 )
-from tests.engines.harness.guest import guest_report, need_guest
+from tests.engines.harness.guest import guest_report
+from tests.engines.harness.guest_runs import GUEST_RUNS
 from tests.engines.harness.made import Made
 
 pytestmark = [pytest.mark.engine, pytest.mark.vm]
@@ -36,10 +37,14 @@ STATES = {
 }
 
 
+def make_report() -> dict[str, Any]:
+    """Run the guest."""
+    return guest_report()
+
+
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    need_guest()
-    return guest_report()
+    return GUEST_RUNS.report(__name__)
 
 
 @pytest.fixture(scope="module")

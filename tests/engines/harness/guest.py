@@ -62,7 +62,9 @@ def run_in_guest(place: Path, *commands: str) -> str:
     code = place / "code.tar"
     with tarfile.open(code, "w") as tar:
         for name in ("agent", "collectors", "tests"):
-            tar.add(CLONE / name, name, filter=_code_only)
+            for file in sorted((CLONE / name).rglob("*.py*")):
+                if file.suffix in (".py", ".pyc"):  # no unfinished ones of other processes
+                    tar.add(file, file.relative_to(CLONE))
         tar.add(dependencies(), "dependencies")
     inside = "/srv/tallyman"
     path = f"PYTHONPATH={inside}:{inside}/dependencies"
@@ -72,11 +74,6 @@ def run_in_guest(place: Path, *commands: str) -> str:
         timeout=_LONGEST + 900,  # the guest may have to be built first
         env={"LAB_VM_CACHE": os.environ.get("LAB_VM_CACHE", str(CACHE / "vmlab"))},
     )
-
-
-def _code_only(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    wanted = entry.isdir() or entry.name.endswith((".py", ".pyc"))
-    return entry if wanted else None
 
 
 def dependencies() -> Path:
