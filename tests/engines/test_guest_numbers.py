@@ -130,6 +130,15 @@ def test_the_limit_of_a_slice_is_that_of_all_in_it(work: Work) -> None:
         assert quota / period == 0.5
 
 
+def test_a_limit_of_the_unit_that_a_container_is_in(work: Work) -> None:
+    assert work.value("container_spec_memory_limit_bytes", "in-a-unit") == 120 * MIB
+
+
+def test_a_limit_of_a_pod_is_that_of_its_members(work: Work) -> None:
+    assert work.value("container_spec_memory_limit_bytes", "in-a-pod") == 150 * MIB
+    assert work.value("container_spec_cpu_quota", "in-a-pod") == 60_000
+
+
 def test_memory_high_set_while_it_runs_is_a_limit(work: Work) -> None:
     high = work.number("slowed", "memory.high")
     assert work.value("container_spec_memory_limit_bytes", "slowed") == high == 200 * MIB

@@ -58,7 +58,7 @@ def _run(*words: str, check: bool = True) -> str:
 def _page() -> str:
     from tests.engines.harness.agent import running_agent  # noqa: PLC0415
 
-    with running_agent(command=AGENT, start_seconds=60) as agent:
+    with running_agent(command=AGENT, start_seconds=300) as agent:
         agent.wait_ready(300)
         return agent.get("/metrics").text
 

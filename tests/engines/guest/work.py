@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.engines.guest.scene import LONG
 from tests.engines.harness.agent import running_agent
 from tests.engines.harness.programs import run, wait_until
 
@@ -28,6 +29,9 @@ FILES = (
 )
 SLEEP = "exec sleep 86400"
 SLICE = "limited.slice"
+POD = ("podman", "pod", "create", "--network=none", "--infra-image=localhost/lab/busybox")
+IN_PODMAN = ("in-a-unit", "in-a-pod")
+PODMAN = ("podman", "run", "--detach", "--network=none")
 
 
 def main(file: Path) -> None:
@@ -38,11 +42,12 @@ def main(file: Path) -> None:
         port = listener.getsockname()[1]
         pids = {name: _start(name, *words) for name, words in _works(port).items()}
         sent = _receive(listener)
+    _podman()
     wait_until(lambda: all(_comm(pid) == "sleep" for pid in pids.values()), "its end", 300)
-    with running_agent("--collector.spec_detail", command=AGENT, start_seconds=60) as agent:
+    with running_agent("--collector.spec_detail", command=AGENT, start_seconds=300) as agent:
         agent.wait_ready(300)
         # The daemon is slow here, too: the first snapshot may lack its names.
-        agent.wait_for(lambda p: all(p.row(name) for name in pids), "the names", 300)
+        agent.wait_for(lambda p: all(p.row(name) for name in (*pids, *IN_PODMAN)), "the names", 300)
         scope = Path(f"/proc/{pids['slowed']}/cgroup").read_text().strip().rpartition("/")[2]
         run("systemctl", "set-property", "--runtime", scope, "MemoryHigh=200M")
         page = agent.wait_for(
@@ -100,6 +105,21 @@ def _works(port: int) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _podman() -> None:
+    """Start containers that are limited by a unit, as Quadlet's, and by a pod."""
+    unit = ("MemoryMax=120M", "Delegate=yes", "KillMode=mixed", "NotifyAccess=all", "Type=notify")
+    run(
+        *("systemd-run", "--unit=quadlet", *(f"--property={text}" for text in unit)),
+        *(*PODMAN, "--cgroups=split", "--sdnotify=conmon", f"--name={IN_PODMAN[0]}"),
+        *("lab/busybox", "sleep", "86400"),
+        timeout=LONG,
+    )
+    limits = ("--memory=150m", "--cpus=0.6")
+    run(*POD, "--name=pod", *limits, "--infra-command=/bin/sleep 86401", timeout=LONG)
+    member = ("--pod=pod", f"--name={IN_PODMAN[1]}")
+    run(*PODMAN, *member, "lab/busybox", "sleep", "86400", timeout=LONG)
+
+
 def _offer_huge_pages() -> None:
     """Have the guest's kernel reserve some pages of 2 MB."""
     (Path("/sys/kernel/mm/hugepages/hugepages-2048kB") / "nr_hugepages").write_text("8")
@@ -109,7 +129,7 @@ def _offer_huge_pages() -> None:
 
 def _start(name: str, options: str, script: str) -> int:
     command = ("lab/busybox", "sh", "-c", script)
-    run("docker", "run", "--detach", f"--name={name}", *options.split(), *command)
+    run("docker", "run", "--detach", f"--name={name}", *options.split(), *command, timeout=LONG)
     return int(run("docker", "inspect", "--format={{.State.Pid}}", name))
 
 
