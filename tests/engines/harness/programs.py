@@ -218,7 +218,8 @@ def _users(path: str) -> list[int]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         with suppress(OSError):
-            named = f"{path}/".encode() in (entry / "cmdline").read_bytes()
+            line = (entry / "cmdline").read_bytes()
+            named = any(f"{path}{end}".encode() in line for end in "/,")  # of qemu's options
             rooted = os.readlink(entry / "root").startswith(path)
             if named or rooted:
                 pid = int(entry.name)
