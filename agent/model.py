@@ -165,6 +165,25 @@ def as_gone(container: Container, when: float) -> Container:
     )
 
 
+def as_last_judged(container: Container, before: Container) -> Container:
+    """Return one that does not run with what only its processes told while it did.
+
+    ``before`` is how it was shown last.
+    """
+    return replace(
+        container,
+        verdict=before.verdict,
+        mismatch=before.mismatch,
+        findings=before.findings,
+        # The kernel told these; a runtime's file of a container that ended has neither.
+        started=before.started if container.started is None else container.started,
+        parent_id=container.parent_id or before.parent_id,
+        isolation=before.isolation,
+        image_facts=container.image_facts or before.image_facts,
+        hostname=container.hostname or before.hostname,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookAlike:
     """Something that looks like a container and is not one, with the reason."""

@@ -23,7 +23,7 @@ from agent.inventory.lookalikes import (
 from agent.inventory.merge import Key, assign, container_of, key_of, owners
 from agent.inventory.newcomers import withheld_seconds
 from agent.inventory.partition import partition
-from agent.model import as_gone, is_running
+from agent.model import as_gone, as_last_judged, is_running
 from collectors.facts import ALIVE, State
 from collectors.kernel.cgroups import SYSTEMD, UNIFIED
 
@@ -245,18 +245,9 @@ class Inventory:
             # Its engine keeps no note of its end: what has run is no longer "created".
             container = replace(container, state=State.EXITED)
         return replace(
-            container,
-            verdict=before.verdict,
+            as_last_judged(container, before),
             style_changes=before.style_changes,
-            mismatch=before.mismatch,
-            findings=before.findings,
             last_seen=None if is_running(container) else self._last_seen(before),
-            # The kernel told these; a runtime's file of a container that ended has neither.
-            started=before.started if container.started is None else container.started,
-            parent_id=container.parent_id or before.parent_id,
-            isolation=before.isolation,
-            image_facts=container.image_facts or before.image_facts,
-            hostname=container.hostname or before.hostname,
         )
 
     def _last_seen(self, container: Container) -> float | None:

@@ -1,4 +1,4 @@
-"""What one scout knew and the next cannot see: removed containers, and how often verdicts turned.
+"""What one scout knew and the next cannot see: what was removed, and earlier verdicts.
 
 A scout is replaced when the configuration is read again, and when it hung or was killed. Serve
 still has what it sent, and adds that to what the next one sends.
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.config.sections import Containers
-from agent.model import as_gone
+from agent.model import as_gone, as_last_judged
 
 if TYPE_CHECKING:
     from agent.model import Container, Snapshot
@@ -29,6 +29,9 @@ class Handover:
 
     def edit(self, before: Snapshot, update: Update) -> Update:
         """Return the update to apply to the snapshot ``before``."""
+        shown = before.containers
+        changed = tuple(_as_judged_before(c, shown.get(c.id), before.as_of) for c in update.changed)
+        update = replace(update, changed=changed)
         if update.fresh:
             self._begin(before, update)
         if self._turned:
@@ -75,6 +78,23 @@ class Handover:
                 everyone=update.everyone | self._carried.keys(),
             )
         return replace(update, removed=(*update.removed, *expired)) if expired else update
+
+
+def _as_judged_before(container: Container, before: Container | None, when: float) -> Container:
+    """Return one that stopped with the verdict that it had, if the new scout has not seen it run.
+
+    ``when`` is the time of ``before``. A verdict by the configuration is always by the current one.
+    """
+    if before is None or before.gone or container.gone or container.init is not None:
+        return container
+    is_seen = container.verdict.services is not None or before.verdict.services is None
+    is_set = container.verdict.override or before.verdict.override
+    if is_seen or is_set or container.created not in (None, before.created):
+        return container
+    return replace(
+        as_last_judged(container, before),
+        last_seen=container.last_seen or before.last_seen or (when if before.init else None),
+    )
 
 
 def _ended(container: Container, when: float) -> Container:

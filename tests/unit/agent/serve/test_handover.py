@@ -7,7 +7,7 @@ import pytest
 from agent import wire
 from agent.config.rules import Match
 from agent.config.sections import Containers
-from agent.model import Container, Snapshot
+from agent.model import Container, Snapshot, Style, Verdict
 from agent.serve.handover import Handover
 from collectors.facts import HostFacts, ProcessId, State
 
@@ -104,6 +104,46 @@ def test_turns_are_counted_on(serve: Serve) -> None:
     serve.later(1040.0, removed=("/db",))
     serve.later(1050.0, replace(DB, style_changes=0))
     assert serve.snapshot.containers["/db"].style_changes == 0
+
+
+JUDGED = Verdict(style=Style.SYSTEM, score=0.9, confidence=0.8, services=3)
+PRIOR = Verdict(style=Style.APP, score=-0.4, confidence=0.3)
+SET = replace(PRIOR, confidence=1.0, override="name=stopped")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "shown"),
+    [
+        (JUDGED, PRIOR, JUDGED),
+        (PRIOR, PRIOR, PRIOR),
+        (JUDGED, replace(JUDGED, score=0.8), replace(JUDGED, score=0.8)),
+        (JUDGED, SET, SET),
+        (replace(JUDGED, override="name=*"), PRIOR, PRIOR),
+    ],
+)
+def test_one_that_stopped_keeps_its_verdict_with_the_next_scout(
+    serve: Serve, before: Verdict, now: Verdict, shown: Verdict
+) -> None:
+    serve.later(1005.0, replace(STOPPED, verdict=before, last_seen=1001.0))
+    serve.first(1010.0, DB, replace(STOPPED, verdict=now))
+    stopped = serve.snapshot.containers["/stopped"]
+    assert stopped.verdict == shown
+    serve.later(1020.0, replace(STOPPED, verdict=now, exit_code=1))
+    stopped = serve.snapshot.containers["/stopped"]
+    assert (stopped.verdict, stopped.exit_code) == (shown, 1)
+
+
+def test_one_that_stopped_while_there_was_no_scout_keeps_its_verdict(serve: Serve) -> None:
+    serve.later(1005.0, replace(WEB, verdict=JUDGED))
+    serve.first(1010.0, DB, replace(WEB, init=None, state=State.EXITED, verdict=PRIOR))
+    web = serve.snapshot.containers["/web"]
+    assert (web.verdict, web.last_seen, web.state) == (JUDGED, 1005.0, State.EXITED)
+
+
+def test_another_one_of_the_same_name_is_judged_anew(serve: Serve) -> None:
+    serve.later(1005.0, replace(STOPPED, verdict=JUDGED, created=900.0))
+    serve.first(1010.0, DB, replace(STOPPED, verdict=PRIOR, created=1006.0))
+    assert serve.snapshot.containers["/stopped"].verdict == PRIOR
 
 
 def test_what_is_configured_now_holds(serve: Serve) -> None:
