@@ -112,7 +112,7 @@ COLLECTORS = (
     CollectorInfo("lxc", "LXC", "LXC, also lxc-execute and unprivileged",
         "lxcpaths, monitors, configuration"),
     CollectorInfo("proxmox", "Proxmox", "Proxmox VE", "/etc/pve"),
-    CollectorInfo("incus", "Incus and LXD", "Incus and LXD", "instances on disk, processes"),
+    CollectorInfo("incus", "Incus and LXD", "Incus and LXD", "API, instances on disk, processes"),
     CollectorInfo("nspawn", "systemd-nspawn and machined", "systemd-nspawn, machined",
         "/run/systemd, units, processes"),
     CollectorInfo("libvirt-lxc", "libvirt's LXC", "libvirt's LXC", "domains on disk"),

@@ -238,8 +238,8 @@ def _unreaped(scene: Scene, _: Verdict) -> str | None:
     Severity.WARNING,
     title="Privileged",
     means="It runs with all privileges, as `docker run --privileged` gives them: its engine says "
-    "so, or its first process has every capability, effective and permitted, in the host's own "
-    "user namespace, and no system call filter.",
+    "so, or its first process has, effective and permitted in the host's own user namespace, those "
+    "capabilities that no engine gives unless it gives all, and no system call filter.",
     matters="Root in it is root on the host. It is not isolated like a virtual machine: it shares "
     "the kernel of the host.",
     advice="Give it only the capabilities and devices that it needs.",
@@ -285,7 +285,7 @@ def _engine_socket(scene: Scene, _: Verdict) -> str | None:
     "no_user_namespace",
     Severity.ADVICE,
     title="A server without a user namespace",
-    means="Its users are not mapped to other users of the host.",
+    means="It has no user namespace: its root is the host's root.",
     matters="It is not isolated like a virtual machine: it shares the kernel of the host, and root "
     "that escapes from it is root on the host.",
     advice="Run it unprivileged, with its users mapped to others.",

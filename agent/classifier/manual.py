@@ -92,8 +92,8 @@ def _lines() -> Iterator[str]:
     yield (
         "A finding is a practice to know of (*information*), to improve (*advice*) or to be warned "
         "of (*warning*). `tallyman explain` and `tallyman_container_finding{finding=…,severity=…}` "
-        "show all; `tallyman ls`, the page and the dashboards count warnings, and `tallyman ls "
-        "--findings=advice` lists others."
+        "show all; `tallyman ls` and the page list warnings, and the dashboards count them; "
+        "`tallyman ls --findings=advice` lists advice."
     )
     for kind in CATALOGUE:
         yield ""
@@ -113,14 +113,15 @@ def _lines() -> Iterator[str]:
 _INTRODUCTION = """
 # The verdict: app-style or system-style
 
-This page is generated from the table of rules (`python -m agent.classifier.manual`).
+This page is generated from the rules and findings: do not edit it (`python -m
+agent.classifier.manual`).
 
 ## Two ideas
 
-Two ideas share the word container. Docker's: package **one application** with its files as an
-image, run it, replace it, let an orchestrator place it. That of OpenVZ, LXC and nspawn: partition
-one Linux kernel into **small servers** with their own init, services, users, filesystem and
-network, which are administered like servers. The engine does not tell which one you have: some
+The word *container* covers two ideas. Docker's is to package **one application** with its files as
+an image, run it, replace it, let an orchestrator place it. That of OpenVZ, LXC and nspawn is to
+partition one Linux kernel into **small servers** with their own init, services, users, filesystem
+and network, which are administered like servers. The engine does not tell which one you have: some
 run systemd, sshd and cron in Docker, and single programs in LXC. Tallyman judges a container by
 what it does.
 
@@ -131,15 +132,16 @@ what it does.
   or at least two independent services of which one is an operating system service (sshd, cron,
   syslog, dbus, getty, udev, logind).
 
-**Housekeeping** does not turn an application into a server: cron, syslog, and what tends a machine
-(dbus, a time server, haveged, fail2ban) beside **one** application, under a script, a reaper or a
-supervisor, are that application's own, whichever binary plays the cron (busybox or not). It takes
-an init that booted, a login service or a second unrelated application to make a server of them, or
-a syslog that takes messages from other hosts. Such a verdict is app and never sure: its confidence
-is at most {disputable}. An all-in-one (a groupware, an office server with its database, queue and
-cache, a monitoring server with a resolver) is one application, and so is a forge with its sshd,
-which gives out what the forge keeps and no shell. A panel that rents out hosting gives many people
-mail, web space, FTP and name service: unrelated applications, so a server.
+**Housekeeping** is what cron, syslog and the programs that maintain a machine (dbus, a time server,
+haveged, fail2ban) do. It does not turn an application into a server: beside **one** application,
+under a script, a reaper or a supervisor, they are that application's own, whichever cron it is
+(busybox or another). It takes an init that booted, a login service or a second unrelated
+application to make a server of them, or a syslog that takes messages from other hosts. Such a
+verdict is app and never sure: its confidence is at most {disputable}. An all-in-one (a groupware,
+an office server with its database, queue and cache, a monitoring server with a resolver) is one
+application, and so is a forge (a server for git repositories) with its sshd, which serves the
+repositories and gives no shell. A panel that rents out hosting gives many people mail, web space,
+FTP and name service: unrelated applications, so a server.
 
 One sshd or one cron alone is app. Supervisord over nginx and php-fpm, the parts of one web
 application, is app; a database, a web server, sshd and cron under runit are system. A freshly
@@ -179,9 +181,9 @@ server, haveged, smartd): the dbus of a desktop or of avahi does not make a cont
 A name is not enough: an sshd has a socket open, a cron its spool or its pid file, a syslog a socket
 or the kernel's messages, a getty a terminal, a systemd its event loop, a supervisor the pipes and
 fifos of its services. What has nothing of the kind is a copy of something else, and is taken for a
-process that waits. Where the descriptors cannot be read, it is so taken only when its place
-(`/opt/r/sshd`) and its arguments (`sshd 86400`) both speak against it. A renamed program that opens
-a socket is beyond this.
+process that waits. Where the descriptors cannot be read, it is rejected only if its path
+(`/opt/r/sshd`) and its arguments (`sshd 86400`) both contradict it. A renamed program that opens a
+socket is not detected.
 
 ## How evidence adds up
 
@@ -195,26 +197,27 @@ Evidence that is **cheap to forge** from inside the container (files that merely
 labels) counts together at most {cap}, and at most {share} of what the rest adds up to: it never
 decides a verdict.
 
-The **confidence** is the size of the score, lowered by evidence that disagrees (by half of the
-share that does) and by what could not be read (by half of the share of processes whose binary could
-not be read). It runs from 0, a coin toss, to 1. From {sure} on a verdict is called sure, and it is
-a mismatch if it differs from what the engine is made for, or was told to run. For a container that
-was never seen running there is only a prior: its confidence is at most {prior}. The style is
+The **confidence** is the size of the score, lowered by evidence that disagrees (by the share of all
+weights that does) and by what could not be read (by half of the share of processes whose binary
+could not be read). It runs from 0, a coin toss, to 1. From {sure} on a verdict is called sure, and
+it is a mismatch if it differs from what the engine is made for, or was told to run. For a container
+that was never seen running there is only a prior: its confidence is at most {prior}. The style is
 `unknown` when the score lies within {undecided} of 0, when nothing is known, while the first
 process is still the runtime of the engine, and while an init has started nothing (if the engine
 boots whole systems, the prior is taken until then).
 
 Where the definitions leave room for another reading, no verdict is sure (at most {disputable}),
-and no finding accuses anyone: for an application with what keeps house beside it, for one whose
-sshd has a configuration of its own, for an sshd with nothing but its syslog or cron and its guard
-(a jump host, or a server that runs nothing yet), and where something unknown listens for logins
+and no finding rests on it: for an application with its housekeeping beside it, for one whose sshd
+has a configuration of its own, for an sshd with nothing but its syslog or cron and fail2ban (a jump
+host, or a server that runs nothing yet), and where something unknown listens for logins
 beside other programs.
 
-A verdict is judged again whenever something changed. In the first {young} seconds of a container
+A container is judged again whenever something changed. In the first {young} seconds of a container
 its style may change at once. After that, another style must hold for {hold} seconds and be seen in
 {passes} passes. Then the change is counted (`tallyman_container_style_changes_total`) and logged
-with the evidence for it. A single pass (`tallyman ls`) gives the style that the daemon arrives at:
-hysteresis only delays a change. A stopped container keeps its last verdict while it is remembered.
+with the evidence for it. A single pass (`tallyman ls`) gives the style that the daemon arrives at
+for what runs: hysteresis only delays a change. A stopped container keeps the last verdict that the
+daemon gave it; `tallyman ls`, which has not seen it run, has only a prior.
 
 A rule of the configuration can set the style (by engine, name, image, label). It is shown as
 evidence; the score is then at its end of the scale and the confidence 1.
@@ -229,7 +232,7 @@ _LIMITS = """
   two of them, or one beside another service, and an open port, to pass for a server.
 - Without permission to read `/proc/<pid>/exe`, programs are identified by their arguments at half
   weight, and verdicts have less confidence; `tallyman check` says what is missing.
-- An application that brings a login service with it counts as system-style, unless it is known as
+- An application that ships with its own login service counts as system-style, unless it is known as
   a forge or was installed with that service as one product. Whether an sshd with a configuration of
   its own gives out the application's data or a shell cannot be seen: then no verdict is sure, and
   there is no finding.
@@ -241,7 +244,7 @@ _RELIABILITY = """
 The corpus (`tests/corpus/`) holds {cases} containers, each labelled by the definitions above before
 it was judged for the first time; `make.py` there creates and captures them. They were chosen to be
 difficult, so that the share of each kind says nothing about the hosts of others. The rules were
-mended after each round, and 15 labels followed when the definition of housekeeping was sharpened:
+revised after each round, and 15 labels followed when the definition of housekeeping was sharpened:
 on containers that they have not seen, verdicts are right less often than here.
 
 A verdict with confidence c claims to be right in (1 + c) / 2 of all cases: 0 is a coin toss, and

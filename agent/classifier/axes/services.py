@@ -182,8 +182,8 @@ def _housekeeping(scene: Scene) -> Hit | None:
 @RULES.rule(
     "services.housekeepers",
     1.8,
-    when="They run beside it as on a server: a third of the weight for each, half of that for what "
-    "only tends the machine.",
+    when="Cron, syslog and the like run beside an application, as on a server: a third of the "
+    "weight for each, half of that for what only maintains the machine.",
     sentence="{names} {run}{beside}, as on a server",
 )
 def _housekeepers(scene: Scene) -> Hit | None:
