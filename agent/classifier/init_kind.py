@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 _RUNTIMES = frozenset({"runc", "crun", "youki", "kata-agent", "runsc"})
 
 
-def init_kind(tree: ProcessTree, *, listens: bool) -> InitKind:
-    """Return the kind of the first process; ``listens``: something listens in its network."""
+def init_kind(tree: ProcessTree, *, listens: bool, is_new: bool = False) -> InitKind:
+    """Return the kind of the first process.
+
+    ``listens``: something listens in its network. ``is_new``: its runtime may still prepare it.
+    """
     if tree.init is None:
         return InitKind.NONE
     identity = tree.identity[tree.init.pid]
-    if _is_runtime(tree.init, identity.name):
+    if is_new and _is_runtime(tree.init, identity.name):
         return InitKind.RUNTIME
     by_behaviour = tree.init.pid in tree.supervisors
     if by_behaviour or tree.init.pid in tree.wrappers:

@@ -19,6 +19,7 @@ from agent.classifier.programs import Role
 from agent.classifier.relate import applications, with_its_services
 from agent.classifier.scene import InitKind, Program, Scene
 from agent.classifier.shells import is_interactive
+from collectors.facts import State
 
 if TYPE_CHECKING:
     from agent.classifier.descent import Descent
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
 _LISTENING = frozenset({"sshd", "telnetd", "rlogin", "inetd"})
 """Families that do nothing without a TCP socket to listen on."""
 
+_PREPARING = 60.0
+"""Seconds after its start in which a container's first process may still be its runtime's own."""
+
 
 def read_scene(subject: Subject) -> Scene:
     """Read the process tree of a container. Total: every subject has a scene."""
     tree = read_tree(subject)
-    kind = init_kind(tree, listens=_listens_on_own_network(subject))
+    kind = init_kind(tree, listens=_listens_on_own_network(subject), is_new=_is_new(subject))
     descent = descend(tree, kind)
     # A service manager listens in place of its services (socket activation).
     silent = kind is not InitKind.MANAGER and _is_silent(subject.network)
@@ -107,6 +111,14 @@ def _exec_shells(subject: Subject) -> tuple[Process, ...]:
         ):
             shells.setdefault(process.session or process.pid, process)
     return tuple(shells.values())
+
+
+def _is_new(subject: Subject) -> bool:
+    """Return whether its runtime may still prepare it; later it only calls itself a runtime."""
+    started = subject.container.started
+    if subject.container.state is State.CREATED or started is None:
+        return True
+    return 0 <= subject.now - started < _PREPARING
 
 
 def _listens_on_own_network(subject: Subject) -> bool:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agent.classifier.init_kind import init_kind
 from agent.classifier.process_tree import read_tree
 from agent.classifier.scene import InitKind
+from agent.classifier.scene_reader import read_scene
 from agent.model import Style
-from collectors.facts import Listener, NetworkFacts
-from tests.support.subjects import JOURNALD, NGINX, SSHD, Node, booted, run, subject, verdict_of
+from collectors.facts import Listener, NetworkFacts, State
+from tests.support.subjects import (
+    JOURNALD,
+    NGINX,
+    NOW,
+    SSHD,
+    Node,
+    booted,
+    run,
+    subject,
+    verdict_of,
+)
 
 LISTENING = NetworkFacts(listeners=(Listener(protocol="tcp", address="0.0.0.0", port=80),))
 
@@ -64,9 +76,24 @@ def test_a_wrapper_called_init_is_not_a_service_manager() -> None:
         (run("/usr/bin/curl"), InitKind.PROGRAM),
         (NGINX, InitKind.PROGRAM),
         (run("systemd"), InitKind.BARE),
-        (run("/usr/bin/runc", args="init"), InitKind.RUNTIME),
+        (run("/usr/bin/runc", args="init"), InitKind.PROGRAM),
         (None, InitKind.NONE),
     ],
 )
 def test_kinds(tree: Node | None, kind: InitKind) -> None:
     assert init_kind(read_tree(subject(tree)), listens=False) is kind
+
+
+@pytest.mark.parametrize(
+    ("container", "kind"),
+    [
+        ({}, InitKind.PROGRAM),  # it would be unknown, and not privileged, for as long as it likes
+        ({"started": NOW - 5}, InitKind.RUNTIME),
+        ({"state": State.CREATED}, InitKind.RUNTIME),
+        ({"started": None}, InitKind.RUNTIME),
+    ],
+)
+def test_only_a_new_container_is_prepared_by_its_runtime(
+    container: dict[str, Any], kind: InitKind
+) -> None:
+    assert read_scene(subject(run("/usr/bin/runc", args="init"), **container)).init_kind is kind

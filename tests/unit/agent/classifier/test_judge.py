@@ -15,6 +15,7 @@ from tests.support.subjects import (
     CRON,
     JOURNALD,
     NGINX,
+    NOW,
     REDIS,
     SSHD,
     Node,
@@ -74,7 +75,7 @@ def test_a_zombie_hides_nothing() -> None:
 
 
 def test_a_container_that_is_starting_has_no_verdict() -> None:
-    verdict = verdict_of(subject(run("/usr/bin/runc", args="init")))
+    verdict = verdict_of(subject(run("/usr/bin/runc", args="init"), started=NOW - 1))
     assert verdict.style is Style.UNKNOWN
     assert verdict.unseen
 
