@@ -66,4 +66,5 @@ def test_the_alert_for_a_lack_of_memory_fires_for_one_that_is_restarted(
         alert = f'alertname="TallymanContainerOomKilled", name="{name}", alertstate="firing"'
         fired = server.wait_for(f"ALERTS{{{alert}}}")
 
-    assert [(labels["engine"], labels["style"]) for labels, _ in fired] == [("docker", "app")]
+    # Without a style among them, which may turn: the alert would resolve and fire anew.
+    assert [(labels["engine"], labels.get("style")) for labels, _ in fired] == [("docker", None)]
