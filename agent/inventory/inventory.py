@@ -238,12 +238,15 @@ class Inventory:
                 last_seen=None,
                 seen_by=container.seen_by,
             )
+        again = container.created not in (None, before.created)  # another one under its name
+        has_run = not again and before.state is not State.CREATED
+        if container.state is State.CREATED and has_run:
+            # Its engine keeps no note of its end, or its runtime prepares it for the next life:
+            # what has run is no longer "created".
+            state = State.EXITED if container.init is None else State.RUNNING
+            container = replace(container, state=state)
         if container.init is not None:
             return container  # it runs, so it is judged anew
-        again = container.created not in (None, before.created)  # another one under its name
-        if container.state is State.CREATED and not again and before.state is not State.CREATED:
-            # Its engine keeps no note of its end: what has run is no longer "created".
-            container = replace(container, state=State.EXITED)
         return replace(
             as_last_judged(container, before),
             style_changes=before.style_changes,

@@ -142,7 +142,7 @@ class Timeline:
             was_there = not life.note(EXISTS, THERE, since, now)
         told = {NAME: truth.name, STATE: truth.state, **truth.values}
         if truth.moves:
-            told = {NAME: truth.name}
+            told = {NAME: truth.name, STATE: ANYTHING}
         before = life.now(STATE) if was_there else None
         changed = {a for a, value in told.items() if life.note(a, value, since, now)}
         if not was_there:

@@ -53,8 +53,12 @@ class ContainerdDriver(Driver):
             "pause": Action(do=self._do("pause"), of=running, to=PAUSED),
             "resume": Action(do=self._do("resume"), of=frozenset({PAUSED}), to=RUNNING, weight=6),
             "kill": Action(do=self._kill, of=running, to=EXITED),
+            # Its task goes first: what has none was created, as far as one listing can know.
             "remove": Action(
-                do=self._remove, of=ANY_STATE - {PAUSED}, removes=True, via=frozenset({EXITED})
+                do=self._remove,
+                of=ANY_STATE - {PAUSED},
+                removes=True,
+                via=frozenset({EXITED, CREATED}),
             ),
         }
 

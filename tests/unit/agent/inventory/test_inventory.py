@@ -214,6 +214,9 @@ def test_what_has_run_is_not_created_again() -> None:
     ended = sighting(state=State.CREATED, **facts)
     assert only(update(inventory, sightings=[ended])).state is State.EXITED
     assert only(update(inventory, sightings=[ended])).state is State.EXITED
+    again = process(20, ns={**NS, "mnt": 99, "pid": 98}, root=1, cgroup="/default/x1")
+    prepared = sighting(again, **{**facts, "state": State.CREATED})
+    assert only(update(inventory, again, sightings=[prepared])).state is State.RUNNING
     another = sighting(state=State.CREATED, **{**facts, "created": 6.0})
     assert only(update(inventory, sightings=[another])).state is State.CREATED
 
