@@ -183,6 +183,8 @@ class CgroupLayout:
     mode: CgroupMode
     hierarchies: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Directory under --path.sysfs by controller; ``""`` is the unified hierarchy."""
+    absent: frozenset[str] = frozenset()
+    """Controllers that this kernel does not have, or not enabled: nothing can set their limits."""
 
 
 class Publish(NamedTuple):

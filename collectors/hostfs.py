@@ -19,15 +19,8 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
+from collectors.confined import open_in_root, open_on_mount
 from collectors.facts import FileId
-from collectors.syscalls import (
-    RESOLVE_BENEATH,
-    RESOLVE_IN_ROOT,
-    RESOLVE_NO_MAGICLINKS,
-    RESOLVE_NO_SYMLINKS,
-    RESOLVE_NO_XDEV,
-    openat2,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,9 +125,9 @@ def path_class(path: str) -> str:
 class Dir:
     """An open directory of the host from which files are read; close it, or use ``with``.
 
-    With ``confined`` every path is resolved as if this directory were ``/`` (openat2's
-    RESOLVE_IN_ROOT, no magic links) and only regular files are read: for trees that an untrusted
-    process can write to, and for a host root that is mounted elsewhere.
+    With ``confined`` every path is resolved as if this directory were ``/``, see confined.py, and
+    only regular files are read: for trees that an untrusted process can write to, and for a host
+    root that is mounted elsewhere.
     """
 
     __slots__ = ("_name", "_owner", "_tally", "confined", "fd")
@@ -283,9 +276,8 @@ class Dir:
 
         Another mount, or a link, is Gone: reading an untrusted FUSE filesystem can block for ever.
         """
-        resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH
         try:
-            fd = openat2(self.fd, relative, os.O_PATH | os.O_DIRECTORY, resolve)
+            fd = open_on_mount(self.fd, relative, os.O_PATH | os.O_DIRECTORY)
         except OSError as error:
             if error.errno in (errno.EXDEV, errno.ELOOP):
                 raise Gone(self.path(relative), "another mount, or a link") from error
@@ -300,7 +292,7 @@ class Dir:
 
     def _open(self, relative: str, flags: int) -> int:
         if self.confined:
-            return openat2(self.fd, relative, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+            return open_in_root(self.fd, relative, flags)
         return os.open(relative, flags | os.O_CLOEXEC, dir_fd=self.fd)
 
     def _check_regular(self, fd: int, relative: str) -> None:

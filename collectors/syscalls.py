@@ -43,8 +43,8 @@ _OPEN_HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
 def openat2(directory: int, path: str, flags: int, resolve: int) -> int:
     """Open ``path`` below ``directory`` with RESOLVE_* flags, close-on-exec; openat2(2).
 
-    ENOSYS (kernel before 5.6, or a seccomp filter) is never a reason to fall back to open(2),
-    which follows an untrusted symlink out of the root that it stands in.
+    ENOSYS: kernel before 5.6, or a seccomp filter. Call it through confined.py, which then does
+    without; never fall back to open(2), which follows an untrusted link out of the root.
     """
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, resolve)
     raw = ctypes.c_char_p(os.fsencode(path))
@@ -52,6 +52,25 @@ def openat2(directory: int, path: str, flags: int, resolve: int) -> int:
     if descriptor < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), path)
+    return descriptor
+
+
+_SYS_MEMFD_CREATE = {"x86_64": 319, "aarch64": 279, "riscv64": 279, "ppc64le": 360, "s390x": 350}
+_MFD_CLOEXEC = 1  # include/uapi/linux/memfd.h
+
+
+def memfd_create(name: str) -> int:
+    """Return a new anonymous file in memory, close-on-exec; memfd_create(2).
+
+    A Python that was built with a glibc before 2.27 lacks os.memfd_create(). ENOSYS: kernel before
+    3.17, or a seccomp filter.
+    """
+    number = _SYS_MEMFD_CREATE.get(os.uname().machine)
+    if number is None:
+        raise _missing("memfd_create")
+    descriptor = int(_libc.syscall(number, ctypes.c_char_p(os.fsencode(name)), _MFD_CLOEXEC))
+    if descriptor < 0:
+        raise _error("memfd_create")
     return descriptor
 
 

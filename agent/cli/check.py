@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import phrases
+from agent.cli.check_kernel import kernel_checks
+from agent.cli.check_outcome import Check
 from agent.cli.terminal import Cell, Column, Screen, table
-from agent.sanitize import escape_bytes, printable
+from agent.sanitize import printable
 from agent.serve.privileges import CAPABILITIES, hidden_processes
 from collectors.catalogue import ENGINES
 from collectors.facts import CgroupMode
@@ -75,42 +76,12 @@ _REMEDIES = {
 """Specific advice by collector that fails."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that the agent needs to read, and whether it can."""
-
-    name: str
-    good: bool
-    found: str
-    lost: str = ""
-    """What is missing because of it."""
-    remedy: str = ""
-    optional: bool = False
-    """Not a failure if it is missing."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether something is missing that verdicts or metrics need."""
-        return not self.good and not self.optional
-
-    def as_object(self) -> dict[str, object]:
-        """Return the object of ``check --json``."""
-        return {
-            "name": escape_bytes(self.name),
-            "ok": self.good,
-            "optional": self.optional,
-            "found": escape_bytes(self.found),
-            "lost": "" if self.good else self.lost,
-            "remedy": "" if self.good else self.remedy,
-        }
-
-
 def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
     """Run all checks. ``snapshot`` is the result of a scan; None: it did not end in time."""
     checks = [
         *_privileges(host),
         _processes(host, snapshot),
-        _confinement(host),
+        *kernel_checks(host),
         *_directories(host),
         _descriptors(),
     ]
@@ -267,23 +238,6 @@ def _cgroup_namespace(host: HostFS) -> Iterator[Check]:
         lost="CPU, memory, I/O and limits of other containers, and ids that come from cgroup names",
         remedy="run on the host, or in a container with --cgroupns=host",
     )
-
-
-def _confinement(host: HostFS) -> Check:
-    """Try openat2(2) on the agent's own root, as it is used on the roots of containers."""
-    try:
-        with host.proc.open_dir("self/root/", confined=True) as root:
-            root.stat("/")
-    except HostReadError as error:
-        return Check(
-            name="confined reads",
-            good=False,
-            found=f"openat2 does not work: {error.why}",
-            lost="everything inside containers (os-release, accounts, packages), which is only "
-            "read confined",
-            remedy="use Linux 5.6 or newer, and a seccomp filter that permits openat2",
-        )
-    return Check(name="confined reads", good=True, found="openat2 works")
 
 
 def _directories(host: HostFS) -> Iterator[Check]:

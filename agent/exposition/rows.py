@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.exposition.oom_kills import OomKills
+from agent.exposition.restarts import Restarts
 from agent.exposition.samples import container_samples, is_alive
 from agent.exposition.text import braces, identity, label_value, number, pairs
 from agent.metrics import CATALOGUE
@@ -34,6 +36,7 @@ class Row:
         "lines",
         "oom_kills",
         "open",
+        "restarts",
         "runs",
         "series",
         "target",
@@ -52,8 +55,10 @@ class Row:
         self.last_seen = container.finished or container.last_seen or 0.0
         """When it was last known to run, seconds since the epoch; 0 if never."""
         self.oom_kills: OomKills = OomKills(container) if before is None else before.oom_kills
+        self.restarts: Restarts = Restarts(container) if before is None else before.restarts
         if before is not None:
             self.oom_kills.follow(container)
+            self.restarts.follow(container)
             self.last_seen = max(self.last_seen, before.last_seen)
         self.target = _target(container) if self.alive else None
         """What to read at each scrape; None of a container that does not run."""
@@ -66,7 +71,8 @@ class Row:
         own = f'id="{self.id}"'
         plain = self.id_only
         whole = "beancounters" in options.groups
-        for name, value, labels in container_samples(self.container, all_beancounters=whole):
+        container = replace(self.container, restarts=self.restarts.total)
+        for name, value, labels in container_samples(container, all_beancounters=whole):
             if not options.shows(name):
                 continue
             if name.startswith("container_"):

@@ -12,6 +12,8 @@ import struct
 import time
 from typing import Self
 
+from agent.memory_file import memory_file
+
 _SIZE = 4096
 _HEAD = struct.Struct("dH")
 """Monotonic time in seconds at which work on the subject began, 0 for none; length of its name."""
@@ -26,8 +28,8 @@ class Progress:
 
     @classmethod
     def create(cls) -> Self:
-        """Return a new page in an anonymous file, memfd_create(2)."""
-        fd = os.memfd_create("tallyman-progress")
+        """Return a new page in a memory file."""
+        fd = memory_file("tallyman-progress")
         os.ftruncate(fd, _SIZE)
         return cls(fd)
 

@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from agent.config import Config, ConfigError
+from agent.memory_file import memory_file
 from agent.serve.privileges import permitted
 from agent.serve.starter import LauncherGone, LocalStarter
 from collectors.syscalls import set_thread_name
@@ -214,7 +215,7 @@ class _RequestHandler:
 def _to_memory_file(read: Callable[[], object]) -> int:
     """Return a descriptor of what ``read`` returns, or of the problems that it found, pickled.
 
-    It is in an anonymous file, memfd_create(2), as it may be too long for one message.
+    It is in a memory file, as it may be too long for one message.
     """
     value: object = None
     problems: tuple[str, ...] = ()
@@ -222,7 +223,7 @@ def _to_memory_file(read: Callable[[], object]) -> int:
         value = read()
     except ConfigError as error:
         problems = error.problems
-    descriptor = os.memfd_create("tallyman-answer")
+    descriptor = memory_file("tallyman-answer")
     with os.fdopen(os.dup(descriptor), "wb") as stream:
         pickle.dump((value, problems), stream)
     os.lseek(descriptor, 0, os.SEEK_SET)

@@ -12,6 +12,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from agent.config.keys import ConfigError
+from agent.memory_file import memory_file
 from agent.web.webconfig import IF_GIVEN, REQUIRED
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Gate:
 
 def _load(context: ssl.SSLContext, tls: Tls) -> None:
     """Load certificate and key from an anonymous file: OpenSSL takes them from files only."""
-    descriptor = os.memfd_create("tallyman-key")
+    descriptor = memory_file("tallyman-key")
     try:
         with os.fdopen(os.dup(descriptor), "wb") as stream:
             stream.write(tls.key.rstrip() + b"\n" + tls.certificate)

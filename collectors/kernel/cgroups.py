@@ -19,6 +19,7 @@ UNIFIED = ""
 
 SYSTEMD = "name=systemd"
 _MOUNT_POINT = "fs/cgroup"
+_LIMITING = frozenset({"memory", "cpu", "pids"})
 
 
 def read_layout(host: HostFS) -> CgroupLayout:
@@ -39,7 +40,19 @@ def read_layout(host: HostFS) -> CgroupLayout:
     mode = CgroupMode.NONE
     if hierarchies:
         mode = CgroupMode.HYBRID if UNIFIED in hierarchies else CgroupMode.V1
-    return CgroupLayout(mode=mode, hierarchies=hierarchies)
+    return CgroupLayout(
+        mode=mode, hierarchies=hierarchies, absent=_absent(host) - hierarchies.keys()
+    )
+
+
+def _absent(host: HostFS) -> frozenset[str]:
+    """Return which controllers that limit something /proc/cgroups does not list as enabled.
+
+    pids came with Linux 4.3; ``cgroup_disable=memory`` is the default of some small machines.
+    """
+    lines = (or_none(host.proc.read_text, "cgroups", 65536) or "").splitlines()
+    enabled = {w[0] for line in lines if len(w := line.split()) == 4 and w[3] == "1"}
+    return _LIMITING - enabled if enabled else frozenset()
 
 
 @lru_cache(maxsize=8192)

@@ -74,8 +74,9 @@ def read_limits(
 ) -> Limits:
     """Read the limits of the container to which ``cgroups`` (path by controller) belong.
 
-    What is not there, or may not be read, is not in ``Limits.seen``. ``within`` are the cgroups of
-    its first process: where it has none of its own, it is in one with others, which may be limited.
+    What is not there, or may not be read, is not in ``Limits.seen``, unless this kernel cannot
+    limit it at all. ``within`` are the cgroups of its first process: where it has none of its own,
+    it is in one with others, which may be limited.
     ``shared`` keeps the files of the cgroups above, which containers have in common; it is filled.
     """
     paths = limited_cgroups(cgroups, within or {})
@@ -112,7 +113,7 @@ def read_limits(
                 ("cpu", quotas),
                 ("pids", pids),
             )
-            if levels
+            if levels or name in facts.cgroups.absent
         ),
     )
 

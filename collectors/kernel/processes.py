@@ -12,6 +12,7 @@ from collectors.facts import CgroupMode, FileId, Mount, Namespaces, Process, Pro
 from collectors.formats.numbers import parse_decimal
 from collectors.hostfs import Denied, Gone, HostReadError, or_none
 from collectors.kernel.cgroups import forget_cgroups, parse_cgroup, read_layout
+from collectors.kernel.pid_namespaces import first_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -81,6 +82,9 @@ class ProcessReader:
             if process is not None:
                 table[pid] = process
         self._find_new_parents(seen, table)
+        for pid, process in first_processes(table).items():
+            seen[pid] = (process, seen[pid][1])
+            table[pid] = process
         self.appeared = tuple(p for p in table.values() if self._has_appeared(p))
         self.vanished = tuple(
             old
@@ -409,9 +413,13 @@ def _number(text: str, field: int) -> int | None:
 
 
 def _inner_numbers(pid: int, status: Mapping[str, str]) -> tuple[int, ...]:
-    """Read NSpid, or VPid as OpenVZ's kernels write it, which are older than NSpid."""
-    inner = status.get("VPid", "")
-    numbers = status["NSpid"].split() if "NSpid" in status else [str(pid), inner]
+    """Read NSpid, or VPid as OpenVZ's kernels write it, which are older than NSpid.
+
+    Empty where the kernel writes neither.
+    """
+    if "NSpid" not in status and "VPid" not in status:
+        return ()
+    numbers = status["NSpid"].split() if "NSpid" in status else [str(pid), status["VPid"]]
     return tuple(int(n) for n in numbers if n.isdigit())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.harness.agent import TALLYMAN, Page, running_agent
+from tests.engines.harness.programs import run
 from tests.engines.harness.prometheus import promtool_objections
 from tests.hosts.conftest import HERE
 
@@ -85,3 +87,19 @@ def normalised(page: str) -> str:
 def _as_root() -> tuple[str, ...]:
     # A host's files belong to root, and so must those of its tree.
     return () if os.geteuid() == 0 else ("unshare", "--map-root-user")
+
+
+def test_containers_where_the_kernel_writes_no_nspid(tree: Path) -> None:
+    words = (
+        *(*_as_root(), TALLYMAN, "ls", "--all", "--json"),
+        *(f"--path.procfs={tree}/proc", f"--path.sysfs={tree}/sys", f"--path.rootfs={tree}/root"),
+    )
+    before = json.loads(run(*words))
+    for status in tree.glob("proc/[0-9]*/status"):
+        status.write_bytes(re.sub(rb"(?m)^NSpid:.*\n", b"", status.read_bytes()))
+
+    after = json.loads(run(*words))
+
+    assert len(after) == len(before) > 6
+    for now, then in zip(after, before, strict=True):
+        assert now == then

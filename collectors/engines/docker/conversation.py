@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from collectors.confined import open_in_root
 from collectors.engines.docker.container import (
     CgroupRule,
     Described,
@@ -23,7 +24,6 @@ from collectors.engines.shared.views import root_opener
 from collectors.facts import ImageFacts
 from collectors.formats.documents import JsonObject
 from collectors.hostfs import Malformed
-from collectors.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
 if TYPE_CHECKING:
     import socket
@@ -314,7 +314,7 @@ def _dial(ctx: Context, daemon: Daemon, path: str) -> Dial:
                 connection.connect(path)  # the host's own root
                 return
             # Held only while connecting: it would keep the container's mounts alive.
-            file = openat2(root.fd, path, os.O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+            file = open_in_root(root.fd, path, os.O_PATH)
         try:
             connection.connect(f"/proc/self/fd/{file}")
         finally:

@@ -116,7 +116,10 @@ def is_inside(process: Process, outside: Process) -> bool:
 
 
 def has_own_pids(process: Process, outside: Process) -> bool:
-    """Return whether a process is in a pid namespace below that of ``outside``."""
+    """Return whether a process below ``outside`` is in another pid namespace than that."""
+    mine, theirs = process.namespaces.pid, outside.namespaces.pid
+    if mine is not None and theirs is not None:
+        return mine != theirs
     return len(process.ns_pids) > len(outside.ns_pids)
 
 

@@ -67,14 +67,17 @@ def host_numbers(ctx: Context, observer: Process | None) -> Mapping[int, Process
 
     An engine inside a container counts in its own pid namespace. A process of another container
     can have the same number there, so only descendants of that namespace's processes are taken,
-    which is also all that such an engine can have started: it cannot name any other.
+    which is also all that such an engine can have started: it cannot name any other. Without
+    NSpid, before Linux 4.1, its numbers mean nothing here.
     """
     if (
         observer is None
-        or observer.namespaces.pid == ctx.facts.namespaces.pid
-        or len(observer.ns_pids) < 2
+        or observer.namespaces.pid in (None, ctx.facts.namespaces.pid)
+        or len(observer.ns_pids) == 1
     ):
         return ctx.processes.by_pid
+    if not observer.ns_pids:
+        return {}
     level = len(observer.ns_pids) - 1
     inside: dict[int, bool] = {}
     numbers = {}

@@ -20,6 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from tests.engines.harness.counters import CounterWatch
 from tests.engines.harness.programs import Daemon, run, wait_until, workplace
+from tests.engines.harness.roots import CACHE
+from tests.support import old_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +31,22 @@ if TYPE_CHECKING:
 
     from tests.engines.harness.made import Made
 
-TALLYMAN = Path(sys.executable).with_name("tallyman")
+
+def tallyman_under(kernel: str) -> Path:
+    """Return a command that runs the agent without the system calls newer than this Linux."""
+    program = Path(sys.executable).with_name("tallyman")
+    if not kernel:
+        return program
+    wrapper = CACHE / f"tallyman-linux-{kernel}"
+    wrapper.parent.mkdir(parents=True, exist_ok=True)
+    wrapper.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" "{old_kernel.__file__}" {kernel} "{program}" "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    return wrapper
+
+
+TALLYMAN = tallyman_under(os.environ.get("TALLYMAN_TEST_KERNEL", ""))
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 

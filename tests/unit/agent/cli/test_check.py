@@ -14,7 +14,7 @@ from collectors.hostfs import Denied, Dir, HostFS
 from tests.support.snapshots import HEALTHY, WEB, picture
 
 if TYPE_CHECKING:
-    from agent.cli.check import Check
+    from agent.cli.check_outcome import Check
 
 
 @pytest.fixture
@@ -24,8 +24,10 @@ def host(tmp_path: Path) -> HostFS:
         (proc / pid).mkdir(parents=True)
         (proc / pid / "exe").symlink_to("/usr/sbin/nginx")
     (proc / "self").symlink_to("4711")
-    (proc / "self" / "status").write_text("Name:\tx\nCapEff:\t000001ffffffffff\n")
+    (proc / "self" / "status").write_text("Name:\tx\nCapEff:\t000001ffffffffff\nNSpid:\t4711\n")
     (proc / "self" / "root").mkdir()
+    (proc / "pressure").mkdir()
+    (proc / "pressure/cpu").touch()
     (tmp_path / "sys").mkdir()
     (tmp_path / "var/lib/lxc").mkdir(parents=True)
     return HostFS(str(proc), str(tmp_path / "sys"), str(tmp_path))
