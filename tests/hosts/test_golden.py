@@ -90,10 +90,8 @@ def _as_root() -> tuple[str, ...]:
 
 
 def test_containers_where_the_kernel_writes_no_nspid(tree: Path) -> None:
-    words = (
-        *(*_as_root(), TALLYMAN, "ls", "--all", "--json"),
-        *(f"--path.procfs={tree}/proc", f"--path.sysfs={tree}/sys", f"--path.rootfs={tree}/root"),
-    )
+    where = (f"--path.{name}fs={tree}/{name}" for name in ("proc", "sys", "root"))
+    words: list[str | Path] = [*_as_root(), TALLYMAN, "ls", "--all", "--json", *where]
     before = json.loads(run(*words))
     for status in tree.glob("proc/[0-9]*/status"):
         status.write_bytes(re.sub(rb"(?m)^NSpid:.*\n", b"", status.read_bytes()))
