@@ -190,12 +190,23 @@ def _candidates(group: Group, controllers: Sequence[str], path: str) -> Iterable
 def id_of_group(group: Group, cgroups: Mapping[str, str]) -> str:
     """Return the id of a running container that is seen for the first time."""
     for controller in HIERARCHIES:
-        if controller in cgroups:
-            return _without_suffix(cgroups[controller], group.sightings)
+        path = cgroups.get(controller)
+        if path is not None and is_named(path, group.sightings):
+            return _without_suffix(path, group.sightings)
     if group.sightings:
         return id_of_sighting(group.sightings[0], with_cgroup=False)
     pid, start_ticks = group.leader.id
     return f"/none/{pid}-{start_ticks}"
+
+
+def is_named(path: str, sightings: Sequence[Sighting]) -> bool:
+    """Return whether a cgroup may give a container its id.
+
+    That which every container of an engine has inside its own is no name: without a cgroup around
+    it, a second systemd-nspawn beside the first has the same ``/payload``.
+    """
+    by_engine = any(sighting.cgroup == path for sighting in sightings)
+    return by_engine or posixpath.basename(path) not in INNER
 
 
 def _without_suffix(path: str, sightings: Sequence[Sighting]) -> str:

@@ -12,7 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent.inventory.identity import Ownership, id_of_group, id_of_sighting, own_cgroups
+from agent.inventory.identity import (
+    Ownership,
+    id_of_group,
+    id_of_sighting,
+    is_named,
+    own_cgroups,
+)
 from agent.inventory.lookalikes import (
     cgroup_look_alikes,
     each_once,
@@ -106,7 +112,7 @@ class Inventory:
         parts = replace(parts, groups=tuple(g for g in parts.groups if g not in waits))
         ids = self._assign_ids(parts, without_group, table)
         containers = {
-            container.id: self._carry_over(container)
+            container.id: self._carry_over(container, host)
             for container in _containers(host, parts, ids)
             if self._wanted(container)
         }
@@ -167,22 +173,22 @@ class Inventory:
                 new.append(group)
             elif not group.sightings:
                 self._continued.add(earlier)
+        unknown = []
         for sightings in without_group:
             earlier = next((self._ids[k] for k in map(key_of, sightings) if k in self._ids), None)
-            by_cgroup = id_of_sighting(sightings[0])
-            by_engine = id_of_sighting(sightings[0], with_cgroup=False)
-            ids.take_silent(sightings, [earlier] if earlier else [by_cgroup, by_engine])
+            if earlier is None or not ids.take_silent(sightings, (earlier,)):
+                unknown.append(sightings)
+        wanted = {group: id_of_group(group, ids.cgroups[group]) for group in new}
+        # Of two with one name, one has LXC's suffix: the other's id is its cgroup's own name.
+        suffixed = [g for g in new if wanted[g] != ids.main_cgroup(g) != ""]
         for group in new:
-            pid, start_ticks = group.leader.id
-            engine = group.sightings[0].engine if group.sightings else "none"
-            for wanted in (
-                id_of_group(group, ids.cgroups[group]),
-                # Of two with one name, the other has LXC's suffix or shares the cgroup.
-                ids.main_cgroup(group),
-                f"/{engine}/{pid}-{start_ticks}",
-            ):
-                if wanted and ids.take(group, wanted):
-                    break
+            if group not in suffixed:
+                ids.take_first(group, (wanted[group], *_other_ids(group, ids.main_cgroup(group))))
+        for sightings in unknown:
+            by_cgroup = id_of_sighting(sightings[0])
+            ids.take_silent(sightings, (by_cgroup, id_of_sighting(sightings[0], with_cgroup=False)))
+        for group in suffixed:
+            ids.take_first(group, (wanted[group], *_other_ids(group, ids.main_cgroup(group))))
         return ids
 
     def _withheld(self, parts: Partition, table: ProcessTable, asked: Asked) -> dict[Group, float]:
@@ -195,10 +201,15 @@ class Inventory:
         }
 
     def _earlier_id(self, group: Group) -> str | None:
-        for sighting in group.sightings:
-            if key_of(sighting) in self._ids:
-                return self._ids[key_of(sighting)]
         known = self._id_of_process
+        keys = [key_of(sighting) for sighting in group.sightings]
+        same = known.get(group.leader.id)
+        before = self._last.get(same) if same is not None else None
+        if before is not None and (before.engine, before.instance, before.engine_id) in keys:
+            return same  # its engine may run another under the same name
+        for key in keys:
+            if key in self._ids:
+                return self._ids[key]
         return next((known[trace] for trace in _traces(group, known) if trace in known), None)
 
     def _cgroups_of(self, group: Group, container_id: str | None) -> Mapping[str, str]:
@@ -215,7 +226,7 @@ class Inventory:
         )
         return dict(order[: self._cap])
 
-    def _carry_over(self, container: Container) -> Container:
+    def _carry_over(self, container: Container, host: HostFacts) -> Container:
         """Return a container with what was known of it and its sources do not tell any more."""
         before = self._last.get(container.id)
         if before is None or before.gone:
@@ -239,12 +250,8 @@ class Inventory:
                 seen_by=container.seen_by,
             )
         again = container.created not in (None, before.created)  # another one under its name
-        has_run = not again and before.state is not State.CREATED
-        if container.state is State.CREATED and has_run:
-            # Its engine keeps no note of its end, or its runtime prepares it for the next life:
-            # what has run is no longer "created".
-            state = State.EXITED if container.init is None else State.RUNNING
-            container = replace(container, state=state)
+        if not again:
+            container = replace(container, state=_known_state(container, before, host))
         if container.init is not None:
             return container  # it runs, so it is judged anew
         return replace(
@@ -341,13 +348,18 @@ class _Ids:
         self.of_group[group] = wanted
         return True
 
-    def take_silent(self, sightings: list[Sighting], wanted: Iterable[str]) -> None:
-        """Give a container without processes the first id that is free, if one is."""
+    def take_first(self, group: Group, wanted: Iterable[str]) -> None:
+        """Give a group the first id that is free: the last one wanted is."""
+        any(self.take(group, container_id) for container_id in wanted)
+
+    def take_silent(self, sightings: list[Sighting], wanted: Iterable[str]) -> bool:
+        """Give a container without processes the first id that is free; return False for none."""
         for container_id in wanted:
             if container_id not in self._taken:
                 self._taken.add(container_id)
                 self.of_silent.append((sightings, container_id))
-                return
+                return True
+        return False
 
     def main_cgroup(self, group: Group) -> str:
         """Return the cgroup path that is shown of a container; "" if it has none of its own."""
@@ -356,6 +368,33 @@ class _Ids:
             if controller in paths:
                 return paths[controller]
         return next(iter(paths.values()), "")
+
+
+def _other_ids(group: Group, main_cgroup: str) -> Iterator[str]:
+    """Yield the ids of a new container whose usual one another has."""
+    if main_cgroup and is_named(main_cgroup, group.sightings):
+        yield main_cgroup
+    for sighting in group.sightings[:1]:
+        yield id_of_sighting(sighting, with_cgroup=False)
+    pid, start_ticks = group.leader.id
+    yield f"/{group.sightings[0].engine if group.sightings else 'none'}/{pid}-{start_ticks}"
+
+
+def _known_state(container: Container, before: Container, host: HostFacts) -> State:
+    """Return a container's state, by what it was before where its engine does not tell now.
+
+    An engine may keep no note of an end, and a runtime prepares a container for its next life as it
+    did for the first: what has run is not "created" any more.
+    """
+    told = container.state
+    has_run = before.state not in (State.CREATED, State.UNKNOWN)
+    if told is State.CREATED and has_run:
+        return State.EXITED if container.init is None else State.RUNNING
+    if told is State.UNKNOWN and container.init is None and host.all_processes:
+        if before.state not in ALIVE:
+            return before.state
+        return State.EXITED if before.init is not None else State.UNKNOWN
+    return told
 
 
 def _name_of(container: Container | None) -> str:

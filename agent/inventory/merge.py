@@ -131,8 +131,11 @@ def _by_container(sightings: Iterable[Sighting]) -> list[list[Sighting]]:
 
 
 def _is_unique(engine_id: str) -> bool:
-    """Return whether an id is so long that it means the same container in every engine."""
-    return len(engine_id) >= 32
+    """Return whether an engine made up an id, so that it means the same container in every engine.
+
+    One that a person chose may be that of another in the next namespace or state directory.
+    """
+    return _UNIQUE.fullmatch(engine_id) is not None
 
 
 def _order(sighting: Sighting) -> tuple[int, bool, str]:

@@ -35,6 +35,8 @@ class Watcher:
     endpoint: str
     handles: set[str] = field(default_factory=set)
     """Ids of the engine's: of the containers that were made."""
+    started: set[str] = field(default_factory=set)
+    """Those that Docker has said to run."""
     pages: int = 0
     listings: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -54,26 +56,28 @@ class Watcher:
 
     def _pages(self) -> None:
         while not self._over.wait(0.05):
-            self._check(self.agent.scrape().rows(), "page")
+            self._check(self.agent.scrape().rows(), "page", frozenset())
             self.pages += 1
 
     def _listings(self) -> None:
         while not self._over.wait(0.05):
+            started = frozenset(self.started)
             rows = ls(f"--collector.docker.host={self.endpoint}")
-            self._check((row for row in rows if not row.reason), "ls")
+            self._check((row for row in rows if not row.reason), "ls", started)
             self.listings += 1
 
-    def _check(self, rows: Iterable[Row], where: str) -> None:
+    def _check(self, rows: Iterable[Row], where: str, started: frozenset[str]) -> None:
+        """Note what is wrong; ``started`` are those that ran before somebody looked."""
         ours = [(row, handle) for row in rows if (handle := self._handle(row)) is not None]
         for handle, count in Counter(handle for _, handle in ours).items():
             if count > 1:
                 both = [row for row, other in ours if other == handle]
                 self.wrong.append(f"{where}: {handle} is there {count} times: {both}")
-        for row, _ in ours:
+        for row, handle in ours:
             if not row.id.startswith("/docker/") or row.engine != "docker":
                 self.wrong.append(f"{where}: another id or engine: {row}")
-            if row.state == "created" and row.pid is not None:
-                self.wrong.append(f"{where}: it runs and is called created: {row}")
+            if handle in started and row.state != "running":
+                self.wrong.append(f"{where}: it runs and is called {row.state}: {row}")
 
     def _handle(self, row: Row) -> str | None:
         """Return which of the containers a row shows, by its id, its cgroup or its process."""
@@ -98,6 +102,7 @@ def test_each_is_there_once_while_it_is_created_and_started(docker: Docker) -> N
                 handle = docker.cli("create", "--name", name, image, "sleep", "86400")
                 watcher.handles.add(handle)
                 docker.cli("start", name)
+                watcher.started.add(handle)
             agent.wait_for(
                 lambda page: (
                     sum(

@@ -22,7 +22,7 @@ from tests.engines.harness import bare, oci, podman, roots
 from tests.engines.harness.agent import ls, running_agent
 from tests.engines.harness.made import unique
 from tests.engines.harness.need import need
-from tests.engines.harness.programs import CommandError, Daemon, run, wait_until
+from tests.engines.harness.programs import CommandError, Daemon, parent_of, run, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,11 +131,20 @@ def test_containerd() -> None:
     need("containerd", "ctr", "busybox")
     with oci.containerd_alone() as engine:
         mark = engine.slice
-        kept = {engine.start(f"{mark}-kept{n}", "/bin/sleep", "86400").name for n in range(2)}
-        with watched(mark, "containerd", kept):
+        kept = [engine.start(f"{mark}-kept{n}", "/bin/sleep", "86400") for n in range(2)]
+        with watched(mark, "containerd", {made.name for made in kept}):
             for n in range(LIVES):
                 command = engine.command(f"{mark}-{n}", "--rm")
                 run(*command, "/bin/sleep", f"{n % 4}")
+        # containerd kills and forgets what has lost its shim, and keeps no note of an end.
+        name, pid = kept[0].name, kept[0].pid
+        assert pid
+        os.kill(parent_of(pid), signal.SIGKILL)
+        wait_until(lambda: name not in run(*engine.ctr, "task", "list"), "its end", 60)
+        time.sleep(0.1)  # its directory's time may be a clock tick old
+        run(*engine.ctr, "container", "create", "--rootfs", engine.root, f"{mark}-new", "/bin/true")
+        states = {row.name: row.state for row in ls() if mark in row.name}
+        assert (states[name], states[f"{mark}-new"]) == ("unknown", "created")
 
 
 @pytest.mark.churn

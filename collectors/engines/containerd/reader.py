@@ -47,6 +47,9 @@ _DOCKERS = "moby"
 _CRI = "io.containerd.grpc.v1.cri/containers"
 _PID_LIMIT = 64
 
+_CLOCK_SLACK = 0.02
+"""Seconds by which a directory's time may be behind the one that containerd writes: two ticks."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OpenInstallation:
@@ -130,9 +133,12 @@ class InstallationReader:
                     yield None  # its container ended
                     continue
                 seen.add((namespace, engine_id))
-        for key, record in view.metadata.containers.items():
-            if key not in seen:
-                yield self._without_task(view, record)
+        last_tasks: dict[str, float] = {}
+        for (namespace, engine_id), record in view.metadata.containers.items():
+            if (namespace, engine_id) not in seen:
+                if namespace not in last_tasks:
+                    last_tasks[namespace] = _last_task(view, namespace)
+                yield self._without_task(view, record, last_tasks[namespace])
 
     def _task(self, view: _OpenInstallation, record: Record, bundle: Dir) -> Sighting:
         """Describe a container that has a task: it runs, or its end has not been collected yet."""
@@ -147,17 +153,30 @@ class InstallationReader:
             rootfs=bundle.path("rootfs"),
         )
 
-    def _without_task(self, view: _OpenInstallation, record: Record) -> Sighting:
-        """Describe a container that does not run; the kubelet's leave a note of their end."""
+    def _without_task(self, view: _OpenInstallation, record: Record, last_task: float) -> Sighting:
+        """Describe a container that does not run.
+
+        The kubelet's leave a note of their end. Of others containerd has none: not whether they
+        ever ran, when their task was deleted or their shim killed. What was created after the
+        last task of its namespace came or went never had one.
+        """
         sighting = self._sighting(view, record, record.spec, None)
         status = JsonObject()
         if view.root is not None:
             status = self._optional(view.root, f"{_CRI}/{record.engine_id}/status")
+        started = _nanoseconds(status.integer("StartedAt"))
         finished = _nanoseconds(status.integer("FinishedAt"))
+        state = State.UNKNOWN
+        if finished is not None or started is not None:
+            state = State.EXITED
+        elif status or (record.created or 0.0) > last_task + _CLOCK_SLACK:
+            state = State.CREATED
+        elif sighting.role == "infra":
+            state = State.EXITED  # the kubelet's are started as soon as they are created
         return replace(
             sighting,
-            state=State.CREATED if finished is None else State.EXITED,
-            started=_nanoseconds(status.integer("StartedAt")),
+            state=state,
+            started=started,
             finished=finished,
             exit_code=status.integer("ExitCode") if finished is not None else None,
             oom_killed=status.text("Reason") == "OOMKilled" if finished is not None else None,
@@ -217,13 +236,14 @@ class InstallationReader:
 
 def _is_of(user: int, top: Dir, path: str) -> bool:
     """Return whether a directory is a user's own: only root may name another's."""
-    return top.stat(path).st_uid == user
+    return top.stat(path.lstrip("/")).st_uid == user
 
 
 def _bundles(view: _OpenInstallation) -> Iterator[tuple[str, str, Dir]]:
     """Open every bundle: ``<state>/<runtime plugin>/<namespace>/<id>``; the caller closes it.
 
-    A bundle or a namespace that is removed meanwhile costs none of the others.
+    A bundle or a namespace that is removed meanwhile costs none of the others. What is hidden is a
+    bundle that is being deleted: core/runtime/v2/bundle.go.
     """
     for plugin in TASKS:
         try:
@@ -232,11 +252,30 @@ def _bundles(view: _OpenInstallation) -> Iterator[tuple[str, str, Dir]]:
                     if namespace == _DOCKERS:
                         continue
                     for engine_id in or_none(tasks.subdirectories, namespace) or ():
+                        if engine_id.startswith("."):
+                            continue
                         bundle = or_none(tasks.open_dir, f"{namespace}/{engine_id}")
                         if bundle is not None:
                             yield namespace, engine_id, bundle
         except HostReadError:
             continue  # there is no such plugin
+
+
+def _last_task(view: _OpenInstallation, namespace: str) -> float:
+    """Return when the last task of a namespace came or went, as far as is known; 0.0 for never.
+
+    Each has a directory in the state directory, and one in the persistent directory.
+    """
+    last = 0.0
+    for plugin in TASKS:
+        state = view.installation.state.lstrip("/")
+        places = [(view.top, f"{state}/{plugin}/{namespace}")]
+        if view.root is not None:
+            places.append((view.root, f"{plugin}/{namespace}"))
+        for directory, path in places:
+            status = or_none(directory.stat, path)
+            last = max(last, status.st_mtime if status is not None else 0.0)
+    return last
 
 
 def _state(ctx: Context, process: Process | None, bundle: Dir) -> State:

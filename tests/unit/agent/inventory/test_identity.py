@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
 from agent.inventory.inventory import Inventory
 from collectors.facts import State
 from tests.support.inventory import DOCKER, ID, NS, only, update
 from tests.support.processes import inner, process, sighting
+
+if TYPE_CHECKING:
+    from collectors.facts import Process
 
 
 def test_an_inner_init_does_not_move_the_container() -> None:
@@ -120,3 +127,73 @@ def test_the_socket_of_a_daemon_is_one_part_of_the_id() -> None:
 def test_what_never_ran_has_the_path_that_its_engine_will_give_it() -> None:
     stopped = sighting(state=State.CREATED, cgroup=DOCKER)
     assert only(update(Inventory(), sightings=[stopped])).id == DOCKER
+
+
+NSPAWN = {"engine": "nspawn", "engine_id": "box", "name": "box"}
+
+
+def two_in_one_cgroup() -> tuple[Process, Process]:
+    one = process(10, ns=NS, root=1, cgroup="/payload")
+    return one, process(20, ns={**NS, "mnt": 31, "pid": 51}, root=2, cgroup="/payload")
+
+
+def test_the_cgroup_that_nspawn_makes_in_each_container_is_no_id() -> None:
+    one, two = two_in_one_cgroup()
+    known = [sighting(p, instance=f"/srv/{p.pid}", **NSPAWN) for p in (one, two)]
+    inventory = Inventory()
+    alone = only(update(inventory, one, sightings=known[:1]))
+    assert (alone.id, alone.cgroups) == ("/nspawn/srv:10/box", {"": "/payload"})
+    both = ["/nspawn/srv:10/box", "/nspawn/srv:20/box"]
+    assert list(update(inventory, one, two, sightings=known).containers) == both
+    assert list(update(Inventory(), one, two, sightings=known).containers) == both
+    assert only(update(Inventory(), one)).id == "/none/10-110"
+
+
+def test_two_that_run_under_one_name_do_not_swap_their_ids() -> None:
+    one, two = two_in_one_cgroup()
+    known = [sighting(p, instance="/srv/box", **NSPAWN) for p in (one, two)]
+    inventory = Inventory()
+    before = {
+        c.init: c.id for c in update(inventory, one, two, sightings=known).containers.values()
+    }
+    assert len(before) == 2
+    for _ in range(2):
+        now = update(inventory, two, one, sightings=known[::-1]).containers.values()
+        assert {c.init: c.id for c in now} == before
+
+
+def test_one_that_is_stopped_does_not_take_the_cgroup_of_one_that_runs() -> None:
+    running = process(10, ns=NS, root=1, cgroup="/lxc.payload.db")
+    facts: dict[str, Any] = {"engine": "lxc", "engine_id": "db", "name": "db"}
+    stopped = sighting(instance="/one", state=State.EXITED, cgroup="/lxc.payload.db", **facts)
+    known = [stopped, sighting(running, instance="/two", **facts)]
+    seen = update(Inventory(), running, sightings=known).containers
+    assert {c.instance: c.id for c in seen.values()} == {
+        "/one": "/lxc/one/db",
+        "/two": "/lxc.payload.db",
+    }
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_that_is_stopped_has_the_name_of_which_the_other_has_the_suffix(order: int) -> None:
+    other = process(10, ns=NS, root=1, cgroup="/lxc.payload.db-1")
+    facts: dict[str, Any] = {"engine": "lxc", "engine_id": "db", "name": "db"}
+    stopped = sighting(instance="/one", state=State.EXITED, cgroup="/lxc.payload.db", **facts)
+    known = [stopped, sighting(other, instance="/two", **facts)][::order]
+    seen = update(Inventory(), other, sightings=known).containers
+    assert {c.instance: c.id for c in seen.values()} == {
+        "/one": "/lxc.payload.db",
+        "/two": "/lxc.payload.db-1",
+    }
+
+
+def test_two_namespaces_of_one_engine_may_use_one_long_id() -> None:
+    facts: dict[str, Any] = {
+        "engine": "containerd",
+        "engine_id": "the-database-of-the-shop-of-last-year",
+    }
+    stopped = [
+        sighting(instance=space, state=State.EXITED, cgroup=f"/{space}/db", **facts)
+        for space in ("one", "two")
+    ]
+    assert set(update(Inventory(), sightings=stopped).containers) == {"/one/db", "/two/db"}

@@ -201,7 +201,8 @@ def test_a_stopped_one_is_not_the_other_of_its_engine_that_has_its_cgroup() -> N
     }
 
 
-def test_what_has_run_is_not_created_again() -> None:
+@pytest.mark.parametrize("told", [State.CREATED, State.UNKNOWN])
+def test_what_has_run_is_not_created_again(told: State) -> None:
     inventory = Inventory()
     init = process(10, ns=NS, root=1, cgroup="/default/x1")
     facts: dict[str, Any] = {
@@ -211,14 +212,28 @@ def test_what_has_run_is_not_created_again() -> None:
         "created": 5.0,
     }
     update(inventory, init, sightings=[sighting(init, **facts)])
-    ended = sighting(state=State.CREATED, **facts)
+    ended = sighting(state=told, **facts)
     assert only(update(inventory, sightings=[ended])).state is State.EXITED
     assert only(update(inventory, sightings=[ended])).state is State.EXITED
     again = process(20, ns={**NS, "mnt": 99, "pid": 98}, root=1, cgroup="/default/x1")
     prepared = sighting(again, **{**facts, "state": State.CREATED})
     assert only(update(inventory, again, sightings=[prepared])).state is State.RUNNING
-    another = sighting(state=State.CREATED, **{**facts, "created": 6.0})
-    assert only(update(inventory, sightings=[another])).state is State.CREATED
+    another = sighting(state=told, **{**facts, "created": 6.0})
+    assert only(update(inventory, sightings=[another])).state is told
+
+
+@pytest.mark.parametrize("before", [State.CREATED, State.EXITED, State.SUSPENDED])
+def test_what_its_engine_does_not_tell_any_more_is_as_it_was(before: State) -> None:
+    inventory = Inventory()
+    update(inventory, sightings=[sighting(state=before)])
+    assert only(update(inventory, sightings=[sighting(state=State.UNKNOWN)])).state is before
+
+
+def test_what_ran_out_of_sight_is_not_known_to_have_ended() -> None:
+    inventory = Inventory()
+    update(inventory, sightings=[sighting(engine="openvz", state=State.RUNNING)])
+    untold = sighting(engine="openvz", state=State.UNKNOWN)
+    assert only(update(inventory, sightings=[untold])).state is State.UNKNOWN
 
 
 def test_one_that_gets_the_id_of_its_engine_later_leaves_no_ghost() -> None:

@@ -52,6 +52,7 @@ def furnish(host: EngineHost, state: str, root: str) -> None:
     for path in (FIXTURES / "containerd" / "blobs").iterdir():
         blobs = f"{root}/io.containerd.content.v1.content/blobs/sha256"
         host.write(f"{blobs}/{path.name}", path.read_bytes())
+    os.utime(host.at(f"{state}/{TASKS}/default"), (0, 0))
 
 
 @pytest.fixture
@@ -75,6 +76,18 @@ def test_everything_that_containerd_knows(host: EngineHost) -> None:
         "shop/web-0": (State.RUNNING, f"{STATE}/k8s.io"),
         "shop/web-0/app": (State.RUNNING, f"{STATE}/k8s.io"),
     }
+
+
+@pytest.mark.parametrize("place", [f"{STATE}/{TASKS}/default", f"{ROOT}/{TASKS}/default"])
+def test_one_without_a_task_may_have_had_one_that_came_and_went_since(
+    host: EngineHost, place: str
+) -> None:
+    created = seen(host, *RUNNING)["ctr-created"]
+    assert created.created is not None
+    assert created.state is State.CREATED
+    host.at(place).mkdir(parents=True, exist_ok=True)
+    os.utime(host.at(place), (0, created.created + 1))
+    assert seen(host, *RUNNING)["ctr-created"].state is State.UNKNOWN
 
 
 def test_a_container_of_ctr(host: EngineHost) -> None:
@@ -240,8 +253,16 @@ def test_a_shim_tells_of_its_containerd(tmp_path: Path) -> None:
 def test_a_bundle_that_vanishes_while_it_is_read(host: EngineHost) -> None:
     host.at(f"{STATE}/{TASKS}/default/ctr-running/config.json").unlink()
     found = seen(host, *RUNNING)
-    assert found["ctr-running"].state is State.CREATED  # the database has it still
+    assert found["ctr-running"].init is None  # the database has it still
     assert found["web"].state is State.RUNNING
+
+
+def test_a_bundle_that_is_being_deleted_is_no_second_container(host: EngineHost) -> None:
+    bundle = host.at(f"{STATE}/{TASKS}/default/ctr-running")
+    bundle.rename(bundle.with_name(".ctr-running"))
+    found = seen(host, *RUNNING)
+    assert ".ctr-running" not in found
+    assert found["ctr-running"].state is State.UNKNOWN
 
 
 def test_a_host_without_containerd_has_none(tmp_path: Path) -> None:
