@@ -248,7 +248,8 @@ def tallyman(*words: str, timeout: float = 120, env: Mapping[str, str] | None = 
 
 def ls(*flags: str) -> list[Row]:
     """Return what ``tallyman ls --all --json`` shows."""
-    return [row_of(found) for found in json.loads(tallyman("ls", "--all", "--json", *flags))]
+    text = tallyman("ls", "--all", "--json", "--timeout=4m", *flags, timeout=300)
+    return [row_of(found) for found in json.loads(text)]
 
 
 def assert_found_once(
