@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
-from tests.corpus import blind, fresh, images, told, zoo
+from tests.corpus import blind, fresh, images, products, told, zoo
 from tests.corpus.capture import subjects
 from tests.corpus.codec import Case, anonymous, dumps
 from tests.corpus.scenarios import SCENARIOS, Scenario
@@ -35,6 +35,7 @@ ALL = (
     *zoo.SCENARIOS,
     *fresh.SCENARIOS,
     *images.SCENARIOS,
+    *products.SCENARIOS,
     *told.SCENARIOS,
 )
 """The scenarios of all rounds."""
