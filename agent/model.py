@@ -18,6 +18,7 @@ from collectors.facts import (
     Process,
     ProcessId,
     RootFacts,
+    ServiceFiles,
     State,
 )
 
@@ -217,6 +218,8 @@ class Subject:
     network: NetworkFacts | None = None
     descriptors: Mapping[int, Descriptors] = field(default_factory=dict, hash=False)
     """What some of its processes have open, by pid: those that claim to be a system's services."""
+    files: ServiceFiles = field(default_factory=ServiceFiles)
+    """What the tables of its cron and the configuration of its sshd say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

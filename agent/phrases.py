@@ -101,6 +101,8 @@ def verdict(container: Container) -> str:
     if judged.override:
         rule = printable(judged.override)
         return f"{name} is {judged.style}-style because your configuration says so ({rule})."
+    if judged.style is Style.UNKNOWN and judged.services is not None:
+        return f"{name} may be {_IS[Style.APP]} or {_IS[Style.SYSTEM]}: both readings are fair."
     if judged.style is Style.UNKNOWN:
         return f"{name} could not be judged: too little of it could be read."
     figures = f"score {judged.score:+.2f}, confidence {percent(judged.confidence)}"

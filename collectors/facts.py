@@ -405,6 +405,40 @@ class RootFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CronJob:
+    """One line of a table of cron's, crontab(5)."""
+
+    command: str
+    user: str = ""
+    """As whom it runs; empty where the table does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceFiles:
+    """What the tables of a container's cron and the configuration of its sshd say.
+
+    The container can forge all of it.
+    """
+
+    jobs: tuple[CronJob, ...] | None = None
+    """The jobs in the tables of its cron; None where no cron runs or none could be read."""
+    sshd: SshdRules | None = None
+    """None where no sshd runs or its configuration could not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshdRules:
+    """What an sshd gives to whom, sshd_config(5): as far as it holds for everybody."""
+
+    forced_command: str = ""
+    """What everybody gets in place of a shell, ``ForceCommand``."""
+    keys_command: str = ""
+    """The program that says who may log in, ``AuthorizedKeysCommand``."""
+    users: tuple[str, ...] = ()
+    """The only accounts that may log in, ``AllowUsers``; empty where there is no such list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
     """What separates a container from its host; None where it cannot be read."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.classifier.combine import DISPUTABLE, combine
 from agent.classifier.convention import expected_style
-from agent.classifier.housekeeping import is_disputable
+from agent.classifier.housekeeping import is_disputable, two_readings
 from agent.classifier.rules import apply
 from agent.classifier.scene import InitKind
 from agent.classifier.table import CHEAP, RULES
@@ -31,6 +32,10 @@ def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
     seen = scene.seen and scene.init_kind is not InitKind.BARE
     at_most = DISPUTABLE if is_disputable(scene) else 1.0
     combined = combine(evidence, CHEAP, seen=seen, visible=visible, at_most=at_most)
+    question = two_readings(scene)
+    if question:
+        combined = replace(combined, style=Style.UNKNOWN, confidence=0.0)
+        unseen = (*unseen, question)
     verdict = Verdict(
         style=combined.style,
         score=combined.score,

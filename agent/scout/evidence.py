@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.classifier.claims import claimants, unproven
+from agent.classifier.jobs import cron_tables, sshd_configuration
 from agent.scout.limits import LimitReader
 from collectors.facts import (
     Descriptors,
@@ -23,6 +24,7 @@ from collectors.facts import (
     NetworkFacts,
     Process,
     RootFacts,
+    ServiceFiles,
 )
 from collectors.hostfs import HostReadError, or_none
 from collectors.kernel.descriptors import read_descriptors, sockets_elsewhere
@@ -35,6 +37,7 @@ from collectors.kernel.isolation import read_isolation
 from collectors.kernel.network import read_network
 from collectors.kernel.processes import read_mounts
 from collectors.kernel.rootfs import read_root
+from collectors.kernel.service_files import read_cron_jobs, read_sshd_rules
 
 if TYPE_CHECKING:
     from agent.inventory.groups import Group
@@ -86,6 +89,8 @@ class CachedEvidence:
     filesystem_at: float = 0.0
     descriptors: Mapping[int, Descriptors] = field(default_factory=dict)
     """By pid, of the processes whose descriptors can refute what they claim to be."""
+    files: ServiceFiles = field(default_factory=ServiceFiles)
+    """What the tables of its cron and the configuration of its sshd say."""
     changed_at: float = 0.0
     """When its processes were last seen to have changed; 0 where that was not seen."""
 
@@ -213,6 +218,7 @@ class EvidenceReader:
         mounts = root = network = None
         isolation = Isolation()
         descriptors: Mapping[int, Descriptors] = {}
+        files = ServiceFiles()
         if subject not in self._skip:
             self._begin(subject)
             mounts = self.mounts(leader.pid)
@@ -220,6 +226,7 @@ class EvidenceReader:
             network = self._network(group, facts)
             isolation = read_isolation(self._host, facts, leader, mounts or ())
             descriptors = self._descriptors(group)
+            files = self._service_files(group)
         due = min(_due_again(container, now), _zombies_due(group, facts, now))
         settles = _YOUNG if unproven(group.members, descriptors) else _SETTLED
         if now - changed_at < settles:
@@ -234,6 +241,7 @@ class EvidenceReader:
             network=network,
             isolation=isolation,
             descriptors=descriptors,
+            files=files,
             changed_at=changed_at,
         )
 
@@ -243,6 +251,18 @@ class EvidenceReader:
             for pid in claimants(group.members, group.visitors)
         }
         return {pid: known for pid, known in opened.items() if known is not None}
+
+    def _service_files(self, group: Group) -> ServiceFiles:
+        """Read the tables of its cron and the rules of its sshd, where it has such."""
+        pid = group.leader.pid
+        tables = cron_tables(group.members, group.visitors)
+        configuration = sshd_configuration(group.members, group.visitors)
+        return ServiceFiles(
+            jobs=or_none(read_cron_jobs, self._host, pid, tables) if tables is not None else None,
+            sshd=or_none(read_sshd_rules, self._host, pid, configuration)
+            if configuration
+            else None,
+        )
 
     def _refresh_filesystem(self, evidence: CachedEvidence, facts: HostFacts, now: float) -> None:
         """Read the usage of its filesystem: it changes while nothing else of a container does."""

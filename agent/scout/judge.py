@@ -149,6 +149,7 @@ class Judge:
             root=evidence.root,
             network=network,
             descriptors=evidence.descriptors,
+            files=evidence.files,
         )
         judged = self._verdicts.judge(subject)
         self._judged[container.id] = evidence, judged

@@ -84,6 +84,7 @@ def _subject(
         root=evidence.root,
         network=network,
         descriptors=evidence.descriptors,
+        files=evidence.files,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.housekeeping import keeps_house
+from agent.classifier.jobs import programs_of
 from agent.classifier.rules import Hit, RuleSet
 from agent.classifier.scene import InitKind
 from agent.classifier.wording import application_names, listed, plural, service_names, tree
@@ -157,7 +158,8 @@ def _claimed(scene: Scene) -> Hit | None:
     when="The operating system services only keep house for one application: cron, syslog, dbus "
     "and what tends a machine, without a login service, a booted service manager or a second "
     "unrelated application, and with no syslog that takes messages from other hosts. A forge's "
-    "sshd counts as a part of it. The verdict is then never sure.",
+    "sshd counts as a part of it, and so does one whose rules give nobody a shell. The verdict is "
+    "then never sure.",
     sentence="{what}: {absent}",
 )
 def _housekeeping(scene: Scene) -> Hit | None:
@@ -165,7 +167,7 @@ def _housekeeping(scene: Scene) -> Hit | None:
         return None
     absent = ["there is no login service", "no service manager was booted"]
     if any(program.family == "sshd" for program in scene.os_services):
-        absent[0] = "its sshd is a way to what the forge keeps"
+        absent[0] = "its sshd is a way to what it keeps, and gives no shell"
     if scene.applications:
         absent.append("no second application runs")
     application = listed(application_names(scene))
@@ -174,9 +176,18 @@ def _housekeeping(scene: Scene) -> Hit | None:
         "what": f"{names} {'belongs' if one else 'belong'} to {application}"
         if application
         else f"{names} are all that runs",
-        "absent": ", ".join(absent[:-1]) + f" and {absent[-1]}",
+        "absent": ", ".join(absent[:-1]) + f" and {absent[-1]}" + _jobs(scene),
     }
     return Hit(values, source=tree(scene))
+
+
+def _jobs(scene: Scene) -> str:
+    """Return what cron's tables say that it runs, as the end of a sentence."""
+    jobs, root = scene.subject.files.jobs, scene.subject.root
+    if jobs is None:
+        return ""
+    names = programs_of(jobs, root.accounts if root is not None else ())
+    return f"; cron's tables run {listed(names) or 'nothing'}"
 
 
 @RULES.rule(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.housekeeping import has_own_login, keeps_house
+from agent.classifier.jobs import people_with_jobs
 from agent.classifier.rules import Hit, RuleSet
 from agent.classifier.wording import application_names, listed, plural, proc, tree
 from agent.model import Axis
@@ -123,3 +124,18 @@ def _utmp(scene: Scene) -> Hit | None:
     if root is None or not root.sessions:
         return None
     return Hit({"sessions": plural(root.sessions, "session")}, source=proc(scene, "root/run/utmp"))
+
+
+@RULES.rule(
+    "users.jobs",
+    0.5,
+    when="The tables of cron, which keeps house for an application, have jobs of two people or "
+    "more. The style is then `unknown`.",
+    sentence="its cron runs jobs of several people: {names}",
+    cheap=True,
+)
+def _jobs_of_people(scene: Scene) -> Hit | None:
+    names = people_with_jobs(scene)
+    if not names or not keeps_house(scene):
+        return None
+    return Hit({"names": listed(names)}, source=proc(scene, "root/var/spool/cron"))

@@ -40,6 +40,11 @@ from tests.support.snapshots import WEB
             "web could not be judged: too little of it could be read.",
         ),
         (
+            Verdict(score=0.4, services=2),
+            Style.APP,
+            "web may be a single application or a small server of its own: both readings are fair.",
+        ),
+        (
             Verdict(style=Style.APP, score=-1, confidence=1, override="name=w*"),
             Style.SYSTEM,
             "web is app-style because your configuration says so (name=w*).",

@@ -224,3 +224,23 @@ def test_an_sshd_with_its_log_and_its_guard_is_surely_neither() -> None:
 def test_the_console_of_one_service_keeps_house_for_it() -> None:
     console = run("/usr/bin/perl perl /usr/share/webmin/miniserv.pl /etc/webmin/miniserv.conf")
     assert is_kept(subject(run("/usr/sbin/named"), console))
+
+
+def test_a_site_and_the_way_its_files_get_there_can_be_read_in_two_ways() -> None:
+    """A hosting server has both, too, but mail or a name server besides."""
+    ftp = run("/usr/sbin/proftpd")
+    named = run("/usr/sbin/named")
+    for tree in ((NGINX, ftp), (NGINX, PHP, ftp, CRON), (NGINX, PHP, ftp, CRON, SYSLOG)):
+        verdict = verdict_of(subject(run("supervisord", *tree)))
+        assert verdict.style is Style.UNKNOWN
+        assert verdict.confidence == 0
+        assert verdict.unseen[-1].startswith("whether its file server is for")
+    hosting = verdict_of(subject(run("supervisord", NGINX, PHP, ftp, CRON, named)))
+    assert (hosting.style, hosting.confidence > 0.5) == (Style.SYSTEM, True)
+    with_shells = verdict_of(subject(run("supervisord", NGINX, PHP, ftp, CRON, SSHD)))
+    assert (with_shells.style, with_shells.confidence > 0.5) == (Style.SYSTEM, True)
+
+
+def test_one_user_who_left_a_program_may_live_there_or_visit() -> None:
+    one = subject(run("sshd", session(), args="-D"), run("tmux", uid=1001))
+    assert verdict_of(one).style is Style.UNKNOWN

@@ -14,6 +14,7 @@ from agent.model import Container
 from agent.scout import evidence, limits
 from agent.scout.evidence import CachedEvidence, EvidenceReader, unreaped
 from collectors.facts import (
+    CronJob,
     Descriptors,
     FileId,
     FilesystemUsage,
@@ -25,6 +26,8 @@ from collectors.facts import (
     Process,
     ProcessId,
     RootFacts,
+    ServiceFiles,
+    SshdRules,
     State,
 )
 from collectors.hostfs import Denied, HostFS
@@ -347,3 +350,39 @@ class TestClaims:
         group = Group(inside(), [inside(), inside(11)], visitors=frozenset({11}))
         made = Container(id="/10", engine="docker", init=inside().id, state=State.RUNNING)
         assert reader.read(made, group, HOST, NOW + 100).due == float("inf")
+
+
+class TestServiceFiles:
+    """The tables of a cron and the rules of an sshd are read where one runs, and then only."""
+
+    @pytest.fixture(autouse=True)
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+        asked: list[object] = []
+
+        def jobs(_: HostFS, pid: int, tables: tuple[str, ...]) -> tuple[CronJob, ...]:
+            asked.append(("cron", pid, tables))
+            return (CronJob(command="x"),)
+
+        def rules(_: HostFS, pid: int, path: str) -> SshdRules:
+            asked.append(("sshd", pid, path))
+            return SshdRules(forced_command="x")
+
+        monkeypatch.setattr(evidence, "read_cron_jobs", jobs)
+        monkeypatch.setattr(evidence, "read_sshd_rules", rules)
+        monkeypatch.setattr(evidence, "read_descriptors", lambda *_: Descriptors())
+        return asked
+
+    def test_of_others_nothing_is_read(self, reader: EvidenceReader, asked: list[object]) -> None:
+        assert read(reader, inside(exe="/usr/sbin/nginx")).files == ServiceFiles()
+        assert asked == []
+
+    def test_those_of_a_cron_and_an_sshd_are_read_once_and_kept(
+        self, reader: EvidenceReader, asked: list[object]
+    ) -> None:
+        argv = ("/usr/sbin/sshd", "-f", "/own")
+        both = (inside(exe="/usr/sbin/cron"), inside(11, exe="/usr/sbin/sshd", argv=argv))
+        found = [read(reader, *both, now=NOW + 1000 + i) for i in range(3)]
+        assert asked == [("cron", 10, ()), ("sshd", 10, "/own")]
+        assert found[-1].files == ServiceFiles(
+            jobs=(CronJob(command="x"),), sshd=SshdRules(forced_command="x")
+        )
