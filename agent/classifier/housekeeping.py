@@ -41,7 +41,12 @@ def keeps_house(scene: Scene) -> bool:
     forge = _is_forge(scene) or _gives_no_shell(scene)
     if not forge and lets_people_in(scene.subject):
         return False
-    if not all(_tends(program) or (forge and program.family in _LOGIN) for program in services):
+    own = scene.subject.network is not None and scene.subject.container.network == "own"
+    serves = own and bool(scene.applications)
+    if not all(
+        _tends(program, inetd=serves) or (forge and program.family in _LOGIN)
+        for program in services
+    ):
         return False
     syslog = [program for program in services if program.family == "syslog"]
     return not (scene.applications and takes_messages(syslog, scene.subject))
@@ -81,8 +86,16 @@ def two_readings(scene: Scene) -> str:
         return "whether the people whose jobs cron runs are those of the application"
     if _is_shown_files(scene):
         return "whether its file server is for what its web server shows, or for people's files"
-    if scene.services == 1 and scene.left_running and len(scene.login_users) == 1:
+    if (
+        scene.services == 1
+        and scene.sessions
+        and scene.left_running
+        and len(scene.login_users) == 1
+    ):
         return "whether the one user who has left programs running in it lives there or visits"
+    cron = any(program.family == "cron" for program in scene.os_services)
+    if cron and _is_way_in(scene) and not keeps_house(scene):
+        return "whether its sshd gives people a shell, or only what it keeps"
     known = any(program.family in _KNOWN_LOGINS for program in scene.programs)
     several = len(scene.programs) > 1 and not scene.os_services
     if several and not known and lets_people_in(scene.subject):
@@ -130,8 +143,10 @@ def _gives_no_shell(scene: Scene) -> bool:
     return sshd and gives_no_shell(scene.subject.files.sshd, accounts)
 
 
-def _tends(program: Program) -> bool:
-    return program.family in _FAMILIES or program.family in _TENDING
+def _tends(program: Program, *, inetd: bool = False) -> bool:
+    """Return whether a service only tends; with ``inetd`` an inetd does, too: no port lets in."""
+    serves = inetd and program.family == "inetd"
+    return serves or program.family in _FAMILIES or program.family in _TENDING
 
 
 def _is_forge(scene: Scene) -> bool:

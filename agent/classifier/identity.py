@@ -31,9 +31,12 @@ HALF = 0.5
 """Trust in a name that only the arguments give."""
 
 _OWN_CODE = ("/app", "/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root", "/code")
+_OF_THE_OWNER = ("/app", "/srv", "/home", "/root", "/code")
 _STORES = ("/nix/store/", "/gnu/store/")
 _OF_MANY = frozenset({"/opt", "/srv", "/home", "/usr/local", "/usr/share", "/var", "/root"})
 _INITS = frozenset({"/sbin", "/usr/sbin", "/lib/sysvinit", "/usr/lib/sysvinit"})
+_DAEMONS_OF_MAIL = frozenset({"master", "cleanup", "bounce", "pickup", "imap", "pop3", "anvil"})
+"""Programs of postfix and dovecot whose names are common words: a script of that name is none."""
 _SYSTEM_BIN = frozenset({"/bin", "/sbin", "/usr/bin", "/usr/sbin"})
 
 
@@ -118,7 +121,10 @@ def claimed_name(argv: tuple[str, ...]) -> str:
 
 
 def _plain(process: Process, name: str, info: ProgramInfo | None, claimed: str) -> Identity:
-    identity = Identity(name, 1.0, info, _directory_of(process.exe or ""), "exe and argv")
+    directory = _directory_of(process.exe or "")
+    if name in _DAEMONS_OF_MAIL and directory.startswith(_OF_THE_OWNER):
+        info = None
+    identity = Identity(name, 1.0, info, directory, "exe and argv")
     if info is None:
         return identity
     other = lookup(claimed)
@@ -211,7 +217,7 @@ def _of_script(shell: str, script: str) -> Identity:
 def _can_be_script(name: str) -> bool:
     """Return whether a known name can be that of a script; an sshd or an init cannot."""
     info = lookup(name)
-    if info is None:
+    if info is None or name in _DAEMONS_OF_MAIL:
         return False
     return info.role in (Role.APPLICATION, Role.SUPERVISOR, Role.WRAPPER) or name in INTERPRETED
 

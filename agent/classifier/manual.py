@@ -140,8 +140,15 @@ application to make a server of them, or a syslog that takes messages from other
 verdict is app and never sure: its confidence is at most {disputable}. An all-in-one (a groupware,
 an office server with its database, queue and cache, a monitoring server with a resolver) is one
 application, and so is a forge (a server for git repositories) with its sshd, which serves the
-repositories and gives no shell. A panel that rents out hosting gives many people mail, web space,
-FTP and name service: unrelated applications, so a server.
+repositories and gives no shell. The two differ by who logs in and gets what: an sshd whose rules
+force a command, or let in only accounts without a shell, or ask a program for the keys of the few
+accounts that may log in, belongs to its application. A panel that rents out hosting gives many
+people mail, web space, FTP and name service: unrelated applications, so a server.
+
+What cron runs is read from its tables and stands in the sentence: run-parts, logrotate, the
+product's own programs. A container can write its own tables, as it can write the rules of its sshd.
+So both only take certainty away: neither makes a verdict sure. Jobs of two people or more, which no
+product needs, make the style `unknown`; jobs of one such account may be the product's.
 
 One sshd or one cron alone is app. Supervisord over nginx and php-fpm, the parts of one web
 application, is app; a database, a web server, sshd and cron under runit are system. A freshly
@@ -160,10 +167,12 @@ what an engine's exec started is part of no service.
 Programs are parts of one application when one of them runs its code (php-fpm, gunicorn, an unknown
 binary): that program, the web servers before it, up to two stores and a queue behind it, exporters
 and log shippers. Without such a program, a web server and a database are unrelated; a mail server,
-a git server or a monitoring server may keep its data in a database, and apache, which runs code
-itself, in one that nobody outside can reach. A mail server, a name server, monitoring and the like
-are one application with the web application beside them, which is then their pages. A resolver
-(dnsmasq, unbound), and a mail server that nobody outside can reach, serve what runs beside them.
+a git server or a monitoring server may keep its data in a database, apache, which runs code itself,
+too, and any application in one that nobody outside can reach. A mail server, a name server,
+monitoring and the like are one application with the web application beside them, which is then
+their pages; Samba's domain controller is one with its name server. A resolver (dnsmasq, unbound), a
+container engine, a mail server that nobody outside can reach, and one on which nobody reads mail
+(postfix alone) beside more than a web server serve what runs beside them.
 What was installed as one product (all of it below `/opt/forge`, its own sshd and cron too) is one
 application; in the store of Nix or Guix each path is only a package.
 
@@ -208,9 +217,15 @@ boots whole systems, the prior is taken until then).
 
 Where the definitions leave room for another reading, no verdict is sure (at most {disputable}),
 and no finding rests on it: for an application with its housekeeping beside it, for one whose sshd
-has a configuration of its own, for an sshd with nothing but its syslog or cron and fail2ban (a jump
-host, or a server that runs nothing yet), and where something unknown listens for logins
-beside other programs.
+has a configuration of its own or gives no shell, and for an sshd with nothing but its syslog or
+cron and fail2ban (a jump host, or a server that runs nothing yet).
+
+Where two readings are both fair, the style is `unknown`, with a confidence of 0, and
+`tallyman explain` names the question that nobody can answer from outside: a file server (FTP, say)
+beside one web site, which may serve to fill it or be for people's own files; cron's jobs of several
+people beside one application; an sshd and a cron that were started together, which may keep backups
+or let people in; a user at work in an sshd's container who has also left programs running;
+something unknown that listens for logins beside other programs.
 
 A container is judged again whenever something changed. In the first {young} seconds of a container
 its style may change at once. After that, another style must hold for {hold} seconds and be seen in
@@ -233,9 +248,11 @@ _LIMITS = """
 - Without permission to read `/proc/<pid>/exe`, programs are identified by their arguments at half
   weight, and verdicts have less confidence; `tallyman check` says what is missing.
 - An application that ships with its own login service counts as system-style, unless it is known as
-  a forge or was installed with that service as one product. Whether an sshd with a configuration of
-  its own gives out the application's data or a shell cannot be seen: then no verdict is sure, and
-  there is no finding.
+  a forge, was installed with that service as one product, or the rules of its sshd give no shell.
+  Where the sshd has a configuration of its own that says neither, no verdict is sure, and there is
+  no finding.
+- Of an sshd's rules only those that hold for everybody count, not those of a `Match` block for
+  some; what it was given by `-o` is not read, nor how dropbear was built.
 """
 
 _RELIABILITY = """
@@ -245,7 +262,8 @@ The corpus (`tests/corpus/`) holds {cases} containers, each labelled by the defi
 it was judged for the first time; `make.py` there creates and captures them. They were chosen to be
 difficult, so that the share of each kind says nothing about the hosts of others. The rules were
 revised after each round, and 15 labels followed when the definition of housekeeping was sharpened:
-on containers that they have not seen, verdicts are right less often than here.
+on containers that they have not seen, verdicts are right less often than here. In the tables, what
+is `unknown` is counted apart and is neither right nor wrong.
 
 A verdict with confidence c claims to be right in (1 + c) / 2 of all cases: 0 is a coin toss, and
 from {sure} on, where it is called sure, it claims three in four or more. Below that, verdicts are

@@ -64,7 +64,13 @@ def lines(judged: Sequence[Judged]) -> Iterator[str]:
 
 
 def _share(judged: Sequence[Judged]) -> str:
-    return f"{100 * sum(map(right, judged)) / len(judged):.1f} %" if judged else "-"
+    """Return how many of those verdicts are right that have a style."""
+    styled = [j for j in judged if j[1].style is not Style.UNKNOWN]
+    return f"{100 * sum(map(right, styled)) / len(styled):.1f} %" if styled else "-"
+
+
+def _unknown(judged: Sequence[Judged]) -> int:
+    return sum(verdict.style is Style.UNKNOWN for _, verdict in judged)
 
 
 def reliability(judged: Sequence[Judged]) -> Iterator[str]:
@@ -72,12 +78,17 @@ def reliability(judged: Sequence[Judged]) -> Iterator[str]:
     yield "| confidence | containers | claims to be right in | is right in |"
     yield "| --- | ---: | ---: | ---: |"
     for low, high in itertools.pairwise(_BUCKETS):
-        within = [j for j in judged if low <= j[1].confidence < high]
+        within = [
+            (case, verdict)
+            for case, verdict in judged
+            if low <= verdict.confidence < high and verdict.style is not Style.UNKNOWN
+        ]
         claimed = sum((1 + v.confidence) / 2 for _, v in within) / max(1, len(within))
         yield (
             f"| {low:.2f} to {min(high, 1):.2f} | {len(within)} | {100 * claimed:.0f} % "
             f"| {_share(within)} |"
         )
+    yield f"| `unknown` | {_unknown(judged)} | - | - |"
     yield ""
     yield from _by("engine", lambda case: case.subject.container.engine, judged)
     yield ""
@@ -85,15 +96,15 @@ def reliability(judged: Sequence[Judged]) -> Iterator[str]:
 
 
 def _by(title: str, key: Callable[[Case], str], judged: Sequence[Judged]) -> Iterator[str]:
-    yield f"| {title} | containers | sure verdicts | right | not sure | right |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    yield f"| {title} | containers | sure verdicts | right | not sure | right | `unknown` |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     for name in sorted({key(case) for case, _ in judged}):
         of_it = [j for j in judged if key(j[0]) == name]
         sure = [j for j in of_it if j[1].confidence >= SURE]
-        others = [j for j in of_it if j[1].confidence < SURE]
+        others = [j for j in of_it if j[1].confidence < SURE and j[1].style is not Style.UNKNOWN]
         yield (
             f"| {name} | {len(of_it)} | {len(sure)} | {_share(sure)} "
-            f"| {len(others)} | {_share(others)} |"
+            f"| {len(others)} | {_share(others)} | {_unknown(of_it)} |"
         )
 
 

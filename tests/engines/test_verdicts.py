@@ -17,6 +17,7 @@ from tests.corpus.scenarios import SCENARIOS, Scenario
 from tests.engines.harness.agent import TALLYMAN, ls, running_agent, tallyman
 from tests.engines.harness.dockerd import FREE
 from tests.engines.harness.made import unique
+from tests.engines.harness.programs import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,3 +210,49 @@ def test_the_operators_word_is_the_verdict_everywhere(
     styles = {row.name: row.style for row in ls(*flags)}
     assert (styles[ours], styles[other]) == ("system", "app")
     assert "your configuration says so (engine=docker" in tallyman("explain", ours, *flags)
+
+
+_STACK = """
+version: "2.4"
+services:
+  web: {image: DEBIAN, network_mode: bridge, mem_limit: 64m, pids_limit: 50,
+    command: ["nginx", "-g", "daemon off;"]}
+  jobs: {image: DEBIAN, network_mode: bridge, mem_limit: 64m, pids_limit: 50, init: true,
+    command: ["sh", "-c", "cron; exec python3 -c 'import time; time.sleep(86400)'"]}
+  cache: {image: DEBIAN, network_mode: bridge, mem_limit: 64m, pids_limit: 50, user: "65534",
+    command: ["redis-server", "--dir", "/tmp"]}
+"""
+"""A stack as its makers recommend it: each part an image, with limits, cron beside the jobs."""
+
+
+@pytest.fixture
+def stack(dockerd: Docker, tmp_path: Path) -> Iterator[set[str]]:
+    """Return the names of the containers of a stack that docker-compose has started."""
+    project = unique("stack")
+    file = tmp_path / "compose.yml"
+    file.write_text(_STACK.replace("DEBIAN", dockerd.debian()))
+    compose = ("docker-compose", "--host", dockerd.endpoint, "-f", file, "-p", project)
+    run(*compose, "up", "--detach", timeout=_SECONDS)
+    yield set(dockerd.cli("ps", "--filter", f"name={project}", "--format", "{{.Names}}").split())
+    run(*compose, "down", "--timeout=0", timeout=_SECONDS)
+
+
+def test_a_healthy_stack_is_warned_of_nothing(
+    stack: set[str], agent: Agent, dockerd: Docker
+) -> None:
+    def styles(page: Page) -> set[tuple[str, str]]:
+        return {(row.name, row.style) for row in page.rows() if row.name in stack}
+
+    expected = {(name, "app") for name in stack}
+    page = agent.wait_for(lambda page: styles(page) == expected, "the stack", _SECONDS)
+    ids = {row.id for row in page.rows() if row.name in stack}
+    warned = {
+        (sample.labels["finding"], sample.labels["severity"])
+        for sample in page.samples.get("tallyman_container_finding", [])
+        if sample.labels["id"] in ids
+    }
+    assert len(ids) == 3
+    assert not {finding for finding in warned if finding[1] == "warning"}
+    explained = "".join(tallyman("explain", name, _at(dockerd)) for name in stack)
+    assert "cron belongs to" in explained
+    assert "cron's tables run" in explained

@@ -85,7 +85,6 @@ def test_a_cron_and_a_syslog_without_an_application_run_jobs() -> None:
         subject(booted(NGINX, CRON, run("journald"))),
         subject(SCRIPT, NGINX, CRON, SYSLOG, run("/usr/sbin/vsftpd"), POSTGRES),
         subject(run("supervisord", NGINX, CRON, POSTFIX)),
-        subject(run("supervisord", CRON, SSHD)),
     ],
 )
 def test_a_login_a_boot_or_a_second_application_makes_a_server(container: Subject) -> None:
@@ -244,3 +243,12 @@ def test_a_site_and_the_way_its_files_get_there_can_be_read_in_two_ways() -> Non
 def test_one_user_who_left_a_program_may_live_there_or_visit() -> None:
     one = subject(run("sshd", session(), args="-D"), run("tmux", uid=1001))
     assert verdict_of(one).style is Style.UNKNOWN
+
+
+def test_an_sshd_and_its_cron_may_be_a_place_for_backups_or_a_server() -> None:
+    for tree in (run("supervisord", CRON, SSHD), run("sshd", CRON, args="-D")):
+        verdict = verdict_of(subject(tree))
+        assert verdict.style is Style.UNKNOWN
+        assert verdict.unseen[-1].startswith("whether its sshd gives people a shell")
+    by_a_script = verdict_of(subject(SCRIPT, CRON, SSHD))
+    assert by_a_script.style is Style.SYSTEM

@@ -150,3 +150,12 @@ def test_anything_is_something(exe: str | None, argv: list[str]) -> None:
     identity = identify(process(exe, *argv))
     assert 0 < identity.trust <= 1
     assert isinstance(package_directory(identity.directory), str)
+
+
+@pytest.mark.parametrize("name", ["master", "cleanup", "imap", "bounce"])
+def test_a_script_with_a_common_word_for_a_name_is_no_mail_server(name: str) -> None:
+    script = identify(process("/usr/bin/python3.11", "python3", f"/opt/jobs/{name}.py"))
+    assert script.info is None or script.info.family != "mail"
+    shell = identify(process("/usr/bin/dash", "sh", f"/opt/jobs/{name}.sh"))
+    assert shell.info is None or shell.info.family != "mail"
+    assert identify(process(f"/app/bin/{name}", name)).info is None

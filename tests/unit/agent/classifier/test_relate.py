@@ -87,11 +87,38 @@ def listening(*ports: tuple[int, str, int]) -> NetworkFacts:
         (None, 2),
     ],
 )
-def test_a_database_that_nobody_outside_can_reach_is_the_web_applications(
+def test_a_database_that_nobody_outside_can_reach_belongs_to_what_runs_beside_it(
     network: NetworkFacts | None, count: int
 ) -> None:
-    container = replace(subject(run("supervisord", APACHE, MARIADB)), network=network)
+    ftp = run("/usr/sbin/proftpd")
+    container = replace(subject(run("supervisord", ftp, MARIADB)), network=network)
     assert len(read_scene(container).applications) == count
+
+
+def test_a_database_is_the_web_applications_that_runs_code_whoever_can_reach_it() -> None:
+    assert len(groups(APACHE, MARIADB)) == 1
+    assert len(groups(APACHE, REDIS)) == 2
+    assert len(groups(NGINX, MARIADB)) == 2
+
+
+def test_what_only_sends_mail_serves_the_others() -> None:
+    """Only a mail server that people read their mail on is one beside a program."""
+    sender, dovecot = run("/usr/lib/postfix/sbin/master"), run("/usr/sbin/dovecot")
+    nagios = run("/usr/sbin/nagios4")
+    assert len(groups(APACHE, nagios, sender)) == 1
+    assert len(groups(APACHE, nagios, sender, dovecot)) == 2
+    assert len(groups(NGINX, sender)) == 2  # a web server and a mail server
+    assert groups(sender) == [{"master"}]
+
+
+def test_a_container_engine_serves_the_others() -> None:
+    assert len(groups(NGINX, CODE, run("/usr/bin/dockerd"))) == 1
+    assert groups(run("/usr/bin/dockerd")) == [{"dockerd"}]
+
+
+def test_a_domain_controller_has_the_name_server_of_its_domain() -> None:
+    assert len(groups(run("/usr/sbin/samba"), DNS)) == 1
+    assert len(groups(run("/usr/sbin/smbd"), DNS)) == 2
 
 
 def test_a_mail_server_that_nobody_outside_can_reach_serves_the_others() -> None:
