@@ -1,7 +1,8 @@
 """Reads the limits of containers, and reads them again when anyone has changed them.
 
 A write to a cgroup's file is an event of inotify(7), whoever writes: an engine, systemd, a shell.
-So a check costs one look at the queue, however many containers there are.
+So a check costs one look at the queue, however many containers there are. The same events tell that
+a container was paused: no process comes or goes then, and not every engine makes a note of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.scout.inotify import open_inotify
+from collectors.kernel.cgroups import FREEZE_FILES
 from collectors.kernel.limits import (
     CONTROLLERS,
     LIMIT_FILES,
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from collectors.hostfs import HostFS
 
 log = logging.getLogger(__name__)
+
+_WATCHED = (*CONTROLLERS, "freezer")
+"""Keys of the hierarchies that are watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class LimitReader:
         self._may_watch = True
         self.outdated: set[str] = set()
         """Ids of the containers whose limits may have changed, as of the last ``drain``."""
+        self._frozen = False
 
     @property
     def fd(self) -> int | None:
@@ -79,9 +85,20 @@ class LimitReader:
         for event in self._inotify.read(timeout=0):
             if event.mask & flags.Q_OVERFLOW:
                 self.outdated.update(self._kept)
+                self._frozen = True
+            elif event.name in FREEZE_FILES:
+                self._frozen = True
             elif event.name in LIMIT_FILES:
                 self.outdated |= self._containers.get(event.wd, set())
         return bool(self.outdated)
+
+    def take_freeze(self) -> bool:
+        """Return whether a cgroup was frozen or thawed since this was last asked.
+
+        It is what ``drain`` has found until now.
+        """
+        frozen, self._frozen = self._frozen, False
+        return frozen
 
     def read(
         self,
@@ -169,8 +186,8 @@ class LimitReader:
 
 
 def _directories(cgroups: Mapping[str, str], layout: CgroupLayout) -> Iterator[str]:
-    """Return the directories, below sysfs, in which limits of a container are set."""
-    for controller in CONTROLLERS:
+    """Return the directories, below sysfs, in which limits of a container are set, or its state."""
+    for controller in _WATCHED:
         if controller in cgroups and controller in layout.hierarchies:
             for cgroup in cgroups_above(cgroups[controller]):
                 yield layout.hierarchies[controller] + cgroup

@@ -44,7 +44,8 @@ _AFTER_LIMITS = 0.2
 """Seconds after a limit was changed at which a check runs: an engine changes several at once."""
 
 _BETWEEN_LIMITS = 1.0
-"""Shortest time in seconds between two such checks: a container may be able to set its own."""
+"""Shortest time in seconds between two such checks, and between two reactions to cgroups that were
+frozen or thawed: a container may be able to write to its own."""
 
 
 class Task(Enum):
@@ -63,6 +64,7 @@ class Schedule:
         self._poll_interval = poll_interval
         self._next_full = float("-inf")
         self._limits_at = float("-inf")
+        self._frozen_at = float("-inf")
         self._next_check = float("inf")
         self._event_passes: list[float] = []  # in order
         self._second_look_at = float("inf")
@@ -117,6 +119,13 @@ class Schedule:
         """Note that a limit of a container was changed."""
         self._limits_at = max(now + _AFTER_LIMITS, self._limits_at + _BETWEEN_LIMITS)
         self._next_check = min(self._next_check, self._limits_at)
+
+    def frozen(self, now: float) -> None:
+        """Note that a cgroup was frozen or thawed, of which not every engine has an event."""
+        if now >= self._frozen_at:  # else the passes that are due then see this one, too
+            least = max(_BETWEEN_LIMITS, self._pass_cost / _EVENT_SHARE)
+            self._frozen_at = max(now, self._frozen_at + least)
+            self.event(self._frozen_at)
 
     def processes_changed(self) -> None:
         """Note that processes came or went."""

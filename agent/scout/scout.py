@@ -136,6 +136,8 @@ class Scout:
             poller.register(self._watcher.fd, select.POLLIN)
         self._wake_for_limits(poller)
         while not (hung := self._runner.hung(_HUNG_SECONDS)):
+            if self._evidence.limits.take_freeze():
+                self._schedule.frozen(time.monotonic())
             seconds = self._schedule.sleep(time.monotonic())
             ready = {fd for fd, _ in poller.poll(seconds * 1000)}
             if parent in ready:

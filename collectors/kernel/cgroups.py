@@ -87,6 +87,10 @@ def contains(ancestor: str, path: str) -> bool:
     return path == ancestor or path.startswith(ancestor.rstrip("/") + "/")
 
 
+FREEZE_FILES = frozenset({"freezer.state", "cgroup.freeze"})
+"""Names of the files by which a cgroup is frozen and thawed, on v1 and on v2."""
+
+
 def is_frozen(host: HostFS, layout: CgroupLayout, process: Process) -> bool:
     """Return whether a container is paused: its first process is in a frozen cgroup, cgroups(7)."""
     for controller, name, sign in (

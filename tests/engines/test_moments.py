@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.engines.harness import systems
 from tests.engines.harness.agent import running_agent
 from tests.engines.harness.dockerd import docker_daemon
 from tests.engines.harness.made import unique
 from tests.engines.harness.need import need
+from tests.engines.harness.programs import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,17 @@ def watcher(dockerd: Docker) -> Iterator[Agent]:
     ) as agent:
         agent.wait_ready()
         yield agent
+
+
+def test_a_container_that_is_paused_while_nothing_else_happens() -> None:
+    """No process comes or goes, and LXC makes no note of it; the agent never looks by itself."""
+    need("lxc-start", "busybox")
+    never = ("--inventory.full-interval=1d", "--inventory.poll-interval=1h")
+    with systems.lxc(*_SLEEP) as made, running_agent(*never) as agent:
+        agent.wait_row(made)
+        for program, state in (("lxc-freeze", "paused"), ("lxc-unfreeze", "running")):
+            run(program, f"--lxcpath={made.place}", f"--name={made.name}")
+            agent.wait_row(made, state=state)
 
 
 def services(page: Page, name: str) -> tuple[float | None, float | None]:

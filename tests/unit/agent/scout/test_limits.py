@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FACTS = HostFacts(
     cgroups=CgroupLayout(
         mode=CgroupMode.HYBRID,
-        hierarchies={"memory": "fs/cgroup/memory", "pids": "fs/cgroup/pids"},
+        hierarchies={name: f"fs/cgroup/{name}" for name in ("memory", "pids", "freezer")},
     )
 )
 LIMIT = "memory.limit_in_bytes"
@@ -39,7 +39,7 @@ class Tree:
         file.write_text(f"{value}\n")
 
     def memory(self, cgroup: str, *, again: bool = False) -> int | None:
-        paths = {"memory": cgroup, "pids": cgroup}
+        paths = dict.fromkeys(FACTS.cgroups.hierarchies, cgroup)
         limits = self.reader.read(cgroup, paths, paths, FACTS, again=again)
         self.reader.end_pass()
         return limits.memory_bytes
@@ -51,6 +51,7 @@ def tree(tmp_path: Path) -> Tree:
     for cgroup in ("a", "a/x", "a/y", "b"):
         tree.write(f"memory/{cgroup}/{LIMIT}", 100)
         tree.write(f"pids/{cgroup}/pids.max", 7)
+        tree.write(f"freezer/{cgroup}/freezer.state", 0)
     tree.reader.open()
     return tree
 
@@ -100,9 +101,26 @@ def test_a_write_to_another_file_changes_no_limit(tree: Tree) -> None:
     assert not tree.reader.drain()
 
 
+def test_a_cgroup_that_is_frozen_is_noticed_and_changes_no_limit(tree: Tree) -> None:
+    tree.memory("/a/x")
+    assert not tree.reader.take_freeze()
+    for file in (
+        "freezer/a/x/freezer.state",
+        "freezer/a/freezer.state",
+        "memory/a/x/cgroup.freeze",
+    ):
+        tree.write(file, 1)
+        assert not tree.reader.drain()
+        assert tree.reader.take_freeze()
+        assert not tree.reader.take_freeze()
+    tree.write("freezer/b/freezer.state", 1)
+    tree.reader.drain()
+    assert not tree.reader.take_freeze()
+
+
 def test_a_cgroup_that_was_made_again_is_watched_again(tree: Tree) -> None:
     tree.memory("/b")
-    for directory in (tree.top / "memory/b", tree.top / "pids/b"):
+    for directory in (tree.top / name / "b" for name in FACTS.cgroups.hierarchies):
         for file in directory.iterdir():
             file.unlink()
         directory.rmdir()

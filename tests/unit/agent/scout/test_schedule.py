@@ -65,6 +65,25 @@ class TestTasks:
             checks += 1
         assert checks <= 11
 
+    def test_a_frozen_cgroup_is_followed_by_passes_as_other_events_are(
+        self, schedule: Schedule
+    ) -> None:
+        schedule.frozen(START + 0.5)
+        assert run(schedule, START + 2.0) == [(EVENT, 0.55), (EVENT, 1.3)]
+
+    def test_cgroups_that_are_frozen_all_the_time_are_looked_at_twice_a_second(
+        self, schedule: Schedule
+    ) -> None:
+        now, passes = START, 0
+        while now < START + 10.0:
+            schedule.frozen(now)
+            now += schedule.sleep(now)
+            task = schedule.task(now)
+            assert task is not None
+            ran(schedule, task, now)
+            passes += task is EVENT
+        assert passes <= 22
+
     def test_until_something_is_due_there_is_nothing_to_do(self, schedule: Schedule) -> None:
         assert schedule.task(START + 1.5) is None
         assert schedule.sleep(START + 1.5) == 0.5
