@@ -181,7 +181,7 @@ def _registered_only(ctx: Context, leader: Process, registration: Registration) 
         engine="nspawn",
         engine_id=registration.name,
         name=registration.name,
-        state=State.RUNNING,
+        state=running_state(ctx, leader),
         init=leader.id,
         cgroup=machine_cgroup(leader, None, registration.name, registration.unit),
         started=started_at(ctx, leader),

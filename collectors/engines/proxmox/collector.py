@@ -18,6 +18,7 @@ from collectors.engines.proxmox.discovery import find_settings
 from collectors.engines.proxmox.settings import bind_source, bridge, parse_settings
 from collectors.engines.shared.first_process import boots
 from collectors.engines.shared.liblxc import find_monitors
+from collectors.engines.shared.processes import running_state
 from collectors.facts import Sighting, State
 from collectors.hostfs import HostReadError
 
@@ -53,10 +54,14 @@ def _read(ctx: Context, paths: Mapping[str, str]) -> Iterable[Sighting]:
         except HostReadError:
             continue
         if settings.get("template") != "1":
-            yield sighting_of(vmid, settings, running.get(vmid))
+            init = running.get(vmid)
+            state = running_state(ctx, init) if init else State.EXITED
+            yield sighting_of(vmid, settings, init, state)
 
 
-def sighting_of(vmid: str, settings: dict[str, str], init: Process | None) -> Sighting:
+def sighting_of(
+    vmid: str, settings: dict[str, str], init: Process | None, state: State
+) -> Sighting:
     """Return the sighting of the container with that number."""
     hostname = settings.get("hostname", f"CT{vmid}")
     entrypoint = settings.get("entrypoint", "").split()
@@ -71,7 +76,7 @@ def sighting_of(vmid: str, settings: dict[str, str], init: Process | None) -> Si
         engine_id=vmid,
         name=hostname,
         hostname=hostname,
-        state=State.RUNNING if init else State.EXITED,
+        state=state,
         init=init.id if init else None,
         # The template it was made from is not kept, only the kind of system that is in it.
         image="" if ostype == "unmanaged" else ostype,

@@ -67,9 +67,14 @@ def test_machined_alone_tells_where_nspawn_cannot_be_looked_at(tmp_path: Path) -
     facts, processes = captured("guest-v2.json")
     leaders = {489, 492, 509}
     blind = [p for p in processes if p.pid in leaders]
-    sightings = by_id(NspawnCollector().collect(context(tmp_path, facts, blind, GUEST_FILES)))
+    frozen = next(p.cgroups[""] for p in blind if "pid2" in p.cgroups[""])
+    events = {f"sys/{facts.cgroups.hierarchies['']}{frozen}/cgroup.events": "frozen 1\n"}
+    ctx = context(tmp_path, facts, blind, GUEST_FILES | events)
+    sightings = by_id(NspawnCollector().collect(ctx))
     assert set(sightings) == {"my-box", "pid2", "booted"}
     assert sightings["my-box"].cgroup == "/machine.slice/machine-my\\x2dbox.scope"
+    assert sightings["my-box"].state is State.RUNNING
+    assert sightings["pid2"].state is State.PAUSED
 
 
 def test_machined_is_not_believed_without_the_process(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from collectors.engines.lxc.collector import LxcCollector
 from collectors.engines.proxmox.collector import ProxmoxCollector, sighting_of
 from collectors.facts import State
 from tests.support.processes import HOST, process
-from tests.support.system_host import by_id, context, fixture
+from tests.support.system_host import by_id, captured, context, fixture
 
 
 def test_a_real_settings_file(tmp_path: Path) -> None:
@@ -54,6 +55,20 @@ def test_its_key_is_lxcs_own(tmp_path: Path) -> None:
     assert ours.name == lxcs.name == "web01"
 
 
+def test_a_frozen_container_is_paused(tmp_path: Path) -> None:
+    facts = dataclasses.replace(HOST, cgroups=captured("lxc.json")[0].cgroups)
+    argv = ("/usr/bin/lxc-start", "-F", "-n", "101")
+    monitor = process(10, exe="/usr/bin/lxc-start", argv=argv, ns={"mnt": 9})
+    init = process(11, 10, ns={"mnt": 20, "pid": 21}, root=1, cgroups={"": "/lxc/101/ns"})
+    files = {
+        "root/etc/pve/lxc/101.conf": fixture("proxmox-101.conf"),
+        "root/var/lib/lxc/101/config": "lxc.uts.name = web01\n",
+        "sys/u/lxc/101/ns/cgroup.events": "populated 1\nfrozen 1\n",
+    }
+    (frozen,) = ProxmoxCollector().collect(context(tmp_path, facts, [monitor, init], files))
+    assert frozen.state is State.PAUSED
+
+
 def test_a_template_is_no_container(tmp_path: Path) -> None:
     files = {
         "root/etc/pve/lxc/100.conf": "hostname: mine\nostype: alpine\n",
@@ -76,7 +91,7 @@ def test_no_proxmox_is_no_answer(tmp_path: Path) -> None:
     ],
 )
 def test_an_entrypoint_is_no_system(settings: dict[str, str], boots: bool) -> None:
-    sighting = sighting_of("105", settings, None)
+    sighting = sighting_of("105", settings, None, State.EXITED)
     assert sighting.boots is boots
     assert sighting.name == "CT105"
 
@@ -86,5 +101,5 @@ def test_an_entrypoint_is_no_system(settings: dict[str, str], boots: bool) -> No
 )
 def test_an_init_of_an_image_is_what_it_becomes(exe: str, boots: bool) -> None:
     init = process(11, 10, exe=exe, argv=("/init",), ns={"pid": 21}, root=1)
-    assert sighting_of("105", {"entrypoint": "/init"}, init).boots is boots
-    assert sighting_of("105", {"entrypoint": "/init"}, None).boots is None
+    assert sighting_of("105", {"entrypoint": "/init"}, init, State.RUNNING).boots is boots
+    assert sighting_of("105", {"entrypoint": "/init"}, None, State.EXITED).boots is None

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from collectors.engines.proxmox.collector import sighting_of
 from collectors.engines.proxmox.settings import bind_source, bridge, parse_settings
+from collectors.facts import State
 
 
 def test_settings_end_where_snapshots_begin() -> None:
@@ -27,5 +28,5 @@ def test_only_a_directory_of_the_host_is_a_bind_mount() -> None:
 @given(st.text())
 def test_any_text_is_parsed(text: str) -> None:
     settings = parse_settings(text)
-    assert sighting_of("1", settings, None).engine_id == "1"
+    assert sighting_of("1", settings, None, State.EXITED).engine_id == "1"
     assert len(settings.get("description", "")) <= 200
