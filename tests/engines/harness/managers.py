@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +24,11 @@ from tests.engines.harness.programs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _ARCH = platform.machine()
+DAEMONS = {"lxd": "lxd", "incus": shutil.which("incusd") or "/usr/libexec/incus/incusd"}
+"""The daemons' programs; Debian has that of Incus in no PATH."""
 
 
 @contextmanager
@@ -69,40 +73,69 @@ def flatpak() -> Iterator[Made]:
 def lxd() -> Iterator[tuple[Made, Made]]:
     """Return a running container of a private LXD, and one that was never started."""
     name, idle = unique("lxd"), unique("idle")
-    with workplace("lxd") as place:
-        folder = place / "lxd"
-        folder.mkdir()
-        env = {"LXD_DIR": str(folder), "HOME": str(place)}
-        lxc = partial(run, "lxc", env=env)
-        daemon = Daemon("lxd", "--group=root", log=place / "log", env=env)
+    with instances("lxd", "lxc") as manager:
         try:
-            daemon.wait_for(partial(_answers, env), "LXD's answer", 60)
-            lxc("storage", "create", "default", "dir")
-            lxc("profile", "device", "add", "default", "root", "disk", "path=/", "pool=default")
-            lxc("image", "import", _image(place), "--alias=small")
-            lxc("init", "small", idle)
-            lxc("init", "small", name, "--config=security.privileged=true")
-            lxc("start", name)
-            info = lxc("info", name).splitlines()
+            manager.cli("init", manager.image, idle)
+            manager.cli("init", manager.image, name, "--config=security.privileged=true")
+            manager.cli("start", name)
+            info = manager.cli("info", name).splitlines()
             pid = next(int(line.split()[1]) for line in info if line.startswith("PID:"))
             yield (
-                Made(name=name, engine="lxd", handle=name, pid=pid, place=folder),
+                Made(name=name, engine="lxd", handle=name, pid=pid, place=manager.folder),
                 Made(name=idle, engine="lxd", handle=idle, pid=None),
             )
         finally:
-            for one in (name, idle):
-                with suppress(CommandError, subprocess.TimeoutExpired):
-                    lxc("delete", "--force", one, timeout=30)
-            daemon.stop()
+            manager.remove(name, idle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manager:
+    """A private LXD or Incus with an image; both take the same commands."""
+
+    engine: str
+    client: str
+    folder: Path
+    env: Mapping[str, str]
+    image = "small"
+
+    def cli(self, *words: str | Path, timeout: float = 300) -> str:
+        """Run its client."""
+        return run(self.client, *words, env=self.env, timeout=timeout)
+
+    def answers(self) -> bool:
+        """Return whether the daemon answers now."""
+        try:
+            self.cli("info", timeout=10)
+        except (CommandError, subprocess.TimeoutExpired):
+            return False
+        return True
+
+    def remove(self, *names: str) -> None:
+        """Remove containers, if they are there."""
+        for name in names:
+            with suppress(CommandError, subprocess.TimeoutExpired):
+                self.cli("delete", "--force", name, timeout=60)
             remove_cgroups(f"lxc.payload.{name}", f"lxc.monitor.{name}")
 
 
-def _answers(env: dict[str, str]) -> bool:
-    try:
-        run("lxc", "info", env=env, timeout=10)
-    except (CommandError, subprocess.TimeoutExpired):
-        return False
-    return True
+@contextmanager
+def instances(engine: str, client: str) -> Iterator[Manager]:
+    """Return a private LXD (client ``lxc``) or Incus (client ``incus``), without containers."""
+    with workplace(engine) as place:
+        folder = place / engine
+        folder.mkdir()
+        env = {f"{engine.upper()}_DIR": str(folder), "HOME": str(place)}
+        manager = Manager(engine=engine, client=client, folder=folder, env=env)
+        daemon = Daemon(DAEMONS[engine], "--group=root", log=place / "log", env=env)
+        try:
+            daemon.wait_for(manager.answers, f"{engine}'s answer", 60)
+            manager.cli("storage", "create", "default", "dir")
+            disk = ("default", "root", "disk", "path=/", "pool=default")
+            manager.cli("profile", "device", "add", *disk)
+            manager.cli("image", "import", _image(place), f"--alias={manager.image}")
+            yield manager
+        finally:
+            daemon.stop()
 
 
 def _image(place: Path) -> Path:

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _UNIFIED = Path("/sys/fs/cgroup/unified")
+# A systemd that booted in a container may have left the tmpfs of /sys/fs/cgroup read-only.
+_HIDE = f"umount -l {_UNIFIED}; mount -o remount,rw {_UNIFIED.parent};"
+CRUN = (
+    ("unshare", "--mount", "sh", "-c", f'{_HIDE} exec "$@"', "sh", "crun")
+    if _UNIFIED.exists()
+    else ("crun",)
+)
+"""The command: crun refuses a hybrid hierarchy, and is given a v1 one."""
 
 
 @contextmanager
@@ -39,14 +47,15 @@ class Containerd:
     ctr: tuple[str, ...]
     """The command that asks it, in a namespace of its own."""
     slice: str
-    """The cgroup in which all of its containers are."""
+    """Its namespace, and so the cgroup in which all of its containers are."""
     root: Path
     """A root filesystem with busybox, which they all share."""
 
-    def command(self, name: str, *flags: str) -> tuple[str | Path, ...]:
-        """Return the command that runs a container, but for what is to run in it."""
-        group = f"/{self.slice}/{name}"
-        return (*self.ctr, "run", *flags, "--rootfs", "--cgroup", group, self.root, name)
+    def command(
+        self, name: str, *flags: str, action: tuple[str, ...] = ("run",)
+    ) -> tuple[str | Path, ...]:
+        """Return the command that runs (or creates) a container, but for what is to run in it."""
+        return (*self.ctr, *action, *flags, "--rootfs", self.root, name)
 
     def start(self, name: str, *command: str) -> Made:
         """Start a container in the background."""
@@ -80,7 +89,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 """
         )
         daemon = Daemon("containerd", "--config", place / "config.toml", log=place / "log")
-        ctr = ("ctr", "--address", str(socket), "--namespace", "lab")
+        ctr = ("ctr", "--address", str(socket), "--namespace", slice_name)
         try:
             daemon.wait_for(socket.exists, "containerd's socket")
             engine = Containerd(ctr, slice_name, roots.make_busybox(place / "busybox"))
@@ -128,24 +137,17 @@ def runc(
 
 @contextmanager
 def crun(*command: str) -> Iterator[Made]:
-    """Return a container of bare crun, which refuses a hybrid hierarchy and is given a v1 one."""
+    """Return a container of bare crun."""
     name = unique("crun")
-    # A systemd that booted in a container may have left the tmpfs of /sys/fs/cgroup read-only.
-    writable = "mount -o remount,rw /sys/fs/cgroup;"
-    hide = f"umount -l /sys/fs/cgroup/unified; {writable}" if _UNIFIED.exists() else ""
-    prefix = ("unshare", "--mount", "sh", "-c", f'{hide} exec "$@"', "sh")
     with workplace("crun") as place:
         bundle = make_bundle(place, *command, cgroup=f"/{name}")
         pid_file = place / "pid"
         try:
-            _quietly(
-                *(*prefix, "crun", "run", "--detach"),
-                *("--bundle", bundle, "--pid-file", pid_file, name),
-            )
+            _quietly(*CRUN, "run", "--detach", "--bundle", bundle, "--pid-file", pid_file, name)
             yield Made(name=name, engine="crun", handle=name, pid=int(pid_file.read_text()))
         finally:
             with suppress(CommandError):
-                run(*prefix, "crun", "delete", "--force", name)
+                run(*CRUN, "delete", "--force", name)
             remove_cgroups(name)
 
 
@@ -166,10 +168,12 @@ def make_bundle(place: Path, *command: str, cgroup: str, root: Path | None = Non
     return bundle
 
 
-def run_detached(bundle: Path, name: str, *, create: bool = False) -> None:
-    """Start a container of bare runc in the background, or only create it."""
+def run_detached(
+    bundle: Path, name: str, program: tuple[str, ...] = ("runc",), *, create: bool = False
+) -> None:
+    """Start a container of a bare runtime in the background, or only create it."""
     words = ("--bundle", bundle, "--pid-file", bundle.parent / "pid", name)
-    _quietly("runc", *(["create"] if create else ["run", "--detach"]), *words)
+    _quietly(*program, *(["create"] if create else ["run", "--detach"]), *words)
 
 
 def set_cgroup(bundle: Path, cgroup: str) -> None:

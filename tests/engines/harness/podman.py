@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.engines.harness import roots
 from tests.engines.harness.made import Made, unique
-from tests.engines.harness.programs import CommandError, run, sweep, workplace
+from tests.engines.harness.programs import SYSTEMD, CommandError, run, sweep, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,11 +33,15 @@ class Podman:
         run("tar", "-C", root, "-cf", archive, ".")
         self.cli("import", archive, self._image)
 
-    def cli(self, *words: str | Path, without_unified: bool = False) -> str:
-        """Run podman as its user."""
+    def cli(
+        self, *words: str | Path, without_unified: bool = False, below: tuple[str, ...] = ()
+    ) -> str:
+        """Run podman as its user; ``below`` is a command that starts it."""
         # Where it is started, conmon leaves a file "oom" when memory runs out on cgroup v1.
         there = ("env", f"--chdir={self._place}")
-        command: list[str | Path] = [*there, "podman", "--cgroup-manager=cgroupfs"]
+        # A user of ours has no systemd.
+        manager = "systemd" if SYSTEMD and not self._user else "cgroupfs"
+        command: list[str | Path] = [*below, *there, "podman", f"--cgroup-manager={manager}"]
         if self._user:
             entry = pwd.getpwnam(self._user)
             command += ["--storage-driver=vfs"]
@@ -67,12 +71,19 @@ class Podman:
         )
         return self.made(name)
 
-    def make(self, verb: str, name: str, *options: str, command: tuple[str, ...]) -> None:
+    def make(
+        self,
+        verb: str,
+        name: str,
+        *options: str,
+        command: tuple[str, ...],
+        below: tuple[str, ...] = (),
+    ) -> None:
         """Run (in the background) or create a container under a name, which others remove."""
         self._names.append(name)
         detach = ("--detach",) if verb == "run" else ()
         words = (verb, *detach, "--name", name, "--network=none", *_LIMITS, *options)
-        self.cli("--runtime=runc", *words, self._image, *command)
+        self.cli("--runtime=runc", *words, self._image, *command, below=below)
 
     def made(self, name: str) -> Made:
         """Return the facts of a container as they are now."""

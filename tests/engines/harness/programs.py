@@ -22,6 +22,10 @@ MARK = f"tm{os.getpid()}-"
 """The beginning of every name that this test run gives."""
 
 
+SYSTEMD = Path("/run/systemd/system").is_dir()
+"""Whether the host was booted by systemd (sd_booted(3))."""
+
+
 class CommandError(Exception):
     """A command failed; the message holds its output."""
 

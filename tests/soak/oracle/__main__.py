@@ -1,6 +1,6 @@
 """``python -m tests.soak.oracle``: does at random what can be done with containers, and compares.
 
-Needs root, and the engines that are named; without ``--engines`` all that are installed. It prints
+Needs root, and the engines that are named; without ``--engines`` all that can be started. It prints
 each step and, at the end, how long the page took to show each kind of change. The exit status is 1
 if anything that was shown was false. The same seed makes the same choices.
 """
@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import sys
 import time
 
-from tests.soak.oracle.engines import ENGINES, NEEDS
+from tests.soak.oracle.engines import installed
 from tests.soak.oracle.run import run
 
 
@@ -47,11 +46,6 @@ def main() -> int:
         _say(f"FALSE {text}")
     _say(f"{len(found.differences)} differences")
     return 1 if found.differences else 0
-
-
-def installed() -> list[str]:
-    """Return the engines whose programs are there."""
-    return [name for name in ENGINES if all(map(shutil.which, NEEDS[name]))]
 
 
 def _say(text: str) -> None:

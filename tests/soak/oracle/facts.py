@@ -69,6 +69,8 @@ class Driver(ABC):
 
     engine: str
     """As in the agent's label."""
+    name: str
+    """Another for each driver, where several are of one engine."""
     flags: tuple[str, ...] = ()
     """What the agent must be told to find it."""
     moves = False

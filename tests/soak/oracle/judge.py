@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 _LONGEST_LOOK = 10.0
-"""Seconds; a page that took longer to be read is of no moment that is known."""
+"""Seconds, without those that the machine kept the agent waiting; a page that took longer to be
+read is of no moment that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Judge:
     def judge(self, look: Look) -> list[str]:
         """Return what is false in this look and was not in the one before it."""
         found = {text: text for text in look.wrong}
-        if look.end - look.begin <= _LONGEST_LOOK:
+        if self.before(look.end, _LONGEST_LOOK) <= look.begin:
             found |= self._false(look)
         before = self._said.get(look.where, frozenset())
         self._said[look.where] = frozenset(found)

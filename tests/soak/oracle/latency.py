@@ -30,7 +30,7 @@ class Latencies:
     """Collects them for one agent."""
 
     seconds: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
-    """By engine and kind of change."""
+    """By driver and kind of change."""
     _pending: list[_Pending] = field(default_factory=list)
 
     def expect(self, changes: Iterable[Change]) -> None:
@@ -53,7 +53,7 @@ class Latencies:
                 one.shown = look.end
             if one.shown is not None and look.end >= change.at:
                 late = max(0.0, one.shown - change.at)
-                self.seconds[change.engine, change.kind].append(late)
+                self.seconds[change.driver, change.kind].append(late)
             elif look.end < change.at + _GIVEN_UP:
                 left.append(one)
         self._pending = left
@@ -72,10 +72,10 @@ def table(with_api: Latencies, without: Latencies) -> str:
         "| engine | change | with API | without | times |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for engine, kind in sorted(with_api.seconds.keys() | without.seconds.keys()):
-        ours, theirs = (found.seconds.get((engine, kind), []) for found in (with_api, without))
+    for name, kind in sorted(with_api.seconds.keys() | without.seconds.keys()):
+        ours, theirs = (found.seconds.get((name, kind), []) for found in (with_api, without))
         number = max(len(ours), len(theirs))
-        lines.append(f"| {engine} | {kind} | {_cell(ours)} | {_cell(theirs)} | {number} |")
+        lines.append(f"| {name} | {kind} | {_cell(ours)} | {_cell(theirs)} | {number} |")
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from queue import Empty
+from subprocess import SubprocessError
 from typing import TYPE_CHECKING
 
 from tests.engines.harness.agent import TALLYMAN, running_agent
@@ -72,6 +73,7 @@ class Run:
         stalls: Stalls,
         judge: Judge,
         outcome: Outcome,
+        pause: float,
         say: Callable[[str], None],
     ) -> None:
         self._drivers = drivers
@@ -79,6 +81,8 @@ class Run:
         self._stalls = stalls
         self._judge = judge
         self._outcome = outcome
+        self._breath = max(0.2, pause / 5)
+        """Seconds between two questions to an engine while nothing is done."""
         self._say = say
         self._looks: deque[Look] = deque()
         self._begin = time.monotonic()
@@ -118,7 +122,7 @@ class Run:
                 action = driver.actions[step.action]
                 via = action.via
                 subject.name = action.do(subject.name, step.dice) or subject.name
-        except (CommandError, AssertionError, OSError) as error:
+        except (CommandError, SubprocessError, AssertionError, OSError) as error:
             self._outcome.refusals.append(f"{text}: {error}")
             text += f" - refused: {str(error)[-300:]}"
         done = time.monotonic()
@@ -134,7 +138,7 @@ class Run:
             self._judge_looks()
             if time.monotonic() >= end:
                 return
-            time.sleep(0.2)
+            time.sleep(self._breath)
 
     def _ask(
         self,
@@ -148,7 +152,7 @@ class Run:
         asked = time.monotonic()
         truths = driver.truths()
         now = time.monotonic()
-        self._stalls.took(driver.engine, now - asked)
+        self._stalls.took(driver.name, now - asked)
         changes = self._judge.timeline.observe(
             driver,
             truths,
@@ -214,6 +218,7 @@ def run(
             stalls=stalls,
             judge=judge,
             outcome=outcome,
+            pause=pause,
             say=say,
         )
         machine = Machine(seed, drivers, _MARK, most)

@@ -1,16 +1,19 @@
 """How long the machine kept the agent waiting: what a limit in seconds has to allow for.
 
 A limit of five seconds says something of the agent only where it gets a CPU when it asks for one.
-So three waits are measured that are not its fault:
+So these are measured, which are not its fault:
 
 - how late a process wakes up that only sleeps: the machine (or the host of this virtual machine)
   stood still;
 - how long the threads of an agent were ready to run and did not, as /proc/<pid>/task/*/schedstat
   says (Documentation/scheduler/sched-stats.rst): others had the CPU;
+- how much longer its instructions took than on a slow machine: an emulated CPU, as that of the
+  cgroup v2 guest, takes many times as long for each;
 - how much longer an engine's own tool took to answer than it does at its best: the agent, which
   asks the same engine, or reads what it writes, cannot be faster.
 
-A span counts as so many seconds as are left of it without the longest of the three.
+A span counts as so many seconds as are left of it without the longest of these; waits for a CPU and
+slow instructions are one, as a thread does one after the other.
 """
 
 from __future__ import annotations
@@ -36,8 +39,12 @@ while True:
     time.sleep(0.05)
     print(time.monotonic() - begin - 0.05, flush=True)
 """
+_USUAL = 0.05
+"""CPU seconds that ``_count`` takes on a slow machine; a quick one needs a third."""
 _LATE = 0.02
 _EACH = 0.5
+_FIND_EACH = 5.0
+"""Seconds between two looks for the processes of the agents: a scout may have been replaced."""
 _LONGEST = 90.0
 
 
@@ -51,6 +58,8 @@ class Stalls:
         self._best: dict[str, float] = {}
         self._waited: dict[Path, float] = {}
         self._over = threading.Event()
+        self._excess = max(0.0, 1 - _USUAL / min(_count() for _ in range(5)))
+        """What part of its CPU seconds an agent would not need on a slow machine."""
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
@@ -104,9 +113,12 @@ class Stalls:
 
     def _ask_the_scheduler(self) -> None:
         asked = time.monotonic()
+        found_at, processes = 0.0, list[int]()
         while not self._over.wait(_EACH):
             now = time.monotonic()
-            processes = [one for pid in self._pids() for one in (pid, *descendants(pid))]
+            if now - found_at > _FIND_EACH:
+                processes = [one for pid in self._pids() for one in (pid, *descendants(pid))]
+                found_at = now
             longest = max(map(self._waits_of, processes), default=0.0)
             self._note("without a CPU", min(longest, now - asked))
             asked = now
@@ -116,7 +128,17 @@ class Stalls:
         sum_of_all = 0.0
         for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
             with suppress(OSError):
-                waited = int(path.read_text().split()[1]) / 1e9
-                sum_of_all += waited - self._waited.get(path, waited)
-                self._waited[path] = waited
+                ran, waited = (int(word) / 1e9 for word in path.read_text().split()[:2])
+                lost = waited + ran * self._excess
+                sum_of_all += lost - self._waited.get(path, lost)
+                self._waited[path] = lost
         return sum_of_all
+
+
+def _count() -> float:
+    """Return how many CPU seconds a million of simple instructions of Python take."""
+    begin = time.thread_time()
+    number = 0
+    while number < 1_000_000:
+        number += 1
+    return time.thread_time() - begin

@@ -22,6 +22,7 @@ class _Engine(Driver):
     """Docker, with whatever is said to be true of it."""
 
     engine = "docker"
+    name = "docker"
 
     @property
     def ways(self) -> Mapping[str, Way]:

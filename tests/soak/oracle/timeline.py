@@ -38,7 +38,7 @@ class Change:
     """Something that the page should show soon."""
 
     key: str
-    engine: str
+    driver: str
     kind: str
     attribute: str
     value: Value
@@ -50,6 +50,7 @@ class Change:
 class Life:
     """One container: each attribute over time."""
 
+    driver: str
     engine: str
     noticed: float
     periods: dict[str, list[Period]] = field(default_factory=lambda: defaultdict(list))
@@ -102,9 +103,9 @@ class Timeline:
         It was as before until ``begin``, or until the tool was last asked. ``via`` are states in
         which the container ``of`` these names may have been meanwhile.
         """
-        engine = driver.engine
-        since = self._looked.get(engine, -math.inf) if begin is None else begin
-        self._looked[engine] = now
+        name = driver.name
+        since = self._looked.get(name, -math.inf) if begin is None else begin
+        self._looked[name] = now
         for key in [k for k, life in self.lives.items() if life.is_over(now - _KEPT_SECONDS)]:
             del self.lives[key]
         changes: list[Change] = []
@@ -113,14 +114,14 @@ class Timeline:
             if truth.name in of and not truth.moves:
                 self._via(self.lives[key], via, since, now)
         for key, life in self.lives.items():
-            if life.engine == engine and key not in truths and life.now(EXISTS) == THERE:
+            if life.driver == name and key not in truths and life.now(EXISTS) == THERE:
                 life.note(EXISTS, NOT_THERE, since, now)
                 if via:
                     self._via(life, via, since, now)
                 changes.append(
                     Change(
                         key=key,
-                        engine=engine,
+                        driver=name,
                         kind="removed",
                         attribute=EXISTS,
                         value=NOT_THERE,
@@ -134,7 +135,7 @@ class Timeline:
     ) -> list[Change]:
         life = self.lives.get(key)
         if life is None:
-            life = self.lives[key] = Life(driver.engine, driver.noticed)
+            life = self.lives[key] = Life(driver.name, driver.engine, driver.noticed)
             life.periods[EXISTS].append(Period(NOT_THERE, -math.inf, now))
             life.periods[EXISTS].append(Period(THERE, since))
             was_there = False
@@ -150,7 +151,7 @@ class Timeline:
         return [
             Change(
                 key=key,
-                engine=driver.engine,
+                driver=driver.name,
                 kind=kind,
                 attribute=attribute,
                 value=told[attribute],

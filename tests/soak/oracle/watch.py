@@ -169,14 +169,15 @@ class Watcher:
 
     def _listings(self) -> None:
         def read() -> tuple[list[Shown], list[str]]:
-            return [_of_row(row) for row in ls(*self._flags) if not row.reason], []
+            rows = ls("--timeout=100s", *self._flags)
+            return [_of_row(row) for row in rows if not row.reason], []
 
         # A listing costs a second of CPU time: without a pause it would be the load.
         while not self._over.wait(4 * self._pause):
             self._put("ls", read)
 
     def _note_processes(self) -> None:
-        while not self._over.wait(0.2):
+        while not self._over.wait(max(0.2, self._pause / 10)):
             self.processes.note()
 
 

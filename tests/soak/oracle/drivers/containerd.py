@@ -34,22 +34,26 @@ class ContainerdDriver(Driver):
     """Containers of one containerd."""
 
     engine = "containerd"
+    name = "containerd"
 
     def __init__(self, containerd: Containerd) -> None:
         self._containerd = containerd
+        self._waiting: set[str] = set()
+        """Those that were never started."""
 
     @property
     def ways(self) -> Mapping[str, Way]:
         return {
             "plain": Way(make=lambda name, _: self._make(name)),
             "limited": Way(make=lambda name, _: self._make(name, f"--memory-limit={32 << 20}")),
+            "created": Way(make=self._create, to=CREATED, weight=1),
         }
 
     @property
     def actions(self) -> Mapping[str, Action]:
         running = frozenset({RUNNING})
         return {
-            "start": Action(do=self._start, of=frozenset({EXITED}), to=RUNNING, weight=4),
+            "start": Action(do=self._start, of=frozenset({CREATED, EXITED}), to=RUNNING, weight=4),
             "pause": Action(do=self._do("pause"), of=running, to=PAUSED),
             "resume": Action(do=self._do("resume"), of=frozenset({PAUSED}), to=RUNNING, weight=6),
             "kill": Action(do=self._kill, of=running, to=EXITED),
@@ -69,7 +73,7 @@ class ContainerdDriver(Driver):
         found = {}
         for name in run(*ctr, "container", "list", "--quiet").split():
             # A task may be deleted, and its container keeps no note of it.
-            pid, state = tasks.get(name, (0, EXITED))
+            pid, state = tasks.get(name, (0, CREATED if name in self._waiting else EXITED))
             limits = kernel.limits(pid if state in ALIVE else None)
             found[name] = Truth(name=name, state=state, values=limits)
         return found
@@ -81,12 +85,19 @@ class ContainerdDriver(Driver):
         return do
 
     def _make(self, name: str, *flags: str) -> None:
+        self._waiting.add(name)  # and so it is if its task cannot be started
         run(*self._containerd.command(name, "--detach", *flags), *_SLEEP)
+        self._waiting.discard(name)
+
+    def _create(self, name: str, _: Random) -> None:
+        self._waiting.add(name)
+        run(*self._containerd.command(name, action=("container", "create")), *_SLEEP)
 
     def _start(self, name: str, _: Random) -> None:
         with suppress(CommandError):  # the one that has ended
             run(*self._containerd.ctr, "task", "delete", name)
         run(*self._containerd.ctr, "task", "start", "--detach", name)
+        self._waiting.discard(name)
 
     def _kill(self, name: str, _: Random) -> None:
         run(*self._containerd.ctr, "task", "kill", "--signal=SIGKILL", name)

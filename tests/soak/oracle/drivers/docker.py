@@ -44,6 +44,7 @@ class DockerDriver(Driver):
     """Containers of one Docker daemon."""
 
     engine = "docker"
+    name = "docker"
     moves = True
 
     def __init__(self, docker: Docker) -> None:

@@ -33,6 +33,7 @@ class LxcDriver(Driver):
     """Containers below one lxcpath."""
 
     engine = "lxc"
+    name = "lxc"
 
     def __init__(self, place: Path) -> None:
         self._place = place

@@ -11,7 +11,7 @@ import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tests.engines.harness.programs import CommandError
+from tests.engines.harness.programs import SYSTEMD, CommandError
 from tests.soak.oracle.drivers import kernel
 from tests.soak.oracle.drivers.docker import renamed
 from tests.soak.oracle.facts import (
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tests.soak.oracle.facts import Value
 
 _STATES = {"configured": CREATED, "stopped": EXITED, "stopping": RUNNING, "initialized": CREATED}
+_UNIT = ("Type=notify", "NotifyAccess=all", "Delegate=yes", "KillMode=mixed", "MemoryMax=96M")
+"""Properties of a service as Quadlet generates it, and a limit."""
 _CHECK = (
     "--health-cmd=test ! -e /sick",
     "--health-interval=disable",
@@ -47,6 +49,7 @@ class PodmanDriver(Driver):
     """Containers of root's podman."""
 
     engine = "podman"
+    name = "podman"
 
     def __init__(self, podman: Podman) -> None:
         self._podman = podman
@@ -55,16 +58,19 @@ class PodmanDriver(Driver):
 
     @property
     def ways(self) -> Mapping[str, Way]:
-        return {
+        ways = {
             "plain": Way(make=lambda name, _: self._make("run", name)),
             "limited": Way(make=lambda name, _: self._make("run", name, "--memory=32m")),
             "checked": Way(make=lambda name, _: self._make("run", name, *_CHECK)),
             "created": Way(make=lambda name, _: self._make("create", name), to=CREATED, weight=1),
         }
+        if SYSTEMD:
+            ways["unit"] = Way(make=self._make_unit)
+        return ways
 
     @property
     def actions(self) -> Mapping[str, Action]:
-        running = frozenset({RUNNING})
+        running, known = frozenset({RUNNING}), frozenset(self.ways)
         return {
             "pause": Action(do=self._do("pause"), of=running, to=PAUSED),
             "unpause": Action(do=self._do("unpause"), of=frozenset({PAUSED}), to=RUNNING, weight=6),
@@ -75,6 +81,7 @@ class PodmanDriver(Driver):
                 of=frozenset({CREATED, EXITED}),
                 to=RUNNING,
                 via=frozenset({CREATED}),  # podman's own word for it is "initialized"
+                only=known - {"unit"},
                 weight=4,
             ),
             "restart": Action(
@@ -82,6 +89,7 @@ class PodmanDriver(Driver):
                 of=running,
                 to=RUNNING,
                 via=frozenset({EXITED, CREATED}),
+                only=known - {"unit"},
             ),
             "rename": Action(do=self._rename, of=ANY_STATE),
             "update": Action(do=self._update, of=running, weight=3),
@@ -117,10 +125,17 @@ class PodmanDriver(Driver):
 
         return do
 
-    def _make(self, verb: str, name: str, *options: str) -> None:
+    def _make(self, verb: str, name: str, *options: str, below: tuple[str, ...] = ()) -> None:
         script = "trap 'exit 7' TERM; sleep 86400 & wait $!"
-        self._podman.make(verb, name, *options, command=("sh", "-c", script))
+        self._podman.make(verb, name, *options, command=("sh", "-c", script), below=below)
         self._names.add(name)
+
+    def _make_unit(self, name: str, _: Random) -> None:
+        """As Quadlet does it: the unit's cgroup is split between conmon and the container."""
+        unit = (f"--unit={name}", "--collect", *map("--property={}".format, _UNIT))
+        self._make(
+            "run", name, "--cgroups=split", "--sdnotify=conmon", below=("systemd-run", *unit)
+        )
 
     def _kill(self, name: str, _: Random) -> None:
         self._podman.cli("kill", name)
@@ -160,3 +175,20 @@ class PodmanDriver(Driver):
         with suppress(CommandError, subprocess.TimeoutExpired):
             self._podman.cli("exec", name, "tail", "/dev/zero")
         self._kills[key] = self._kills.get(key, 0) + kernel.oom_kills(pid) - before
+
+
+class RootlessDriver(PodmanDriver):
+    """Containers of an ordinary user's podman, who may set no limits and pause nothing."""
+
+    name = "rootless"
+
+    @property
+    def ways(self) -> Mapping[str, Way]:
+        ways = super().ways
+        return {name: ways[name] for name in ("plain", "created")}
+
+    @property
+    def actions(self) -> Mapping[str, Action]:
+        actions = super().actions
+        possible = ("stop", "kill", "start", "restart", "rename", "remove")
+        return {name: actions[name] for name in possible}

@@ -76,6 +76,7 @@ class NspawnDriver(SingleDriver):
     """Containers of systemd-nspawn."""
 
     engine = "nspawn"
+    name = "nspawn"
 
     def container(self, _: Random) -> AbstractContextManager[Made]:
         return systems.nspawn("/bin/sleep", "86400")
@@ -88,6 +89,7 @@ class UnshareDriver(SingleDriver):
     """Containers of no engine, without a name and a cgroup of their own."""
 
     engine = "none"
+    name = "unshare"
 
     def __init__(self, place: Path) -> None:
         super().__init__()

@@ -1,13 +1,14 @@
-"""Bare runc: bundles and states where runc keeps them; ``runc list`` says what is true."""
+"""OCI runtimes without an engine, runc and crun; their own ``list`` says what is true."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from tests.engines.harness import oci, roots
-from tests.engines.harness.programs import remove_cgroups, run, wait_until
+from tests.engines.harness.programs import SYSTEMD, remove_cgroups, run, wait_until
 from tests.soak.oracle.drivers import kernel
 from tests.soak.oracle.facts import (
     ALIVE,
@@ -30,10 +31,8 @@ if TYPE_CHECKING:
 _STATES = {"created": CREATED, "running": RUNNING, "paused": PAUSED, "stopped": EXITED}
 
 
-class RuncDriver(Driver):
-    """Containers that runc alone has made."""
-
-    engine = "runc"
+class OciDriver(Driver):
+    """Containers of one runtime, with their state where it keeps it."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
@@ -42,12 +41,15 @@ class RuncDriver(Driver):
 
     @property
     def ways(self) -> Mapping[str, Way]:
-        return {
+        ways = {
             "plain": Way(make=lambda name, _: self._make(name)),
             "created": Way(
                 make=lambda name, _: self._make(name, create=True), to=CREATED, weight=1
             ),
         }
+        if SYSTEMD:
+            ways["scope"] = Way(make=lambda name, _: self._make(name, by_systemd=True))
+        return ways
 
     @property
     def actions(self) -> Mapping[str, Action]:
@@ -62,7 +64,7 @@ class RuncDriver(Driver):
         }
 
     def truths(self) -> Mapping[str, Truth]:
-        found = json.loads(run("runc", "list", "--format=json")) or []
+        found = json.loads(self._run("list", "--format=json")) or []
         return {
             one["id"]: Truth(
                 name=one["id"],
@@ -77,36 +79,46 @@ class RuncDriver(Driver):
             if one["id"] in self._names
         }
 
+    @property
+    @abstractmethod
+    def program(self) -> tuple[str, ...]:
+        """Return the command that starts the runtime."""
+
+    def _run(self, *words: str) -> str:
+        return run(*self.program, *words)
+
     def _do(self, *words: str) -> Callable[[str, Random], None]:
         def do(name: str, _: Random) -> None:
-            run("runc", *words, name)
+            self._run(*words, name)
 
         return do
 
-    def _make(self, name: str, *, create: bool = False) -> None:
+    def _make(self, name: str, *, create: bool = False, by_systemd: bool = False) -> None:
         place = self._place / name
         place.mkdir()
-        bundle = oci.make_bundle(place, "sleep", "86400", cgroup=f"/{name}", root=self._root)
+        cgroup = f"system.slice:{self.name}:{name}" if by_systemd else f"/{name}"
+        bundle = oci.make_bundle(place, "sleep", "86400", cgroup=cgroup, root=self._root)
         self._names.add(name)
-        oci.run_detached(bundle, name, create=create)
+        flags = ("--systemd-cgroup",) if by_systemd else ()
+        oci.run_detached(bundle, name, (*self.program, *flags), create=create)
 
     def _update(self, name: str, dice: Random) -> None:
         memory = dice.choice((32, 40, 48, 64)) << 20
         quota = dice.choice((25_000, 50_000, 100_000))
         pids = dice.choice((50, 99, 500))
         words = (f"--memory={memory}", f"--cpu-quota={quota}", "--cpu-period=100000")
-        run("runc", "update", *words, f"--pids-limit={pids}", name)
+        self._run("update", *words, f"--pids-limit={pids}", name)
 
     def _kill(self, name: str, _: Random) -> None:
-        run("runc", "kill", name, "KILL")
+        self._run("kill", name, "KILL")
         wait_until(
-            lambda: json.loads(run("runc", "state", name))["status"] == "stopped",
+            lambda: json.loads(self._run("state", name))["status"] == "stopped",
             f"{name} to be stopped",
         )
 
     def remove(self, name: str, _: object = None) -> None:
         """Remove a container with its bundle."""
-        run("runc", "delete", "--force", name)
+        self._run("delete", "--force", name)
         self._names.discard(name)
         shutil.rmtree(self._place / name)
 
@@ -115,3 +127,19 @@ class RuncDriver(Driver):
         for name in list(self._names):
             self.remove(name)
             remove_cgroups(name)
+
+
+class RuncDriver(OciDriver):
+    """Containers that runc alone has made."""
+
+    engine = "runc"
+    name = "runc"
+    program = ("runc",)
+
+
+class CrunDriver(OciDriver):
+    """Containers that crun alone has made."""
+
+    engine = "crun"
+    name = "crun"
+    program = oci.CRUN
