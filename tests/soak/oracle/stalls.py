@@ -39,7 +39,7 @@ while True:
     time.sleep(0.05)
     print(time.monotonic() - begin - 0.05, flush=True)
 """
-_USUAL = 0.05
+USUAL = 0.05
 """CPU seconds that ``_count`` takes on a slow machine; a quick one needs a third."""
 _LATE = 0.02
 _EACH = 0.5
@@ -58,7 +58,7 @@ class Stalls:
         self._best: dict[str, float] = {}
         self._waited: dict[Path, float] = {}
         self._over = threading.Event()
-        self._excess = max(0.0, 1 - _USUAL / min(_count() for _ in range(5)))
+        self._excess = max(0.0, 1 - USUAL / min(_count() for _ in range(5)))
         """What part of its CPU seconds an agent would not need on a slow machine."""
 
     @contextmanager

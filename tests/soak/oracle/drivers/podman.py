@@ -127,8 +127,12 @@ class PodmanDriver(Driver):
 
     def _make(self, verb: str, name: str, *options: str, below: tuple[str, ...] = ()) -> None:
         script = "trap 'exit 7' TERM; sleep 86400 & wait $!"
-        self._podman.make(verb, name, *options, command=("sh", "-c", script), below=below)
-        self._names.add(name)
+        try:
+            self._podman.make(verb, name, *options, command=("sh", "-c", script), below=below)
+        finally:
+            with suppress(CommandError):  # it may have been created, and not started
+                self._podman.cli("container", "exists", name)
+                self._names.add(name)
 
     def _make_unit(self, name: str, _: Random) -> None:
         """As Quadlet does it: the unit's cgroup is split between conmon and the container."""
