@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from collectors.engines.docker.conversation import Answer, Conversation
-from collectors.engines.docker.disk import DiskReader, read_image
+from collectors.engines.docker.disk import DiskReader, containers_of, read_image
 from collectors.engines.docker.errors import ApiError, Late
 from collectors.engines.shared.background import Background
 from collectors.engines.shared.cgroup_paths import cgroup_of, user_manager
@@ -148,6 +148,9 @@ class DaemonReader:
                 if _is_anothers(ctx, daemon, root):
                     return []
                 self._take_from_disk(self._disk.read(root, rule, until))
+                if not daemon.is_untrusted and not daemon.prefix:
+                    # Created and removed ones have neither a process nor a cgroup.
+                    ctx.watch(f"{path}/{containers_of(root)}")
                 self._read_images(root, until)
         except HostReadError:
             is_silent = not daemon.sockets and not daemon.address

@@ -44,7 +44,7 @@ class DiskReader:
         self._rule = rule
         self.is_complete = True
         described: list[Described] = []
-        with root.open_dir(_containers_of(root)) as containers:
+        with root.open_dir(containers_of(root)) as containers:
             for engine_id in containers.subdirectories():
                 if monotonic() > until:
                     self.is_complete = False
@@ -65,7 +65,7 @@ class DiskReader:
         return describe(document, host_config, self._rule) if document is not None else None
 
 
-def _containers_of(root: Dir) -> str:
+def containers_of(root: Dir) -> str:
     """Find the directory of the containers, which userns-remap puts one level deeper."""
     if root.exists("containers"):
         return "containers"

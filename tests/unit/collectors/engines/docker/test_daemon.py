@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,23 @@ def test_the_files_of_a_daemon_that_does_not_answer(host: EngineHost) -> None:
     found = on_disk(host, DaemonReader())
     assert found.keys() == {"web", "done", "new"}
     assert {s.instance for s in found.values()} == {"x"}
+
+
+def test_the_folder_of_containers_is_watched_where_there_are_no_events(host: EngineHost) -> None:
+    watched: list[str] = []
+
+    def watch(path: str, *, files: bool = False) -> None:
+        assert not files
+        watched.append(path)
+
+    for uid, owner in ((1000, 1000), (0, 0)):
+        os.chown(host.at(STORE), owner, owner)
+        daemon = Daemon(
+            instance="x", view=process(50, uid=uid), data_root=STORE, is_untrusted=bool(uid)
+        )
+        context = replace(host.context(process(50, uid=uid)), watch=watch)
+        assert DaemonReader().fallback(context, daemon)
+    assert watched == [f"{STORE}/containers"]
 
 
 def test_a_user_is_believed_of_a_data_root_of_his_own_only(host: EngineHost) -> None:
