@@ -26,9 +26,11 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=10, help="containers at a time")
     parser.add_argument("--pause", type=float, default=0.25, help="seconds between two pages")
     options = parser.parse_args()
-    until = time.monotonic() + options.minutes * 60
+    until = 0.0
 
     def end(number: int) -> bool:
+        nonlocal until
+        until = until or time.monotonic() + options.minutes * 60  # from the first step on
         return time.monotonic() >= until or number == int(options.steps)
 
     engines = [name for name in options.engines.split(",") if name]
