@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Value = str | int | None
 
 CREATED, RUNNING, PAUSED, EXITED = "created", "running", "paused", "exited"
+UNKNOWN = "unknown"
 RESTLESS = "restless"
 """Of a container that starts and ends by itself all the time: in no state that can be compared."""
 ANY_STATE = frozenset({CREATED, RUNNING, PAUSED, EXITED, "restarting", "removing", "dead"})
@@ -77,6 +78,9 @@ class Driver(ABC):
     """Whether containers may change by themselves, so that they are looked at between steps."""
     noticed = 0.0
     """Seconds more than for others until it is noticed that one came or went."""
+    forgets = False
+    """Whether the engine keeps no note of what ran and ended, or was never started, so that a
+    single listing cannot know which."""
     again = True
     """Whether a container may be made under the name of one that was removed."""
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.soak.oracle.facts import CREATED, EXITED, UNKNOWN
 from tests.soak.oracle.timeline import (
     AFTER_ITS_END,
     ANYTHING,
@@ -110,6 +111,8 @@ class Judge:
         was_removed = NOT_THERE in life.allowed(EXISTS, soon - self.limits.retention, look.end)
         for attribute in look.compared & life.periods.keys():
             allowed = life.allowed(attribute, soon, look.end)
+            if attribute == STATE and life.forgets and look.where == "ls":
+                allowed |= {UNKNOWN} if allowed & {CREATED, EXITED} else set()
             if attribute == STATE and was_removed:
                 allowed |= AFTER_ITS_END
             elif attribute != NAME and was_removed:

@@ -53,6 +53,7 @@ class Life:
     driver: str
     engine: str
     noticed: float
+    forgets: bool = False
     periods: dict[str, list[Period]] = field(default_factory=lambda: defaultdict(list))
 
     def allowed(self, attribute: str, begin: float, end: float) -> set[Value]:
@@ -135,7 +136,9 @@ class Timeline:
     ) -> list[Change]:
         life = self.lives.get(key)
         if life is None:
-            life = self.lives[key] = Life(driver.name, driver.engine, driver.noticed)
+            life = self.lives[key] = Life(
+                driver.name, driver.engine, driver.noticed, driver.forgets
+            )
             life.periods[EXISTS].append(Period(NOT_THERE, -math.inf, now))
             life.periods[EXISTS].append(Period(THERE, since))
             was_there = False

@@ -35,6 +35,7 @@ class ContainerdDriver(Driver):
 
     engine = "containerd"
     name = "containerd"
+    forgets = True
 
     def __init__(self, containerd: Containerd) -> None:
         self._containerd = containerd
@@ -57,7 +58,7 @@ class ContainerdDriver(Driver):
             "pause": Action(do=self._do("pause"), of=running, to=PAUSED),
             "resume": Action(do=self._do("resume"), of=frozenset({PAUSED}), to=RUNNING, weight=6),
             "kill": Action(do=self._kill, of=running, to=EXITED),
-            # Its task goes first: what has none was created, as far as one listing can know.
+            # Its task goes first.
             "remove": Action(
                 do=self._remove,
                 of=ANY_STATE - {PAUSED},
