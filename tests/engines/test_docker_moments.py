@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-ROUNDS = 12
+ROUNDS = 8
 _NAMED_BY_PROCESS = re.compile(r"/(\d+)-\d+$")
 
 

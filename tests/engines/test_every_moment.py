@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-LIVES = 10
-RETENTION = 3
+LIVES = 6
+RETENTION = 1
 _BY_PROCESS = re.compile(r"/\w+/(\d+)-(\d+)")
 """The id of a container that no engine has named."""
 
@@ -135,7 +135,7 @@ def test_containerd() -> None:
         with watched(mark, "containerd", {made.name for made in kept}):
             for n in range(LIVES):
                 command = engine.command(f"{mark}-{n}", "--rm")
-                run(*command, "/bin/sleep", f"{n % 4}")
+                run(*command, "/bin/sleep", f"{n % 3}")
         # containerd kills and forgets what has lost its shim, and keeps no note of an end.
         name, pid = kept[0].name, kept[0].pid
         assert pid
