@@ -187,8 +187,17 @@ def test_a_store_is_found_by_a_monitors_command_line(host: EngineHost) -> None:
     for argument in ("--root", "/srv/own", "--runroot", "/srv/run", "--tmpdir", "/srv/tmp"):
         argv += ["--exit-command-arg", argument]
     conmon = process(12045, exe="/usr/bin/conmon", argv=tuple(argv))
-    instances = {s.instance for s in PodmanCollector().collect(host.context(conmon))}
-    assert instances == {STORE, "/srv/own"}
+    collector = PodmanCollector()
+
+    def instances(*processes: Process) -> set[str]:
+        return {s.instance for s in collector.collect(host.context(*processes))}
+
+    assert instances(conmon) == {STORE, "/srv/own"}
+    assert instances() == {STORE, "/srv/own"}, "what has ended in it is there still"
+    host.at("/srv/own").rename(host.at("/srv/moved"))
+    assert instances() == {STORE}
+    host.at("/srv/moved").rename(host.at("/srv/own"))
+    assert instances() == {STORE}, "it was forgotten"
 
 
 def nested(host: EngineHost) -> tuple[Process, Process]:
