@@ -128,6 +128,37 @@ def containerd() -> Iterator[Twins]:
 
 
 @contextmanager
+def podman() -> Iterator[Twins]:
+    """Return those of two stores."""
+    name = unique("twin")
+    with workplace("podman") as place, ExitStack() as stack:
+        archive = place / "busybox.tar"
+        run("tar", "-C", roots.make_busybox(place / "busybox"), "-cf", archive, ".")
+        programs = []
+        for word, limit in zip(("one", "two"), LIMITS, strict=True):
+            here = place / word
+            program = (
+                *("podman", f"--root={here}/root", f"--runroot={here}/run", f"--tmpdir={here}/tmp"),
+                *("--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--runtime=runc"),
+            )
+            run(*program, "import", archive, "busybox:1")
+            stack.callback(_quietly, *program, "rm", "--force", "--time=0", name)
+            options = (f"--memory={limit}", "--ulimit=nofile=4096:8192", "--ulimit=nproc=4096:8192")
+            run(
+                *(*program, "run", "--detach", f"--name={name}", "--network=none", *options),
+                *("busybox:1", *SLEEP),
+            )
+            programs.append(program)
+        yield Twins(
+            name=name,
+            engine="podman",
+            place=place,
+            end_first=lambda: run(*programs[0], "rm", "--force", "--time=0", name),
+            left=("running",),
+        )
+
+
+@contextmanager
 def nspawn() -> Iterator[Twins]:
     """Return those of two directories, both in one cgroup and unknown to machined."""
     name = unique("twin")
@@ -167,15 +198,16 @@ def _quietly(*words: str | Path) -> None:
 
 
 def test_two_of_one_name_are_two() -> None:
-    need("lxc-start", "runc", "containerd", "systemd-nspawn", "busybox")
+    need("lxc-start", "runc", "containerd", "podman", "systemd-nspawn", "busybox")
     with (
         lxc() as in_lxc,
         runc() as of_runc,
         containerd() as of_containerd,
+        podman() as of_podman,
         nspawn() as of_nspawn,
         running_agent("--inventory.poll-interval=1s", "--containers.retention=0s") as agent,
     ):
-        twins = (in_lxc, of_runc, of_containerd, of_nspawn)
+        twins = (in_lxc, of_runc, of_containerd, of_podman, of_nspawn)
         agent.wait_ready()
         page = wait_for_states(agent, {pair.name: ("running", "running") for pair in twins})
         ids = {pair.name: of(page.rows(), pair) for pair in twins}
