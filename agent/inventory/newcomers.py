@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _RUNTIME_SECONDS = 10.0
 """How long a container may be prepared by its runtime, from the start of its first process."""
 
+_RECORDED_SECONDS = 30.0
+"""The same of one that its runtime has recorded as an engine's: a busy host is slow."""
+
 _ENGINE_SECONDS = 3.0
 """From that start until an engine that certainly has the container must have told its name."""
 
@@ -59,7 +62,8 @@ def withheld_seconds(group: Group, table: ProcessTable, asked: Asked) -> float:
     # One that seems younger by much is measured by another clock, as LXCFS shows one.
     is_young = age > -_OLD_CLOCK_SECONDS
     if _RUNTIME_INIT.match(leader.comm):
-        return _POLL_SECONDS if is_young and age < _RUNTIME_SECONDS else 0.0
+        most = _RECORDED_SECONDS if group.sightings else _RUNTIME_SECONDS
+        return _POLL_SECONDS if is_young and age < most else 0.0
     if is_young and age < _ENGINE_SECONDS and (group.sightings or _is_kept(leader, table)):
         return _POLL_SECONDS
     return 0.0 if _was_running(leader, asked.processes) else _SOON_SECONDS

@@ -78,6 +78,14 @@ def test_what_its_runtime_prepares_is_withheld_for_some_seconds() -> None:
     assert update(Inventory(), PREPARED, asked=asked(PREPARED, age=11)).containers
 
 
+def test_what_is_prepared_for_an_engine_is_withheld_for_as_long_as_a_busy_host_may_need() -> None:
+    for age, shown in ((11, 0), (31, 1)):
+        record = of_runtime(PREPARED)
+        later = asked(PREPARED, age=age)
+        found = update(Inventory(), PREPARED, sightings=[record], asked=later)
+        assert len(found.containers) == shown
+
+
 def test_a_process_much_younger_than_the_uptime_is_of_another_clock() -> None:
     assert only(update(Inventory(), PREPARED, asked=asked(PREPARED, age=-500))).id == DOCKER
 
