@@ -127,7 +127,9 @@ def _by_container(sightings: Iterable[Sighting]) -> list[list[Sighting]]:
             else:
                 by_cgroup[place] = key
         by_key.setdefault(key, []).append(sighting)
-    return list(by_key.values())
+    # What a runtime alone has recorded of an engine's container is of its process, which has ended:
+    # the engine was asked before it had the container, or has it no longer.
+    return [found for found in by_key.values() if not all(s.below_engine for s in found)]
 
 
 def _is_unique(engine_id: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from agent.inventory.inventory import Inventory
 from agent.inventory.newcomers import Asked
-from collectors.facts import FileId, Namespaces, Process, ProcessId, Sighting
+from collectors.facts import FileId, Namespaces, Process, ProcessId, Sighting, State
 from tests.support.inventory import DOCKER, ID, NS, only, update
 from tests.support.processes import process, sighting, table
 
@@ -96,6 +96,16 @@ def test_what_an_engine_keeps_is_withheld_until_it_must_have_been_named() -> Non
     assert update(Inventory(), SHIM, kept, asked=asked(SHIM, kept, age=2)).containers == {}
     assert update(Inventory(), SHIM, kept, asked=asked(SHIM, kept, age=4)).containers
     assert update(Inventory(), SHELL, kept, asked=asked(SHELL, kept, age=0)).containers
+
+
+@pytest.mark.parametrize("state", [State.CREATED, State.RUNNING])
+def test_what_ended_before_its_engine_knew_it_is_not_shown_by_its_runtimes_record(
+    state: State,
+) -> None:
+    record = dataclasses.replace(of_runtime(INIT), state=state)
+    assert update(Inventory(), sightings=[record], asked=asked(INIT)).containers == {}
+    alone = of_runtime(INIT, below_engine=False)
+    assert only(update(Inventory(), sightings=[alone], asked=asked(INIT))).state is State.EXITED
 
 
 def test_the_record_of_a_runtime_below_an_engine_names_nothing_for_a_while() -> None:
