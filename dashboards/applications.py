@@ -1,47 +1,58 @@
-"""PromQL by application: image, Compose service, pod or whatever the user chose as one."""
+"""PromQL by application: image, Compose service, pod or whatever the user chose as one.
+
+Containers are summed up first, by the labels of the variable ``by``; only what is left, one series
+for each application, is given a name.
+"""
 
 from __future__ import annotations
 
-from dashboards.promql import END, ID, WHO, each, info, together, total
+from dashboards.promql import END, WHO, total
+from dashboards.recordings import recorded
 
 APP = "app"
-_INFO = info(APP, 'role!="infra"')
-_UNITS = (
-    f'label_replace(label_join({_INFO}, "unit", " / ", ${{by:raw}}), '
-    '"unit", "other", "unit", "[ /]*")'
+NO_INFRA = 'role!="infra"'
+_LABELS = (
+    *("image", "compose_project", "compose_service", "namespace", "pod", "swarm_service"),
+    "name",
 )
-# PromQL matches no label that it has made itself, but it can join on one.
-_CHOSEN = (
-    f'(label_replace({_UNITS}, "chosen", "1", "unit", "$application") '
-    'and on (chosen) label_replace(vector(1), "chosen", "1", "", ""))'
-)
-"""The chosen app-style containers, each with the application that it belongs to."""
+"""All labels that can be chosen, those that belong together beside each other."""
+_QUOTED = ", ".join(f'"{label}"' for label in _LABELS)
 
 
-def chosen(expression: str, labels: str = "") -> str:
-    """Keep what belongs to the chosen applications, with ``labels`` of their containers."""
-    return f"({expression}) * on ({ID}) group_left ({labels}) {_CHOSEN}"
+def series(rule: str) -> str:
+    """Select a recorded series of app-style containers."""
+    return recorded(rule, APP, NO_INFRA)
 
 
-def by_container(expression: str) -> str:
-    """Return the rows of a table of containers."""
-    return total(WHO, chosen(expression, "name, engine, style"))
+def _named(applications: str) -> str:
+    """Give each application its name, and keep those that are chosen by it."""
+    joined = f'label_join({applications}, "unit", " / ", {_QUOTED})'
+    bare = f'label_replace({joined}, "unit", "$1", "unit", "[ /]*(.*?)[ /]*")'
+    named = f'label_replace({bare}, "unit", "other", "unit", "")'
+    # PromQL matches no label that it has made itself, but it can join on one.
+    return (
+        f'(label_replace({named}, "chosen", "1", "unit", "$application") '
+        'and on (chosen) label_replace(vector(1), "chosen", "1", "", ""))'
+    )
 
 
 def by_unit(expression: str, how: str = "sum") -> str:
     """Aggregate by application."""
-    return f"{how} by (unit) ({chosen(expression, 'unit')})"
+    again = "sum" if how == "count" else how
+    return f"{again} by (unit) ({_named(f'{how} by (${{by:raw}}) ({expression})')})"
 
 
-def _top(expression: str, over_range: str, how: str = "sum") -> str:
-    return f"{by_unit(expression, how)} and on (unit) topk($top, {by_unit(over_range, how)})"
+def of_chosen(shown: str) -> str:
+    """Return rows of those containers that belong to the chosen applications."""
+    chosen = _named(f"count by (${{by:raw}}) ({shown})")
+    return total(WHO, f"{shown} and on (${{by:raw}}) {chosen}")
 
 
-def top_rate(*counters: str) -> str:
-    """Return the rate of counters together, of the applications that moved them most."""
-    return _top(together(counters), together(counters, END))
+def top_units(rule: str, how: str = "sum", only: str = "") -> str:
+    """Return lines of those applications where it was largest over the range.
 
-
-def top_gauge(gauge: str, how: str = "sum") -> str:
-    """Return a gauge, of the applications where it was largest over the range."""
-    return _top(each(gauge), total(ID, f"sum_over_time({gauge}{END})"), how)
+    ``only`` is a comparison: other containers are left out.
+    """
+    shown = by_unit(f"{series(rule)}{only}", how)
+    over_range = by_unit(f"sum_over_time({series(rule)}{END}){only}", how)
+    return f"{shown} and on (unit) topk($top, {over_range})"

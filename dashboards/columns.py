@@ -88,5 +88,10 @@ def throttled(expr: str) -> Column:
 
 
 def ago(title: str, expr: str, width: int = 140) -> Column:
-    """Return how long ago a moment was, which ``expr`` gives in seconds since the epoch."""
-    return Column(title, f"{expr} * 1000", unit="dateTimeFromNow", width=width)
+    """Return how long ago a moment was, which ``expr`` gives in seconds since the epoch.
+
+    0 is a moment that nobody knows.
+    """
+    unknown = {"0": ("-", TEXT)}
+    when = f"({expr}) * 1000"
+    return Column(title, when, unit="dateTimeFromNow", values=unknown, width=width, right=True)

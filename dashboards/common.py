@@ -4,33 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dashboards.columns import ago, container_keys, count, share
 from dashboards.layout import Annotation
 from dashboards.links import series_to_container
-from dashboards.panels import BAD_IF_ANY, PLAIN, WATCH_IF_ANY, Figure, figures, graph, query
+from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query
 from dashboards.promql import (
     DISK,
-    ID,
     NETWORK,
-    WHO,
     chosen,
     each,
     grown,
     host,
     increase,
-    one_of_each,
     rate,
     total,
     who,
     zero,
 )
-from dashboards.tables import Column, Key, rows
-from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE_COLOURS, TEXT, Uid
+from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE_COLOURS, Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from grafana_foundation_sdk.builders import stat, table, timeseries
+    from grafana_foundation_sdk.builders import stat, timeseries
 
     from dashboards.panels import Query, Steps
 
@@ -59,27 +54,17 @@ def oom_kills_of(keep: Callable[[str], str]) -> Figure:
     return Figure("OOM kills", zero(f"sum({kills})"), steps=BAD_IF_ANY)
 
 
-def throttled_of(ratio: str) -> Figure:
-    """Count containers that are kept from the CPU in more than a quarter of the periods."""
-    return Figure("throttled", zero(f"count({ratio} > 0.25)"), steps=WATCH_IF_ANY)
-
-
-def running_of(keep: Callable[[str], str], colour: str) -> Figure:
-    """Count running containers, of those that ``keep`` narrows to."""
-    series = keep(host("tallyman_container_state", 'state="running"'))
-    return Figure("running", zero(f"count({series})"), colour=colour)
-
-
 def to_look_at(mismatches: str, to_agent: tuple[str, str]) -> stat.Panel:
     """Count what needs attention."""
+    kills = chosen(grown("container_oom_events_total"))
     failing = f"count({host('tallyman_collector_success')} == 0)"
     return figures(
         "To look at",
-        "Mismatches: a confident verdict differs from the style that the engine is made for. OOM "
-        "kills: over the time shown. Collectors: those that fail, so that their data is missing "
-        "or old.",
+        "Mismatches: a confident verdict differs from what the engine was made for, or told to "
+        "run. OOM kills: over the time shown. Collectors: those that fail, so that their data is "
+        "missing or old.",
         Figure("mismatches", zero(mismatches), steps=WATCH_IF_ANY),
-        oom_kills_of(chosen),
+        Figure("OOM kills", zero(f"sum({kills})"), steps=BAD_IF_ANY),
         Figure("collectors", zero(failing), steps=BAD_IF_ANY, link=to_agent),
     )
 
@@ -171,69 +156,6 @@ def by_name(
         legend=CALCS,
         link=series_to_container(),
         empty=empty,
-    )
-
-
-WARNING = 'severity="warning"'
-"""Selects the findings that boards list and count; advice is for who asks about one container."""
-
-
-def findings(title: str, *hidden: str, style: str = "$style") -> table.Panel:
-    """List containers with their warnings."""
-    confidence = host("tallyman_container_style_confidence")
-    running = host("tallyman_container_state", 'state="running"')
-    found = (
-        f"{host('tallyman_container_finding', WARNING)} * on ({ID}) group_left () {confidence} "
-        f"and on ({ID}) {running}"
-    )
-    keys = container_keys(*hidden)
-    return rows(
-        title,
-        "Warnings about running containers; tallyman explain NAME says what each means and what "
-        "to do, and adds what is advice. Confidence is that of the verdict.",
-        (*keys[:4], Key("finding", "Finding", width=170, grows=True), *keys[4:]),
-        (share("Confidence", total(f"{WHO}, finding", who(found, style)), 105, PLAIN),),
-        sort="Confidence",
-        empty="no warnings",
-    )
-
-
-def ended(title: str, style: str, *hidden: str) -> table.Panel:
-    """List containers that do not run."""
-
-    def shown(expression: str) -> str:
-        state = host("tallyman_container_state", 'state!="running"')
-        with_state = f"({expression}) * on ({ID}) group_left (state) {one_of_each(state)}"
-        return total(f"{WHO}, state", who(with_state, style))
-
-    finished = host("tallyman_container_finished_seconds")
-    keys = container_keys(*hidden)
-    return rows(
-        title,
-        "Stopped containers that the engine keeps, and removed ones for five minutes. Exit code "
-        "137 means killed: by a person, a time-out or the kernel.",
-        (*keys[:4], Key("state", "State", width=80), *keys[4:]),
-        (
-            # Every container has this one: without it a stopped OpenVZ container had no row.
-            share("Confidence", shown(host("tallyman_container_style_confidence")), 95, PLAIN),
-            count("Exit code", shown(host("tallyman_container_exit_code")), 80, EXIT),
-            Column(
-                "OOM",
-                shown(host("tallyman_container_oom_killed")),
-                values={"1": ("killed", RED), "0": ("no", TEXT)},
-                width=65,
-            ),
-            Column(
-                "Lived",
-                shown(f"{finished} - {host('tallyman_container_started_seconds')}"),
-                unit="s",
-                decimals=1,
-                width=90,
-            ),
-            ago("Ended", shown(finished)),
-        ),
-        sort="Ended",
-        empty="no container has ended",
     )
 
 

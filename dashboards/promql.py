@@ -25,11 +25,6 @@ _PROMETHEUS = frozenset(
     }
 )
 
-CPU = "instance_id:container_cpu_usage_seconds:rate5m"
-MEMORY = "instance_id:container_memory_working_set_bytes:sum"
-MEMORY_SHARE = "instance_id:container_memory_working_set_limit:ratio"
-THROTTLED = "instance_id:container_cpu_throttled_periods:ratio_rate5m"
-"""What rules.yml records of each container."""
 NETWORK = ("container_network_receive_bytes_total", "container_network_transmit_bytes_total")
 DISK = ("container_fs_reads_bytes_total", "container_fs_writes_bytes_total")
 
@@ -61,12 +56,6 @@ def info(style: str = "$style", more: str = "") -> str:
     """Return the info series of the chosen containers, one of each."""
     matchers = f'engine=~"$engine",style=~"{style}",name=~"$container"'
     return one_of_each(host("tallyman_container_info", matchers + (f",{more}" if more else "")))
-
-
-def recorded(rule: str, style: str = "$style", more: str = "") -> str:
-    """Select a recorded series of the chosen containers, which carries their labels itself."""
-    matchers = f'engine=~"$engine",style=~"{style}",name=~"$container"'
-    return host(rule, matchers + (f",{more}" if more else ""))
 
 
 def kind(rule: str, more: str = "") -> str:
@@ -127,14 +116,6 @@ def top(expression: str, over_range: str, on: str = ID) -> str:
 
 
 END = "[$__range] @ end()"
-
-
-def at_end(expression: str) -> str:
-    """Return an expression as it is at the end of the range, at every step.
-
-    The modifier belongs to selectors, and every selector here ends in its braces.
-    """
-    return expression.replace("}", "} @ end()")
 
 
 def busiest(*counters: str, style: str = "$style") -> str:

@@ -35,6 +35,9 @@ class Column:
     high: float | None = None
     steps: Steps = PLAIN
     values: Mapping[str, tuple[str, str]] | None = None
+    """Texts and colours of some of its values."""
+    right: bool = False
+    """Align to the right, though some values are texts."""
     width: int = 0
     link: tuple[str, str] | None = None
 
@@ -135,10 +138,9 @@ def _column_properties(column: Column) -> list[models.DynamicConfigValue]:
     if column.decimals is not None:
         found.append(property_of("decimals", column.decimals))
     if column.values:
-        found += [
-            property_of("mappings", mapping(column.values)),
-            property_of("custom.align", "left"),
-        ]
+        found.append(property_of("mappings", mapping(column.values)))
+        if not column.right:
+            found.append(property_of("custom.align", "left"))
     if column.gauge:
         gauge = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
         found += [property_of("custom.cellOptions", gauge), property_of("min", 0)]

@@ -34,17 +34,21 @@ def _query(name: str, label: str, query: str) -> builders.QueryVariable:
 
 
 def _all(variable: builders.QueryVariable, everything: str = ".+") -> builders.QueryVariable:
+    if everything:
+        variable.all_value(everything)
     return (
         variable.multi(True)
         .include_all(True)
-        .all_value(everything)
         .current(models.VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
 
 
 def job() -> builders.QueryVariable:
-    """Let the user choose the scrape jobs."""
-    return _all(_query("job", "Job", "label_values(tallyman_build_info, job)"))
+    """Let the user choose the scrape jobs.
+
+    All is each of them by name: a pattern for everything would count the targets of other jobs.
+    """
+    return _all(_query("job", "Job", "label_values(tallyman_build_info, job)"), "")
 
 
 def one_job() -> builders.QueryVariable:
@@ -103,36 +107,45 @@ def identity() -> builders.QueryVariable:
     return _query("id", "Id", query).regex('/id="([^"]+)"/').sort(models.VariableSort.DISABLED)
 
 
-def busiest() -> builders.CustomVariable:
-    """Let the user choose how many of the busiest are shown."""
+def _how_many(name: str, label: str, choices: str, default: str) -> builders.CustomVariable:
     return (
-        builders.CustomVariable("top")
-        .label("Busiest")
-        .values("5,10,20,50")
-        .current(models.VariableOption(selected=True, text="10", value="10"))
+        builders.CustomVariable(name)
+        .label(label)
+        .values(choices)
+        .current(models.VariableOption(selected=True, text=default, value=default))
     )
 
 
+def lines() -> builders.CustomVariable:
+    """Let the user choose how many lines a graph has."""
+    return _how_many("top", "Lines", "5,10,20,50", "10")
+
+
+def rows() -> builders.CustomVariable:
+    """Let the user choose how many rows a table has."""
+    return _how_many("rows", "Rows", "10,25,50,100,200", "25")
+
+
 _GROUPS = {
-    "image": '"image"',
-    "Compose service": '"compose_project", "compose_service"',
-    "Compose project": '"compose_project"',
-    "pod": '"namespace", "pod"',
-    "Kubernetes namespace": '"namespace"',
-    "Swarm service": '"swarm_service"',
-    "container": '"name"',
+    "image": "image",
+    "Compose service": "compose_project, compose_service",
+    "Compose project": "compose_project",
+    "pod": "namespace, pod",
+    "Kubernetes namespace": "namespace",
+    "Swarm service": "swarm_service",
+    "container": "name",
 }
 
 
 def grouping() -> builders.CustomVariable:
-    """Let the user choose what counts as one application: PromQL's label names, quoted."""
+    """Let the user choose what counts as one application: label names."""
     # Grafana's custom variable: "text : value", separated by commas that are not escaped.
     values = ", ".join(f"{text} : {names}".replace(",", "\\,") for text, names in _GROUPS.items())
     return (
         builders.CustomVariable("by")
         .label("Group by")
         .values(values)
-        .current(models.VariableOption(selected=True, text="image", value='"image"'))
+        .current(models.VariableOption(selected=True, text="image", value="image"))
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dashboards import variables
-from dashboards.applications import APP, by_container, by_unit, chosen, top_gauge, top_rate
+from dashboards.applications import APP, NO_INFRA, by_unit, of_chosen, series, top_units
 from dashboards.columns import (
     WORTH_A_LOOK,
     ago,
@@ -20,34 +20,37 @@ from dashboards.columns import (
     share,
     throttled,
 )
-from dashboards.common import (
-    CALCS,
-    ended,
-    findings,
-    oom_kills,
-    oom_kills_of,
-    running_of,
-    throttled_of,
-)
+from dashboards.common import CALCS
 from dashboards.layout import Board, line, row
 from dashboards.links import drill
+from dashboards.many import ended, findings, kills, oom_kills, running
+from dashboards.many import throttled as throttled_now
 from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query, states
-from dashboards.promql import (
+from dashboards.promql import END, ID, NAMED, WHO, host, total, zero
+from dashboards.recordings import (
     CPU,
     DISK,
-    ID,
+    EXIT_CODE,
+    HEALTH,
+    IMAGE_BUILT,
+    IMAGE_CONTAINERS,
+    IMAGE_SIZE,
+    JUST_STARTED,
     MEMORY,
     MEMORY_SHARE,
-    NAMED,
     NETWORK,
-    RATE,
+    OOM_KILLS,
+    RESTARTS,
+    RUNNING,
+    STARTED,
     THROTTLED,
-    each,
-    grown,
-    host,
+    UNHEALTHY,
+    WRITTEN,
+    beside,
+    by_row,
+    happened,
     recorded,
-    total,
-    zero,
+    top_rows,
 )
 from dashboards.tables import Key, rows
 from dashboards.theme import BLUE, GREEN, ORANGE, RED, TEXT, Uid
@@ -58,17 +61,10 @@ if TYPE_CHECKING:
     from dashboards.panels import Steps
 
 _LEGEND = "{{unit}}"
+_FAILED = f"({recorded(EXIT_CODE, APP)} != 0)"
 _WITHOUT_MEMORY_LIMIT = (
-    f"{each(host('container_spec_cpu_shares'))} unless on ({ID}) "
-    f"{host('container_spec_memory_limit_bytes')}"
+    f"({recorded(MEMORY, APP, NO_INFRA)} unless on ({ID}) {recorded(MEMORY_SHARE, APP)})"
 )
-"""Running containers whose memory is not limited."""
-_STARTED = host("tallyman_container_started_seconds")
-_FAILED = f"({host('tallyman_container_exit_code')} != 0)"
-_ALIVE = 'state=~"running|paused|restarting"'
-_UNHEALTHY = 'health="unhealthy"'
-_WORKING_SET = "container_memory_working_set_bytes"
-_WRITTEN = host("tallyman_container_writable_layer_bytes")
 _NOBODY = "no app-style container runs"
 
 
@@ -80,8 +76,8 @@ _OVERVIEW = line(
             "App-style containers",
             "Containers that run now, and how many of them were started within the time shown: "
             "short lives and restarts.",
-            running_of(chosen, BLUE),
-            Figure("started", zero(f"count({chosen(f'time() - {_STARTED} < $__range_s')})")),
+            running(APP, BLUE),
+            Figure("started", zero(f"count(time() - {recorded(STARTED, APP)} < $__range_s)")),
         ),
     ),
     figures(
@@ -91,11 +87,11 @@ _OVERVIEW = line(
         "still keeps.",
         Figure(
             "restarts",
-            zero(f"sum({chosen(grown('tallyman_container_restarts_total'))})"),
+            zero(f"sum({happened(RESTARTS, APP)})"),
             steps=WATCH_IF_ANY,
         ),
-        oom_kills_of(chosen),
-        Figure("failed", zero(f"count({chosen(_FAILED)})"), steps=WATCH_IF_ANY),
+        oom_kills(APP),
+        Figure("failed", zero(f"count{_FAILED}"), steps=WATCH_IF_ANY),
     ),
     figures(
         "Is wrong now",
@@ -104,13 +100,13 @@ _OVERVIEW = line(
         "memory.",
         Figure(
             "unhealthy",
-            zero(f"count({chosen(host('tallyman_container_health', _UNHEALTHY))})"),
+            zero(f"count({recorded(UNHEALTHY, APP)})"),
             steps=BAD_IF_ANY,
         ),
-        throttled_of(chosen(each(recorded(THROTTLED, APP)))),
+        throttled_now(APP),
         Figure(
             "unlimited",
-            zero(f"count({chosen(_WITHOUT_MEMORY_LIMIT)})"),
+            zero(f"count{_WITHOUT_MEMORY_LIMIT}"),
             steps=WATCH_IF_ANY,
         ),
     ),
@@ -122,53 +118,58 @@ _APPLICATION = drill(
     keep=("job", "instance", "engine", "by"),
     application="__data.fields.unit",
 )
+# What was just started has no rate yet, and comes last.
+_RANKED = by_unit(f"({series(CPU)} or 0 * {series(RUNNING)})")
+
+
+def _of_unit(rule: str, how: str = "sum") -> str:
+    return beside(by_unit(series(rule), how), _RANKED, "unit")
+
+
+def _happened(rule: str) -> str:
+    return beside(by_unit(happened(rule, APP, NO_INFRA)), _RANKED, "unit")
+
+
 _APPLICATIONS = rows(
     "Applications",
     "One row for each image, Compose service, pod …, as chosen in Group by; a row leads to its "
-    "containers. Of limit and Throttled are those of the worst container; Restarts and OOM kills "
-    "count over the time shown.",
+    "containers. The busiest, as many as Rows says. Of limit and Throttled are those of the worst "
+    "container; Restarts and OOM kills count over the time shown.",
     (Key("unit", "Application", width=170, grows=True, link=_APPLICATION),),
     (
-        count("Count", by_unit(each(host("container_processes")), "count"), 58),
-        cpu(by_unit(each(recorded(CPU, APP)))),
-        memory(by_unit(each(host(_WORKING_SET))), width=85),
-        share("Of limit", by_unit(each(recorded(MEMORY_SHARE, APP)), "max"), 72),
-        throttled(by_unit(each(recorded(THROTTLED, APP)), "max")),
-        count("Restarts", by_unit(grown("tallyman_container_restarts_total")), 75, WORTH_A_LOOK),
-        count(
-            "OOM kills",
-            by_unit(grown("container_oom_events_total")),
-            85,
-            ((None, TEXT), (1, RED)),
-        ),
+        count("Count", _of_unit(RUNNING, "count"), 58),
+        cpu(_of_unit(CPU)),
+        memory(_of_unit(MEMORY), width=85),
+        share("Of limit", _of_unit(MEMORY_SHARE, "max"), 72),
+        throttled(_of_unit(THROTTLED, "max")),
+        count("Restarts", _happened(RESTARTS), 75, WORTH_A_LOOK),
+        count("OOM kills", _happened(OOM_KILLS), 85, ((None, TEXT), (1, RED))),
     ),
     sort="CPU",
     empty=_NOBODY,
 )
 
+_BUSIEST = of_chosen(f"({series(CPU)} or 0 * {series(RUNNING)})")
 _CONTAINERS = row(
     "Their containers",
     line(
         10,
         rows(
             "Containers of these applications",
-            "Containers of all applications, or of the one chosen above.",
+            "The busiest containers of all applications, or of the one chosen above.",
             container_keys("engine", "style"),
             (
-                cpu(by_container(each(recorded(CPU, APP))), gauge=False),
-                memory(by_container(each(recorded(MEMORY, APP)))),
-                share("Of limit", by_container(each(recorded(MEMORY_SHARE, APP))), 75),
-                throttled(by_container(each(recorded(THROTTLED, APP)))),
+                cpu(beside(by_row(CPU, APP), _BUSIEST), gauge=False),
+                memory(beside(by_row(MEMORY, APP), _BUSIEST)),
+                share("Of limit", beside(by_row(MEMORY_SHARE, APP), _BUSIEST), 75),
+                throttled(beside(by_row(THROTTLED, APP), _BUSIEST)),
                 count(
                     "Restarts",
-                    by_container(
-                        f"{grown('tallyman_container_restarts_total')} and on ({ID}) "
-                        f"{host('tallyman_container_state', _ALIVE)}"
-                    ),
+                    beside(total(WHO, happened(RESTARTS, APP)), _BUSIEST),
                     75,
                     WORTH_A_LOOK,
                 ),
-                ago("Started", by_container(each(host("container_start_time_seconds")))),
+                ago("Started", beside(by_row(STARTED, APP), _BUSIEST)),
             ),
             sort="CPU",
             empty=_NOBODY,
@@ -206,13 +207,13 @@ _USE = row(
         _by_application(
             "CPU by application",
             "The busiest over the time shown.",
-            top_rate("container_cpu_usage_seconds_total"),
+            top_units(CPU),
             unit="cores",
         ),
         _by_application(
             "Memory by application",
             "Working sets, of the applications that used most over the time shown.",
-            top_gauge(host(_WORKING_SET)),
+            top_units(MEMORY),
             unit="bytes",
         ),
     ),
@@ -222,7 +223,7 @@ _USE = row(
             "Memory against limit",
             "The container closest to its limit, of each application. Containers without a limit "
             "are not shown.",
-            top_gauge(recorded(MEMORY_SHARE, APP), "max"),
+            top_units(MEMORY_SHARE, "max"),
             unit="percentunit",
             high=1,
             steps=((None, "transparent"), (0.9, RED)),
@@ -232,7 +233,7 @@ _USE = row(
             "Throttled periods",
             "Share of periods in which a container with a CPU quota was kept waiting; the "
             "worst container of each application.",
-            top_gauge(recorded(THROTTLED, APP), "max"),
+            top_units(THROTTLED, "max"),
             unit="percentunit",
             high=1,
             empty="no container has a CPU quota",
@@ -243,14 +244,14 @@ _USE = row(
         _by_application(
             "Network by application",
             "Bytes received and sent, of containers with a network of their own.",
-            top_rate(*NETWORK),
+            top_units(NETWORK),
             unit="Bps",
             empty="no container has a network of its own",
         ),
         _by_application(
             "Disk by application",
             "Bytes read and written on block devices.",
-            top_rate(*DISK),
+            top_units(DISK),
             unit="Bps",
             empty="no container read or wrote",
         ),
@@ -258,7 +259,7 @@ _USE = row(
 )
 
 
-def _happened(title: str, about: str, expr: str, colour: str, empty: str) -> timeseries.Panel:
+def _events(title: str, about: str, expr: str, colour: str, empty: str) -> timeseries.Panel:
     return graph(
         title,
         about,
@@ -271,32 +272,32 @@ def _happened(title: str, about: str, expr: str, colour: str, empty: str) -> tim
     )
 
 
-def _happenings(counter: str) -> str:
-    return f"{by_unit(grown(counter, '', RATE))} > 0"
-
+_CHECKED = total(NAMED, series(HEALTH))
+_HEALTHY = total(NAMED, f"avg_over_time({series(HEALTH)}{END})")
+_HEALTH = f"{_CHECKED} and on ({ID}) bottomk($top, {_HEALTHY})"
 
 _TROUBLE = row(
     "Restarts, health and ends",
     line(
         8,
-        _happened(
+        _events(
             "Restarts by application",
-            "Restarts by the engine within each step.",
-            _happenings("tallyman_container_restarts_total"),
+            "Restarts by the engine within the five minutes before each step.",
+            top_units(RESTARTS),
             ORANGE,
             "no restarts",
         ),
-        _happened(
+        _events(
             "OOM kills by application",
-            "Processes killed because memory ran out, within each step.",
-            _happenings("container_oom_events_total"),
+            "Processes killed because memory ran out, within the five minutes before each step.",
+            top_units(OOM_KILLS),
             RED,
             "no OOM kills",
         ),
-        _happened(
+        _events(
             "Short lives",
             "Containers started within the five minutes before each step.",
-            by_unit(f"time() - {_STARTED} < 300", "count"),
+            top_units(JUST_STARTED, "count"),
             BLUE,
             "nothing was started",
         ),
@@ -305,22 +306,20 @@ _TROUBLE = row(
         8,
         (
             16,
-            _happened(
+            _events(
                 "Ended with an error",
                 "Stopped containers with an exit code other than 0, for as long as the engine "
                 "keeps them.",
-                by_unit(_FAILED, "count"),
+                top_units(EXIT_CODE, "count", " != 0"),
                 ORANGE,
                 "nothing has failed",
             ),
         ),
         states(
             "Health checks",
-            "Containers that have a health check of their own.",
-            query(
-                total(NAMED, chosen(f"{each(host('container_health_state'))} >= 0", "name")),
-                "{{name}}",
-            ),
+            "Containers that have a health check of their own, those that failed it for longest "
+            "first.",
+            query(_HEALTH, "{{name}}"),
             values={"1": ("healthy", GREEN), "0": ("not healthy", RED)},
             empty="no container has a health check",
         ),
@@ -329,10 +328,12 @@ _TROUBLE = row(
 )
 
 
-def _of_image(metric: str, how: str = "max") -> str:
-    return f"{how} by (image) ({chosen(host(metric), 'image')})"
+def _of_image(rule: str, how: str = "max") -> str:
+    return f"{how} by (image) ({host(rule, _APP_ENGINES)})"
 
 
+_APP_ENGINES = f'engine=~"$engine",style="{APP}"'
+_OLDEST = f"bottomk($rows, {_of_image(IMAGE_BUILT)})"
 _IMAGES = row(
     "Images and drift",
     line(
@@ -340,13 +341,17 @@ _IMAGES = row(
         (
             14,
             rows(
-                "Images",
-                "Images of all containers, stopped ones too; oldest first.",
+                "Oldest images",
+                "Images of all containers, stopped ones too; the oldest first.",
                 (Key("image", "Image", width=170, grows=True),),
                 (
-                    count("Count", _of_image("tallyman_container_image_size_bytes", "count"), 65),
-                    ago("Built", _of_image("tallyman_container_image_created_seconds")),
-                    memory(_of_image("tallyman_container_image_size_bytes"), "Size"),
+                    count(
+                        "Count",
+                        f"{_of_image(IMAGE_CONTAINERS, 'sum')} and on (image) {_OLDEST}",
+                        65,
+                    ),
+                    ago("Built", _OLDEST),
+                    memory(f"{_of_image(IMAGE_SIZE)} and on (image) {_OLDEST}", "Size"),
                 ),
                 sort="Built",
                 ascending=True,
@@ -358,7 +363,7 @@ _IMAGES = row(
             "Size of the writable layer, which is lost when the container is replaced. Needs the "
             "agent's --inventory.walk.",
             container_keys("engine", "style"),
-            (memory(f"topk($top, {by_container(_WRITTEN)})", "Written"),),
+            (memory(top_rows(of_chosen(series(WRITTEN))), "Written"),),
             sort="Written",
             empty="start the agent with --inventory.walk",
         ),
@@ -380,8 +385,9 @@ BOARD = Board(
         variables.containers(APP),
         variables.grouping(),
         variables.application(),
-        variables.busiest(),
+        variables.lines(),
+        variables.rows(),
     ),
     rows=(row("", _OVERVIEW, line(11, _APPLICATIONS)), _CONTAINERS, _USE, _TROUBLE, _IMAGES),
-    annotations=(oom_kills(APP),),
+    annotations=(kills(APP),),
 )

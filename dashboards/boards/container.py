@@ -34,7 +34,8 @@ _WHO = line(
     4,
     rows(
         "Who it is",
-        "Facts from the engine and the kernel. Expected is the style that its engine is made for.",
+        "Facts from the engine and the kernel. Expected is the style that its engine was made "
+        "for, or told to run.",
         (
             Key("name", "Name"),
             Key("instance", "Host", link=to_host(), width=132),

@@ -1,4 +1,7 @@
-"""Fleet: all hosts on one screen. Reads recording rules, so that a large fleet stays cheap."""
+"""Fleet: all hosts on one screen, what is broken first.
+
+Reads recording rules, so that a large fleet stays cheap.
+"""
 
 from __future__ import annotations
 
@@ -14,74 +17,170 @@ from dashboards.columns import (
     share,
     throttled,
 )
-from dashboards.common import (
-    by_style,
-    findings,
-    oom_kills,
-    outside,
-    running,
-    throttled_of,
-    to_look_at,
-)
+from dashboards.common import by_style, outside, running
 from dashboards.layout import Annotation, Board, line, row
 from dashboards.links import drill, series_to_host, to_container
+from dashboards.many import KEPT_WAITING, NEAR, findings, kills, oom_kills
+from dashboards.many import throttled as throttled_now
 from dashboards.panels import BAD_IF_ANY, PLAIN, WATCH_IF_ANY, Figure, figures, graph, query
-from dashboards.promql import (
+from dashboards.promql import ID, WHO, host, kind, total, zero
+from dashboards.recordings import (
     CPU,
-    ID,
     MEMORY,
     MEMORY_SHARE,
+    MISMATCH,
+    OOM_KILLS,
+    RESTARTS,
     THROTTLED,
-    WHO,
-    host,
-    info,
-    kind,
+    UNHEALTHY,
+    beside,
+    by_row,
+    happened,
     recorded,
-    total,
-    zero,
+    top_rows,
 )
-from dashboards.tables import Key, rows
+from dashboards.tables import Column, Key, rows
 from dashboards.theme import BLUE, GREY, ORANGE, PURPLE, RED, TEXT, Uid
 
 _HOST = "job, instance"
 _RUNNING = "instance_engine_style:tallyman_host_containers:running"
 _MISMATCHES = "instance_engine_style:tallyman_container_mismatch:sum"
-_UNHEALTHY = "instance_engine_style:tallyman_container_health:unhealthy"
 _RESTARTS = "instance_engine_style:tallyman_container_restarts:increase5m"
 _FINDINGS = "instance_engine_style_finding:tallyman_container_finding:sum"
+_FAILING = "instance:tallyman_collector_success:failing"
 _OF_STYLE = {style: f'style="{style}"' for style in ("app", "system", "unknown")}
+_FIRING = 'alertname=~"Tallyman.*",alertstate="firing"'
+_TO_AGENTS = drill(Uid.AGENT, "The agents")
 
 
 def _of_host(expression: str) -> str:
     return total(_HOST, expression)
 
 
-def _busiest(rule: str) -> str:
-    return f"{total(WHO, recorded(rule))} and on ({ID}) topk($top, {recorded(CPU)})"
+def _new(mismatches: str, rule: str = MISMATCH) -> str:
+    """Keep those that were none a week ago."""
+    a_day_then = f"last_over_time({recorded(rule)}[1d] offset 6d)"
+    return f"({mismatches} unless on ({ID}) {a_day_then})"
 
+
+_ALERT = "alertname, severity, name, job, instance, id"
+_NOW_FIRING = (
+    f"max by ({_ALERT}) ({host('ALERTS_FOR_STATE')} and ignoring (alertstate) "
+    f"{host('ALERTS', _FIRING)})"
+)
+
+_BROKEN = line(
+    4,
+    figures(
+        "What is broken",
+        "Failing: alerts of alerts.yml that fire. Down: hosts that Prometheus could not scrape, "
+        "which are missing from every other number here. Blind: collectors that fail. Restarting: "
+        "containers that their engine restarted within five minutes. Near limit: above 90 % of "
+        "the memory limit. Throttled: kept from the CPU in more than a quarter of the periods. OOM "
+        "kills: over the time shown. New mismatches: not there a week ago.",
+        Figure("failing", zero(f"count({_NOW_FIRING})"), steps=BAD_IF_ANY),
+        Figure("hosts down", zero(f"count({host('up')} == 0)"), steps=BAD_IF_ANY, link=_TO_AGENTS),
+        Figure("blind", zero(f"sum({host(_FAILING)})"), steps=BAD_IF_ANY, link=_TO_AGENTS),
+        Figure("unhealthy", zero(f"count({recorded(UNHEALTHY)})"), steps=BAD_IF_ANY),
+        Figure("restarting", zero(f"count({recorded(RESTARTS)})"), steps=WATCH_IF_ANY),
+        Figure("near limit", zero(f"count({recorded(MEMORY_SHARE)} > {NEAR})"), steps=BAD_IF_ANY),
+        throttled_now(),
+        oom_kills(),
+        Figure("new mismatches", zero(f"count{_new(recorded(MISMATCH))}"), steps=WATCH_IF_ANY),
+    ),
+)
+
+_ALERTS = line(
+    7,
+    rows(
+        "Failing now",
+        "The alerts of deploy/prometheus/alerts.yml that are firing, the latest first. "
+        "docs/runbooks.md says what each means and what to do.",
+        (
+            Key("alertname", "Alert", width=210, grows=True),
+            Key(
+                "severity",
+                "Severity",
+                width=90,
+                values={
+                    "critical": ("critical", RED),
+                    "warning": ("warning", ORANGE),
+                    "info": ("info", TEXT),
+                },
+            ),
+            Key("name", "Container", link=to_container()),
+            HOST,
+            Key("job"),
+            Key("id"),
+        ),
+        (
+            ago(
+                "Since",
+                top_rows(_NOW_FIRING),
+            ),
+        ),
+        sort="Since",
+        empty="nothing, or alerts.yml is not loaded",
+    ),
+)
+_TROUBLE = line(
+    10,
+    rows(
+        "Containers in trouble",
+        "What the figures above count, container by container: a cell says what is wrong with it, "
+        "and an empty one is in order. Restarts within five minutes, OOM kills over the time "
+        "shown. Mismatch: confidence of a verdict that differs from what the engine was made for, "
+        "or told to run, and did not a week ago.",
+        container_keys(),
+        (
+            Column(
+                "Health", top_rows(by_row(UNHEALTHY)), values={"1": ("unhealthy", RED)}, width=90
+            ),
+            count("Restarts", top_rows(by_row(RESTARTS)), 80, WORTH_A_LOOK),
+            share("Of limit", top_rows(f"{by_row(MEMORY_SHARE)} > {NEAR}"), 80),
+            throttled(top_rows(f"{by_row(THROTTLED)} > {KEPT_WAITING}")),
+            count("OOM kills", top_rows(total(WHO, happened(OOM_KILLS))), 90, ((None, RED),)),
+            share("Mismatch", top_rows(_new(by_row(MISMATCH))), 95, ((None, ORANGE),)),
+        ),
+        empty="no container is in trouble",
+    ),
+)
 
 _OVERVIEW = line(
     4,
     (
-        6,
+        8,
         figures(
             "Hosts",
-            "Hosts whose agent answers, and hosts whose agent Prometheus could not scrape: the "
-            "latter are missing from every other number here.",
+            "Hosts whose agent answers, and what they have: share of all CPUs and of all memory "
+            "in use, in containers or not.",
             Figure("up", zero(f"count({host('up')} == 1)")),
             Figure(
-                "down",
-                zero(f"count({host('up')} == 0)"),
-                steps=BAD_IF_ANY,
-                link=drill(Uid.AGENT, "The agents"),
+                "CPU used",
+                f"sum({host('tallyman_host_cores')}) / sum({host('machine_cpu_cores')})",
+                unit="percentunit",
+            ),
+            Figure(
+                "memory used",
+                f"sum({host('tallyman_host_memory_bytes')}) / sum({host('machine_memory_bytes')})",
+                unit="percentunit",
             ),
         ),
     ),
-    running(
-        lambda style: zero(f"sum({kind(_RUNNING, _OF_STYLE[style])})"),
-        lambda uid: drill(uid, "These containers"),
+    (
+        8,
+        running(
+            lambda style: zero(f"sum({kind(_RUNNING, _OF_STYLE[style])})"),
+            lambda uid: drill(uid, "These containers"),
+        ),
     ),
-    to_look_at(f"sum({kind(_MISMATCHES)})", drill(Uid.AGENT, "The agents")),
+    figures(
+        "To look at",
+        "Mismatches: a confident verdict differs from what the engine was made for, or told to "
+        "run. Warnings: bad practices, listed below.",
+        Figure("mismatches", zero(f"sum({kind(_MISMATCHES)})"), steps=WATCH_IF_ANY),
+        Figure("warnings", zero(f"sum({kind(_FINDINGS)})"), steps=WATCH_IF_ANY),
+    ),
 )
 
 _STYLES = line(
@@ -110,73 +209,68 @@ _STYLES = line(
 )
 
 
-_FIRING = 'alertname=~"Tallyman.*",alertstate="firing"'
-_BROKEN = line(
-    4,
-    figures(
-        "What is broken",
-        "Alerts that fire, as listed below, and containers: those whose own health check fails, "
-        "restarts by their engine within five minutes, those above 90 % of their memory limit, "
-        "and those that are kept from the CPU in more than a quarter of the periods.",
-        Figure("alerts", zero(f"count({host('ALERTS', _FIRING)})"), steps=BAD_IF_ANY),
-        Figure("unhealthy", zero(f"sum({kind(_UNHEALTHY)})"), steps=BAD_IF_ANY),
-        Figure("restarts", zero(f"sum({kind(_RESTARTS)})"), steps=WATCH_IF_ANY),
-        Figure("near limit", zero(f"count({recorded(MEMORY_SHARE)} > 0.9)"), steps=BAD_IF_ANY),
-        throttled_of(recorded(THROTTLED)),
-    ),
-)
-
-
 def _containers_of(uid: Uid) -> tuple[str, str]:
     fields = {name: f"__data.fields.{name}" for name in ("job", "instance")}
     return drill(uid, "These containers", **fields)
+
+
+def _of_capacity(metric: str, capacity: str) -> str:
+    return f"{_of_host(host(metric))} / {_of_host(host(capacity))}"
+
+
+_FULLEST = _of_capacity("tallyman_host_memory_bytes", "machine_memory_bytes")
+
+
+# Of some OpenVZ nodes the memory is not known: they come last.
+_RANKED = f"({_FULLEST} or 0 * {_of_host(kind(_RUNNING))})"
+
+
+def _beside(expression: str) -> str:
+    return beside(f"({expression})", _RANKED, _HOST)
 
 
 _DENSITY = rows(
     "Hosts and their density",
     "What each host runs, how full it is, and how much of its CPU and memory is promised to "
     "containers by their limits. More than 100 % is over-committed; containers without a limit "
-    "are not counted. Failing: collectors.",
+    "are not counted. Blind: collectors that fail. The fullest, as many as Rows says.",
     (Key("instance", "Host", link=HOST.link, width=120, grows=True), Key("job")),
     (
-        count("App", _of_host(kind(_RUNNING, _OF_STYLE["app"])), 60, link=_containers_of(Uid.APP)),
+        count(
+            "App",
+            _beside(_of_host(kind(_RUNNING, _OF_STYLE["app"]))),
+            60,
+            link=_containers_of(Uid.APP),
+        ),
         count(
             "System",
-            _of_host(kind(_RUNNING, _OF_STYLE["system"])),
+            _beside(_of_host(kind(_RUNNING, _OF_STYLE["system"]))),
             75,
             link=_containers_of(Uid.SYSTEM),
         ),
         share(
             "CPU used",
-            f"{_of_host(host('tallyman_host_cores'))} / {_of_host(host('machine_cpu_cores'))}",
+            _beside(_of_capacity("tallyman_host_cores", "machine_cpu_cores")),
             105,
             gauge=True,
         ),
         share(
             "CPU promised",
-            f"{_of_host(host('tallyman_host_limit_cores'))} / "
-            f"{_of_host(host('machine_cpu_cores'))}",
+            _beside(_of_capacity("tallyman_host_limit_cores", "machine_cpu_cores")),
             115,
             PLAIN,
         ),
-        share(
-            "Memory used",
-            f"{_of_host(host('tallyman_host_memory_bytes'))} / "
-            f"{_of_host(host('machine_memory_bytes'))}",
-            110,
-            gauge=True,
-        ),
+        share("Memory used", _beside(_FULLEST), 110, gauge=True),
         share(
             "Memory promised",
-            f"{_of_host(host('tallyman_host_limit_bytes'))} / "
-            f"{_of_host(host('machine_memory_bytes'))}",
+            _beside(_of_capacity("tallyman_host_limit_bytes", "machine_memory_bytes")),
             145,
             WORTH_A_LOOK,
         ),
-        count("Mismatches", _of_host(kind(_MISMATCHES)), 100, WORTH_A_LOOK),
+        count("Mismatches", _beside(_of_host(kind(_MISMATCHES))), 100, WORTH_A_LOOK),
         count(
-            "Failing",
-            _of_host(f"1 - {host('tallyman_collector_success')}"),
+            "Blind",
+            _beside(_of_host(host(_FAILING))),
             75,
             BAD_IF_ANY,
             link=drill(Uid.AGENT, "Its agent", instance="__data.fields.instance"),
@@ -254,46 +348,7 @@ _KINDS = line(
     ),
 )
 
-_ALERT = "alertname, severity, name, job, instance, id"
-_MISMATCHED = (
-    f"({host('tallyman_container_style_confidence')} and on ({ID}) "
-    f"({host('tallyman_container_mismatch')} == 1))"
-    f" * on ({ID}) group_left (name, engine, style, expected_style) {info()}"
-)
-_FAILING = line(
-    8,
-    rows(
-        "What is failing",
-        "The alerts of deploy/prometheus/alerts.yml that are firing. docs/runbooks.md says "
-        "what each means and what to do.",
-        (
-            Key("alertname", "Alert", width=210, grows=True),
-            Key(
-                "severity",
-                "Severity",
-                width=90,
-                values={
-                    "critical": ("critical", RED),
-                    "warning": ("warning", ORANGE),
-                    "info": ("info", TEXT),
-                },
-            ),
-            Key("name", "Container", link=to_container()),
-            HOST,
-            Key("job"),
-            Key("id"),
-        ),
-        (
-            ago(
-                "Since",
-                f"max by ({_ALERT}) ({host('ALERTS_FOR_STATE')} and ignoring (alertstate) "
-                f"{host('ALERTS', _FIRING)})",
-            ),
-        ),
-        sort="Since",
-        empty="nothing, or alerts.yml is not loaded",
-    ),
-)
+_MISMATCHED = total(f"{WHO}, expected_style", recorded(MISMATCH))
 _ATTENTION = line(
     8,
     (
@@ -302,45 +357,40 @@ _ATTENTION = line(
             "Closest to their memory limit",
             "Working set against the limit. Containers without a limit are not shown.",
             container_keys("instance", "engine", "style"),
-            (
-                share(
-                    "Of limit",
-                    f"topk($top, {total(WHO, recorded(MEMORY_SHARE))})",
-                    100,
-                    gauge=True,
-                ),
-            ),
+            (share("Of limit", top_rows(by_row(MEMORY_SHARE)), 100, gauge=True),),
             sort="Of limit",
             empty="no container has a memory limit",
         ),
     ),
     rows(
         "Verdict differs from the engine",
-        "The style that the container has, and the style that its engine is made for.",
+        "The style that the container has, and the style that its engine was made for, or told to "
+        "run.",
         (
             *container_keys()[:4],
             Key("expected_style", "Expected", width=102),
             *container_keys()[4:],
         ),
-        (share("Confidence", total(f"{WHO}, expected_style", _MISMATCHED), 95, PLAIN),),
+        (share("Confidence", top_rows(_MISMATCHED), 95, PLAIN),),
         sort="Confidence",
         empty="no verdict differs from its engine's style",
     ),
 )
 
+_BUSIEST = by_row(CPU)
 _INVENTORY = row(
     "Inventory",
     line(
         12,
         rows(
             "Busiest containers",
-            "The containers that use most CPU now. Set how many with Busiest, above.",
+            "The containers that use most CPU now.",
             container_keys(),
             (
-                cpu(f"topk($top, {total(WHO, recorded(CPU))})"),
-                memory(_busiest(MEMORY)),
-                share("Of limit", _busiest(MEMORY_SHARE)),
-                throttled(_busiest(THROTTLED)),
+                cpu(top_rows(_BUSIEST)),
+                memory(beside(by_row(MEMORY), _BUSIEST)),
+                share("Of limit", beside(by_row(MEMORY_SHARE), _BUSIEST)),
+                throttled(beside(by_row(THROTTLED), _BUSIEST)),
             ),
             sort="CPU",
             empty="no recording rules, or no containers",
@@ -349,6 +399,12 @@ _INVENTORY = row(
     line(10, findings("Containers with warnings")),
 )
 
+
+def _fullest(used: str, there_is: str) -> str:
+    shown = _of_capacity(used, there_is)
+    return f"{shown} and on ({_HOST}) topk($top, {shown.replace('}', '} @ end()')})"
+
+
 _BY_HOST = row(
     "Use by host and style",
     line(
@@ -356,8 +412,8 @@ _BY_HOST = row(
         *(
             graph(
                 f"{what} by host",
-                f"Share of the host's {of} in use, in containers or not.",
-                query(f"{_of_host(host(used))} / {_of_host(host(there_is))}", "{{instance}}"),
+                f"Share of the host's {of} in use, in containers or not; the fullest hosts.",
+                query(_fullest(used, there_is), "{{instance}}"),
                 unit="percentunit",
                 high=1,
                 link=series_to_host(),
@@ -394,8 +450,8 @@ _BY_HOST = row(
 BOARD = Board(
     uid=Uid.FLEET,
     title="Fleet",
-    about="All hosts: app-style against system-style, density, mismatches, findings, churn, and "
-    "what is failing. Needs the recording rules of deploy/prometheus/rules.yml.",
+    about="All hosts: what is broken and where, app-style against system-style, density, "
+    "mismatches, warnings and churn. Needs the recording rules of deploy/prometheus/rules.yml.",
     variables=(
         variables.datasource(),
         variables.job(),
@@ -403,15 +459,17 @@ BOARD = Board(
         variables.engine(),
         variables.style(),
         variables.containers(),
-        variables.busiest(),
+        variables.lines(),
+        variables.rows(),
     ),
     rows=(
-        row("", _OVERVIEW, _BROKEN, _FAILING, _STYLES, line(7, _DENSITY), _KINDS, _ATTENTION),
+        row("", _BROKEN, _ALERTS, _TROUBLE),
+        row("Hosts, styles and engines", _OVERVIEW, _STYLES, line(7, _DENSITY), _KINDS, _ATTENTION),
         _INVENTORY,
         _BY_HOST,
     ),
     annotations=(
-        oom_kills(),
+        kills(),
         Annotation(
             name="Agent started",
             expr=f"changes({host('process_start_time_seconds')}[5m]) > 0",

@@ -8,7 +8,6 @@ from dashboards.common import (
     by_name,
     by_style,
     disk,
-    ended,
     network,
     oom_kills,
     outside,
@@ -19,12 +18,10 @@ from dashboards.common import (
 )
 from dashboards.layout import Board, line, row
 from dashboards.links import drill
+from dashboards.many import ended
 from dashboards.panels import SHARE, Figure, figures, query
 from dashboards.promql import (
-    CPU,
     DISK,
-    MEMORY,
-    MEMORY_SHARE,
     NETWORK,
     WHO,
     busiest,
@@ -33,11 +30,11 @@ from dashboards.promql import (
     host,
     kind,
     largest,
-    recorded,
     total,
     who,
     zero,
 )
+from dashboards.recordings import CPU, MEMORY, MEMORY_SHARE, by_row
 from dashboards.tables import Key, rows
 from dashboards.theme import ORANGE, SAND, TEXT, Uid
 
@@ -261,9 +258,9 @@ _TABLES = row(
             "Filter and sort by the headings; a name leads to its container.",
             container_keys("instance"),
             (
-                cpu(total(WHO, recorded(CPU))),
-                memory(total(WHO, recorded(MEMORY)), gauge=True),
-                share("Of limit", total(WHO, recorded(MEMORY_SHARE))),
+                cpu(by_row(CPU)),
+                memory(by_row(MEMORY), gauge=True),
+                share("Of limit", by_row(MEMORY_SHARE)),
                 count("Processes", total(WHO, who(each(host("container_processes")))), 85),
                 ago("Started", total(WHO, who(each(host("container_start_time_seconds"))))),
             ),
@@ -303,7 +300,8 @@ BOARD = Board(
         variables.engine(),
         variables.style(),
         variables.containers(),
-        variables.busiest(),
+        variables.lines(),
+        variables.rows(),
     ),
     rows=(row("", _FACTS, _COUNTS, _SHARES), _PROMISED, _BUSIEST, _TABLES, _DEVICES),
     annotations=(starts(), oom_kills(on=True)),

@@ -3,84 +3,60 @@
 from __future__ import annotations
 
 from dashboards import variables
-from dashboards.columns import container_keys, count, cpu, share
-from dashboards.common import (
-    by_name,
-    ended,
-    findings,
-    oom_kills,
-    oom_kills_of,
-    running_of,
-    starts,
-    throttled_of,
-    turns,
-)
+from dashboards.columns import container_keys, count, cpu, memory, share
+from dashboards.common import by_name
 from dashboards.layout import Board, line, row
 from dashboards.links import series_to_container
+from dashboards.many import (
+    NEAR,
+    ended,
+    findings,
+    kills,
+    oom_kills,
+    running,
+    starts,
+    throttled,
+    turns,
+)
 from dashboards.panels import BAD_IF_ANY, Figure, figures, graph, query, states
-from dashboards.promql import (
+from dashboards.promql import END, ID, NAMED, WHO, total, zero
+from dashboards.recordings import (
     CPU,
     DISK,
-    ID,
+    DISK_SHARE,
+    INODES_SHARE,
+    LOAD,
     MEMORY,
     MEMORY_SHARE,
-    NAMED,
     NETWORK,
-    RATE,
-    THROTTLED,
-    WHO,
-    at_end,
-    busiest,
-    chosen,
-    each,
-    host,
-    increase,
-    largest,
+    OF_BARRIER,
+    OF_LIMIT,
+    PROCESSES,
+    REFUSED,
+    RUNNING,
+    SERVICES,
+    SESSIONS,
+    STARTED,
+    SWAP_SHARE,
+    beside,
+    by_row,
+    closest,
+    happened,
+    leading,
     recorded,
-    total,
-    who,
-    zero,
+    top_rows,
 )
 from dashboards.tables import Column, Key, rows
 from dashboards.theme import PURPLE, RED, TEXT, Uid
 
 _SYSTEM = "system"
 _NAME = "{{name}}"
-_RUNNING = 'state="running"'
-_UPTIME = f"time() - {each(host('container_start_time_seconds'))}"
-_DISK = (
-    f"({host('tallyman_openvz_disk_used_bytes')} / {host('tallyman_openvz_disk_hard_limit_bytes')})"
-    f" or on ({ID}) (sum by ({ID}) ({host('container_fs_usage_bytes')})"
-    f" / sum by ({ID}) ({host('container_fs_limit_bytes')} > 0))"
-)
-_INODES = (
-    f"({host('tallyman_openvz_disk_inodes_used')} / "
-    f"({host('tallyman_openvz_disk_inodes_hard_limit')} > 0))"
-)
-_SWAP = (
-    f"({host('tallyman_openvz_swap_used_bytes')} / "
-    f"({host('tallyman_openvz_swap_limit_bytes')} > 0))"
-)
-_LOAD = f"({host('tallyman_openvz_load5')} / ({host('tallyman_openvz_cpus')} > 0))"
 _FULL = ((None, "transparent"), (0.9, RED))
 _NOBODY = "no system-style container runs"
 
 
-def _chosen(expression: str) -> str:
-    return chosen(expression, _SYSTEM)
-
-
-def _named(expression: str) -> str:
-    return total(NAMED, who(expression, _SYSTEM, "name"))
-
-
-def _rows(expression: str) -> str:
-    return total(WHO, who(expression, _SYSTEM))
-
-
-def _top_share(share_of: str) -> str:
-    """Draw a share of a limit, of those where it is largest at the end of the range."""
-    return f"{_named(share_of)} and on ({ID}) topk($top, {at_end(_named(share_of))})"
+def _recorded(rule: str) -> str:
+    return recorded(rule, _SYSTEM)
 
 
 _OVERVIEW = line(
@@ -89,19 +65,19 @@ _OVERVIEW = line(
         "System-style containers",
         "Containers that run now, people who are logged in to them, and containers booted within "
         "the time shown.",
-        running_of(_chosen, PURPLE),
-        Figure("people", zero(f"sum({_chosen(host('tallyman_container_sessions'))})")),
-        Figure("booted", zero(f"count({_chosen(f'{_UPTIME} < $__range_s')})")),
+        running(_SYSTEM, PURPLE),
+        Figure("people", zero(f"sum({_recorded(SESSIONS)})")),
+        Figure("booted", zero(f"count(time() - {_recorded(STARTED)} < $__range_s)")),
     ),
     figures(
         "Near a limit",
         "Containers above 90 % of their memory limit, disk quota or inode quota.",
         *(
-            Figure(name, zero(f"count({of_limit} > 0.9)"), steps=BAD_IF_ANY)
+            Figure(name, zero(f"count({_recorded(of_limit)} > {NEAR})"), steps=BAD_IF_ANY)
             for name, of_limit in (
-                ("memory", recorded(MEMORY_SHARE, _SYSTEM)),
-                ("disk", _chosen(_DISK)),
-                ("inodes", _chosen(_INODES)),
+                ("memory", MEMORY_SHARE),
+                ("disk", DISK_SHARE),
+                ("inodes", INODES_SHARE),
             )
         ),
     ),
@@ -110,43 +86,53 @@ _OVERVIEW = line(
         "Over the time shown: allocations that beancounters refused (failcnt), and processes "
         "killed because memory ran out. Throttled: containers kept from the CPU in more than a "
         "quarter of the periods now.",
-        Figure(
-            "refused",
-            zero(f"sum({_chosen(increase('tallyman_openvz_beancounter_failures_total'))})"),
-            steps=BAD_IF_ANY,
-        ),
-        oom_kills_of(_chosen),
-        throttled_of(recorded(THROTTLED, _SYSTEM)),
+        Figure("refused", zero(f"sum({happened(REFUSED, _SYSTEM)})"), steps=BAD_IF_ANY),
+        oom_kills(_SYSTEM),
+        throttled(_SYSTEM),
     ),
 )
 
+_RANKED = total(WHO, f"({_recorded(MEMORY)} or 0 * {_recorded(RUNNING)})")
+
+
+def _rows(rule: str) -> str:
+    return beside(by_row(rule, _SYSTEM), _RANKED)
+
+
 _SERVERS = rows(
     "Servers",
-    "One row for each server; a name leads to its container. Load and swap are known only for "
-    "OpenVZ; a share is missing where there is no limit.",
+    "One row for each server; a name leads to its container. Those that use most memory, as many "
+    "as Rows says. Load is that of each CPU; load and swap are known only for OpenVZ. A share is "
+    "missing where there is no limit.",
     container_keys("engine", "style"),
     (
-        Column("Up for", _rows(_UPTIME), unit="s", decimals=1, width=90),
-        count("Services", _rows(host("tallyman_container_services")), 75),
-        count("Users", _rows(host("tallyman_container_users")), 60),
-        cpu(total(WHO, recorded(CPU, _SYSTEM)), gauge=False),
-        Column("Load", _rows(host("tallyman_openvz_load1")), decimals=2, width=60),
-        share("Memory", total(WHO, recorded(MEMORY_SHARE, _SYSTEM)), 100, gauge=True),
-        share("Swap", _rows(_SWAP), 60),
-        share("Disk", _rows(_DISK), 60),
+        Column(
+            "Up for",
+            beside(f"time() - {by_row(STARTED, _SYSTEM)}", _RANKED),
+            unit="s",
+            decimals=1,
+            width=90,
+        ),
+        count("Services", _rows(SERVICES), 75),
+        cpu(_rows(CPU), gauge=False),
+        memory(_rows(MEMORY)),
+        share("Of limit", _rows(MEMORY_SHARE), 100, gauge=True),
+        share("Swap", _rows(SWAP_SHARE), 60),
+        share("Disk", _rows(DISK_SHARE), 60),
+        Column("Load", _rows(LOAD), decimals=2, width=60),
     ),
     sort="Memory",
     empty=_NOBODY,
 )
 
 _MEMORY = row(
-    "Memory and swap",
+    "Memory and disk",
     line(
         9,
         by_name(
             "Memory by server",
             "Working sets, of the servers that used most over the time shown.",
-            largest(MEMORY, _SYSTEM),
+            leading(MEMORY, _SYSTEM),
             unit="bytes",
             empty=_NOBODY,
         ),
@@ -154,47 +140,42 @@ _MEMORY = row(
             "Memory against limit by server",
             "Working set against the limit, of the servers closest to it. Servers without a limit "
             "are not shown.",
-            f"sum by ({NAMED}) ({recorded(MEMORY_SHARE, _SYSTEM)}) and on ({ID}) "
-            f"topk($top, {at_end(recorded(MEMORY_SHARE, _SYSTEM))})",
+            closest(MEMORY_SHARE, _SYSTEM),
             unit="percentunit",
             high=1,
             steps=_FULL,
             empty="no server has a memory limit",
         ),
         by_name(
-            "Swap against limit by server",
-            "Only OpenVZ reports both.",
-            _top_share(_SWAP),
+            "Disk against quota",
+            "Space in use against the hard quota or the size of its disk.",
+            closest(DISK_SHARE, _SYSTEM),
             unit="percentunit",
             high=1,
-            empty="no server reports its swap",
+            steps=_FULL,
+            empty="no server has a disk quota",
         ),
     ),
 )
 
+_RAN = total(NAMED, f"sum_over_time({_recorded(RUNNING)}{END})")
+_LEAST = f"{total(NAMED, _recorded(RUNNING))} and on ({ID}) bottomk($top, {_RAN})"
+
 _WORK = row(
-    "CPU, load and people",
+    "CPU, processes and people",
     line(
         9,
         by_name(
             "CPU by server",
             "The busiest over the time shown.",
-            busiest("container_cpu_usage_seconds_total", style=_SYSTEM),
+            leading(CPU, _SYSTEM),
             unit="cores",
             empty=_NOBODY,
-        ),
-        by_name(
-            "Load by CPU",
-            "Load over five minutes for each CPU that the server sees: above 1, tasks wait. "
-            "OpenVZ only.",
-            _top_share(_LOAD),
-            decimals=2,
-            empty="no server reports its load",
         ),
         graph(
             "People logged in",
             "People who are logged in, by server.",
-            query(f"{_named(host('tallyman_container_sessions'))} > 0", _NAME),
+            query(closest(SESSIONS, _SYSTEM), _NAME),
             decimals=0,
             stacked=True,
             link=series_to_container(),
@@ -206,21 +187,21 @@ _WORK = row(
         by_name(
             "Processes by server",
             "Processes, of the servers that had most over the time shown.",
-            largest("container_processes", _SYSTEM),
+            leading(PROCESSES, _SYSTEM),
             decimals=0,
             empty=_NOBODY,
         ),
         by_name(
             "Network by server",
             "Bytes received and sent on its own interfaces.",
-            busiest(*NETWORK, style=_SYSTEM),
+            leading(NETWORK, _SYSTEM),
             unit="Bps",
             empty="no server has a network of its own",
         ),
         by_name(
             "Disk reads and writes by server",
             "Bytes read and written on block devices.",
-            busiest(*DISK, style=_SYSTEM),
+            leading(DISK, _SYSTEM),
             unit="Bps",
             empty="no server read or wrote",
         ),
@@ -229,8 +210,9 @@ _WORK = row(
         12,
         states(
             "Running",
-            "When each container ran; gaps are stops, or times without data.",
-            query(_named(host("tallyman_container_state", _RUNNING)), _NAME),
+            "When each of those servers ran that ran least over the time shown; gaps are stops, or "
+            "times without data.",
+            query(_LEAST, _NAME),
             values={"1": ("running", PURPLE)},
             empty="no system-style container ran",
         ),
@@ -239,41 +221,39 @@ _WORK = row(
 
 _RESOURCE = "job, instance, id, resource"
 _BY_RESOURCE = f"{NAMED}, resource"
-_HELD = host("tallyman_openvz_beancounter_held")
-_REFUSED = "tallyman_openvz_beancounter_failures_total"
 
 
-def _of(bound: str) -> str:
-    """Return what is held against a bound; absent where there is none."""
-    shown = f"{_HELD} / ({host(f'tallyman_openvz_beancounter_{bound}')} > 0)"
-    return total(_BY_RESOURCE, who(shown, _SYSTEM, "name"))
+def _by_resource(rule: str) -> str:
+    return total(_BY_RESOURCE, _recorded(rule))
 
 
-def _refused(window: str) -> str:
-    return total(_BY_RESOURCE, who(increase(_REFUSED, "", window), _SYSTEM, "name"))
+def _beside(expression: str) -> str:
+    return beside(expression, _by_resource(OF_LIMIT), _RESOURCE)
 
 
-def _closest(expression: str) -> str:
-    return f"{expression} and on ({_RESOURCE}) topk($top, {_of('limit')})"
-
-
-_QUOTAS = row(
-    "Quotas and beancounters",
+_OPENVZ = row(
+    "OpenVZ: load, swap, inodes and beancounters",
     line(
         9,
         by_name(
-            "Disk against quota",
-            "Space in use against the hard quota or the size of its disk.",
-            _top_share(f"({_DISK})"),
+            "Load by CPU",
+            "Load over five minutes for each CPU that the server sees: above 1, tasks wait.",
+            closest(LOAD, _SYSTEM),
+            decimals=2,
+            empty="no server reports its load",
+        ),
+        by_name(
+            "Swap against limit by server",
+            "Swap in use against the limit.",
+            closest(SWAP_SHARE, _SYSTEM),
             unit="percentunit",
             high=1,
-            steps=_FULL,
-            empty="no server has a disk quota",
+            empty="no server reports its swap",
         ),
         by_name(
             "Inodes against quota",
-            "Inodes in use against the hard quota. OpenVZ only.",
-            _top_share(_INODES),
+            "Inodes in use against the hard quota.",
+            closest(INODES_SHARE, _SYSTEM),
             unit="percentunit",
             high=1,
             empty="no server has an inode quota",
@@ -285,8 +265,8 @@ _QUOTAS = row(
             6,
             graph(
                 "Refused",
-                "Allocations refused (failcnt) within each step.",
-                query(f"{_refused(RATE)} > 0", "{{name}} {{resource}}"),
+                "Allocations refused (failcnt) within the five minutes before each step.",
+                query(closest(REFUSED, _SYSTEM, _BY_RESOURCE, _RESOURCE), "{{name}} {{resource}}"),
                 bars=True,
                 stacked=True,
                 shades=RED,
@@ -296,8 +276,8 @@ _QUOTAS = row(
         ),
         rows(
             "Beancounters closest to their limit",
-            "Amount held now against limit and barrier, and allocations refused over the time "
-            "shown; unlimited resources are not shown.",
+            "Amount held now against limit and barrier, from half of it on, and allocations "
+            "refused over the time shown; unlimited resources are not shown.",
             (
                 *container_keys("engine", "style")[:2],
                 Key("resource", "Resource", width=100),
@@ -305,14 +285,20 @@ _QUOTAS = row(
                 Key("id"),
             ),
             (
-                share("Of limit", f"topk($top, {_of('limit')})", 100, gauge=True),
-                share("Of barrier", _closest(_of("barrier")), 90),
-                count("Refused", _closest(_refused("[$__range]")), 80, ((None, TEXT), (1, RED))),
+                share("Of limit", top_rows(_by_resource(OF_LIMIT)), 100, gauge=True),
+                share("Of barrier", _beside(_by_resource(OF_BARRIER)), 90),
+                count(
+                    "Refused",
+                    _beside(total(_BY_RESOURCE, happened(REFUSED, _SYSTEM))),
+                    80,
+                    ((None, TEXT), (1, RED)),
+                ),
             ),
             sort="Of limit",
-            empty="no server has beancounters",
+            empty="no server holds half of a limit, or the agent does not read beancounters",
         ),
     ),
+    collapsed=True,
 )
 
 _REST = row(
@@ -333,8 +319,9 @@ BOARD = Board(
         variables.instances(),
         variables.engine(_SYSTEM),
         variables.containers(_SYSTEM),
-        variables.busiest(),
+        variables.lines(),
+        variables.rows(),
     ),
-    rows=(row("", _OVERVIEW, line(13, _SERVERS)), _MEMORY, _WORK, _QUOTAS, _REST),
-    annotations=(starts(_SYSTEM), oom_kills(_SYSTEM), turns(_SYSTEM)),
+    rows=(row("", _OVERVIEW, line(13, _SERVERS)), _MEMORY, _WORK, _OPENVZ, _REST),
+    annotations=(starts(_SYSTEM), kills(_SYSTEM), turns(_SYSTEM)),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,12 @@ class Live:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = live.page(instance)
-                self.send_response(503 if body is None else 200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-                self.end_headers()
-                self.wfile.write(body or b"")
+                # On a busy machine Prometheus may not wait for it.
+                with suppress(ConnectionError):
+                    self.send_response(503 if body is None else 200)
+                    self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+                    self.end_headers()
+                    self.wfile.write(body or b"")
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Say nothing of each scrape."""

@@ -77,7 +77,7 @@ class Actor:
 
     @property
     def expected(self) -> str:
-        """The style that its engine is made for."""
+        """The style that its engine was made for."""
         return "system" if self.engine in {"lxc", "openvz", "nspawn"} else "app"
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dashboards.demo.history import JOB
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULES = DEPLOY / "rules.yml"
@@ -23,10 +23,23 @@ ALERTS = DEPLOY / "alerts.yml"
 _START_SECONDS = 60
 
 
-def _groups(rules: str) -> list[str]:
-    """Return each group of a rule file as a file of its own."""
-    _, *groups = re.split(r"^  - (?=name: )", rules, flags=re.MULTILINE)
-    return [f"groups:\n  - {group}" for group in groups]
+def waves(rules: str) -> Iterator[str]:
+    """Return the rules as files of which each reads only what those before it record.
+
+    Prometheus evaluates a group rule by rule, but promtool does not see what it records itself.
+    """
+    found = re.split(r"^      - (?=record: )", rules, flags=re.MULTILINE)[1:]
+    left = {
+        rule.split(maxsplit=2)[1]: re.split(r"^\n|^  - ", rule, flags=re.MULTILINE)[0]
+        for rule in found
+    }
+    reads = {
+        name: set(re.findall(r"[\w:]+", rule.partition("expr:")[2])) for name, rule in left.items()
+    }
+    while left:
+        wave = [name for name in left if not reads[name] & left.keys()]
+        body = "".join(f"      - {left.pop(name)}" for name in wave)
+        yield f"groups:\n  - name: wave\n    rules:\n{body}"
 
 
 class DemoError(Exception):
@@ -53,6 +66,13 @@ class Prometheus:
         """Where it answers."""
         return f"http://{self._address}"
 
+    @property
+    def pid(self) -> int:
+        """Its process; only while it runs."""
+        if self._process is None:
+            raise DemoError("Prometheus does not run")
+        return self._process.pid
+
     def _settings(self, targets: Mapping[str, str]) -> dict[str, object]:
         # JSON is YAML.
         return {
@@ -76,10 +96,9 @@ class Prometheus:
 
     def record(self, begin: float, end: float) -> None:
         """Evaluate the recording rules over the history, as they would have been then."""
-        # promtool does not see what it records itself, so one group after the other.
-        for group in _groups(RULES.read_text(encoding="utf-8")):
-            rules = self._place / "group.yml"
-            rules.write_text(group, encoding="utf-8")
+        for wave in waves(RULES.read_text(encoding="utf-8")):
+            rules = self._place / "wave.yml"
+            rules.write_text(wave, encoding="utf-8")
             self.start()
             self._promtool(
                 "tsdb",

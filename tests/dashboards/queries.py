@@ -35,13 +35,16 @@ DEFAULTS = {
     "container": ".*",
     "id": "/",
     "application": ".*",
+    "by": "image",
     "top": "10",
+    "rows": "25",
     "__range": "3600s",
     "__range_s": "3600",
     "__rate_interval": "120s",
 }
 """Values of the variables for a query with All."""
-_VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)(?::\w+)?\}")
+_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)|\$\{(\w+)(?::\w+)?\}")
+"""Not ``$1`` of label_replace: Grafana, too, leaves what it does not know."""
 
 
 @cache
@@ -71,7 +74,7 @@ def variables_in(text: str) -> set[str]:
 
 def fill(text: str, **chosen: str) -> str:
     """Put values in the place of variables."""
-    values = {**DEFAULTS, "by": '"image"'} | chosen
+    values = DEFAULTS | chosen
     return _VARIABLE.sub(lambda m: values[m.group(1) or m.group(2)], text)
 
 
@@ -169,10 +172,27 @@ def labels_of(metric: str) -> frozenset[str]:
         return TARGET | PROMETHEUS_ALERTS[metric]
     if metric in BY_NAME:
         return TARGET | set(BY_NAME[metric].labels)
-    tree = promql_parser.parse(recordings()[metric])
-    if not isinstance(tree, promql_parser.AggregateExpr) or tree.modifier is None:
-        raise TypeError(f"{metric} is no aggregation by labels")
-    return frozenset(tree.modifier.labels)
+    return _labels(promql_parser.parse(recordings()[metric]))
+
+
+def _labels(node: Any) -> frozenset[str]:
+    """Return the labels of what a part of a recording rule gives."""
+    if isinstance(node, promql_parser.ParenExpr):
+        return _labels(node.expr)
+    if isinstance(node, promql_parser.VectorSelector):
+        return labels_of(node.name or "")
+    if isinstance(node, promql_parser.AggregateExpr):
+        keeps = str(node.op) in {"topk", "bottomk"}
+        assert node.modifier is not None
+        return _labels(node.expr) if keeps else frozenset(node.modifier.labels)
+    if isinstance(node, promql_parser.BinaryExpr):
+        left, right = node.lhs, node.rhs
+        if isinstance(left, promql_parser.NumberLiteral):
+            return _labels(right)
+        # What a join includes from its right side stands in group_left.
+        more = node.modifier.group_labels if node.modifier is not None else None
+        return _labels(left) | frozenset(more or ())
+    raise TypeError(f"{node} has labels that nobody has thought of")
 
 
 def cadvisor_queries() -> list[tuple[str, str]]:

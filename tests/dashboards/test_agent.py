@@ -211,12 +211,13 @@ EMPTY: dict[str, dict[str, str]] = {
         "Engines and what they run: C": "nothing is unknown for long",
         "Servers that do not run": "a stopped OpenVZ container says neither how it ended nor when",
         "Axis by axis: ": "each axis leans to one side alone",
+        "Containers in trouble: ": "few things are wrong with a container at a time",
     },
     "docker": _SETTLED
     | _NO_OPENVZ
     | {
-        "Restarts by application": "another one is restarted",
-        "OOM kills by application": "another one is killed",
+        "instance_id:tallyman_container_restarts": "another one is restarted",
+        "instance_id:container_oom_events": "another one is killed",
     },
     "lxc": _SETTLED
     | _NO_OPENVZ

@@ -38,8 +38,9 @@ ONE = {
     "style": "app",
     "container": WEB.name,
     "id": WEB.id,
-    "by": '"compose_project", "compose_service"',
+    "by": "compose_project, compose_service",
     "top": "1",
+    "rows": "1",
 }
 RULES = recordings() | {name: rule["expr"] for name, rule in alerts().items()}
 PANELS = {

@@ -39,6 +39,7 @@ from tests.dashboards.queries import (
 
 ALL = dashboards()
 QUERIES = [q for board in ALL.values() for q in (*panel_queries(board), *annotation_queries(board))]
+_BOUND = re.compile(r"(top|bottom)k\(\$(rows|top), ")
 BUILT_IN = frozenset({"__range", "__range_s", "__rate_interval", "__url_time_range"})
 
 EXCEPTIONS = {
@@ -50,7 +51,11 @@ EXCEPTIONS = {
     ("tallyman-one", "id"): "the board of one container",
 }
 """Variables that are not multi with All, and why."""
-ALL_TAKES_EMPTY = {"container": "a container that nobody has named is in All, too"}
+ALL_VALUES = {
+    "container": ".*",  # a container that nobody has named is in All, too
+    "job": None,  # of `up`, a pattern for everything would take the targets of other jobs
+}
+"""What All of a variable is where it is not .+; None is all that are offered, by name."""
 UNITS = {"short", "none", "bytes", "Bps", "percentunit", "s", "dateTimeFromNow"}
 """Grafana's own, of those that we use."""
 FREE_UNITS = {
@@ -159,7 +164,7 @@ def test_variables(board: dict[str, Any]) -> None:
     uid = board["uid"]
     known = [variable["name"] for variable in board["templating"]["list"]]
     order = ["datasource", "job", "instance", "engine", "style", "container", "id", "by"]
-    order += ["application", "top"]
+    order += ["application", "top", "rows"]
     assert known == [name for name in order if name in known]
     assert known[:3] == order[:3]
     before: set[str] = {"datasource"}
@@ -186,7 +191,7 @@ def test_variables(board: dict[str, Any]) -> None:
             if (uid, name) not in EXCEPTIONS:
                 assert variable["multi"]
                 assert variable["includeAll"]
-                assert variable["allValue"] == (".*" if name in ALL_TAKES_EMPTY else ".+")
+                assert variable.get("allValue") == ALL_VALUES.get(name, ".+")
         before.add(name)
 
 
@@ -198,7 +203,7 @@ def test_no_exception_is_left_over() -> None:
         if variable["type"] == "query" and not variable["multi"]
     }
     assert single == set(EXCEPTIONS)
-    assert all((EXCEPTIONS | ALL_TAKES_EMPTY | FREE_UNITS).values()), "say why"
+    assert all((EXCEPTIONS | FREE_UNITS).values()), "say why"
 
 
 @board_of
@@ -246,9 +251,43 @@ def test_counters_are_rated_over_a_fitting_window(asked: Asked) -> None:
 def test_a_bare_topk_is_asked_at_one_moment_only(board: dict[str, Any]) -> None:
     for panel in panels(board):
         for target in panel["targets"]:
-            if "topk(" in target["expr"] and not target.get("instant"):
-                assert re.search(r"and on \([\w, ]+\) topk\(", target["expr"]), panel["title"]
+            if _BOUND.search(target["expr"]) and not target.get("instant"):
+                assert re.search(r"and on \([\w, ]+\) (top|bottom)k\(", target["expr"]), panel[
+                    "title"
+                ]
                 assert "@ end()" in target["expr"], panel["title"]
+
+
+OF_MANY_HOSTS = [ALL[uid] for uid in (Uid.FLEET, Uid.APP, Uid.SYSTEM)]
+of_many = pytest.mark.parametrize("board", OF_MANY_HOSTS, ids=lambda board: board["uid"])
+FEW = {"engine": "there are some twenty", "finding": "there are some dozens"}
+"""Labels of which there are few values, however many containers: their tables have an end."""
+
+
+@of_many
+def test_what_shows_many_hosts_reads_nothing_by_container_that_is_not_recorded(
+    board: dict[str, Any],
+) -> None:
+    for asked in (*panel_queries(board), *annotation_queries(board)):
+        for metric, _ in parts(fill(asked.expr)).selectors:
+            by_host = not labels_of(metric) & {"id", "collector"}
+            assert ":" in metric or metric.startswith("ALERTS") or by_host, asked.where
+
+
+@of_many
+def test_what_shows_many_hosts_has_an_end(board: dict[str, Any]) -> None:
+    for panel in panels(board):
+        keys = {o["matcher"]["options"] for o in panel["fieldConfig"]["overrides"]}
+        asked = [target["expr"] for target in panel["targets"]]
+        if panel["type"] == "table":
+            endless = keys & {"id", "instance", "unit", "image"}
+        else:
+            legends = "".join(target["legendFormat"] for target in panel["targets"])
+            endless = set(re.findall(r"{{(name|instance|unit|image)}}", legends))
+        if endless:
+            assert all(_BOUND.search(expr) for expr in asked), panel["title"]
+        else:
+            assert panel["type"] != "table" or keys & set(FEW), panel["title"]
 
 
 @board_of
