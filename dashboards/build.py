@@ -1,4 +1,7 @@
-"""Write the dashboards' JSON: ``python -m dashboards.build``; with ``--check`` compare only."""
+"""Write the dashboards' JSON and Grafana's alert rules: ``python -m dashboards.build``.
+
+With ``--check`` it compares only.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dashboards import alerting
 from dashboards.boards import BOARDS
 
 if TYPE_CHECKING:
@@ -26,8 +30,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
     check = parser.parse_args().check
     stale = []
-    for board in BOARDS:
-        text, path = board.json(), path_of(board)
+    made = {path_of(board): board.json() for board in BOARDS} | {alerting.TARGET: alerting.text()}
+    for path, text in made.items():
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(path.name)

@@ -103,6 +103,10 @@ class Board:
     def json(self) -> str:
         """Return it as the text that is committed and provisioned."""
         raw = json.loads(json.dumps(self.build(), cls=JSONEncoder))
+        for variable in raw["templating"]["list"]:
+            # The SDK writes them for every kind of variable, Grafana's schema has them for one.
+            for key in ("auto", "auto_min", "auto_count"):
+                del variable[key]
         raw["annotations"] = {"list": [_annotation(a) for a in self.annotations]}
         return json.dumps(raw, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dashboards import alerting
 from tests.dashboards.queries import PROMETHEUS, ROOT, TARGET, alerts
 from tests.dashboards.tools import tool
 
@@ -175,3 +176,52 @@ def test_grafana_provisioning() -> None:
         f"cp dashboards/json/*.json {provider['options']['path']}/"
         in (ROOT / "deploy/grafana/README.md").read_text()
     )
+
+
+def _grafana_rules() -> list[dict[str, Any]]:
+    groups = _config(ROOT / "deploy/grafana/provisioning/alerting/tallyman.yml")["groups"]
+    assert [group["folder"] for group in groups] == ["Tallyman"] * len(groups)
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def test_grafanas_alert_rules_are_made_from_prometheus_alerts() -> None:
+    assert alerting.TARGET.read_text() == alerting.text(), "run: make dashboards"
+
+
+def test_grafana_has_each_alert_with_the_same_query_and_patience() -> None:
+    source = alerts()
+    made = {rule["title"]: rule for rule in _grafana_rules()}
+    assert list(made) == list(source)
+    assert len({rule["uid"] for rule in made.values()}) == len(made)
+    for name, rule in made.items():
+        query, fires = rule["data"]
+        # Grafana refuses a uid of more than 40 characters.
+        assert re.fullmatch(r"[a-z-]{1,40}", rule["uid"])
+        assert query["model"]["expr"] == source[name]["expr"].strip()
+        assert rule["for"] == source[name].get("for", "0s")
+        assert rule.get("keepFiringFor") == source[name].get("keep_firing_for")
+        assert rule["labels"] == source[name]["labels"]
+        assert (rule["condition"], fires["refId"]) == ("B", "B")
+
+
+def test_grafana_asks_the_data_source_that_is_provisioned() -> None:
+    (source,) = _config(ROOT / "deploy/grafana/provisioning/datasources/tallyman.yml")[
+        "datasources"
+    ]
+    asked = {rule["data"][0]["datasourceUid"] for rule in _grafana_rules()}
+    assert asked == {source["uid"]}
+
+
+_GRAFANA_KNOWS = {"if", "else", "end", "or", "lt"}
+"""What Grafana's templates and Go's know, of what begins an action in our texts."""
+
+
+@pytest.mark.parametrize("rule", _grafana_rules(), ids=lambda rule: rule["title"])
+def test_grafana_can_read_the_texts(rule: dict[str, Any]) -> None:
+    for text in rule["annotations"].values():
+        words = re.findall(r"\{\{-?\s*(\$?[\w.]+)", text)
+        assert all(word in _GRAFANA_KNOWS or word[0] == "$" for word in words), words
+        assert "$value " not in text
+        assert not re.search(r"[ :,(] ?[.)]", text), "something is missing here"
+        # Grafana would take these for variables of the environment.
+        assert "${" not in text
