@@ -77,7 +77,7 @@ _BROKEN = line(
         "which are missing from every other number here. Blind: collectors that fail. Restarting: "
         "containers that their engine restarted within five minutes. Near limit: above 90 % of "
         "the memory limit. Throttled: kept from the CPU in more than a quarter of the periods. OOM "
-        "kills: over the time shown. New mismatches: not there a week ago.",
+        "kills: over the time shown. Mismatches: new ones, which were none a week ago.",
         Figure("failing", zero(f"count({_NOW_FIRING})"), steps=BAD_IF_ANY),
         Figure("hosts down", zero(f"count({host('up')} == 0)"), steps=BAD_IF_ANY, link=_TO_AGENTS),
         Figure("blind", zero(f"sum({host(_FAILING)})"), steps=BAD_IF_ANY, link=_TO_AGENTS),
@@ -86,7 +86,7 @@ _BROKEN = line(
         Figure("near limit", zero(f"count({recorded(MEMORY_SHARE)} > {NEAR})"), steps=BAD_IF_ANY),
         throttled_now(),
         oom_kills(),
-        Figure("new mismatches", zero(f"count{_new(recorded(MISMATCH))}"), steps=WATCH_IF_ANY),
+        Figure("mismatches", zero(f"count{_new(recorded(MISMATCH))}"), steps=WATCH_IF_ANY),
     ),
 )
 
@@ -97,7 +97,7 @@ _ALERTS = line(
         "The alerts of deploy/prometheus/alerts.yml that are firing, the latest first. "
         "docs/runbooks.md says what each means and what to do.",
         (
-            Key("alertname", "Alert", width=210, grows=True),
+            Key("alertname", "Alert", width=250, grows=True),
             Key(
                 "severity",
                 "Severity",
@@ -156,12 +156,12 @@ _OVERVIEW = line(
             "in use, in containers or not.",
             Figure("up", zero(f"count({host('up')} == 1)")),
             Figure(
-                "CPU used",
+                "CPU",
                 f"sum({host('tallyman_host_cores')}) / sum({host('machine_cpu_cores')})",
                 unit="percentunit",
             ),
             Figure(
-                "memory used",
+                "memory",
                 f"sum({host('tallyman_host_memory_bytes')}) / sum({host('machine_memory_bytes')})",
                 unit="percentunit",
             ),
@@ -178,7 +178,7 @@ _OVERVIEW = line(
         "To look at",
         "Mismatches: a confident verdict differs from what the engine was made for, or told to "
         "run. Warnings: bad practices, listed below.",
-        Figure("mismatches", zero(f"sum({kind(_MISMATCHES)})"), steps=WATCH_IF_ANY),
+        Figure("all mismatches", zero(f"sum({kind(_MISMATCHES)})"), steps=WATCH_IF_ANY),
         Figure("warnings", zero(f"sum({kind(_FINDINGS)})"), steps=WATCH_IF_ANY),
     ),
 )
