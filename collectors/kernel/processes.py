@@ -27,6 +27,9 @@ _ARGV_KEPT = 64
 _DEVICE_DIGITS = 7  # of 20 bits, MINORBITS in include/linux/kdev_t.h
 
 
+_OF_PROGRAMS = ("/usr/", "/bin/", "/sbin/", "/nix/store/", "/gnu/store/")
+
+
 class ProcessReader:
     """Reads the process table, and keeps it: a light pass reads only processes that are new.
 
@@ -190,7 +193,7 @@ class ProcessReader:
         root = or_none(directory.file_id, "root/")
         if self._disk is not None and exe_id is not None and root not in (None, self._disk):
             # After pivot_root(2) no path shows that its root is another one.
-            outside |= exe_id.device == self._disk.device and not _is_at(directory, exe, exe_id)
+            outside |= self._is_of_host(exe, exe_id) and not _is_at(directory, exe, exe_id)
         return replace(
             process,
             argv=_read_argv(directory),
@@ -208,6 +211,20 @@ class ProcessReader:
             seccomp=_number(status.get("Seccomp", ""), 0),
             no_new_privs=_flag(status.get("NoNewPrivs")),
         )
+
+    def _is_of_host(self, exe: str | None, exe_id: FileId) -> bool:
+        """Return whether a program may be the host's: it is on its disk, or is found there.
+
+        The host's /usr may be another filesystem than its root, and a file of an overlay may have
+        the device of a layer.
+        """
+        if self._disk is not None and exe_id.device == self._disk.device:
+            return True
+        # Whoever runs it names the path: only where looking cannot block, nor mount anything. Of a
+        # program below a mount that has been detached it begins there: /bin/x of the host's /usr.
+        paths = () if exe is None else (exe, f"/usr{exe}")
+        places = (path for path in paths if path.startswith(_OF_PROGRAMS))
+        return any(or_none(self._host.root.file_id, p.lstrip("/")) == exe_id for p in places)
 
 
 def read_newborn(host: HostFS, pid: int, *, only_unified: bool) -> Process | None:

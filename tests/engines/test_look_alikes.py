@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,6 +125,29 @@ def test_daemon_that_jails_itself(tmp_path: Path, by: str, pid_namespace: tuple[
     command = ("/usr/bin/python3", "-c", JAIL, by, str(root))
     with bare.program_in("none", words, command) as made:
         assert_no_container(ls(), made)
+
+
+def test_daemon_whose_program_is_on_another_filesystem_than_the_hosts_root(tmp_path: Path) -> None:
+    """As pasta does it, podman's network, where the host's /usr is a filesystem of its own."""
+    need("unshare", "mount")
+    (tmp_path / "empty").mkdir()
+    place = Path("/usr/local/lib") / unique("disk")
+    place.mkdir()
+    run("mount", "-t", "tmpfs", "tmpfs", place)
+    try:
+        # Once it is detached, paths begin at its top, as if it were mounted on /usr.
+        program = place / place.relative_to("/usr") / "python3"
+        program.parent.mkdir(parents=True)
+        shutil.copy(Path("/usr/bin/python3").resolve(), program)
+        (place / "python3").hardlink_to(program)
+        script = 'mount --bind "$0" "$0" && exec "$@"'
+        words = ("unshare", "--mount", "--pid", "--fork", "sh", "-c", script, tmp_path / "empty")
+        command = (str(program), "-c", JAIL, "pivot_root", f"{tmp_path}/empty")
+        with bare.program_in("none", ("env", "PYTHONHOME=/usr", *words), command) as made:
+            assert_no_container(ls(), made)
+    finally:
+        run("umount", "-l", place)
+        place.rmdir()
 
 
 def test_session_of_a_user() -> None:
