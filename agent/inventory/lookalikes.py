@@ -28,6 +28,12 @@ def _unit_of(path: str) -> str:
     return next(units, "")
 
 
+def unit_path(path: str) -> str:
+    """Return the cgroup of the systemd unit that a cgroup is or is below; "" for none."""
+    unit = _unit_of(path)
+    return path[: path.rfind(f"/{unit}") + len(unit) + 1] if unit else ""
+
+
 def service_look_alike(
     leader: Process, parent: Process | None, manager: Process | None, around_pid: int | None
 ) -> LookAlike | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from agent.inventory.cgroup_names import engine_cgroup
 from agent.inventory.groups import Group, Partition, cgroup_of, name_of, own_kinds
-from agent.inventory.lookalikes import empty_root_look_alike, service_look_alike
+from agent.inventory.lookalikes import empty_root_look_alike, service_look_alike, unit_path
 from agent.model import LookAlike
 from collectors.catalogue import WRAPPERS
 
@@ -160,14 +160,27 @@ class _Splitter:
             return same
         programs = [p for p in self.sets[key] if p.root != around_root]
         programs += self.moved_on(leader, around_pid)
-        look_alike = service_look_alike(
-            leader, parent, self.manager_of(around), around_pid
-        ) or self.sandbox_look_alike(leader, programs, sightings)
+        look_alike = service_look_alike(leader, parent, self.manager_of(around), around_pid)
+        if look_alike is not None and self.is_beside(leader, around_root):
+            look_alike = None
+        look_alike = look_alike or self.sandbox_look_alike(leader, programs, sightings)
         if look_alike is None:
             return self.make_group(leader, around, sightings)
         if around is None:
             self.look_alikes.append(look_alike)
         return around
+
+    def is_beside(self, leader: Process, around_root: FileId | None) -> bool:
+        """Return whether a unit has processes on the root around it, too, besides a leader's.
+
+        With RootDirectory= all have that one. What made the leader's root was no manager then, but
+        a process of the unit, which may have ended: the manager adopts what it leaves.
+        """
+        unit = unit_path(cgroup_of(leader))
+        return around_root is not None and any(
+            process.root == around_root and unit_path(cgroup_of(process)) == unit
+            for process in self.table
+        )
 
     def make_group(self, leader: Process, around: Group | None, sightings: list[Sighting]) -> Group:
         group = Group(leader=leader, parent=around, sightings=sightings)

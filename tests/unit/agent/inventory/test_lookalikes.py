@@ -41,6 +41,16 @@ def test_a_service_with_its_own_root_belongs_to_the_manager(below: str) -> None:
     assert "portable.service" in parts.look_alikes[0].reason
 
 
+def test_what_a_service_left_in_a_root_of_its_own_is_not_the_managers() -> None:
+    """A daemon or a script started a container without an engine and a pid namespace."""
+    unit = "/system.slice/jobs.service"
+    daemon = process(9, 1, cgroup=unit)
+    adopted = process(10, 1, ns={"mnt": 30}, root=1, cgroup=f"{unit}/job")
+    elsewhere = process(11, 1, cgroup="/system.slice/others.service")
+    assert pids(only_group(split(daemon, adopted))) == {10}
+    assert split(elsewhere, adopted).groups == ()
+
+
 def test_what_a_users_manager_adopted_in_a_scope_is_not_its_service() -> None:
     path = "/user.slice/user@1000.service/app.slice/run-7.scope"
     adopted = process(10, 1, ns={"mnt": 30}, root=1, cgroup=path)
