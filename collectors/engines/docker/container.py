@@ -141,13 +141,28 @@ def describe_image(document: JsonObject) -> ImageFacts:
     config = document.object("Config")
     return ImageFacts(
         id=document.text("Id"),
-        digests=document.texts("RepoDigests"),
+        digests=_digests_of_registries(document),
         created=document.time("Created"),
         size_bytes=document.integer("Size"),
         labels=config.text_map("Labels"),
         entrypoint=config.texts("Entrypoint"),
         command=config.texts("Cmd"),
     )
+
+
+def _digests_of_registries(document: JsonObject) -> tuple[str, ...]:
+    """Return the digests under which registries have an image.
+
+    Where images are in containerd's store, ``RepoDigests`` has one of every image, also of those
+    that were built or imported here: it is the image's id there. ``Identity`` tells them apart,
+    since version 1.53 of the API (Docker 29); before, it is not known which are in a registry.
+    """
+    digests = document.texts("RepoDigests")
+    image_id = document.text("Id")
+    in_containerds_store = any(digest.rpartition("@")[2] == image_id for digest in digests)
+    if in_containerds_store and not document.object("Identity").objects("Pull"):
+        return ()
+    return digests
 
 
 def _state(state: JsonObject) -> State:

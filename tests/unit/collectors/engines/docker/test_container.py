@@ -210,6 +210,15 @@ def test_the_image() -> None:
     assert found.created is not None
 
 
+def test_a_digest_of_containerds_store_is_a_registrys_only_where_the_daemon_says_so() -> None:
+    """There every image has one, also what was built or imported on the host (Docker 28)."""
+    stored = {**captured("image").raw, "Id": IMAGE, "RepoDigests": [f"lab/web@{IMAGE}"]}
+    pulled = {**stored, "Identity": {"Pull": [{"Repository": "docker.io/lab/web"}]}}
+    other = {**stored, "RepoDigests": [f"lab/web@sha256:{'0' * 64}"]}
+    digests = [describe_image(JsonObject(d)).digests for d in (stored, pulled, other)]
+    assert digests == [(), (f"lab/web@{IMAGE}",), (f"lab/web@sha256:{'0' * 64}",)]
+
+
 @patient
 @given(
     st.recursive(
