@@ -9,16 +9,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help run test lint format golden bench fuzz soak dashboards demo deb pins clean
+.PHONY: help run test test-hosts lint format golden bench fuzz soak dashboards demo deb pins clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: $(VENV)/run.stamp ## start the agent (flags: make run ARGS="--web.listen-address=127.0.0.1:8080")
 	$(BIN)/tallyman serve $(ARGS)
 
 test: lint ## all checks: ruff, mypy, the tests, the wheel (tests that need root or an engine say so)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-hosts: $(VENV)/dev.stamp ## the engines of Debian 13 and testing in virtual machines; half an hour, not part of make test
+	$(BIN)/python -m pytest -m hosts $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check .

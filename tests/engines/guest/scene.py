@@ -127,7 +127,7 @@ class Scene:
         return self._podman_made(handle)
 
     def lxc_system(self) -> Made:
-        root = _second_debian(Path("/srv/lxc-root"))
+        root = second_debian(Path("/srv/lxc-root"))
         here = Path("/var/lib/lxc/lxcsystem")
         here.mkdir(parents=True)
         (here / "config").write_text(
@@ -152,7 +152,7 @@ class Scene:
         return Made(name="lxcstopped", engine="lxc", handle="lxcstopped", pid=None)
 
     def nspawn_of_machined(self) -> Made:
-        _second_debian(Path("/var/lib/machines/machsystem"))
+        second_debian(Path("/var/lib/machines/machsystem"))
         settings = Path("/etc/systemd/nspawn/machsystem.nspawn")
         settings.parent.mkdir(exist_ok=True)
         settings.write_text("[Exec]\nPrivateUsers=no\n[Network]\nVirtualEthernet=no\n")
@@ -258,7 +258,7 @@ def make(of: object, name: str) -> Made:
     return maker()
 
 
-def _second_debian(root: Path) -> Path:
+def second_debian(root: Path) -> Path:
     """Return a writable view of the guest's own root, without what only a host needs."""
     changes = Path("/run") / root.name
     changes.mkdir()

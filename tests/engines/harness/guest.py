@@ -27,6 +27,9 @@ CLONE = Path(__file__).parents[3]
 LONGEST = 2400
 """Seconds for the tests; five minutes are enough on a quiet machine."""
 RUN_IN_VM = Path(os.environ.get("TALLYMAN_VMLAB", CLONE.parent / "shared/vmlab")) / "run-in-vm"
+MODERN = Path(os.environ.get("TALLYMAN_VMLAB_MODERN", CLONE.parent / "shared/vmlab-modern"))
+RUN_IN_MODERN_VM = MODERN / "run-in-vm"
+"""The same for the engines of newer Debians, each suite a machine of its own."""
 
 
 def need_guest() -> None:
@@ -53,11 +56,24 @@ def guest_report(module: str = "tests.engines.guest.report") -> dict[str, Any]:
     return report
 
 
-def run_in_guest(place: Path, *commands: str, seconds: int = LONGEST) -> str:
+def modern_report(suite: str) -> dict[str, Any]:
+    """Make the scene of newer engines in the guest of a Debian, once; return its report."""
+    if not RUN_IN_MODERN_VM.exists():
+        pytest.skip(f"there is no {RUN_IN_MODERN_VM} (TALLYMAN_VMLAB_MODERN names its folder)")
+    need("qemu-system-x86_64", "mmdebstrap", "cpio", "modprobe", "mke2fs", "zstd")
+    with workplace("guest") as place:
+        command = f"python3 -m tests.engines.guest.modern_report {place}/report.json"
+        run_in_guest(place, command, suite=suite)
+        report: dict[str, Any] = json.loads((place / "report.json").read_text())
+    return report
+
+
+def run_in_guest(place: Path, *commands: str, suite: str = "", seconds: int = LONGEST) -> str:
     """Run shell commands in the guest, where the agent and the tests can be imported.
 
-    ``place`` is mounted there under the same path. All code is one file: each access to a file of
-    the host takes the guest a millisecond, and an import needs thousands.
+    ``suite`` names a newer Debian than the usual guest's. ``place`` is mounted there under the same
+    path. All code is one file: each access to a file of the host takes the guest a millisecond, and
+    an import needs thousands.
     """
     code = place / "code.tar"
     with tarfile.open(code, "w") as tar:
@@ -68,11 +84,15 @@ def run_in_guest(place: Path, *commands: str, seconds: int = LONGEST) -> str:
         tar.add(dependencies(), "dependencies")
     inside = "/srv/tallyman"
     path = f"PYTHONPATH={inside}:{inside}/dependencies"
+    cache = Path(os.environ.get("LAB_VM_CACHE", CACHE / "vmlab"))
+    environment = {"LAB_VM_CACHE": str(cache)}
+    if suite:
+        environment = {"LAB_VM_CACHE": f"{cache}-{suite}", "LAB_VM_SUITE": suite}
     return run(
-        *(RUN_IN_VM, "-d", place, "-t", str(seconds), "-e", path),
+        *(RUN_IN_MODERN_VM if suite else RUN_IN_VM, "-d", place, "-t", str(seconds), "-e", path),
         " && ".join((f"mkdir {inside}", f"cd {inside}", f"tar -xf {code}", *commands)),
         timeout=seconds + 900,  # the guest may have to be built first
-        env={"LAB_VM_CACHE": os.environ.get("LAB_VM_CACHE", str(CACHE / "vmlab"))},
+        env=environment,
     )
 
 
