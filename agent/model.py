@@ -234,6 +234,8 @@ class CollectorHealth:
     malformed: int = 0
     error: str = ""
     containers: int = 0
+    daemons: Mapping[tuple[str, str], bool] = field(default_factory=dict, hash=False)
+    """Whether the daemons of its engines run, as in ``Context.daemons``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

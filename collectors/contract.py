@@ -73,6 +73,9 @@ class Context:
     wake: Callable[[], None] = lambda: None
     """To be called, from any thread, when an engine reports a change."""
     watch: Watch = _watch_nothing
+    daemons: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """Whether a daemon of root's on the host itself runs, by engine and instance. The collectors of
+    engines that have daemons say it, and False only where containers are known that it left."""
 
 
 class Collector(Protocol):

@@ -79,6 +79,10 @@ def _collector(health: CollectorHealth) -> Iterator[Sample]:
     yield Sample("tallyman_collector_containers", health.containers, labels)
     yield Sample("tallyman_collector_denied_total", health.denied, labels)
     yield Sample("tallyman_collector_malformed_total", health.malformed, labels)
+    for (engine, instance), runs in health.daemons.items():
+        yield Sample(
+            "tallyman_engine_up", runs, (("engine", engine), ("engine_instance", instance))
+        )
 
 
 def process_samples(processes: Mapping[str, int]) -> Iterator[Sample]:

@@ -125,6 +125,9 @@ TALLYMAN: tuple[Metric, ...] = (
             "Reads that failed for lack of permission.", labels="collector"),
     counter("tallyman_collector_malformed_total", "agent", "the agent",
             "Reads of malformed data.", labels="collector"),
+    gauge("tallyman_engine_up", "agent", "/proc",
+          "1 if a daemon of root's runs on the host itself, 0 if it does not and has left "
+          "containers, running or not.", labels="engine engine_instance"),
     counter("tallyman_scrapes_total", "agent", "the agent",
             "Readings of all counters; simultaneous scrapes share one."),
     counter("tallyman_scrape_seconds_total", "agent", "the agent",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ class _Slot:
     busy_since: float | None = None
     asked: threading.Event = field(default_factory=threading.Event)
     sightings: tuple[Sighting, ...] = ()
+    daemons: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     success: bool = False
     error: str = "has not answered yet"
     duration: float = 0.0
@@ -91,6 +92,7 @@ class Runner:
                     malformed=slot.host.tally.malformed.total(),
                     error=slot.error,
                     containers=len(slot.sightings),
+                    daemons=slot.daemons,
                 )
                 for slot in self._slots
             )
@@ -123,6 +125,7 @@ class Runner:
             try:
                 sightings = tuple(slot.collector.collect(task))
             except PartlySeen as error:
+                slot.daemons = task.daemons
                 self._finished(slot, started, error.sightings, str(error))
             except (CollectorError, HostReadError) as error:
                 self._finished(slot, started, None, str(error))
@@ -132,6 +135,7 @@ class Runner:
                     log.exception("collector %s failed", slot.collector.name)
                 self._finished(slot, started, None, f"{type(error).__name__}: {error}")
             else:
+                slot.daemons = task.daemons
                 self._finished(slot, started, sightings, "")
 
     def _finished(

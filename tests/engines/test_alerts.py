@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
-import urllib.request
-from contextlib import contextmanager
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
-from tests.dashboards.queries import PROMETHEUS, ROOT
-from tests.engines.harness.agent import free_port, running_agent
+from tests.engines.harness.agent import running_agent
+from tests.engines.harness.alertmanager import alertmanager
 from tests.engines.harness.made import unique
 from tests.engines.harness.need import need
-from tests.engines.harness.programs import Daemon, wait_until, workplace
-from tests.engines.harness.prometheus import Prometheus, prometheus
+from tests.engines.harness.programs import wait_until
+from tests.engines.harness.prometheus import Prometheus, prometheus, shipped_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.engines.harness.agent import Agent
+    from tests.engines.harness.agent import Agent, Page
     from tests.engines.harness.dockerd import Docker
 
 pytestmark = pytest.mark.engine
+
+HURRIED = (
+    *((f"for: {n}m\n", f"for: {n}s\n") for n in (1, 2, 5, 10, 15, 30)),
+    ("[30m:1m]", "[5s:1s]"),
+    ("offset 1h", "offset 15s"),
+)
+"""What has to last for minutes or hours here lasts for seconds."""
 
 
 @pytest.fixture
 def server(agent: Agent, tmp_path: Path) -> Iterator[Prometheus]:
     """Return a Prometheus with all rules; what has to last for minutes here lasts for seconds."""
     need("prometheus")
-    with prometheus(f"127.0.0.1:{agent.port}", *_rules(tmp_path)) as server:
+    with prometheus(f"127.0.0.1:{agent.port}", *shipped_rules(tmp_path, *HURRIED)) as server:
         yield server
-
-
-def _rules(place: Path) -> list[Path]:
-    copies = []
-    for name in ("rules.yml", "alerts.yml"):
-        copies.append(place / name)
-        text = (PROMETHEUS / name).read_text()
-        copies[-1].write_text(re.sub(r"^( +for: \d+)[mh]$", r"\1s", text, flags=re.MULTILINE))
-    return copies
 
 
 def _rules_of(server: Prometheus) -> list[dict[str, Any]]:
@@ -61,8 +54,8 @@ def _evaluated_since(server: Prometheus, moment: float) -> bool:
     )
 
 
-def _fires(server: Prometheus, alert: str, name: str) -> dict[str, Any]:
-    """Wait for an alert about a container, and return it with its text."""
+def _fires(server: Prometheus, alert: str, name: str | None = None) -> dict[str, Any]:
+    """Wait for an alert about a container or a host, and return it with its text."""
 
     def firing() -> dict[str, Any] | None:
         for found in server.api("/api/v1/alerts")["alerts"]:
@@ -112,12 +105,42 @@ def test_what_ended_with_an_error_is_told(server: Prometheus, docker: Docker) ->
     assert {labels["name"] for labels, _ in told} & {ends, stops} == set()
 
 
+def test_none_that_ends_at_once_is_ever_privileged(agent: Agent, docker: Docker) -> None:
+    """Until its runtime lets it go, the first process of every container may do everything."""
+    names = [unique("brief") for _ in range(10)]
+    image = docker.busybox()
+    over = threading.Event()
+    pages: list[Page] = []
+
+    def scrape() -> None:
+        while not over.is_set():
+            pages.append(agent.scrape())
+
+    scraping = threading.Thread(target=scrape)
+    scraping.start()
+    try:
+        for name in names:
+            docker.run(image, "sh", "-c", "exit 0", name=name)
+    finally:
+        over.set()
+        scraping.join()
+    shown = {row.id: row.name for page in pages for row in page.rows() if row.name in names}
+    found = {
+        (shown[sample.labels["id"]], sample.labels["finding"])
+        for page in pages
+        for sample in page.samples.get("tallyman_container_finding", [])
+        if sample.labels["id"] in shown
+    }
+    assert shown, "not one was on a page"
+    assert [name for name, finding in found if finding == "privileged"] == []
+
+
 def test_a_configured_daemon_that_is_not_there_is_told(docker: Docker, tmp_path: Path) -> None:
     need("prometheus")
     nowhere = f"--collector.docker.host=unix://{tmp_path}/docker.sock"
     with (
         running_agent(f"--collector.docker.host={docker.endpoint}", nowhere) as agent,
-        prometheus(f"127.0.0.1:{agent.port}", *_rules(tmp_path)) as server,
+        prometheus(f"127.0.0.1:{agent.port}", *shipped_rules(tmp_path, *HURRIED)) as server,
     ):
         firing = 'ALERTS{alertname="TallymanCollectorFailing",alertstate="firing"}'
         ((labels, _), *_) = server.wait_for(firing)
@@ -125,71 +148,41 @@ def test_a_configured_daemon_that_is_not_there_is_told(docker: Docker, tmp_path:
         assert server.query('tallyman_collector_containers{collector="docker"}')
 
 
-@contextmanager
-def _alertmanager(place: Path) -> Iterator[tuple[str, list[str]]]:
-    """Run an Alertmanager by the example; return its address, and the ids that it tells of."""
-    told: list[str] = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            told.extend(alert["labels"]["id"] for alert in message["alerts"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    receiver = HTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    config = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text())
-    hook = {"url": f"http://127.0.0.1:{receiver.server_port}/"}
-    names = [one["name"] for one in config["receivers"]]
-    config["receivers"] = [{"name": name, "webhook_configs": [hook]} for name in names]
-    config["templates"] = []
-    (place / "alertmanager.yml").write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{free_port()}"
-    server = Daemon(
-        "prometheus-alertmanager",
-        f"--config.file={place}/alertmanager.yml",
-        f"--storage.path={place}/data",
-        f"--web.listen-address={address}",
-        "--cluster.listen-address=",
-        log=place / "alertmanager.log",
-    )
-
-    def ready() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{address}/-/ready", timeout=5):
-                return True
-        except OSError:
-            return False
-
-    try:
-        server.wait_for(ready, "Alertmanager to be ready", 60)
-        yield address, told
-    finally:
-        server.stop()
-        receiver.shutdown()
-        receiver.server_close()
-
-
-def _fire(address: str, alert: str, container: str) -> None:
-    labels = {"alertname": alert, "severity": "warning", "instance": "h1", "id": container}
-    request = urllib.request.Request(
-        f"http://{address}/api/v2/alerts",
-        data=json.dumps([{"labels": labels}]).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30):
-        pass
+def test_an_engine_that_dies_is_told_and_so_is_a_host_without_containers(
+    mortal: Docker, tmp_path: Path
+) -> None:
+    need("prometheus")
+    only = tmp_path / "tallyman.toml"
+    # Not those that other tests' engines run beside it.
+    name = unique("left")
+    only.write_text(f'[containers]\ninclude = [{{ name = "{name}" }}]\n')
+    mortal.run(mortal.busybox(), "sleep", "86400", name=name)
+    flags = (f"--config.file={only}", f"--collector.docker.host={mortal.endpoint}")
+    with (
+        running_agent(*flags) as agent,
+        prometheus(f"127.0.0.1:{agent.port}", *shipped_rules(tmp_path, *HURRIED)) as server,
+    ):
+        up = f'tallyman_engine_up{{engine="docker",engine_instance="{mortal.socket}"}}'
+        gone = f'ALERTS{{alertname="TallymanEngineGone",engine_instance="{mortal.socket}"}}'
+        agent.wait_ready()
+        server.wait_for(f"{up} == 1")
+        mortal.kill()
+        server.wait_for(gone.replace("}", ',alertstate="firing"}'))
+        assert server.query('tallyman_host_containers{state="running"} > 0'), "it runs on"
+        mortal.start()
+        server.wait_for(f"{up} == 1 unless on (engine_instance) {gone}")
+        assert not server.query('ALERTS{alertname="TallymanContainersVanished"}')
+        mortal.remove_all()
+        fired = _fires(server, "TallymanContainersVanished")
+        assert "at least 1 containers ran" in fired["annotations"]["description"]
 
 
 def test_the_second_oom_kill_on_a_host_does_not_wait_for_its_group() -> None:
     need("prometheus-alertmanager")
-    with workplace("alertmanager") as place, _alertmanager(place) as (address, told):
-        _fire(address, "TallymanContainerOomKilled", "/a")
-        wait_until(lambda: "/a" in told, "the first message", 60)
-        _fire(address, "TallymanContainerOomKilled", "/b")
+    alert = {"alertname": "TallymanContainerOomKilled", "severity": "warning", "instance": "h1"}
+    with alertmanager() as manager:
+        manager.fire(**alert, id="/a")
+        wait_until(lambda: len(manager.told) == 1, "the first message", 60)
+        manager.fire(**alert, id="/b")
         # By the route for all it would be five minutes.
-        wait_until(lambda: "/b" in told, "the second message", 60)
+        wait_until(lambda: len(manager.told) == 2, "the second message", 60)

@@ -57,7 +57,10 @@ class ContainerdCollector:
         for installation in own:
             reader = readers.get(installation.name) or InstallationReader()
             self._readers[installation.name] = reader
-            sightings += filter(None, reader.read(ctx, installation))
+            found = [s for s in reader.read(ctx, installation) if s is not None]
+            if found or installation.is_running:
+                ctx.daemons["containerd", installation.name] = installation.is_running
+            sightings += found
             if installation.root:
                 _watch(ctx, installation)
         kept = self._of_strangers

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collectors.engines.shared.processes import binary_name, claimed_name
@@ -18,7 +18,7 @@ from collectors.formats.command_line import option_value
 from collectors.hostfs import Dir, HostReadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from collectors.contract import Context
     from collectors.facts import Process
@@ -47,6 +47,8 @@ class Installation:
 
     user: int = 0
     """The user on the host whose it is, who must own its directories."""
+    is_running: bool = False
+    """Its containerd runs, and not only shims."""
 
     @property
     def name(self) -> str:
@@ -67,15 +69,21 @@ def engine_processes(ctx: Context) -> dict[str, list[Process]]:
     return found
 
 
-def find_installations(ctx: Context, processes: Iterable[Process]) -> list[Installation]:
+def find_installations(ctx: Context, processes: Collection[Process]) -> list[Installation]:
     """Return each installation that is root's own: the usual one, and those of its processes."""
     default = Installation(state=_STATE, root=_ROOT)
     installations: dict[str, Installation] = {}
+    pids = {process.pid for process in processes}
+    running = set()
     for installation in (default, *installations_of(ctx, processes)):
         other = installations.get(installation.name)
         if other is None or (not other.root and installation.root):
             installations[installation.name] = installation
-    return list(installations.values())
+        engine = installation.engine
+        # A shim starts ``containerd publish``, also when its containerd is dead.
+        if engine is not None and not _is_shim(engine) and engine.ppid not in pids:
+            running.add(installation.name)
+    return [replace(found, is_running=name in running) for name, found in installations.items()]
 
 
 def installations_of(ctx: Context, processes: Iterable[Process]) -> Iterator[Installation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from collectors.engines.crio.discovery import nested_stores, root_store
+from collectors.engines.crio.discovery import has_daemon, nested_stores, root_store
 from collectors.engines.crio.reader import StoreReader
 from collectors.engines.shared.pods import with_hostnames
 from collectors.engines.shared.turns import Turns
@@ -39,7 +39,10 @@ class CrioCollector:
 
         Those in containers share a time budget.
         """
-        own = [s for s in self._reader.read(ctx, root_store(ctx)) if s is not None]
+        store = root_store(ctx)
+        own = [s for s in self._reader.read(ctx, store) if s is not None]
+        if own:
+            ctx.daemons["cri-o", store.instance] = has_daemon(ctx)
         stores = nested_stores(ctx)
         kept = self._nested
         self._nested = {s.prefix: kept.get(s.prefix) or StoreReader() for s in stores}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.shared.conmon import is_conmon, is_of_podman
 from collectors.engines.shared.containers_storage import root_locations
-from collectors.engines.shared.views import instance_prefix
+from collectors.engines.shared.processes import claimed_name
+from collectors.engines.shared.views import instance_prefix, on_host
 from collectors.formats.command_line import option_value
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class Store:
 def root_store(ctx: Context) -> Store:
     """Return root's store on the host."""
     return Store(graphroot=root_locations(ctx).graphroot)
+
+
+def has_daemon(ctx: Context) -> bool:
+    """Return whether a CRI-O runs as root on the host itself."""
+    return any(p.uid == 0 and claimed_name(p) == "crio" and on_host(ctx, p) for p in ctx.processes)
 
 
 def nested_stores(ctx: Context) -> list[Store]:

@@ -92,12 +92,8 @@ class DockerCollector:
             if not self._is_read_still(ctx, daemon):
                 reader.close()
             late.append(daemon)
-        own += [
-            s
-            for d in late
-            if not d.is_untrusted
-            for s in self._readers[d.instance].fallback(ctx, d)
-        ]
+        _say_that_they_run(ctx, running)
+        own += [s for d in late if not d.is_untrusted for s in self._fallback(ctx, d)]
         untrusted += self._read_files(ctx, [d for d in late if d.is_untrusted])
         for left in before.values():
             if left is not None:
@@ -148,6 +144,13 @@ class DockerCollector:
                     ctx.host.tally.count(Malformed("docker/daemon", message))
         return [s for d in answered for s in self._readers[d.instance].sightings(ctx, d)], late
 
+    def _fallback(self, ctx: Context, daemon: Daemon) -> list[Sighting]:
+        """Return the containers of a daemon of root's that does not answer, or does not run."""
+        found = self._readers[daemon.instance].fallback(ctx, daemon)
+        if found:
+            ctx.daemons.setdefault((self.name, daemon.instance), False)
+        return found
+
     def _read_files(self, ctx: Context, daemons: list[Daemon]) -> list[Sighting]:
         """Return the containers of strangers' daemons that do not answer, as their files show."""
         by_owner: dict[str, list[Daemon]] = {}
@@ -181,6 +184,13 @@ class DockerCollector:
             if instance in self._readers:
                 instance = daemon.prefix + daemon.data_root
             yield replace(daemon, instance=instance)
+
+
+def _say_that_they_run(ctx: Context, running: Iterable[Daemon]) -> None:
+    for daemon in running:
+        # Behind a mere address there may be nobody.
+        if not daemon.is_untrusted and (daemon.process or daemon.sockets):
+            ctx.daemons["docker", daemon.instance] = True
 
 
 def _fallback_of(

@@ -73,6 +73,8 @@ class IncusCollector:
             machines = {name for name, i in answer.items() if i.kind != "container"}
             names = [name for name in seen | dict.fromkeys(answer) if name not in machines]
             sightings += [_sighting(ctx, daemon, name, answer.get(name)) for name in names]
+            if names or daemon.process is not None:
+                ctx.daemons[daemon.engine, daemon.directory] = daemon.process is not None
         here = {daemon.directory for daemon in daemons}
         self._answers = {path: answer for path, answer in self._answers.items() if path in here}
         readers = {prefix: partial(_read_files, ctx, found) for prefix, found in nested.items()}

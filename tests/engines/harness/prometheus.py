@@ -7,6 +7,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.metrics import CATALOGUE
@@ -16,8 +17,8 @@ from tests.engines.harness.programs import Daemon, wait_until, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
+RULES = Path(__file__).parents[3] / "deploy/prometheus"
 Series = list[tuple[dict[str, str], float]]
 
 
@@ -30,12 +31,14 @@ class Prometheus:
         target: str,
         rules: tuple[Path, ...] = (),
         scrape: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         job = {"job_name": "tallyman", "static_configs": [{"targets": [target]}], **(scrape or {})}
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(path) for path in rules],
             "scrape_configs": [job],
+            **(more or {}),
         }
         # JSON is YAML.
         (place / "prometheus.yml").write_text(json.dumps(config))
@@ -95,13 +98,31 @@ def promtool_objections(page: str) -> list[str]:
     return [line for line in lines if line.split()[0] not in excused]
 
 
+def shipped_rules(place: Path, *changes: tuple[str, str]) -> list[Path]:
+    """Copy the shipped rules and alerts; each change is a text and what takes its place."""
+    copies = []
+    for name in ("rules.yml", "alerts.yml"):
+        text = (RULES / name).read_text()
+        for old, new in changes:
+            text = text.replace(old, new)
+        copies.append(place / name)
+        copies[-1].write_text(text)
+    return copies
+
+
 @contextmanager
 def prometheus(
-    target: str, *rules: Path, scrape: Mapping[str, Any] | None = None
+    target: str,
+    *rules: Path,
+    scrape: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Iterator[Prometheus]:
-    """Return a Prometheus that scrapes ``target`` each second; ``scrape`` adds scrape settings."""
+    """Return a Prometheus that scrapes ``target`` each second.
+
+    ``scrape`` adds settings of the job, ``more`` takes the place of whole sections.
+    """
     with workplace("prometheus") as place:
-        server = Prometheus(place, target, rules, scrape)
+        server = Prometheus(place, target, rules, scrape, more)
         try:
             server.daemon.wait_for(server.ready, "Prometheus to be ready", 120)
             yield server

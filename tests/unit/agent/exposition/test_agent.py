@@ -24,3 +24,18 @@ def test_health_of_collectors(host: Host) -> None:
     assert page["tallyman_collector_denied_total"][labels] == 2
     assert page["tallyman_collector_last_success_timestamp_seconds"][labels] == 900
     assert page["tallyman_inventory_age_seconds"] == {(): 10}
+
+
+def test_the_daemons_of_engines(host: Host) -> None:
+    health = CollectorHealth(
+        name="docker",
+        success=True,
+        duration_seconds=0.5,
+        last_success=900.0,
+        daemons={("docker", "/run/docker.sock"): True, ("docker", "/two"): False},
+    )
+    page = host.show(collectors=(health,))
+    assert page["tallyman_engine_up"] == {
+        (("engine", "docker"), ("engine_instance", "/run/docker.sock")): 1,
+        (("engine", "docker"), ("engine_instance", "/two")): 0,
+    }

@@ -158,6 +158,39 @@ def test_the_filesystem_is_read_again_while_all_else_is_kept(
     assert read(reader, now=NOW + 100).filesystem is None
 
 
+@pytest.mark.parametrize(
+    ("mounts", "used", "upper"),
+    [
+        ((mount("/", 60, "/", "overlay", "rw,lowerdir=/l,upperdir=/u"),), None, "/u"),
+        ((mount("/", 60, "/", "overlay", "rw,lowerdir=/l,upperdir=/u"),), 9, ""),
+        ((mount("/", 60, "/", "overlay", "rw,lowerdir=/l"),), None, ""),
+        ((mount("/", 60, "/", "ext4", "rw,upperdir=/u"),), None, ""),
+        ((mount("/data", 60, "/", "overlay", "rw,upperdir=/u"),), None, ""),
+        # Of two mounts on one place the later one is seen.
+        (
+            (
+                mount("/", 60, "/", "overlay", "rw,upperdir=/below"),
+                mount("/", 61, "/", "overlay", "rw,upperdir=/u"),
+            ),
+            None,
+            "/u",
+        ),
+        ((), None, ""),
+        (None, None, ""),
+    ],
+)
+def test_what_is_walked_is_the_upper_directory_of_an_overlay_that_no_quota_measures(
+    reader: EvidenceReader, mounts: tuple[Mount, ...] | None, used: int | None, upper: str
+) -> None:
+    found = read(reader)
+    assert reader.unmeasured() == {}
+    found.mounts, found.filesystem = mounts, FilesystemUsage(used_bytes=used)
+    assert reader.unmeasured() == ({"/10": upper} if upper else {})
+    found.filesystem = None
+    reader.retain([])
+    assert reader.unmeasured() == {}
+
+
 def test_a_young_container_is_read_again_each_time_its_age_has_doubled(
     reader: EvidenceReader,
 ) -> None:

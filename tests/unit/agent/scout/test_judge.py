@@ -15,10 +15,11 @@ from agent.scout.judge import Judge
 from agent.scout.verdicts import Verdicts
 from collectors.facts import HostFacts, Isolation, Limits, NetworkFacts, RootFacts, State
 from collectors.hostfs import HostFS
+from collectors.kernel.disk_walk import DiskWalk
 from tests.support.processes import HOST, process
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
 NOW = 1_700_000_000.0
 RUNNING = (10, 20)
@@ -33,6 +34,7 @@ class Evidence(EvidenceReader):
         self.outdated: set[str] = set()
         self.retained: set[str] = set()
         self.limits_of = Limits(pids=7)
+        self.uppers: dict[str, str] = {}
 
     def retain(self, ids: Collection[str]) -> None:
         self.retained = set(ids)
@@ -60,6 +62,9 @@ class Evidence(EvidenceReader):
 
     def due(self, now: float) -> set[str]:  # noqa: ARG002
         return self.outdated
+
+    def unmeasured(self) -> dict[str, str]:
+        return self.uppers
 
 
 @dataclass
@@ -138,6 +143,39 @@ def test_shares_are_the_engines_own_where_the_weight_has_them(bench: Bench) -> N
     containers = {k: replace(c, cpu_shares=shares[k]) for k, c in given.containers.items()}
     judged = bench.all(replace(given, containers=containers))
     assert (judged["/10"].limits.cpu_shares, judged["/20"].limits.cpu_shares) == (513, 512)
+
+
+class Walk(DiskWalk):
+    """Walks nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(HostFS(), 1)
+        self.wanted: dict[str, str] = {}
+        self.known: dict[str, int] = {}
+
+    def want(self, directories: Mapping[str, str]) -> None:
+        self.wanted = dict(directories)
+
+    def size(self, key: str) -> int | None:
+        return self.known.get(key)
+
+
+def test_what_was_written_is_as_walked_and_else_as_the_engine_says(bench: Bench) -> None:
+    walk = Walk()
+    bench.judge = Judge(bench.evidence, bench.verdicts, walk)
+    bench.evidence.uppers = {"/10": "/var/lib/docker/overlay2/a/diff"}
+    given = inventory()
+    told = {key: replace(c, writable_layer_bytes=5) for key, c in given.containers.items()}
+    given = replace(given, containers=told)
+    assert [c.writable_layer_bytes for c in bench.all(given).values()] == [5, 5]
+    assert walk.wanted == bench.evidence.uppers
+    # Nothing was measured, and nothing written: two answers.
+    walk.known = {"/10": 0}
+    assert [c.writable_layer_bytes for c in bench.all(given).values()] == [0, 5]
+    # What has gone is not walked any more.
+    bench.evidence.uppers = {}
+    bench.all(given)
+    assert walk.wanted == {}
 
 
 def test_a_verdict_stands_until_the_evidence_is_another(bench: Bench) -> None:

@@ -99,6 +99,30 @@ def test_what_was_seen_beside_a_dead_engine_is_news(make: Callable[..., Runner])
     assert (health.success, health.error) == (False, "one of two does not answer")
 
 
+def test_each_answer_says_anew_which_daemons_run(
+    make: Callable[..., Runner],
+) -> None:
+    class Engine(Fake):
+        def collect(self, ctx: Context) -> Iterable[Sighting]:
+            ctx.daemons["docker", "/d"] = self.asked == 0
+            return super().collect(ctx)
+
+    def answers() -> Iterator[Iterable[Sighting]]:
+        yield [sighting()]
+        yield [sighting()]
+        yield broken()
+
+    replies = answers()
+    runner = make(Engine("docker", lambda: next(replies)))
+    told = []
+    for _ in range(3):
+        runner.run(context, PATIENCE)
+        (health,) = runner.health()
+        told.append(health.daemons)
+    key = ("docker", "/d")
+    assert told == [{key: True}, {key: False}, {key: False}]
+
+
 def come_back(runner: Runner, name: str) -> None:
     """Wait until a collector has come back."""
     (slot,) = (slot for slot in runner._slots if slot.collector.name == name)

@@ -389,3 +389,17 @@ def test_each_containerd_has_files_of_its_own(host: EngineHost) -> None:
 def test_a_mere_directory_is_no_container(host: EngineHost) -> None:
     host.at(f"{STATE}/{TASKS}/default/empty").mkdir()
     assert "empty" not in seen(host, *RUNNING)
+
+
+def test_whether_the_hosts_own_daemons_run(host: EngineHost) -> None:
+    def told(*processes: Process) -> dict[tuple[str, str], bool]:
+        ctx = host.context(*processes)
+        ContainerdCollector().collect(ctx)
+        return ctx.daemons
+
+    engine = process(3000, exe="/usr/bin/containerd", argv=("containerd",))
+    assert told(engine, *RUNNING) == {("containerd", STATE): True}
+    assert told(*RUNNING) == {("containerd", STATE): False}
+    publishes = process(3001, exe="/usr/bin/containerd", argv=("containerd", "publish"), ppid=3300)
+    assert told(publishes, *RUNNING) == {("containerd", STATE): False}
+    assert told(dataclasses.replace(engine, uid=1000), *RUNNING) == {("containerd", STATE): False}

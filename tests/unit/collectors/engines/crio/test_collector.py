@@ -158,3 +158,14 @@ def test_a_broken_container_costs_itself_only(host: EngineHost) -> None:
     assert found["shop/web-0"].state is State.RUNNING
     assert found["shop/web-0/app"].command == ()
     assert context.host.tally.malformed.total() == 1
+
+
+def test_whether_the_hosts_own_daemons_run(host: EngineHost) -> None:
+    def told(*processes: Process) -> dict[tuple[str, str], bool]:
+        ctx = host.context(*processes)
+        CrioCollector().collect(ctx)
+        return ctx.daemons
+
+    engine = process(30, exe="/usr/bin/crio", argv=("crio",))
+    assert told(engine, *RUNNING) == {("cri-o", STORE): True}
+    assert told(*RUNNING, process(31, exe="/usr/bin/crio", uid=1000)) == {("cri-o", STORE): False}

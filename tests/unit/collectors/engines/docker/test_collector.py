@@ -399,6 +399,22 @@ def test_a_dead_daemon_that_was_never_seen_alive(
     assert found["web"].instance == SOCKET
 
 
+def test_whether_the_hosts_own_daemons_run(collector: DockerCollector, host: EngineHost) -> None:
+    def told(*processes: Process) -> dict[tuple[str, str], bool]:
+        ctx = host.context(*processes)
+        collector.collect(ctx)
+        return ctx.daemons
+
+    # It never ran here: there is nothing that would miss it.
+    assert told() == {}
+    furnish(host)
+    with FakeDocker(host.at(SOCKET)).run():
+        assert told(dockerd(), INIT) == {("docker", SOCKET): True}
+    assert told(INIT) == {("docker", SOCKET): False}
+    users = dataclasses.replace(dockerd(52), uid=1000)
+    assert told(users, INIT) == {("docker", SOCKET): False}
+
+
 def test_a_shim_outlives_its_daemon(collector: DockerCollector, host: EngineHost) -> None:
     bundle = {"mounts": [{"source": f"/srv/data/containers/{WEB}/hostname"}]}
     host.write("/run/task/config.json", bundle)

@@ -13,7 +13,7 @@ from collectors.contract import CollectorError
 from collectors.engines.incus import collector as incus
 from collectors.engines.incus.collector import IncusCollector
 from collectors.facts import Process, State
-from tests.support.processes import HOST, inner, process
+from tests.support.processes import HOST, inner, process, table
 from tests.support.system_host import by_id, captured, context, fixture
 
 LXD_FILES: dict[str, str | bytes] = {
@@ -218,3 +218,14 @@ def test_a_directory_in_which_nothing_is_left_is_forgotten(tmp_path: Path) -> No
     here.unlink()
     collector.collect(context(tmp_path, HOST, []))
     assert "/srv/incus" not in collector._directories
+
+
+def test_whether_the_hosts_own_daemons_run(tmp_path: Path) -> None:
+    facts, processes = captured("lxd.json")
+    ctx = context(tmp_path, facts, processes, LXD_FILES)
+    IncusCollector().collect(ctx)
+    assert ctx.daemons == {("lxd", "/var/lib/lxd"): True}
+    left = [p for p in processes if not (p.exe or "").endswith("/lxd")]
+    dead = dataclasses.replace(ctx, processes=table(*left), daemons={})
+    IncusCollector().collect(dead)
+    assert dead.daemons == {("lxd", "/var/lib/lxd"): False}
