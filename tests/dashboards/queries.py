@@ -195,6 +195,25 @@ def _labels(node: Any) -> frozenset[str]:
     raise TypeError(f"{node} has labels that nobody has thought of")
 
 
+def drop_in_queries() -> list[str]:
+    """Return the expressions below the blocks to copy of the page on cAdvisor."""
+    found = re.findall(r"^\| `(.+)` \|$", _blocks_to_copy(), re.MULTILINE)
+    assert len(found) > 10
+    return found
+
+
+def drop_in_jobs() -> dict[str, dict[str, Any]]:
+    """Return the scrape jobs of these blocks by name."""
+    texts = re.findall(r"^```yaml\n(.+?)^```", _blocks_to_copy(), re.MULTILINE | re.DOTALL)
+    jobs = [job for text in texts for job in yaml.safe_load(text).get("scrape_configs", ())]
+    return {job["job_name"]: job for job in jobs}
+
+
+def _blocks_to_copy() -> str:
+    page = (ROOT / "docs/cadvisor.md").read_text()
+    return page.partition("## Blocks to copy")[2].partition("## Queries")[0]
+
+
 def cadvisor_queries() -> list[tuple[str, str]]:
     """Return the queries of the page on cAdvisor, with what it says of each."""
     table = (ROOT / "docs/cadvisor.md").read_text().partition("## Queries")[2]

@@ -6,14 +6,22 @@ replayed.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from tests.dashboards.queries import PROMETHEUS, cadvisor_queries, dashboards, panels
+from tests.dashboards.queries import (
+    PROMETHEUS,
+    cadvisor_queries,
+    dashboards,
+    drop_in_jobs,
+    drop_in_queries,
+    panels,
+)
 from tests.dashboards.server import Api, singles
 from tests.engines.harness.agent import Agent, running_agent
 from tests.engines.harness.dockerd import docker_daemon
@@ -34,6 +42,22 @@ pytestmark = pytest.mark.engine
 ALL = dashboards()
 WORK = "while :; do busybox dd if=/dev/zero of=/x bs=64k count=1 conv=fsync; done"
 DETAIL = "--collector.verdict_detail"
+GROUP = "--metrics.container-label=org.label-schema.group"
+LABELLED = {
+    "service": {
+        "com.docker.compose.project": "shop",
+        "com.docker.compose.service": "web",
+        "com.docker.swarm.service.name": "shop_web",
+        "com.docker.stack.namespace": "shop",
+    },
+    "monitors": {"org.label-schema.group": "monitoring"},
+    "pod": {
+        "io.kubernetes.pod.namespace": "shop",
+        "io.kubernetes.pod.name": "api-0",
+        "io.kubernetes.container.name": "api",
+    },
+}
+"""Containers with the labels of what made them, as Compose, Swarm, dockprom and a kubelet do."""
 BEANCOUNTERS = "--collector.beancounters"
 MEMORY_OF_V1 = "lxc.cgroup.memory.limit_in_bytes = 512M"
 
@@ -57,13 +81,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         place = tmp_path_factory.mktemp("nodes")
         nodes = {n: stack.enter_context(running_agent(*_node(place, n))) for n in (4, 7)}
         agent = stack.enter_context(
-            running_agent(f"--collector.docker.host={docker.endpoint}", DETAIL)
+            running_agent(f"--collector.docker.host={docker.endpoint}", DETAIL, GROUP)
         )
         agent.wait_ready(120)
         targets = [_target(looks) for looks in (agent, *nodes.values())]
-        scrape = {"scrape_interval": "2s", "static_configs": [{"targets": targets}]}
-        rules = (PROMETHEUS / "rules.yml", PROMETHEUS / "alerts.yml")
-        server = stack.enter_context(prometheus(targets[0], *rules, scrape=scrape))
+        names = ("rules.yml", "alerts.yml", "cadvisor-compat.yml")
+        rules = (*(PROMETHEUS / name for name in names), _pods(place))
+        server = stack.enter_context(prometheus("", *rules, more=_jobs(targets)))
         # Containers come and go while they are looked at: what grows is seen to grow.
         app = _containers(docker, server)
         agent.wait_row(system, style="system", seconds=60)
@@ -85,6 +109,28 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 def _target(agent: Agent) -> str:
     return f"127.0.0.1:{agent.port}"
+
+
+def _jobs(targets: list[str]) -> dict[str, Any]:
+    """Scrape all of them, and the first once more by the block for kube-prometheus-stack."""
+    job = {
+        "job_name": "tallyman",
+        "scrape_interval": "2s",
+        "static_configs": [{"targets": targets}],
+    }
+    there = {"targets": targets[:1], "labels": {"node": "node-1"}}
+    pods = drop_in_jobs()["tallyman-as-kubelet"]
+    pods = {key: pods[key] for key in ("job_name", "metric_relabel_configs")}
+    return {"scrape_configs": [job, {**pods, "static_configs": [there]}]}
+
+
+def _pods(place: Path) -> Path:
+    """Write a rule that says of the pod what kube-state-metrics would."""
+    labels = {"namespace": "shop", "pod": "api-0", "node": "node-1"}
+    rule = {"record": "kube_pod_info", "expr": "vector(1)", "labels": labels}
+    path = place / "pods.yml"
+    path.write_text(json.dumps({"groups": [{"name": "pods", "rules": [rule]}]}))
+    return path
 
 
 def _node(place: Path, number: int) -> tuple[str, ...]:
@@ -112,6 +158,10 @@ def _containers(docker: Docker, server: Prometheus) -> str:
         limits.append(f"--device-write-bps={device}:1gb")
     check = ("--health-cmd=false", "--health-interval=1s", "--health-retries=1")
     docker.run(busybox, "sh", "-c", WORK, name=app, options=(*limits, *check))
+    for name, labels in LABELLED.items():
+        marked = tuple(f"--label={key}={value}" for key, value in labels.items())
+        options = ("--cpus=0.1", *marked)
+        docker.run(busybox, "sh", "-c", WORK, name=f"{group}-{name}", options=options)
     dying = f"{group}-dying"
     docker.run(busybox, "sleep", "86400", name=dying)
     docker.run(busybox, "sleep", "86400", name=f"{group}-unlimited")
@@ -304,3 +354,12 @@ def test_queries_of_cadvisors_dashboards_return_what_the_docs_say(live: Live) ->
         elif says.startswith("no"):
             for part in query.split("`, `"):
                 assert live.server.query(part) == [], part
+
+
+def test_the_blocks_to_copy_answer_what_others_dashboards_ask(live: Live) -> None:
+    for query in drop_in_queries():
+        live.server.wait_for(query)
+    # What has no label of Compose is not counted twice, nor is what is selected by its name.
+    for selector in ('{name!=""}', '{image!=""}', '{id="/"}'):
+        recorded = live.server.query(f"container_memory_usage_bytes{selector}")
+        assert not [labels for labels, _ in recorded if "container_id" in labels]
