@@ -75,6 +75,19 @@ _REMEDIES = {
 }
 """Specific advice by collector that fails."""
 
+_LOST = (
+    "names, images and labels that only this engine knows, and its stopped containers; running "
+    "ones are still found through the kernel"
+)
+
+_LOST_IN_PART = {
+    "docker": "what only its API tells, such as the sizes of images; names, images, labels and "
+    "stopped containers are read from its disk",
+    "openvz": "limits, use and addresses that only vzlist tells; which containers there are, "
+    "running or stopped, is read from the kernel and the configuration",
+}
+"""By collector that fails and shows containers all the same."""
+
 
 def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
     """Run all checks. ``snapshot`` is the result of a scan; None: it did not end in time."""
@@ -282,8 +295,7 @@ def _collector(health: CollectorHealth) -> Check:
         name=f"collector {health.name}",
         good=False,
         found=f"{printable(health.error or 'failed')}{refused}",
-        lost="names, images and labels that only this engine knows, and its stopped containers; "
-        "running ones are still found through the kernel",
+        lost=_LOST_IN_PART.get(health.name, _LOST) if health.containers else _LOST,
         remedy=_REMEDIES.get(health.name, "make its files readable")
         + f"; or switch it off with --no-collector.{health.name}",
     )

@@ -134,7 +134,7 @@ def merge(views: Views, status: str, beancounters: Sequence[Beancounter]) -> Ope
         ctid=views.ctid,
         status=status,
         beancounters=tuple(beancounters),
-        as_of=views.listed_at if views.listed is not None else views.now,
+        as_of=views.listed_at if views.listed is not None else None,
     )
     return replace(merged, **values)  # type: ignore[arg-type]
 

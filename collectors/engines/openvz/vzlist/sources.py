@@ -130,7 +130,8 @@ class ProgramSource:
     @property
     def problem(self) -> str:
         """Why the last run brought none."""
-        return self._background.problem
+        late = "" if self.answer is not None else "vzlist has not answered yet"
+        return self._background.problem or late
 
     def refresh(self, ctx: Context, *, containers: int, hurry: bool) -> bool:
         """Run it again when it is due; only the first run is waited for."""

@@ -143,6 +143,13 @@ def test_a_failing_collector_harmlessly_told(host: HostFS) -> None:
     assert all(line.isprintable() for line in check.as_text(checks, Screen()))
 
 
+def test_what_a_failing_collector_shows_all_the_same_is_not_lost(host: HostFS) -> None:
+    late = replace(HEALTHY, name="openvz", success=False, error="vzlist is late", containers=3)
+    for health, lost in ((late, "only vzlist tells"), (replace(late, containers=0), "stopped")):
+        checks = check.run(host, replace(GOOD, collectors=(health,)))
+        assert lost in named(checks, "collector openvz").lost
+
+
 def test_a_scout_without_an_answer(host: HostFS) -> None:
     assert not named(check.run(host, None), "first scan").good
 
