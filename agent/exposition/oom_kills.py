@@ -44,7 +44,8 @@ class OomKills:
     def total(self) -> int:
         """All kills until now."""
         if self._ended:
-            return self._earlier + max(self._last, self._told) + self._kernel
+            # What was told may be of either life.
+            return self._earlier + max(self._last + self._kernel, self._told)
         return self._earlier + max(self._kernel, self._told)
 
     def follow(self, container: Container) -> None:
@@ -77,5 +78,7 @@ class OomKills:
         return self.total
 
     def _settle(self, *, killed: bool) -> None:
-        self._earlier += max(self._last, self._told, int(killed))
-        self._ended, self._last, self._told = False, 0, 0
+        """Count the life that is over; what was told of the next one already remains told."""
+        kills = max(self._last, self._told - self._kernel, int(killed))
+        self._earlier += kills
+        self._ended, self._last, self._told = False, 0, max(0, self._told - kills)

@@ -30,6 +30,8 @@ _MOST_MOUNTS = 100
 _UNIQUE = re.compile(r"[0-9a-f]{64}")
 """An id in the name of a cgroup that means the same container in every engine."""
 
+_RUNS = (State.RUNNING, State.PAUSED)
+
 Key = tuple[str, str, str]
 """Engine, engine instance, engine id: the inventory's own key."""
 
@@ -172,6 +174,8 @@ def container_of(
     if group is not None:
         facts["started"] = facts["started"] or _started(group, host)
         facts["finished"] = facts["exit_code"] = None
+        # What Docker says of one that has ended, unhealthy, was never said of this life.
+        facts["health"] = merged([s for s in sightings if s.state in _RUNS])["health"]
     return Container(
         id=container_id,
         engine=best.engine if best else _engine_by_cgroup(placed.get("cgroup", "")),

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.inventory.cgroup_names import container_engine, engine_cgroup
 from agent.inventory.groups import name_of
 from collectors.catalogue import ENGINES
 
@@ -64,7 +65,7 @@ def withheld_seconds(group: Group, table: ProcessTable, asked: Asked) -> float:
     if _RUNTIME_INIT.match(leader.comm):
         most = _RECORDED_SECONDS if group.sightings else _RUNTIME_SECONDS
         return _POLL_SECONDS if is_young and age < most else 0.0
-    if is_young and age < _ENGINE_SECONDS and (group.sightings or _is_kept(leader, table)):
+    if is_young and age < _ENGINE_SECONDS and _is_an_engines(group, table):
         return _POLL_SECONDS
     return 0.0 if _was_running(leader, asked.processes) else _SOON_SECONDS
 
@@ -79,6 +80,17 @@ def _was_running(leader: Process, before: ProcessTable) -> bool:
         and then.root == leader.root
         and not _RUNTIME_INIT.match(then.comm)
     )
+
+
+def _is_an_engines(group: Group, table: ProcessTable) -> bool:
+    """Return whether an engine certainly has a container.
+
+    Its runtime tells so, the process that is its parent, or the name of its cgroup, which stays
+    when the container is removed and that process has ended before it.
+    """
+    if group.sightings or _is_kept(group.leader, table):
+        return True
+    return container_engine(engine_cgroup(group.leader.cgroups, ())) != ""
 
 
 def _is_kept(leader: Process, table: ProcessTable) -> bool:

@@ -93,3 +93,27 @@ def test_a_reading_of_the_next_cgroup_under_the_old_process_lowers_nothing() -> 
     kills.follow(AGAIN)
     assert kills.read(SECOND, b"1") == 2
     assert kills.read(SECOND, None) == 2
+
+
+def test_a_kill_in_a_life_that_the_engine_has_not_told_of_counts_once() -> None:
+    """A restart, and a kill right after it, while the engine is slow to tell of either."""
+    kills = OomKills(replace(RUNNING, oom_events=0))
+    late = replace(RUNNING, init=SECOND, oom_events=0)
+    kills.follow(late)
+    assert kills.read(SECOND, b"1") == 1
+    kills.follow(replace(late, oom_events=1))
+    assert kills.total == 1
+    kills.follow(replace(AGAIN, oom_events=1, oom_killed=False))
+    assert kills.total == 1
+    assert kills.read(SECOND, b"2") == 2
+
+
+def test_kills_on_both_sides_of_a_restart_are_all_counted() -> None:
+    kills = OomKills(replace(RUNNING, oom_events=0))
+    kills.read(FIRST, b"1")
+    late = replace(RUNNING, init=SECOND, oom_events=2)
+    kills.follow(late)
+    kills.read(SECOND, b"1")
+    assert kills.total == 2
+    kills.follow(replace(AGAIN, oom_events=2, oom_killed=True))
+    assert kills.total == 2

@@ -36,6 +36,15 @@ def test_running_by_its_engine_and_without_a_process_is_exited() -> None:
     assert seen.state is State.EXITED
 
 
+def test_health_is_of_the_life_that_runs_and_not_of_the_one_that_ended() -> None:
+    """Docker says unhealthy of what has ended, and may be asked before the next life begins."""
+    init = process(10, ns=NS, root=1, cgroup=DOCKER)
+    told = sighting(engine_id=ID, state=State.EXITED, health="unhealthy", cgroup=DOCKER)
+    assert only(update(Inventory(), init, sightings=[told])).health is None
+    told = sighting(init, engine_id=ID, state=State.RUNNING, health="starting")
+    assert only(update(Inventory(), init, sightings=[told])).health == "starting"
+
+
 def test_who_shares_a_network_namespace_with_whom() -> None:
     pause = process(10, ns=NS, root=1, cgroup="/a")
     app = process(20, ns={**NS, "mnt": 31, "pid": 51}, root=2, cgroup="/b")

@@ -17,6 +17,8 @@ START = 1_000_000
 """When the new container's first process started, in ticks since the host did."""
 
 INIT = process(10, ns=NS, root=1, cgroup=DOCKER, id=ProcessId(10, START))
+BARE = dataclasses.replace(INIT, cgroups={"": "/jobs/one"})
+"""The same where no engine makes cgroups."""
 PREPARED = dataclasses.replace(INIT, comm="runc:[2:INIT]")
 SHIM = process(9, exe="/usr/bin/containerd-shim-runc-v2")
 SHELL = process(9, exe="/bin/bash")
@@ -35,8 +37,8 @@ def of_runtime(init: Process, *, below_engine: bool = True) -> Sighting:
 
 
 def test_one_that_ran_before_the_engines_were_asked_is_shown_at_once() -> None:
-    found = update(Inventory(), INIT, asked=asked(INIT))
-    assert only(found).id == DOCKER
+    found = update(Inventory(), BARE, asked=asked(BARE))
+    assert only(found).engine == "none"
     assert (found.settles_in, found.withheld) == (None, frozenset())
 
 
@@ -90,9 +92,15 @@ def test_a_process_much_younger_than_the_uptime_is_of_another_clock() -> None:
     assert only(update(Inventory(), PREPARED, asked=asked(PREPARED, age=-500))).id == DOCKER
 
 
+def test_what_is_in_an_engines_cgroup_is_withheld_until_it_must_have_been_named() -> None:
+    """As one that is removed at once: the process that kept it has ended before it."""
+    assert update(Inventory(), INIT, asked=asked(INIT, age=2)).containers == {}
+    assert only(update(Inventory(), INIT, asked=asked(INIT, age=4))).engine == "docker"
+
+
 def test_what_an_engine_keeps_is_withheld_until_it_must_have_been_named() -> None:
     """As a container of a Docker in a container, which is asked in the background."""
-    kept = dataclasses.replace(INIT, ppid=9)
+    kept = dataclasses.replace(BARE, ppid=9)
     assert update(Inventory(), SHIM, kept, asked=asked(SHIM, kept, age=2)).containers == {}
     assert update(Inventory(), SHIM, kept, asked=asked(SHIM, kept, age=4)).containers
     assert update(Inventory(), SHELL, kept, asked=asked(SHELL, kept, age=0)).containers
