@@ -37,7 +37,22 @@ _QUOTED = re.compile(r"""(?<!-c )(?<!-lc )(?:'[^']*'|"[^"]*")""")
 """What stands in quotes is no command, unless a shell is to run it."""
 _QUOTES = str.maketrans("", "", "\"'")
 _PREAMBLE = frozenset(
-    {"[", "test", "cd", "command", "if", "then", "else", "fi", "exec", "root", "umask", "export"}
+    {
+        "[",
+        "test",
+        "cd",
+        "command",
+        "if",
+        "then",
+        "elif",
+        "else",
+        "fi",
+        "exec",
+        "!",
+        "do",
+        "umask",
+        "export",
+    }
 )
 """Words at the beginning of a command that are not what it runs."""
 

@@ -239,7 +239,8 @@ STANDALONE = """
     dhcp: dhcpd kea-dhcp4 kea-dhcp6 radvd
     ftp: vsftpd proftpd pure-ftpd bftpd in.ftpd ftpd sftpgo tcpsvd udpsvd
     tftp: in.tftpd tftpd atftpd
-    samba: smbd nmbd winbindd samba
+    samba: smbd nmbd winbindd samba samba-dcerpcd samba-bgqd rpcd_classic rpcd_epmapper
+    samba: rpcd_fsrvp rpcd_lsad rpcd_mdssvc rpcd_spoolss rpcd_winreg wsdd wsdd2
     nfs: rpc.nfsd rpc.mountd ganesha.nfsd nfsd
     rsync: rsync
     print: cupsd cups-browsed

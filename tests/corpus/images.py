@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.corpus.scenarios import (
     CRON,
+    GIVES_FILES,
     NGINX,
     PHP,
     REDIS,
@@ -181,7 +182,7 @@ _DATA = (
 
 _LOGINS = (
     one("img-ssh-s6", "an SSH server alone under s6", *s6(SSHD)),
-    app("img-sftp-log", "an SFTP server, with the syslog of its transfers and fail2ban", *sh(SSH + JAIL + "rsyslogd -iNONE; fail2ban-server -b; exec /usr/sbin/sshd -D -e")),
+    app("img-sftp-log", "an SFTP server, with the syslog of its transfers and fail2ban", *sh(SSH + JAIL + GIVES_FILES + "rsyslogd -iNONE; fail2ban-server -b; exec /usr/sbin/sshd -D -e")),
     system("img-bastion-log", "a jump host: sshd, rsyslog and cron, by a script", *sh(SSH + "rsyslogd -iNONE; cron; exec /usr/sbin/sshd -D -e")),
     one("img-desktop", "a desktop over VNC in the browser: supervisord over Xvnc, a window manager, a terminal, websockify and nginx", *supervised("x=Xtigervnc :1 -SecurityTypes None", "wm=env DISPLAY=:1 fluxbox", "term=env DISPLAY=:1 xterm", "ws=websockify 6080 localhost:5901", NGINX), wait=8),
     app("img-webtop", "a desktop in the browser: s6 over dbus, Xvnc, a window manager, nginx and cron", *after("mkdir -p /run/dbus; ", s6("bus=dbus-daemon --system --nofork", "x=Xtigervnc :1 -SecurityTypes None", "wm=env DISPLAY=:1 fluxbox", NGINX, CRON)), wait=8),

@@ -19,6 +19,18 @@ APPLETS = (
     "[ -e /bin/$a ] || /bin/busybox ln -s busybox /bin/$a; done; "
 )
 SSH = "mkdir -p /run/sshd; "
+ADD_GIT = "useradd -m -s /bin/bash git; "
+KEYS_OF_GIT = (
+    "printf '#!/bin/sh\\n' > /usr/libexec/keys; chmod 755 /usr/libexec/keys; "
+    "printf 'AllowUsers git\\nAuthorizedKeysCommand /usr/libexec/keys\\n"
+    "AuthorizedKeysCommandUser git\\n' >> /etc/ssh/sshd_config; "
+)
+"""An sshd that lets in git alone, by the keys that a program gives, as a forge's does."""
+GIVES_FILES = (
+    "printf 'Match User *\\n ForceCommand internal-sftp\\n ChrootDirectory %%h\\n' "
+    ">> /etc/ssh/sshd_config; "
+)
+"""An sshd that gives files and no shell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.classifier import reliability
+from agent.model import Style
 from tests.corpus import report
 from tests.corpus.codec import Case, dumps, loads
 from tests.corpus.make import ALL
@@ -39,7 +40,10 @@ def test_every_sure_case_is_right(name: str) -> None:
 
 def test_most_of_the_others_are_right_too() -> None:
     others = [j for j in report.JUDGED if not j[0].sure]
-    assert sum(map(report.right, others)) >= 0.8 * len(others)
+    wrong = [j for j in others if not report.right(j) and j[1].style is not Style.UNKNOWN]
+    assert len(wrong) <= 0.1 * len(others)
+    unknown = [j for j in report.JUDGED if j[1].style is Style.UNKNOWN]
+    assert len(unknown) <= 0.05 * len(report.JUDGED)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ def test_findings_are_named_where_they_are_true_and_nowhere_else(name: str) -> N
 
 
 def test_the_corpus_is_large_and_of_both_kinds() -> None:
-    assert len(CASES) >= 60
+    assert len(CASES) >= 500
     assert sum(case.style == "system" for case in CASES.values()) >= 25
     assert sum(name.startswith("v2-") for name in CASES) >= 15
     assert {n.removeprefix("v2-") for n in CASES} <= {scenario.name for scenario in ALL}
@@ -66,10 +70,7 @@ def test_a_case_survives_being_written(name: str) -> None:
 
 def test_sure_verdicts_are_right() -> None:
     sure = [j for j in report.JUDGED if j[1].confidence >= 0.5]
-    wrong = {case.name for case, verdict in sure if not report.right((case, verdict))}
-    # A known limit, docs/verdict.md: an application with an sshd whose accounts cannot be told from
-    # those of people.
-    assert wrong <= {"forge-ssh"}
+    assert not {case.name for case, verdict in sure if not report.right((case, verdict))}
 
 
 def test_the_page_about_the_model_counts_every_case() -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from tests.corpus.scenarios import (
+    ADD_GIT,
     APPLETS,
     BARE,
     CRON,
+    KEYS_OF_GIT,
     NGINX,
     NO_LOGIN,
     PHP,
@@ -147,7 +149,7 @@ APPS = (
     app("munge-postfix", "postfix as Debian starts it, and a log that is followed", *sh("service postfix start; touch /var/log/mail.log; exec tail -F /var/log/mail.log"), wait=5),
     app("node-pm", "a manager written in node over three programs", *sh("echo 'setInterval(()=>{},1e3)' > /srv/a.js; cp /srv/a.js /srv/b.js; printf 'const s=require(\"child_process\").spawn;process.title=\"PM2 v5.3.0: God Daemon (/root/.pm2)\";for(const n of [\"a\",\"b\",\"a\"])s(\"node\",[\"/srv/\"+n+\".js\"]);setInterval(()=>{},1e3)' > /srv/pm.js; exec node /srv/pm.js")),
     app("celery-beat", "redis, a web application and two celeries under supervisord", *sh(WEB + "printf 'from celery import Celery\\napp=Celery(broker=\"memory://\")\\n' > /app/t.py; " + supervised(REDIS, "web=gunicorn --chdir /app web:app", "w=python3 -m celery --workdir /app -A t worker", "b=python3 -m celery --workdir /app -A t beat -s /tmp/b")[2]), wait=8),
-    app("forge-ssh", "a git forge under s6: its program, and an sshd for git alone", *sh(SSH + WEB + s6("web=gunicorn --chdir /app web:app", SSHD)[2]), sure=False),
+    app("forge-ssh", "a git forge under s6: its program, and an sshd for git alone", *sh(SSH + WEB + ADD_GIT + KEYS_OF_GIT + s6("web=gunicorn --chdir /app web:app", SSHD)[2]), sure=False, image="field:lab"),
     app("mail-kit", "a mail server's image with all: supervisord over postfix, dovecot, cron and rsyslog", *supervised("postfix=postfix start-fg", "dovecot=dovecot -F", CRON, "log=rsyslogd -n -iNONE"), wait=6, sure=False),
     app("postgres-cron", "PostgreSQL, and a cron for its dumps", *sh("service postgresql start; exec cron -f"), wait=6, sure=False),
     app("tini-cron-app", "an application and cron under tini", *sh(WEB + "exec tini -- sh -c 'cron; exec gunicorn --chdir /app web:app'"), sure=False),

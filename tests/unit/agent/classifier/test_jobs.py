@@ -96,6 +96,7 @@ def test_an_sshd_has_the_systems_configuration_unless_it_was_given_another() -> 
         ("su -s /bin/sh www-data -c 'php /a.php'", ["php"]),
         ("nice -n 19 sh /opt/x.sh 2>&1 | logger -t x", ["x.sh"]),
         ("perl -e 'sleep int(rand(9))' && certbot -q renew", ["certbot", "perl"]),
+        ("if [ -x a ]; then a; elif ! test -x b; then b; fi", ["a", "b"]),
         ("echo\x1b[2J", []),
         ("", []),
     ],

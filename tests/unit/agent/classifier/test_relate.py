@@ -116,6 +116,11 @@ def test_a_container_engine_serves_the_others() -> None:
     assert groups(run("/usr/bin/dockerd")) == [{"dockerd"}]
 
 
+def test_the_helpers_of_samba_are_samba() -> None:
+    helpers = [run(f"/usr/libexec/samba/{name}") for name in ("samba-dcerpcd", "rpcd_lsad")]
+    assert len(groups(run("/usr/sbin/smbd"), *helpers)) == 1
+
+
 def test_a_domain_controller_has_the_name_server_of_its_domain() -> None:
     assert len(groups(run("/usr/sbin/samba"), DNS)) == 1
     assert len(groups(run("/usr/sbin/smbd"), DNS)) == 2
