@@ -24,7 +24,7 @@ _HEAD = """\
 """
 _OTHER_WORDS = {
     "TallymanContainerOomKilled": (
-        r": \{\{ with query .*\Z",
+        r"\s*\{\{- with query \(printf .last_over_time.*\Z",
         ". See in its dashboard whether it was its own memory limit or the host's memory.",
     ),
     "TallymanNewMismatch": (
