@@ -193,7 +193,8 @@ class ProcessReader:
         root = or_none(directory.file_id, "root/")
         if self._disk is not None and exe_id is not None and root not in (None, self._disk):
             # After pivot_root(2) no path shows that its root is another one.
-            outside |= self._is_of_host(exe, exe_id) and not _is_at(directory, exe, exe_id)
+            of_host = self._is_of_host(exe, exe_id, root)
+            outside |= of_host and not _is_at(directory, exe, exe_id)
         return replace(
             process,
             argv=_read_argv(directory),
@@ -212,7 +213,7 @@ class ProcessReader:
             no_new_privs=_flag(status.get("NoNewPrivs")),
         )
 
-    def _is_of_host(self, exe: str | None, exe_id: FileId) -> bool:
+    def _is_of_host(self, exe: str | None, exe_id: FileId, root: FileId | None) -> bool:
         """Return whether a program may be the host's: it is on its disk, or is found there.
 
         The host's /usr may be another filesystem than its root, and a file of an overlay may have
@@ -220,6 +221,8 @@ class ProcessReader:
         """
         if self._disk is not None and exe_id.device == self._disk.device:
             return True
+        if root is not None and exe_id.device == root.device:
+            return False  # nearly all of a container's are in its own root filesystem
         # Whoever runs it names the path: only where looking cannot block, nor mount anything. Of a
         # program below a mount that has been detached it begins there: /bin/x of the host's /usr.
         paths = () if exe is None else (exe, f"/usr{exe}")
