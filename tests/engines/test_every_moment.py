@@ -141,7 +141,7 @@ def test_containerd() -> None:
         assert pid
         os.kill(parent_of(pid), signal.SIGKILL)
         tasks = [
-            engine.root.parent / kind / "io.containerd.runtime.v2.task/lab"
+            engine.root.parent / kind / "io.containerd.runtime.v2.task" / engine.ctr[-1]
             for kind in ("state", "root")
         ]
         wait_until(
