@@ -33,7 +33,7 @@ from agent.web.guard import Guard
 from agent.web.server import WebServer
 from collectors.facts import HostFacts
 from collectors.hostfs import HostFS
-from collectors.syscalls import limit_malloc_arenas, trim_malloc
+from collectors.syscalls import limit_malloc_arenas
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -48,10 +48,6 @@ _SILENCE_SECONDS = 30.0
 and that of the one that replaces it."""
 
 
-_CHANGES_PER_TRIM = 200
-"""Containers that come, go or change until free memory is returned: what churn once needed would be
-kept for ever."""
-
 _FAILED = 3
 """Exit code; ``tallyman --help`` lists them."""
 
@@ -64,8 +60,6 @@ class State:
         self._handover = handover or Handover()
         self._options: Options | None = None
         self._parts: dict[str, Container] = {}
-        self._changes = 0
-        """Containers that came, went or changed since free memory was returned to the kernel."""
         self._snapshot = Snapshot(host=HostFacts(), containers={})
 
     def receive(self, update: wire.Update) -> None:
@@ -84,11 +78,6 @@ class State:
         snapshot = wire.apply(before, self._handover.edit(before, update))
         self._exposition.update(snapshot, options)
         self._snapshot = snapshot
-        self._changes += len(update.changed) + len(update.removed)
-        if self._changes >= _CHANGES_PER_TRIM:
-            self._changes = 0
-            with suppress(OSError):  # not glibc
-                trim_malloc()
         if snapshot.complete and not before.complete:
             log.info("the inventory is complete: %d containers", len(snapshot.containers))
 

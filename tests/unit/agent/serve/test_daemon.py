@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 from agent import wire
 from agent.config import load
 from agent.exposition import Exposition, Options
-from agent.serve import daemon
 from agent.serve.daemon import Listener, State, _trouble, page_options
 from agent.serve.starter import LauncherGone
 from collectors.facts import HostFacts
@@ -66,19 +65,6 @@ def test_the_snapshot_is_ready_when_the_first_inventory_is_complete(tmp_path: Pa
     everyone = frozenset({WEB.id})
     state.receive(wire.Update(host=HostFacts(), everyone=everyone, complete=True, fresh=True))
     assert (state.ready, list(state.snapshot().containers)) == (True, [WEB.id])
-
-
-def test_what_churn_needed_is_returned_once_in_a_while(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    returned: list[None] = []
-    monkeypatch.setattr(daemon, "trim_malloc", lambda: returned.append(None))
-    host = HostFS(str(tmp_path), str(tmp_path), str(tmp_path))
-    state = State(Exposition(host, Options()))
-    stopped = replace(WEB, state=State_.EXITED, init=None, cgroups={})
-    for number in range(1, 401):
-        state.receive(wire.Update(host=HostFacts(), changed=(stopped,), complete=True))
-        assert len(returned) == number // 200
 
 
 LOCKED_OUT = """
