@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 _STEP = 6.0
 """Seconds between two things that happen."""
-_UPDATE_OF_AGENT, _UPDATE_OF_ENGINE, _REBOOT = 600.0, 900.0, 1500.0
-"""How often, in seconds."""
+_UPDATE_OF_AGENT, _UPDATE_OF_ENGINE, _REBOOT = 1400.0, 900.0, 1900.0
+"""How often, in seconds: while no agent answers, what an alert waits for begins anew."""
 _SERVER = 'trap "exit 0" TERM; while :; do sleep 1; done'
 _LOOP = "TallymanContainerRestarting"
 _SOONER = (("offset 1h", "offset 10m"), ("> 3600", "> 600"))
