@@ -38,6 +38,10 @@ _MOST_INSTANCES = 100
 """Daemons that ran and are remembered: any user, and any container, can start more of them."""
 
 
+_Place = tuple[str, int | None, str]
+"""Prefix of the container around a daemon, its user, data root; root's own has no prefix and 0."""
+
+
 class DockerCollector:
     """Finds the containers of every Docker daemon; ``instance`` is the socket of its API.
 
@@ -51,8 +55,8 @@ class DockerCollector:
         self._finder = DaemonFinder()
         self._readers: dict[str, DaemonReader] = {}
         self._turns: Turns[Sighting] = Turns()
-        self._instances: dict[tuple[str, str], str] = {}
-        """Instances that ran, by prefix and data root: their containers keep the instance."""
+        self._instances: dict[_Place, str] = {}
+        """Instances that ran, by where they keep their files: their containers keep them."""
 
     def close(self) -> None:
         """Close the connections to every daemon."""
@@ -167,16 +171,17 @@ class DockerCollector:
         """Return the daemons that do not run: of shims, of the usual place, and those that ran."""
         seen = set()
         for daemon in running:
-            key = (daemon.prefix, self._readers[daemon.instance].data_root or daemon.data_root)
+            key = _place_of(daemon, self._readers[daemon.instance].data_root)
             remember(self._instances, key, daemon.instance, most=_MOST_INSTANCES)
             seen.add(key)
+        # Without a process of a stranger's there is nobody as whom to read what he names.
         ran = [
             Daemon(instance=instance, data_root=root)
-            for (prefix, root), instance in self._instances.items()
-            if not prefix
+            for (prefix, uid, root), instance in self._instances.items()
+            if (prefix, uid) == ("", 0)
         ]
         for daemon in (*self._finder.find_silent(ctx), *ran):
-            key = (daemon.prefix, daemon.data_root)
+            key = _place_of(daemon)
             if key in seen:
                 continue
             seen.add(key)
@@ -184,6 +189,15 @@ class DockerCollector:
             if instance in self._readers:
                 instance = daemon.prefix + daemon.data_root
             yield replace(daemon, instance=instance)
+
+
+def _place_of(daemon: Daemon, told: str = "") -> _Place:
+    """Return where a daemon keeps its files; ``told`` is what it said of that itself.
+
+    A stranger may name any directory, root's too: it is another place than that of its owner.
+    """
+    uid = daemon.view.uid if daemon.is_untrusted and daemon.view is not None else 0
+    return daemon.prefix, uid, told or daemon.data_root
 
 
 def _say_that_they_run(ctx: Context, running: Iterable[Daemon]) -> None:

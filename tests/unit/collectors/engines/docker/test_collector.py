@@ -539,6 +539,26 @@ def test_a_users_daemon_cannot_claim_roots_processes(
         assert look(collector, host, user, own)["web"].init == own.id
 
 
+def test_what_a_users_daemon_named_is_not_read_as_roots_own_when_it_has_ended(
+    collector: DockerCollector, host: EngineHost
+) -> None:
+    """He may have it run for a moment, and name any directory: one of his making, or root's."""
+    for pid, path in ((70, "/home/u"), (71, "/home/v")):
+        listens(host, pid, f"{path}/docker.sock")
+        host.at(path).mkdir(parents=True)
+        host.enter(pid, "root", "/")
+    furnish(host, "/home/u/data")
+    his = dockerd(70, "--data-root=/home/u/data", uid=1000)
+    assert look(collector, host, his, INIT) == {}
+    assert look(collector, host, INIT) == {}
+
+    furnish(host)
+    roots = dockerd(71, "--data-root=/var/lib/docker", uid=1000)
+    found = look(collector, host, roots, INIT)
+    assert states(found) == ALL
+    assert found["web"].instance == SOCKET
+
+
 def test_too_many_containers_to_inspect_at_once(
     collector: DockerCollector, host: EngineHost, daemon: FakeDocker, clock: Clock
 ) -> None:
