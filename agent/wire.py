@@ -83,6 +83,15 @@ class Stuck:
     subject: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The scout of a one-shot run has sent all.
+
+    It may live on: a thread that hangs in the kernel, in a read from a hung FUSE, keeps the process
+    and its end of the pipe.
+    """
+
+
 def send(stream: IO[bytes], message: object) -> None:
     """Write one message and flush it. Raises BrokenPipeError when serve has ended."""
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)

@@ -75,6 +75,10 @@ class Outbox:
             ),
         )
 
+    def ended(self) -> None:
+        """Send that this was all."""
+        wire.send(self._out, wire.Ended())
+
     def stuck(self, subject: str) -> None:
         """Send that this scout ends, because ``subject`` has hung for too long."""
         wire.send(self._out, wire.Stuck(subject))

@@ -172,6 +172,7 @@ class Scout:
         while (seconds := self._settles_in()) is not None and time.monotonic() < until:
             time.sleep(seconds)
             self.run_pass(Task.EVENT_PASS, patience=ONLY_SECONDS)
+        self._outbox.ended()
 
     def _settles_in(self) -> float | None:
         return self._last_pass.settles_in if self._last_pass is not None else None

@@ -144,8 +144,9 @@ class Supervisor:
             target=self._watch, args=(progress, ended), name="watchdog", daemon=True
         )
         watchdog.start()
+        has_sent_all = False
         try:
-            self._receive_until_end(scout, kill_event)
+            has_sent_all = self._receive_until_end(scout, kill_event)
         finally:
             ended.set()
             watchdog.join()
@@ -156,8 +157,8 @@ class Supervisor:
                 self._scout = None
                 os.close(kill_event)
             progress.close()
-            self.exit_code = scout.end(kill=not self._once or self.stopped)
-            if self.exit_code is None:
+            self.exit_code = scout.end(kill=has_sent_all or not self._once or self.stopped)
+            if self.exit_code is None and not has_sent_all:
                 # Killed, but blocked in the kernel: it ends when that call returns.
                 log.warning("the scout (pid %d) cannot be ended: it hangs in the kernel", scout.pid)
 
@@ -168,14 +169,16 @@ class Supervisor:
         }
         return self._starter.start(progress.fd, self._quarantine, once=self._once)
 
-    def _receive_until_end(self, scout: ScoutProcess, kill_event: int) -> None:
+    def _receive_until_end(self, scout: ScoutProcess, kill_event: int) -> bool:
         """Receive what a scout sends until it ends, or has been killed and sends nothing more.
+
+        Return whether it said that it has sent all, as that of a one-shot run does.
 
         One that hangs in the kernel (in a read from a hung FUSE) does not die of SIGKILL, and keeps
         its end of the pipe open, so that there is no end of file.
         """
         if scout.stdout is None:
-            return
+            return False
         pipe, frames, fresh = scout.stdout.fileno(), wire.Frames(), True
         timeout = None
         poller = select.poll()
@@ -188,7 +191,7 @@ class Supervisor:
                 continue
             piece = os.read(pipe, _PIPE_BYTES)
             if not piece:
-                return
+                return False
             for message in frames.feed(piece):
                 self._last_heard = time.monotonic()
                 if isinstance(message, wire.Update):
@@ -196,6 +199,9 @@ class Supervisor:
                     fresh &= not message.complete
                 elif isinstance(message, wire.Stuck):
                     self._quarantine_subject(message.subject)
+                elif isinstance(message, wire.Ended):
+                    return True
+        return False
 
     def _watch(self, progress: Progress, ended: threading.Event) -> None:
         hang = self._starter.config.inventory.deadline if self._hang is None else self._hang

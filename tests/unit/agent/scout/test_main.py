@@ -55,7 +55,8 @@ def test_a_one_shot_run_sends_the_inventory_and_ends(
     assert scout.stdout is not None
     updates = list(wire.Frames().feed(scout.stdout.read()))
     assert scout.wait(PATIENCE) == 0
-    last = updates[-1]
+    *_, last, end = updates
+    assert end == wire.Ended()
     assert isinstance(last, wire.Update)
     assert last.complete
     assert last.everyone

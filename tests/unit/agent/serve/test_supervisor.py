@@ -75,6 +75,24 @@ def test_one_that_hangs_in_the_kernel_is_not_waited_for(tmp_path: Path) -> None:
     assert supervise(tmp_path, body, updates=1)[0].host.nodename == "['process 42 7']"
 
 
+def test_one_that_has_sent_all_is_not_waited_for(tmp_path: Path) -> None:
+    """Another process plays the thread that hangs, and keeps the pipe open."""
+    script = tmp_path / "scout.py"
+    script.write_text(
+        SCOUT + SAY + "wire.send(out, wire.Ended())\n"
+        "if os.fork() == 0: time.sleep(600)\n"
+        "time.sleep(600)"
+    )
+    starter = LocalStarter(load(""), (sys.executable, str(script)))
+    got: list[wire.Update] = []
+    supervisor = Supervisor(starter, got.append, once=True, hang=PATIENCE)
+    thread = threading.Thread(target=supervisor.run_one)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert len(got) == 1
+
+
 def test_one_that_gives_up_on_a_collector_says_whom(tmp_path: Path) -> None:
     body = SAY + "wire.send(out, wire.Stuck('collector docker'))"
     got = supervise(tmp_path, body, updates=2)
