@@ -20,7 +20,7 @@ import requests
 import urllib3
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 
-from collectors.engines.docker.errors import ApiError, NotFound
+from collectors.engines.docker.errors import ApiError, NotFound, Refused
 from collectors.formats.documents import JsonObject, as_object, as_objects, parse_json
 from collectors.hostfs import HostReadError
 
@@ -301,7 +301,8 @@ class Client:
         except ApiError as error:
             raise type(error)(f"{what}: {error}") from error
         except _BROKEN as error:
-            raise ApiError(f"{what}: {_line(error)}") from error
+            kind = Refused if isinstance(_reason(error), PermissionError) else ApiError
+            raise kind(f"{what}: {_line(error)}") from error
 
 
 def _reason(error: BaseException) -> BaseException:

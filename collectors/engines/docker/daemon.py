@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.docker.conversation import Answer, Conversation
 from collectors.engines.docker.disk import DiskReader, containers_of, read_image
-from collectors.engines.docker.errors import ApiError, Late
+from collectors.engines.docker.errors import ApiError, Late, Refused
 from collectors.engines.shared.background import Background
 from collectors.engines.shared.cgroup_paths import cgroup_of, user_manager
 from collectors.engines.shared.first_process import recorded_process
@@ -73,6 +73,7 @@ class DaemonReader:
         self._images_on_disk: dict[str, ImageFacts] = {}
         self._disk = DiskReader()
         self._error = ""
+        self._is_refused = False
         self._pause = _FIRST_PAUSE
         self._not_before = 0.0
         self._has_logged = False
@@ -115,6 +116,7 @@ class DaemonReader:
                 self._take(self._asked.take())
             except ApiError as error:
                 self._error = str(error)
+                self._is_refused = isinstance(error, Refused)
                 self._not_before = monotonic() + self._pause
                 if self.is_starting(ctx):
                     _wake_after(self._pause, ctx.wake)
@@ -131,6 +133,8 @@ class DaemonReader:
     def is_starting(self, ctx: Context) -> bool:
         """Return whether the daemon is so young that it need not answer yet."""
         if self.daemon is None or self.daemon.process is None or self._taken is not None:
+            return False
+        if self._is_refused:
             return False
         started = started_at(ctx, self.daemon.process)
         return started is not None and abs(ctx.now - started) < _START_SECONDS

@@ -17,3 +17,7 @@ class RemoteDaemon(ApiError):
 
 class Late(ApiError):
     """A daemon has never answered yet, and still may."""
+
+
+class Refused(ApiError):
+    """The daemon listens, and does not let the agent ask."""

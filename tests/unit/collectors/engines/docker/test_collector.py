@@ -665,6 +665,23 @@ def test_a_daemon_that_starts_is_no_failing_collector(
     assert "does not listen" in fails(collector, host, old, INIT)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="must be root to become somebody who is denied")
+def test_a_daemon_that_may_not_be_asked_is_a_failure_however_young_it_is(
+    collector: DockerCollector, host: EngineHost, tmp_path: Path
+) -> None:
+    host.facts = dataclasses.replace(host.facts, boot_time=NOW - 1000.0)
+    young = dockerd(id=ProcessId(50, 995 * os.sysconf("SC_CLK_TCK")))
+    for folder in tmp_path, *tmp_path.parents:
+        folder.chmod(folder.stat().st_mode | 0o055)
+    with FakeDocker(host.at(SOCKET)).run():
+        host.at(SOCKET).chmod(0o600)
+        os.seteuid(65534)
+        try:
+            assert "permission denied" in fails(collector, host, young)
+        finally:
+            os.seteuid(0)
+
+
 def test_users_daemons_that_are_slow_cost_only_themselves(
     collector: DockerCollector,
     host: EngineHost,
