@@ -221,6 +221,16 @@ class TestFaults:
         node.fake.install(fault=fault)
         assert node.states() == STATES[node.number]
 
+    def test_check_says_what_is_lost_by_one_that_hangs(self, node7: Node) -> None:
+        node7.fake.install(fault="hang")
+        # It ends with 1, as something cannot be seen.
+        done = subprocess.run(
+            [TALLYMAN, "check", "--json", *node7.with_vzlist], capture_output=True, check=False
+        )
+        (found,) = [c for c in json.loads(done.stdout) if c["name"] == "collector openvz"]
+        assert (found["ok"], found["found"]) == (False, "vzlist has not answered yet")
+        assert "limits, use and addresses that only vzlist tells" in found["lost"]
+
     def test_it_is_not_executable(self, node: Node) -> None:
         node.fake.path.chmod(0o644)
         assert node.states() == STATES[node.number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,14 @@ from collectors.contract import CollectorError, PartlySeen
 from collectors.engines.openvz.discovery import has_kernel, is_node
 from collectors.engines.openvz.inits import container_of, starts_a_system
 from collectors.engines.openvz.kernel import running_now
-from collectors.engines.openvz.merge import RUNNING, Views, counters_of, merge, status_of
+from collectors.engines.openvz.merge import (
+    RUNNING,
+    Views,
+    counters_of,
+    doubtful,
+    merge,
+    status_of,
+)
 from collectors.engines.openvz.node import NO_CGROUPS, Node, NodeReader
 from collectors.engines.openvz.units import STATUSES
 from collectors.engines.openvz.vzlist.sources import Source, choice_of, make_source
@@ -17,6 +25,8 @@ from collectors.facts import ALIVE, Beancounter, Sighting, State
 
 if TYPE_CHECKING:
     from collectors.contract import Context
+
+log = logging.getLogger(__name__)
 
 _NUMBERS_GOOD_FOR = 14.0
 """Seconds for which numbers are kept: Prometheus asks every 15 s."""
@@ -45,6 +55,7 @@ class OpenvzCollector:
         self._sightings: list[Sighting] = []
         self._counted: dict[str, tuple[float, tuple[Beancounter, ...]]] = {}
         self._started: dict[str, float] = {}
+        self._doubted: dict[str, str] = {}
 
     @property
     def problem(self) -> str:
@@ -119,10 +130,14 @@ class OpenvzCollector:
                     self.problem or "/proc/vz/veinfo cannot be read and vzlist is late"
                 )
             return []
+        doubted_before, self._doubted = self._doubted, {}
         sightings = [s for c in sorted(node.ctids()) if (s := self._sighting(node, c)) is not None]
         present = {sighting.engine_id for sighting in sightings}
         self._counted = {c: kept for c, kept in self._counted.items() if c in present}
         self._started = {c: kept for c, kept in self._started.items() if c in present}
+        if new := [n for n in self._doubted if n not in doubted_before]:
+            where = ", ".join(f"{name} of {self._doubted[name]}" for name in new)
+            log.warning("vzlist prints numbers that cannot be, which are not used: %s", where)
         return sightings
 
     def _sighting(self, node: Node, ctid: str) -> Sighting | None:
@@ -144,6 +159,8 @@ class OpenvzCollector:
         at_rest = node.storage.status(configured) if configured and not alive else None
         if not alive and at_rest is None and _is_gone(views):
             return None
+        for name in (*(listed.absurd if listed is not None else ()), *doubtful(views)):
+            self._doubted.setdefault(name, ctid)
         status = status_of(views, at_rest)
         counters = self._counters(views, status)
         is_6 = node.on_node and node.kernel.version == NO_CGROUPS

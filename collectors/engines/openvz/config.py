@@ -167,7 +167,7 @@ def parse_container(ctid: str, text: str, paths: Paths, changed: float = 0.0) ->
         cpu_units=parse_number(values.get("CPUUNITS", "")),
         cpus=parse_number(values.get("CPUS", "")),
         swap_limit_bytes=swap.limit,
-        io_limit_bytes_per_second=parse_number(values.get("IOLIMIT", "")),
+        io_limit_bytes_per_second=parse_range(values, "IOLIMIT").limit or None,
         io_limit_operations_per_second=parse_number(values.get("IOPSLIMIT", "")),
     )
     return Configured(

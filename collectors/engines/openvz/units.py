@@ -11,6 +11,9 @@ from collectors.facts import State
 BLOCK = 1024
 """diskspace is in blocks of this many bytes."""
 
+MIN_CPU_UNITS = 8
+"""vzctl(8): no container has fewer cpuunits."""
+
 MAX_CPU_UNITS = 500_000
 """A fair scheduler's weight is this by the cpuunits, include/cpu.h of vzctl."""
 

@@ -12,6 +12,7 @@ from collectors.engines.openvz.units import (
     is_ctid,
     template,
 )
+from collectors.engines.openvz.vzlist.bounds import without_absurd
 from collectors.engines.openvz.vzlist.values import (
     Fields,
     Value,
@@ -44,6 +45,8 @@ class Listed:
     not read them, and whenever the status is not running."""
     partial_addresses: tuple[str, ...] = ()
     """Some of its addresses, from a table with room for one."""
+    absurd: tuple[str, ...] = ()
+    """Fields that were left out, as their numbers cannot be."""
 
     @property
     def ctid(self) -> str:
@@ -59,6 +62,7 @@ def parse_fields(fields: Fields) -> Listed | None:
     ctid = ctid_of(fields)
     if ctid is None:
         return None
+    fields, absurd = without_absurd(fields)
     status = as_text(fields.get("status"))
     status = status if status in STATUSES else "unknown"
     mappings = {name: value for name, value in fields.items() if isinstance(value, dict)}
@@ -112,6 +116,7 @@ def parse_fields(fields: Fields) -> Listed | None:
         private=as_text(fields.get("private")),
         counted=counted,
         partial_addresses=addresses(as_list(fields.get(FIRST_ADDRESS))),
+        absurd=absurd,
     )
 
 

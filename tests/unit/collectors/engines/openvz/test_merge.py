@@ -118,3 +118,53 @@ def test_where_vzlist_has_no_limit_the_configured_one_does_not_count() -> None:
     listed = Listed(facts=OpenvzFacts(ctid="101"))
     merged = merge(Views(ctid="101", now=0.0, listed=listed, configured=configured), "stopped", ())
     assert (merged.disk_hard_bytes, merged.cpu_units) == (None, 1000)
+
+
+_MEMORY = 1_017_683_232
+"""What happened to be on the stack of a vzlist that could not read the limit."""
+
+
+class TestLimitsOfIo:
+    @pytest.mark.parametrize(
+        ("printed", "kernel", "configured", "merged"),
+        [
+            (_MEMORY, None, None, None),
+            (_MEMORY, None, 500, 500),
+            (_MEMORY, 700, 500, 700),
+            (700, 700, None, 700),  # set until the next start, without --save
+            (500, None, 500, 500),
+            (None, None, 500, None),
+        ],
+    )
+    def test_what_vzlist_alone_has_is_not_used(
+        self, printed: int | None, kernel: int | None, configured: int | None, merged: int | None
+    ) -> None:
+        views = Views(
+            ctid="101",
+            now=0.0,
+            listed=Listed(facts=_limited(printed)),
+            kernel=_limited(kernel),
+            configured=_limited(configured),
+            alive=True,
+        )
+        assert merge(views, "running", ()).io_limit_bytes_per_second == merged
+
+    def test_without_a_configuration_vzlist_is_believed(self) -> None:
+        views = Views(ctid="101", now=0.0, listed=Listed(facts=_limited(500)))
+        assert merge(views, "running", ()).io_limit_bytes_per_second == 500
+
+    def test_it_is_said_once(self, node7: AskedNode, caplog: pytest.LogCaptureFixture) -> None:
+        assert node7.fake is not None
+        containers = [{**c, "iolimit": _MEMORY, "cpus": 1 << 30} for c in CONTAINERS[7]]
+        node7.fake.install(containers=containers)
+        for later in (0, 20):
+            facts = node7.look(now=NOW + later)[MAIL].openvz
+            assert facts is not None
+            assert (facts.io_limit_bytes_per_second, facts.cpus) == (None, None)
+        (said,) = [r.getMessage() for r in caplog.records if "cannot be" in r.getMessage()]
+        assert "cpus of 101" in said
+        assert "iolimit of 101" in said
+
+
+def _limited(limit: int | None) -> OpenvzFacts:
+    return OpenvzFacts(ctid="101", io_limit_bytes_per_second=limit)
