@@ -24,6 +24,11 @@ class PartlySeen(CollectorError):
         self.sightings = sightings
 
 
+LATER_PATIENCE = 1.0
+"""Seconds that a pass after the first one waits for the answer of an engine's daemon. Its files are
+read instead, and a late answer brings a pass of its own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What is configured about where engines are; the defaults find most of them."""
@@ -31,7 +36,8 @@ class Options:
     docker_hosts: tuple[str, ...] = ()
     """Docker endpoints besides those discovered, for instance ``unix:///srv/docker.sock``."""
     docker_timeout: float = 3.0
-    """Seconds that a pass waits for root's own Docker daemons; then their files are read."""
+    """Seconds that the first pass waits for root's own Docker daemons; then their files are read.
+    Later passes wait ``LATER_PATIENCE`` seconds at most."""
     vzlist_command: tuple[str, ...] = ()
     """Replaces ``vzlist``: a program and its leading arguments."""
     vzlist_file: str = ""
@@ -68,6 +74,9 @@ class Context:
     options: Options
     now: float
     """Seconds since the epoch."""
+    first: bool = True
+    """Nothing was shown before this pass, so it waits for engines: in a later one those that are
+    late would delay the news of the others."""
     full: bool = True
     """A full reconciliation: what the collector kept is to be checked against the engine again."""
     wake: Callable[[], None] = lambda: None

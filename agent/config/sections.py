@@ -256,7 +256,7 @@ class Docker:
     timeout: float = key(
         3.0,
         duration(0.1),
-        "longest wait for a daemon in one pass; its files are read meanwhile",
+        "longest wait for daemons in the first pass; their files are read meanwhile",
         flag="--collector.docker.timeout",
     )
 

@@ -313,6 +313,7 @@ class Scout:
                 processes=table,
                 options=self._options,
                 now=now,
+                first=self._last_pass is None,
                 full=full,
                 wake=self.wake,
                 watch=self._watcher.watch_folder,

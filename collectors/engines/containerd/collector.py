@@ -70,7 +70,7 @@ class ContainerdCollector:
             owner: partial(_read_all, ctx, processes[owner], self._of_strangers[owner], taken)
             for owner in processes
         }
-        return with_hostnames(sightings + self._turns.read(strangers, ctx.wake))
+        return with_hostnames(sightings + self._turns.read(strangers, ctx.wake, first=ctx.first))
 
 
 def _read_all(

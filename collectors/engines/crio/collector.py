@@ -47,4 +47,4 @@ class CrioCollector:
         kept = self._nested
         self._nested = {s.prefix: kept.get(s.prefix) or StoreReader() for s in stores}
         nested = {s.prefix: partial(self._nested[s.prefix].read, ctx, s) for s in stores}
-        return with_hostnames(own + self._turns.read(nested, ctx.wake))
+        return with_hostnames(own + self._turns.read(nested, ctx.wake, first=ctx.first))

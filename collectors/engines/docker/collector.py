@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from collectors.contract import PartlySeen
+from collectors.contract import LATER_PATIENCE, PartlySeen
 from collectors.engines.docker.daemon import DaemonReader
 from collectors.engines.docker.discovery import (
     Daemon,
@@ -127,7 +127,10 @@ class DockerCollector:
         for: one that is late costs itself.
         """
         is_untrusted = any(daemon.is_untrusted for daemon in daemons)
-        until = monotonic() + ctx.options.docker_timeout * (_UNTRUSTED_SHARE if is_untrusted else 1)
+        patience = ctx.options.docker_timeout
+        if not ctx.first:
+            patience = min(patience, LATER_PATIENCE)
+        until = monotonic() + patience * (_UNTRUSTED_SHARE if is_untrusted else 1)
         answered: list[Daemon] = []
         late: list[Daemon] = []
         for daemon in daemons:
@@ -165,7 +168,7 @@ class DockerCollector:
             owner: partial(_fallback_of, ctx, [(d, self._readers[d.instance]) for d in found])
             for owner, found in by_owner.items()
         }
-        return self._turns.read(readers, ctx.wake)
+        return self._turns.read(readers, ctx.wake, first=ctx.first)
 
     def _silent(self, ctx: Context, running: list[Daemon]) -> Iterator[Daemon]:
         """Return the daemons that do not run: of shims, of the usual place, and those that ran."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from collectors.engines.docker.conversation import Answer, Conversation
 from collectors.engines.docker.disk import DiskReader, containers_of, read_image
 from collectors.engines.docker.errors import ApiError, Late, Refused
-from collectors.engines.shared.background import Background
+from collectors.engines.shared.background import Background, wake_after
 from collectors.engines.shared.cgroup_paths import cgroup_of, user_manager
 from collectors.engines.shared.first_process import recorded_process
 from collectors.engines.shared.processes import alive, host_numbers, started_at
@@ -21,7 +21,7 @@ from collectors.facts import ImageFacts, State
 from collectors.hostfs import HostReadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from collectors.contract import Context
     from collectors.engines.docker.container import CgroupRule, Described
@@ -111,7 +111,10 @@ class DaemonReader:
                 raise ApiError(self._error or "too many others are being asked")
             return True
         was_slow = self._asked.is_slow
-        if self._asked.finish(until - monotonic()):
+        is_answered = self._asked.finish(until - monotonic())
+        if self._asked.seconds > ctx.options.docker_timeout:
+            self._log_once()
+        if is_answered:
             try:
                 self._take(self._asked.take())
             except ApiError as error:
@@ -119,13 +122,12 @@ class DaemonReader:
                 self._is_refused = isinstance(error, Refused)
                 self._not_before = monotonic() + self._pause
                 if self.is_starting(ctx):
-                    _wake_after(self._pause, ctx.wake)
+                    wake_after(self._pause, ctx.wake)
                 self._pause = min(self._pause * 2, _LONGEST_PAUSE)
                 raise
             self._pause = _FIRST_PAUSE
             # What was asked in an earlier pass may have changed since.
             return not (was_slow and self._has_files())
-        self._log_once()
         if self._taken is None:
             raise Late("it has not answered yet; its files are read meanwhile")
         return not self._has_files()
@@ -307,12 +309,6 @@ def _first_process(
     return recorded_process(
         ctx, numbers, pid, sighting.engine_id, recorded=sighting.started, owner=owner
     )
-
-
-def _wake_after(seconds: float, wake: Callable[[], None]) -> None:
-    timer = threading.Timer(seconds, wake)
-    timer.daemon = True
-    timer.start()
 
 
 def _too_many_are_asked(daemon: Daemon) -> bool:

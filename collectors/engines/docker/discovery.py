@@ -99,7 +99,7 @@ class DaemonFinder:
             owner: partial(_describe_all, ctx, found, before) for owner, found in strangers.items()
         }
         here = {process.id for process in untrusted}
-        for daemon in self._turns.read(readers, ctx.wake):
+        for daemon in self._turns.read(readers, ctx.wake, first=ctx.first):
             if daemon.process is not None and daemon.process.id in here:
                 self._daemons[daemon.process.id] = daemon
         # A stranger may claim the socket of root's own, who comes first.
@@ -135,7 +135,7 @@ class DaemonFinder:
         readers = {
             owner: partial(_silent_of, ctx, found, before) for owner, found in strangers.items()
         }
-        for key, daemon in self._silent_turns.read(readers, ctx.wake):
+        for key, daemon in self._silent_turns.read(readers, ctx.wake, first=ctx.first):
             if self._roots.setdefault(key, daemon.data_root) == daemon.data_root:
                 yield daemon
         yield Daemon(instance=DEFAULT_SOCKET, rule=CgroupRule(systemd=is_systemd_default(ctx)))

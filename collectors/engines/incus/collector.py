@@ -9,10 +9,11 @@ birth time of the container's directory. Virtual machines are not containers and
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from collectors.contract import CollectorError
+from collectors.contract import LATER_PATIENCE, CollectorError
 from collectors.engines.incus.api import list_instances
 from collectors.engines.incus.discovery import Daemon, find_daemons
 from collectors.engines.incus.disk import list_names, read_backup
@@ -25,7 +26,7 @@ from collectors.engines.shared.turns import Turns
 from collectors.facts import ImageFacts, Sighting, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from collectors.contract import Context
     from collectors.facts import Process
@@ -33,10 +34,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PATIENCE = 3.0
-"""Seconds that a pass waits for a daemon's answer."""
+"""Seconds that the first pass waits for a daemon's answer."""
 
 _ANSWER_SECONDS = 30.0
 """Seconds that a daemon may take for its answer; its files are read meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a daemon told, by liblxc's name."""
+
+    instances: Mapping[str, Instance] = field(default_factory=dict)
+    seen: frozenset[str] = frozenset()
+    """The containers that could be seen without it when it was asked."""
 
 
 class IncusCollector:
@@ -49,8 +59,8 @@ class IncusCollector:
 
     def __init__(self) -> None:
         self._directories: dict[str, str] = dict(DIRECTORIES)
-        self._answers: dict[str, dict[str, Instance]] = {}
-        self._asked: dict[str, Background[Sequence[Mapping[str, Any]]]] = {}
+        self._answers: dict[str, _Answer] = {}
+        self._asked: dict[str, Background[_Answer]] = {}
         self._turns: Turns[Sighting] = Turns()
 
     def collect(self, ctx: Context) -> Iterable[Sighting]:
@@ -67,51 +77,59 @@ class IncusCollector:
                 nested.setdefault(daemon.prefix, []).append(daemon)
                 continue
             seen = dict.fromkeys([*daemon.monitors, *list_names(ctx, daemon)])
+            # A link is made and removed with its container, of which no process need tell.
+            ctx.watch(f"{daemon.directory}/containers", files=True)
             if seen or daemon.process is not None:
                 self._directories[daemon.directory] = daemon.engine
-            answer = self._ask(ctx, daemon, seen)
-            machines = {name for name, i in answer.items() if i.kind != "container"}
-            names = [name for name in seen | dict.fromkeys(answer) if name not in machines]
+            told = self._ask(ctx, daemon, frozenset(seen))
+            answer = told.instances
+            left_out = {name for name, i in answer.items() if i.kind != "container"}
+            left_out |= told.seen - seen.keys()  # removed since
+            names = [name for name in seen | dict.fromkeys(answer) if name not in left_out]
             sightings += [_sighting(ctx, daemon, name, answer.get(name)) for name in names]
             if names or daemon.process is not None:
                 ctx.daemons[daemon.engine, daemon.directory] = daemon.process is not None
         here = {daemon.directory for daemon in daemons}
         self._answers = {path: answer for path, answer in self._answers.items() if path in here}
         readers = {prefix: partial(_read_files, ctx, found) for prefix, found in nested.items()}
-        return sightings + self._turns.read(readers, ctx.wake)
+        return sightings + self._turns.read(readers, ctx.wake, first=ctx.first)
 
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _ask(
-        self, ctx: Context, daemon: Daemon, seen: Mapping[str, None]
-    ) -> Mapping[str, Instance]:
-        """Ask the API in a full pass, and when a container is seen that it has not named yet."""
+    def _ask(self, ctx: Context, daemon: Daemon, seen: frozenset[str]) -> _Answer:
+        """Ask the API in a full pass, and when other containers are seen than the last time."""
         if daemon.process is None:
             self._answers.pop(daemon.directory, None)
             self._asked.pop(daemon.directory, None)
-            return {}
+            return _Answer()
         last = self._answers.get(daemon.directory)
         asked = self._asked.setdefault(daemon.directory, Background())
         path = f"{daemon.directory}/unix.socket"
         if not asked.is_busy:
-            if last is not None and not ctx.full and last.keys() >= seen.keys():
+            if last is not None and not ctx.full and last.seen == seen:
                 return last
             host_path = ctx.host.host_path(path)
-            asked.begin("incus", lambda: list_instances(host_path, _ANSWER_SECONDS), ctx.wake)
+            asked.begin("incus", partial(_list, host_path, seen), ctx.wake)
         was_slow = asked.is_slow
-        if not asked.finish(_PATIENCE):
+        if not asked.finish(_PATIENCE if ctx.first else LATER_PATIENCE):
             if not was_slow:
                 log.warning("%s answers late; its files are read meanwhile", path)
-            return last or {}
+            return last or _Answer()
         try:
             answer = asked.take()
         except CollectorError as error:
             # Counted; the directory and the processes still show which containers there are.
             ctx.host.root.malformed(path.lstrip("/"), str(error))
-            return last or {}
-        self._answers[daemon.directory] = dict(map(from_api, answer))
-        return self._answers[daemon.directory]
+            return last or _Answer()
+        self._answers[daemon.directory] = answer
+        if answer.seen != seen:
+            ctx.wake()  # it was asked in an earlier pass
+        return answer
+
+
+def _list(path: str, seen: frozenset[str]) -> _Answer:
+    return _Answer(dict(map(from_api, list_instances(path, _ANSWER_SECONDS))), seen)
 
 
 def _read_files(ctx: Context, daemons: Iterable[Daemon]) -> Iterator[Sighting]:

@@ -62,7 +62,7 @@ class LibvirtLxcCollector:
             if domain.name not in names
         ]
         nested = {owner: partial(_all_running, ctx, found) for owner, found in controllers.items()}
-        return [*running, *stopped, *self._turns.read(nested, ctx.wake)]
+        return [*running, *stopped, *self._turns.read(nested, ctx.wake, first=ctx.first)]
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -69,7 +69,7 @@ class LxcCollector:
         readers = {
             owner: partial(self._read_all, ctx, lxcpaths) for owner, lxcpaths in strangers.items()
         }
-        return sightings + self._turns.read(readers, ctx.wake)
+        return sightings + self._turns.read(readers, ctx.wake, first=ctx.first)
 
     def _read_all(self, ctx: Context, lxcpaths: Sequence[Lxcpath]) -> Iterator[Sighting | None]:
         for lxcpath in lxcpaths[:_MOST_PATHS]:

@@ -89,7 +89,11 @@ class NspawnCollector:
             owner: partial(_all_running, ctx, found, registrations)
             for owner, found in supervisors.items()
         }
-        return [*running.values(), *stopped, *self._turns.read(strangers, ctx.wake)]
+        return [
+            *running.values(),
+            *stopped,
+            *self._turns.read(strangers, ctx.wake, first=ctx.first),
+        ]
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -69,7 +69,7 @@ class PodmanCollector:
             owner: partial(_read_all, ctx, owner, monitors[owner], self._of_strangers[owner], own)
             for owner in monitors
         }
-        return with_hostnames(sightings + self._turns.read(strangers, ctx.wake))
+        return with_hostnames(sightings + self._turns.read(strangers, ctx.wake, first=ctx.first))
 
 
 @dataclass(slots=True)

@@ -86,7 +86,7 @@ class OciCollector:
                 else:
                     own += filter(None, self._read(ctx, root, self._own))
         self._own.end(ctx)
-        of_users = self._turns.read(self._strangers(ctx, roots, orphans), ctx.wake)
+        of_users = self._turns.read(self._strangers(ctx, roots, orphans), ctx.wake, first=ctx.first)
         taken = {(s.instance, s.engine_id) for s in own}
         sightings = own + [s for s in of_users if (s.instance, s.engine_id) not in taken]
         self._known = frozenset(s.init for s in sightings if s.init)

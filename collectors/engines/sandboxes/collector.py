@@ -82,7 +82,7 @@ class SandboxCollector:
         self._rejected = frozenset(rejected)
         own = [s for s in self._read(ctx, candidates.pop("", ())) if s is not None]
         strangers = {owner: partial(self._read, ctx, found) for owner, found in candidates.items()}
-        found = own + self._turns.read(strangers, ctx.wake)
+        found = own + self._turns.read(strangers, ctx.wake, first=ctx.first)
         new, self._new_rejected = self._new_rejected, set()
         self._rejected |= new
         return found

@@ -27,6 +27,7 @@ class Background(Generic[T]):
         self._awaited = False
         self._answer: T | None = None
         self._error: Exception | None = None
+        self._began = 0.0
         self._seconds = 0.0
         self.is_slow = False
         """The last answer came later than its caller waited for it."""
@@ -36,9 +37,15 @@ class Background(Generic[T]):
         """Return whether a question was asked whose answer has not been taken yet."""
         return self._busy
 
+    @property
+    def seconds(self) -> float:
+        """Return how long the last question took, or has taken until now."""
+        return self._seconds if self._done.is_set() else time.monotonic() - self._began
+
     def begin(self, name: str, ask: Callable[[], T], wake: Callable[[], None]) -> None:
         """Ask, on a thread of that name; it calls ``wake`` when the answer comes late."""
         self._busy, self._awaited = True, True
+        self._began = time.monotonic()
         self._done.clear()
         threading.Thread(target=self._run, args=(ask, wake), name=name, daemon=True).start()
 
@@ -69,14 +76,20 @@ class Background(Generic[T]):
         return answer  # type: ignore[return-value] # there is one where there is no error
 
     def _run(self, ask: Callable[[], T], wake: Callable[[], None]) -> None:
-        started = time.monotonic()
         try:
             self._answer = ask()
         except Exception as error:  # noqa: BLE001 - raised where the answer is taken
             self._error = error
-        self._seconds = time.monotonic() - started
+        self._seconds = time.monotonic() - self._began
         with self._lock:
             self._done.set()
             is_late = not self._awaited
         if is_late:
             wake()
+
+
+def wake_after(seconds: float, wake: Callable[[], None]) -> None:
+    """Call ``wake`` after so many seconds, on a thread of its own."""
+    timer = threading.Timer(seconds, wake)
+    timer.daemon = True
+    timer.start()

@@ -11,9 +11,11 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+from collectors.engines.shared.background import wake_after
 from collectors.engines.shared.views import instance_prefix
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ _SECONDS = 1.0
 """For all owners together in one pass."""
 
 _FIRST_SECONDS = 3.0
-"""The same while there is one of whom nothing was read yet: ``tallyman ls`` has one pass only."""
+"""The same in the first pass: ``tallyman ls`` has no other, and a daemon shows nothing yet that
+could be late."""
 
 _SHORTEST = 0.02
 """Seconds for one owner; with more of them than fit, it is not each one's turn in each pass."""
@@ -53,6 +56,14 @@ _STUCK = 16
 
 _EAGER_TURNS = 10
 """Turns of an owner of whom not all has been read yet that are asked for at once."""
+
+_LATE_SECONDS = 1.0
+"""For which a reading goes on that was held up until its pass was over: the next turn may be far
+away."""
+
+_BETWEEN_LATE = 2.0
+"""Seconds between two passes that are asked for as a reading has ended after its pass: an owner can
+have each of his be late."""
 
 
 def owner_of(ctx: Context, process: Process) -> str:
@@ -84,8 +95,12 @@ class _Owner(Generic[T]):
     def __post_init__(self) -> None:
         self.idle.set()
 
-    def read(self, reader: Reader[T], until: float) -> None:
-        """Read on until that time; this runs on a thread of its own."""
+    def read(self, reader: Reader[T], until: float, ended_late: Callable[[], None]) -> None:
+        """Read on until that time; this runs on a thread of its own.
+
+        ``ended_late`` is called when there is news for which nobody has waited.
+        """
+        before, was_read, end = self.last, self.is_read, until
         try:
             if self.reading is None:
                 self.reading, self.found = iter(reader()), []
@@ -94,13 +109,19 @@ class _Owner(Generic[T]):
                     self.found.append(one)
                 if len(self.found) >= _CONTAINERS:
                     break
-                if monotonic() >= until:
-                    return
+                now = monotonic()
+                if now >= end:
+                    if end > until or now <= until + _GRACE:
+                        return
+                    end = now + _LATE_SECONDS  # the pass has gone on without it
             self.last, self.reading, self.is_read = self.found, None, True
         except Exception as error:  # noqa: BLE001 - logged where the next turn begins
             self.error, self.reading = error, None
         finally:
+            is_news = self.last != before or not was_read
             self.idle.set()
+            if is_news and monotonic() > until + _GRACE:
+                ended_late()
 
 
 class Turns(Generic[T]):
@@ -112,26 +133,32 @@ class Turns(Generic[T]):
     def __init__(self) -> None:
         self._owners: dict[str, _Owner[T]] = {}
         self._has_logged = False
+        self._late_at = float("-inf")
+        self._late = threading.Lock()
 
     def read(
-        self, readers: Mapping[str, Reader[T]], wake: Callable[[], None] = lambda: None
+        self,
+        readers: Mapping[str, Reader[T]],
+        wake: Callable[[], None] = lambda: None,
+        *,
+        first: bool = True,
     ) -> list[T]:
         """Return what the readers return, or returned last where they are not at their end.
 
-        The time is over after the first of them in any case. ``wake`` is called where the next
-        pass should come soon, as an owner's containers have never been read to the end.
+        The time is over after the first of them in any case; there is more of it in the ``first``
+        pass. ``wake`` is called, from any thread, where the next pass should come soon: an owner's
+        containers have never been read to the end, or their reading ended after this has returned.
         """
         order = sorted(readers, key=self._last_turn)[:_OWNERS]
         self._owners = {key: self._owners.get(key) or _Owner() for key in order}
-        is_new = any(owner.turns == 0 for owner in self._owners.values())
-        end = monotonic() + (_FIRST_SECONDS if is_new else _SECONDS)
+        end = monotonic() + (_FIRST_SECONDS if first else _SECONDS)
         for index, key in enumerate(order):
             left = end - monotonic()
             if index and left <= 0:
                 break
             owner = self._owners[key]
             if owner.idle.is_set() and self._may_start():
-                self._take_turn(owner, readers[key], left / (len(order) - index))
+                self._take_turn(owner, readers[key], left / (len(order) - index), wake)
         owners = self._owners.values()
         if any(not o.is_read and o.idle.is_set() and o.turns < _EAGER_TURNS for o in owners):
             wake()
@@ -148,16 +175,26 @@ class Turns(Generic[T]):
     def _may_start(self) -> bool:
         return sum(not owner.idle.is_set() for owner in self._owners.values()) < _STUCK
 
-    def _take_turn(self, owner: _Owner[T], reader: Reader[T], seconds: float) -> None:
+    def _take_turn(
+        self, owner: _Owner[T], reader: Reader[T], seconds: float, wake: Callable[[], None]
+    ) -> None:
         seconds = max(_SHORTEST, seconds)
         owner.turns += 1
         owner.last_turn = monotonic()
         owner.idle.clear()
-        threading.Thread(
-            target=owner.read, args=(reader, owner.last_turn + seconds), name="turn", daemon=True
-        ).start()
+        arguments = (reader, owner.last_turn + seconds, partial(self._ended_late, wake))
+        threading.Thread(target=owner.read, args=arguments, name="turn", daemon=True).start()
         owner.idle.wait(seconds + _GRACE)
         error, owner.error = owner.error, None
         if error is not None and not self._has_logged:
             self._has_logged = True
             log.warning("what a stranger owns cannot be read", exc_info=error)
+
+    def _ended_late(self, wake: Callable[[], None]) -> None:
+        with self._late:
+            now = monotonic()
+            if now < self._late_at:
+                return  # the pass that comes then sees this, too
+            self._late_at = max(now, self._late_at + _BETWEEN_LATE)
+            seconds = self._late_at - now
+        wake_after(seconds, wake)

@@ -31,6 +31,8 @@ class Truth:
     """Other attributes; what is not named is not compared, what is None must be absent."""
     moves: bool = False
     """It starts and ends by itself: neither its state nor what goes with it is compared."""
+    only_by_api: frozenset[str] = frozenset()
+    """Attributes of which nobody but the engine's API knows any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tests.soak.oracle.watch import Look, Shown
 
 
+WITH_API, WITHOUT_API = "page", "page without API"
+"""Where it looks: at an agent that may ask the engines, and at one that may not."""
+
 _LONGEST_LOOK = 10.0
 """Seconds, without those that the machine kept the agent waiting; a page that took longer to be
 read is of no moment that is known."""
@@ -109,7 +112,8 @@ class Judge:
         if row.engine != life.engine:
             false.append(("engine", f"is said to be of {row.engine}"))
         was_removed = NOT_THERE in life.allowed(EXISTS, soon - self.limits.retention, look.end)
-        for attribute in look.compared & life.periods.keys():
+        unknown = life.only_by_api if look.where == WITHOUT_API else frozenset()
+        for attribute in (look.compared & life.periods.keys()) - unknown:
             allowed = life.allowed(attribute, soon, look.end)
             if attribute == STATE and life.forgets and look.where == "ls":
                 allowed |= {UNKNOWN} if allowed & {CREATED, EXITED} else set()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tests.engines.harness.agent import TALLYMAN, running_agent
 from tests.engines.harness.programs import MARK, CommandError
 from tests.soak.oracle.engines import ENGINES
-from tests.soak.oracle.judge import Judge, Limits
+from tests.soak.oracle.judge import WITH_API, WITHOUT_API, Judge, Limits
 from tests.soak.oracle.latency import Latencies, table
 from tests.soak.oracle.machine import Machine
 from tests.soak.oracle.stalls import Stalls
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tests.soak.oracle.machine import Step
     from tests.soak.oracle.watch import Look
 
-WITH_API, WITHOUT_API = "page", "page without API"
 _SOCKETLESS = (
     *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
     "--inh-caps=+sys_ptrace,+dac_read_search",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.engines.harness.agent import Page
 from tests.soak.oracle.facts import EXITED, PAUSED, RUNNING, Driver, Truth
-from tests.soak.oracle.judge import Judge, Limits
+from tests.soak.oracle.judge import WITH_API, WITHOUT_API, Judge, Limits
 from tests.soak.oracle.timeline import NAME, STATE, Timeline
 from tests.soak.oracle.watch import Look, Shown, false_sums
 
@@ -67,10 +68,10 @@ def row(
     return Shown(id=f"/docker/{container}", name=name, engine="docker", cgroup="", values=shown)
 
 
-def said(judge: Judge, at: float, *rows: Shown) -> list[str]:
+def said(judge: Judge, at: float, *rows: Shown, where: str = WITH_API) -> list[str]:
     """Return what is false of a page that was read at a moment."""
     compared = frozenset({NAME, STATE, "memory"})
-    look = Look(where="page", begin=at, end=at + 0.1, rows=list(rows), compared=compared)
+    look = Look(where=where, begin=at, end=at + 0.1, rows=list(rows), compared=compared)
     return judge.judge(look)
 
 
@@ -109,6 +110,13 @@ def test_what_a_limit_was_long_ago_is_false(judge: Judge) -> None:
     tell(judge, 30, truth(memory=None))
     assert said(judge, 36, row(memory=7)) != []
     assert said(judge, 36, row()) == []
+
+
+def test_what_only_the_api_tells_is_not_asked_of_who_may_not_ask(judge: Judge) -> None:
+    one = truth(memory=7)
+    tell(judge, 10, dataclasses.replace(one, only_by_api=frozenset({"memory"})))
+    assert said(judge, 20, row(memory=6), where=WITHOUT_API) == []
+    assert said(judge, 20, row(memory=6)) != []
 
 
 def test_another_name_and_another_engine_are_false(judge: Judge) -> None:

@@ -54,6 +54,7 @@ class Life:
     engine: str
     noticed: float
     forgets: bool = False
+    only_by_api: frozenset[str] = frozenset()
     periods: dict[str, list[Period]] = field(default_factory=lambda: defaultdict(list))
 
     def allowed(self, attribute: str, begin: float, end: float) -> set[Value]:
@@ -144,6 +145,7 @@ class Timeline:
             was_there = False
         else:
             was_there = not life.note(EXISTS, THERE, since, now)
+        life.only_by_api = truth.only_by_api
         told = {NAME: truth.name, STATE: truth.state, **truth.values}
         if truth.moves:
             told = {NAME: truth.name, STATE: ANYTHING}

@@ -122,6 +122,32 @@ def test_the_api_is_asked_again_only_when_a_container_is_new(
     assert len(paths) == 3
 
 
+def test_a_container_that_is_gone_from_its_directory_is_asked_about_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped one has neither processes nor cgroups that could tell."""
+    instances: list[Mapping[str, Any]] = [
+        {"name": n, "type": "container", "project": "default"} for n in "ab"
+    ]
+    answer(monkeypatch, instances)
+    collector, watched = IncusCollector(), set()
+    files = {f"root/var/lib/incus/containers/{n}": "->/x" for n in "ab"}
+
+    def names(*, full: bool, files: Mapping[str, str]) -> set[str]:
+        ctx = context(tmp_path, HOST, [daemon()], files, full=full)
+
+        def watch(path: str, *, files: bool = False) -> None:
+            watched.add((path, files))
+
+        return set(by_id(collector.collect(dataclasses.replace(ctx, watch=watch))))
+
+    assert names(full=True, files=files) == {"a", "b"}
+    assert ("/var/lib/incus/containers", True) in watched
+    (tmp_path / "root/var/lib/incus/containers/b").unlink()
+    del instances[1]
+    assert names(full=False, files={}) == {"a"}
+
+
 def test_a_daemon_that_is_late_is_read_from_disk_until_it_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

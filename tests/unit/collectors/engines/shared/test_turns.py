@@ -42,6 +42,12 @@ def read_until(reader: Turns[str], readers: dict[str, Reader[str]], wanted: list
     return False
 
 
+def wait_until_idle(reader: Turns[str], owner: str) -> None:
+    end = time.monotonic() + 60
+    while reader.is_busy(owner) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 def test_what_never_answers_costs_its_owner_only(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, 0.1)
     answer = threading.Event()
@@ -126,6 +132,71 @@ def test_what_was_never_read_to_the_end_asks_for_another_pass_but_not_for_ever(
     for _ in range(50):
         hurried.read({"owner": lambda: itertools.repeat("x")}, lambda: asked.append(True))
     assert 0 < len(asked) < 20
+
+
+def test_only_the_first_pass_waits_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "_SECONDS", 0.0)
+    monkeypatch.setattr(turns, "_FIRST_SECONDS", 60.0)
+    answer = threading.Event()
+
+    def slow() -> Iterator[str]:
+        answer.wait(60)
+        yield "late"
+
+    reader: Turns[str] = Turns()
+    assert reader.read({"one": lambda: iter(["there"])}) == ["there"]
+    try:
+        owners: dict[str, Reader[str]] = {"one": lambda: iter(["there"]), "new": slow}
+        assert reader.read(owners, first=False) == ["there"]
+        assert reader.is_busy("new")
+    finally:
+        answer.set()
+
+
+def test_a_reading_that_ends_after_its_pass_asks_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    give(monkeypatch, 0.0)
+    monkeypatch.setattr(turns, "_LATE_SECONDS", 60.0)
+    answer, woken = threading.Event(), threading.Event()
+    names = ["a"]
+
+    def slow() -> Iterator[str]:
+        answer.wait(60)
+        yield from list(names)
+
+    reader: Turns[str] = Turns()
+    for expected in (["a"], ["a", "b"]):
+        answer.clear()
+        woken.clear()
+        reader.read({"owner": slow}, woken.set)
+        assert reader.is_busy("owner")
+        assert not woken.is_set()
+        answer.set()
+        assert woken.wait(60)
+        assert read_until(reader, {"owner": slow}, expected)
+        wait_until_idle(reader, "owner")
+        names.append("b")
+
+
+def test_a_late_reading_without_news_asks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    give(monkeypatch, 0.0)
+    answer, woken = threading.Event(), threading.Event()
+    answer.set()
+
+    def read() -> Iterator[str]:
+        answer.wait(60)
+        yield "a"
+
+    reader: Turns[str] = Turns()
+    assert read_until(reader, {"owner": read}, ["a"])
+    wait_until_idle(reader, "owner")
+    answer.clear()
+    reader.read({"owner": read}, woken.set)
+    assert reader.is_busy("owner")
+    answer.set()
+    wait_until_idle(reader, "owner")
+    assert not woken.wait(0.1)
 
 
 def test_what_is_gone_is_forgotten() -> None:
