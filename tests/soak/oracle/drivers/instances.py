@@ -55,7 +55,8 @@ class InstancesDriver(Driver):
             "start": Action(do=self._do("start"), of=exited, to=RUNNING, weight=4),
             "pause": Action(do=self._do("pause"), of=running, to=PAUSED),
             "resume": Action(do=self._do("start"), of=frozenset({PAUSED}), to=RUNNING, weight=6),
-            "stop": Action(do=self._do("stop", "--force"), of=running, to=EXITED),
+            # It may not fork from the moment on at which it is to be stopped: pids.max is 0.
+            "stop": Action(do=self._do("stop", "--force"), of=running, to=EXITED, via=exited),
             "restart": Action(
                 do=self._do("restart", "--force"), of=running, to=RUNNING, via=exited
             ),
