@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collectors.hostfs import HostReadError
-from tests.corpus import blind, fresh, images, products, told, zoo
+from tests.corpus import blind, fresh, hard, images, products, told, zoo
 from tests.corpus.capture import subjects
 from tests.corpus.codec import Case, anonymous, dumps
 from tests.corpus.scenarios import SCENARIOS, Scenario
@@ -37,6 +37,7 @@ ALL = (
     *images.SCENARIOS,
     *products.SCENARIOS,
     *told.SCENARIOS,
+    *hard.SCENARIOS,
 )
 """The scenarios of all rounds."""
 _PATIENCE = float(os.environ.get("CORPUS_PATIENCE", "1"))
