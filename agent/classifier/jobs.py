@@ -25,9 +25,9 @@ _TOLD_OF_TABLES = frozenset({"supercronic", "go-cron", "go-crond", "yacron"})
 """Crons that are given their table as an operand."""
 _MOST_TABLES = 4
 
-_PEOPLE = range(1000, 60000)
+PEOPLE = range(1000, 60000)
 """User numbers of people: UID_MIN and UID_MAX in login.defs(5)."""
-_NO_SHELLS = frozenset(
+NO_SHELLS = frozenset(
     {"", "nologin", "false", "sync", "halt", "shutdown", "git-shell", "rssh", "scponly", "rbash"}
 )
 """Base names of login shells that give no shell. The field is empty for some system accounts."""
@@ -99,7 +99,7 @@ def gives_no_shell(rules: SshdRules | None, accounts: Iterable[Account]) -> bool
     if rules.keys_command:
         return True
     shells = {account.name: account.shell.rpartition("/")[2] for account in accounts}
-    return all(shells.get(user, "-") in _NO_SHELLS for user in rules.users)
+    return all(shells.get(user, "-") in NO_SHELLS for user in rules.users)
 
 
 def people_with_jobs(scene: Scene) -> list[str]:
@@ -113,7 +113,7 @@ def people_with_jobs(scene: Scene) -> list[str]:
     people = {
         account.name
         for account in root.accounts
-        if account.uid in _PEOPLE and account.shell.rpartition("/")[2] not in _NO_SHELLS
+        if account.uid in PEOPLE and account.shell.rpartition("/")[2] not in NO_SHELLS
     }
     names = sorted({job.user for job in jobs} & people)
     return names if len(names) > 1 else []

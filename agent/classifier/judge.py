@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.combine import DISPUTABLE, combine
 from agent.classifier.convention import expected_style
-from agent.classifier.housekeeping import is_disputable, two_readings
+from agent.classifier.readings import is_disputable, two_readings
 from agent.classifier.rules import apply
 from agent.classifier.scene import InitKind
 from agent.classifier.table import CHEAP, RULES

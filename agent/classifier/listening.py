@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from agent.classifier.scene import Program
     from agent.model import Subject
     from collectors.facts import Listener
 
 _LOOPBACK = "::1"
-_LOGIN = frozenset({22, 23})
-"""ssh and telnet."""
+SSH, TELNET = 22, 23
+LOGINS = frozenset({SSH, TELNET})
 _SYSLOG = frozenset({514, 601, 6514})
 """syslog, syslog-conn and syslog-tls in the registry of service names, RFC 6335."""
 _PORTS: Mapping[str, frozenset[int]] = {
@@ -38,12 +38,12 @@ def is_outward(listener: Listener) -> bool:
     return listener.protocol.startswith(("tcp", "udp")) and not local
 
 
-def lets_people_in(subject: Subject) -> bool:
+def lets_people_in(subject: Subject, ports: Collection[int] = LOGINS) -> bool:
     """Return whether something listens for logins from other hosts, whatever it is called."""
     if subject.network is None or subject.container.network != "own":
         return False
     return any(
-        listener.port in _LOGIN and listener.protocol.startswith("tcp") and is_outward(listener)
+        listener.port in ports and listener.protocol.startswith("tcp") and is_outward(listener)
         for listener in subject.network.listeners
     )
 

@@ -145,6 +145,13 @@ force a command, or let in only accounts without a shell, or ask a program for t
 accounts that may log in, belongs to its application. A panel that rents out hosting gives many
 people mail, web space, FTP and name service: unrelated applications, so a server.
 
+A product of which nobody has heard may be such a forge, too, though no rule of its sshd tells. So
+an sshd beside one product (somebody's own code, or what is below its maker's prefix) makes a server
+only where people are known to log in: they are at a shell or have left programs running, root or an
+account has a password, two accounts or more have a shell, or cron runs the jobs of two. Accounts
+that run the product or come with a base image are nobody's. Else it stays open. What a distribution
+has (nginx, a database) brings no sshd: beside it, one is for people.
+
 What cron runs is read from its tables and stands in the sentence: run-parts, logrotate, the
 product's own programs. A container can write its own tables, as it can write the rules of its sshd.
 So both only take certainty away: neither makes a verdict sure. Jobs of two people or more, which no
@@ -224,8 +231,9 @@ Where two readings are both fair, the style is `unknown`, with a confidence of 0
 `tallyman explain` names the question that nobody can answer from outside: a file server (FTP, say)
 beside one web site, which may serve to fill it or be for people's own files; cron's jobs of several
 people beside one application; an sshd and a cron that were started together, which may keep backups
-or let people in; a user at work in an sshd's container who has also left programs running;
-something unknown that listens for logins beside other programs.
+or let people in; a user at work in an sshd's container who has also left programs running; one
+product with an sshd, which may be its own; an inetd beside one application, in a network that was
+not read; something unknown that listens for logins beside other programs.
 
 A container is judged again whenever something changed. In the first {young} seconds of a container
 its style may change at once. After that, another style must hold for {hold} seconds and be seen in
@@ -247,10 +255,11 @@ _LIMITS = """
   two of them, or one beside another service, and an open port, to pass for a server.
 - Without permission to read `/proc/<pid>/exe`, programs are identified by their arguments at half
   weight, and verdicts have less confidence; `tallyman check` says what is missing.
-- An application that ships with its own login service counts as system-style, unless it is known as
-  a forge, was installed with that service as one product, or the rules of its sshd give no shell.
-  Where the sshd has a configuration of its own that says neither, no verdict is sure, and there is
-  no finding.
+- An application that ships with its own login service is `unknown` where people may log in there,
+  unless it is known as a forge, was installed with that service as one product, or the rules of its
+  sshd give no shell. If a distribution has the application, it counts as system-style; where the
+  sshd then has a configuration of its own, no verdict is sure, and there is no finding. Keys that
+  let people in (`authorized_keys`) are not read.
 - Of an sshd's rules only those that hold for everybody count, not those of a `Match` block for
   some; what it was given by `-o` is not read, nor how dropbear was built.
 """

@@ -217,7 +217,7 @@ AUXILIARIES = """
     log shipper: fluent-bit fluentd filebeat promtail vector logrotate metricbeat
     config reloader: confd consul-template certbot acme.sh docker-gen config-reloader lego
     display: Xvfb Xorg x11vnc Xtigervnc Xvnc vncserver fluxbox openbox websockify novnc pulseaudio
-    display: xrdp xrdp-sesman matchbox
+    display: xrdp xrdp-sesman matchbox xterm uxterm urxvt lxterminal xfce4-terminal konsole
     discovery: avahi-daemon avahi-autoipd
     resolver: dnsmasq unbound
     tunnel: cloudflared autossh ssh stunnel stunnel4 socat

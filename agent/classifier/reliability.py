@@ -7,14 +7,14 @@ TABLES = """
 | --- | ---: | ---: | ---: |
 | 0.00 to 0.25 | 3 | 56 % | 100.0 % |
 | 0.25 to 0.50 | 144 | 72 % | 100.0 % |
-| 0.50 to 0.75 | 117 | 85 % | 100.0 % |
-| 0.75 to 1.00 | 300 | 93 % | 100.0 % |
-| `unknown` | 6 | - | - |
+| 0.50 to 0.75 | 115 | 85 % | 100.0 % |
+| 0.75 to 1.00 | 298 | 93 % | 100.0 % |
+| `unknown` | 10 | - | - |
 
 | engine | containers | sure verdicts | right | not sure | right | `unknown` |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 | bubblewrap | 3 | 3 | 100.0 % | 0 | - | 0 |
-| docker | 521 | 371 | 100.0 % | 144 | 100.0 % | 6 |
+| docker | 521 | 367 | 100.0 % | 144 | 100.0 % | 10 |
 | lxc | 23 | 20 | 100.0 % | 3 | 100.0 % | 0 |
 | none | 3 | 3 | 100.0 % | 0 | - | 0 |
 | nspawn | 7 | 7 | 100.0 % | 0 | - | 0 |
@@ -25,10 +25,10 @@ TABLES = """
 | first process | containers | sure verdicts | right | not sure | right | `unknown` |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 | a process that only starts and reaps its children | 43 | 38 | 100.0 % | 5 | 100.0 % | 0 |
-| a process that only waits | 58 | 50 | 100.0 % | 8 | 100.0 % | 0 |
-| a program | 190 | 152 | 100.0 % | 34 | 100.0 % | 4 |
+| a process that only waits | 58 | 49 | 100.0 % | 8 | 100.0 % | 1 |
+| a program | 190 | 151 | 100.0 % | 34 | 100.0 % | 5 |
 | a service manager | 70 | 57 | 100.0 % | 13 | 100.0 % | 0 |
 | a shell | 57 | 43 | 100.0 % | 14 | 100.0 % | 0 |
-| a supervisor | 149 | 77 | 100.0 % | 70 | 100.0 % | 2 |
+| a supervisor | 149 | 75 | 100.0 % | 70 | 100.0 % | 4 |
 | none seen | 3 | 0 | - | 3 | 100.0 % | 0 |
 """

@@ -87,7 +87,7 @@ def as_text(container: Container, snapshot: Snapshot, screen: Screen) -> Iterato
         for finding in container.findings:
             yield from _finding(finding, screen)
     if verdict.unseen:
-        yield from _head("Could not be read", screen)
+        yield from _head("Not known", screen)
         for sentence in verdict.unseen:
             yield from screen.wrap(phrases.sentence(printable(sentence)), "  ")
 
@@ -123,8 +123,6 @@ def _facts(container: Container, snapshot: Snapshot) -> Iterator[str]:
     system = phrases.operating_system(container)
     if system:
         yield f"Its operating system is {system}."
-    if container.default_route is not None:
-        yield f"Its network has {'a' if container.default_route else 'no'} default route."
     parent = snapshot.containers.get(container.parent_id)
     if parent is not None:
         yield f"It runs inside {phrases.title(parent)}."

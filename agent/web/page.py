@@ -195,7 +195,7 @@ def _reasons(verdict: Verdict) -> Iterator[str]:
             yield _evidence(piece)
         yield "</tbody></table>"
     if verdict.unseen:
-        yield "<h2>Could not be read</h2><ul>"
+        yield "<h2>Not known</h2><ul>"
         for sentence in verdict.unseen:
             yield f"<li>{_text(phrases.sentence(sentence))}</li>"
         yield "</ul>"

@@ -169,7 +169,7 @@ SYSTEMS = (
     system("supervisord-app-ssh", "supervisord over nginx and sshd", *supervised(NGINX, SSHD)),
     system("fail2ban", "sshd, rsyslog and fail2ban", *sh(SSH + "rsyslogd; /usr/sbin/sshd; sleep 1; touch /var/log/auth.log; fail2ban-server -b; " + WAIT), wait=5),
     system("tini-ssh-nginx", "nginx and sshd by a script under tini", "tini", "--", "sh", "-c", SSH + "/usr/sbin/sshd; nginx -g 'daemon off;'"),
-    system("app-ssh", "a python web application, and the sshd that its script started", *sh(SSH + "/usr/sbin/sshd; exec python3 -m http.server 80")),
+    system("app-ssh", "a python web application, and the sshd that its script started", *sh(SSH + "/usr/sbin/sshd; exec python3 -m http.server 80"), sure=False),
     system("telnet-inetd", "xinetd, cron and syslog", *sh("rsyslogd; cron; exec xinetd -dontfork")),
     system("dropbear-desk", "dropbear, cron and exim", *sh("mkdir -p /etc/dropbear; dropbear -R; cron; exec exim4 -bdf -q30m"), image=_DESK),
     system("desktop-server", "a desktop over VNC with sshd, cron and rsyslog", *sh(SSH + "/usr/sbin/sshd; cron; rsyslogd; export DISPLAY=:1; Xtigervnc :1 -SecurityTypes None & sleep 2; fluxbox & xterm & wait"), image=_DESK, wait=5),

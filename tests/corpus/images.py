@@ -112,7 +112,7 @@ _WEB = (
     app("img-cloud-s6", "a cloud for files: s6 over nginx, php-fpm and a cron of busybox", *after(PHPDIR + BOXDIR, s6(NGINX, PHP, BOXCRON))),
     app("img-web-proxy", "a web proxy that renews its certificates: s6 over nginx, php-fpm, a cron of busybox and fail2ban", *after(PHPDIR + BOXDIR + JAIL, s6(NGINX, PHP, BOXCRON, FAIL2BAN))),
     app("img-blog", "a blog with all it needs: supervisord over nginx, php-fpm, mariadb and cron", *after(PHPDIR + DBDIR, supervised(NGINX, PHP, DB, CRON)), wait=8),
-    system("img-blog-ssh", "a blog with all it needs and an sshd for its owner, under supervisord", *after(PHPDIR + DBDIR, supervised(NGINX, PHP, DB, SSHD)), wait=8),
+    system("img-blog-ssh", "a blog with all it needs and an sshd for its owner, under supervisord", *after(PHPDIR + DBDIR, supervised(NGINX, PHP, DB, SSHD)), sure=False, wait=8),
     app("img-lamp", "apache with php, and a mariadb of its own, by a script", *sh(DBDIR + "mariadbd-safe --user=mysql & exec apache2ctl -D FOREGROUND"), wait=8),
     app("img-lamp-cron", "apache with php, a mariadb on loopback and cron, under supervisord", *after(DBDIR, supervised(APACHE, DB + " --bind-address=127.0.0.1", CRON)), wait=8),
     app("img-ipam", "an address manager's jobs: a cron in the foreground, php by it, and rsyslog", *sh("echo '* * * * * root php -r \"sleep(50);\"' > /etc/cron.d/ipam; rsyslogd -iNONE; exec cron -f"), wait=5),

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from agent.classifier import classify, findings, read_scene
 from agent.model import Container, Evidence, Subject, Verdict
-from collectors.facts import FileId, HostFacts, Namespaces, Process, ProcessId, State
+from collectors.facts import (
+    FileId,
+    HostFacts,
+    Listener,
+    Namespaces,
+    NetworkFacts,
+    Process,
+    ProcessId,
+    State,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -133,6 +142,15 @@ def subject(
         processes=tuple(processes),
         entered_from_outside=frozenset(p.pid for p in processes[inside:]),
     )
+
+
+def listening(container: Subject, *ports: int, protocol: str = "tcp") -> Subject:
+    """Return a container in whose own network something listens on these ports."""
+    listeners = (
+        Listener(protocol=protocol, address="0.0.0.0", port=port, uid=0, inode=port)
+        for port in ports
+    )
+    return replace(container, network=NetworkFacts(listeners=tuple(listeners)))
 
 
 def verdict_of(subject: Subject, overrides: Iterable[Override] = ()) -> Verdict:

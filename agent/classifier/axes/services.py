@@ -19,6 +19,8 @@ _DECISIVE = 0.7
 _FEW = 4
 """Init, syslog, cron and sshd are the least that a system runs."""
 _MANY = 12
+_JOBS_NAMED = 3
+"""How many programs that cron runs a sentence names."""
 
 RULES = RuleSet(Axis.SERVICES)
 
@@ -187,7 +189,7 @@ def _jobs(scene: Scene) -> str:
     if jobs is None:
         return ""
     names = programs_of(jobs, root.accounts if root is not None else ())
-    return f"; cron's tables run {listed(names) or 'nothing'}"
+    return f"; cron's tables run {listed(names, _JOBS_NAMED) or 'nothing'}"
 
 
 @RULES.rule(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.model import Style, Subject
-from collectors.facts import Descriptors, Listener, NetworkFacts
+from collectors.facts import Descriptors
 from tests.support.subjects import (
     CRON,
     NGINX,
@@ -21,6 +21,7 @@ from tests.support.subjects import (
     claims,
     evidence_of,
     findings_of,
+    listening,
     run,
     session,
     subject,
@@ -95,14 +96,6 @@ def test_a_login_a_boot_or_a_second_application_makes_a_server(container: Subjec
 def test_what_people_left_running_is_no_housekeeping() -> None:
     container = subject(run("sshd", session(run("tmux")), args="-D"), CRON)
     assert "services.housekeeping" not in evidence_of(container)
-
-
-def listening(container: Subject, *ports: int, protocol: str = "tcp") -> Subject:
-    listeners = (
-        Listener(protocol=protocol, address="0.0.0.0", port=port, uid=0, inode=port)
-        for port in ports
-    )
-    return replace(container, network=NetworkFacts(listeners=tuple(listeners)))
 
 
 def test_a_login_port_is_a_login_service_whatever_it_is_called() -> None:
@@ -201,54 +194,6 @@ def test_an_sshd_with_a_configuration_of_its_own_leaves_it_open() -> None:
     assert "docker_as_vm" in findings_of(systems)
 
 
-def test_what_listens_for_logins_beside_others_is_never_surely_an_application() -> None:
-    renamed = subject(run("nginx"), run("/opt/a/remote"), run("/opt/b/timer"))
-    assert verdict_of(listening(renamed, 80)).confidence >= 0.5
-    assert verdict_of(listening(renamed, 80, 22)).confidence < 0.5
-    assert verdict_of(listening(subject(run("/opt/a/remote")), 22)).confidence >= 0.5
-
-
-def test_an_sshd_with_its_log_and_its_guard_is_surely_neither() -> None:
-    guard = run("/usr/bin/python3 python3 /usr/bin/fail2ban-server -b")
-    for container in (subject(SSHD, SYSLOG), subject(SSHD, SYSLOG, guard), subject(SSHD, guard)):
-        assert verdict_of(container).confidence < 0.5
-        assert "docker_as_vm" not in findings_of(container)
-    for container in (subject(SSHD, CRON), subject(run("supervisord", SSHD, applet("crond")))):
-        assert verdict_of(container).confidence < 0.5
-    assert verdict_of(subject(SCRIPT, SSHD, CRON)).confidence >= 0.5
-    assert verdict_of(subject(SSHD, SYSLOG, CRON)).confidence >= 0.5
-    assert verdict_of(subject(SSHD, SYSLOG, NGINX)).confidence >= 0.5
-
-
 def test_the_console_of_one_service_keeps_house_for_it() -> None:
     console = run("/usr/bin/perl perl /usr/share/webmin/miniserv.pl /etc/webmin/miniserv.conf")
     assert is_kept(subject(run("/usr/sbin/named"), console))
-
-
-def test_a_site_and_the_way_its_files_get_there_can_be_read_in_two_ways() -> None:
-    """A hosting server has both, too, but mail or a name server besides."""
-    ftp = run("/usr/sbin/proftpd")
-    named = run("/usr/sbin/named")
-    for tree in ((NGINX, ftp), (NGINX, PHP, ftp, CRON), (NGINX, PHP, ftp, CRON, SYSLOG)):
-        verdict = verdict_of(subject(run("supervisord", *tree)))
-        assert verdict.style is Style.UNKNOWN
-        assert verdict.confidence == 0
-        assert verdict.unseen[-1].startswith("whether its file server is for")
-    hosting = verdict_of(subject(run("supervisord", NGINX, PHP, ftp, CRON, named)))
-    assert (hosting.style, hosting.confidence > 0.5) == (Style.SYSTEM, True)
-    with_shells = verdict_of(subject(run("supervisord", NGINX, PHP, ftp, CRON, SSHD)))
-    assert (with_shells.style, with_shells.confidence > 0.5) == (Style.SYSTEM, True)
-
-
-def test_one_user_who_left_a_program_may_live_there_or_visit() -> None:
-    one = subject(run("sshd", session(), args="-D"), run("tmux", uid=1001))
-    assert verdict_of(one).style is Style.UNKNOWN
-
-
-def test_an_sshd_and_its_cron_may_be_a_place_for_backups_or_a_server() -> None:
-    for tree in (run("supervisord", CRON, SSHD), run("sshd", CRON, args="-D")):
-        verdict = verdict_of(subject(tree))
-        assert verdict.style is Style.UNKNOWN
-        assert verdict.unseen[-1].startswith("whether its sshd gives people a shell")
-    by_a_script = verdict_of(subject(SCRIPT, CRON, SSHD))
-    assert by_a_script.style is Style.SYSTEM
