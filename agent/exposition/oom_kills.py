@@ -11,9 +11,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from collectors.facts import State
+
 if TYPE_CHECKING:
     from agent.model import Container
     from collectors.facts import ProcessId
+
+_Account = tuple[int | None, float | None]
+"""How often the engine has restarted a container, and when it was started last."""
 
 _lock = threading.Lock()
 """A scrape and an update may come at the same time."""
@@ -26,7 +31,7 @@ class OomKills:
 
     def __init__(self, container: Container) -> None:
         self._init = container.init
-        self._account: object = None
+        self._account: _Account | None = None
         """What the engine told of the life that is under way or ended last."""
         self._ended = container.init is None
         """A life is over, and the engine has not told yet how it ended."""
@@ -63,10 +68,19 @@ class OomKills:
                 self._ended, self._last, self._kernel = True, self._kernel, 0
             self._init = container.init
             if not self._ended:
-                self._account = account
+                self._take_account(container, account)
             elif container.exit_code is not None or account != self._account:
                 self._settle(killed=bool(container.oom_killed))
                 self._account = account
+
+    def _take_account(self, container: Container, account: _Account) -> None:
+        """Take what the engine tells of the life that is under way, or of one that nobody saw."""
+        has_ended = container.exit_code is not None or container.state is State.RESTARTING
+        if container.init is not None or self._account is None:
+            self._account = account
+        elif has_ended and account[1] != self._account[1]:
+            self._account = account
+            self._settle(killed=bool(container.oom_killed))
 
     def read(self, init: ProcessId | None, kernel: bytes | None) -> int:
         """Take in the kernel's count, as read of the life of that first process; return all."""

@@ -52,6 +52,23 @@ def test_an_engine_that_is_late_tells_of_the_life_before() -> None:
     assert kills.total == 0
 
 
+def test_a_life_that_nobody_saw_counts_by_how_it_ended() -> None:
+    kills = OomKills(RUNNING)
+    kills.follow(replace(EXITED, oom_killed=True))
+    kills.follow(replace(EXITED, oom_killed=True))
+    assert kills.total == 1
+    starts = replace(EXITED, exit_code=None, started=2.0, oom_killed=True)
+    kills.follow(starts)
+    assert kills.total == 1, "Docker still says so of the life before"
+    kills.follow(replace(EXITED, started=2.0, oom_killed=True))
+    assert kills.total == 2
+    waits = replace(EXITED, state=State.RESTARTING, exit_code=None, started=3.0, oom_killed=True)
+    kills.follow(waits)
+    assert kills.total == 3
+    kills.follow(replace(EXITED, started=4.0, oom_killed=False))
+    assert kills.total == 3
+
+
 def test_one_that_waits_for_its_restart_was_killed() -> None:
     kills = OomKills(RUNNING)
     waits = replace(RUNNING, state=State.RESTARTING, init=None, restarts=1, oom_killed=True)
