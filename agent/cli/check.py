@@ -89,8 +89,11 @@ _LOST_IN_PART = {
 """By collector that fails and shows containers all the same."""
 
 
-def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
-    """Run all checks. ``snapshot`` is the result of a scan; None: it did not end in time."""
+def run(host: HostFS, snapshot: Snapshot | None, problem: str = "") -> list[Check]:
+    """Run all checks. ``snapshot`` is the result of a scan; None: there is none.
+
+    ``problem`` says why there is none; without one, it did not end in time.
+    """
     checks = [
         *_privileges(host),
         _processes(host, snapshot),
@@ -103,9 +106,11 @@ def run(host: HostFS, snapshot: Snapshot | None) -> list[Check]:
             Check(
                 name="first scan",
                 good=False,
-                found="it did not end in time",
+                found=problem or "it did not end in time",
                 lost="everything",
-                remedy="try again with --timeout=2m, and read the log",
+                remedy="read what is written on standard error"
+                if problem
+                else "try again with --timeout=2m, and read the log",
             )
         )
         return checks

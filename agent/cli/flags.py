@@ -20,8 +20,8 @@ EXIT_CODES = """\
 exit codes:
   0  done
   1  the answer is no: there are findings, something cannot be read, no such container
-  2  wrong usage or configuration
-  3  failure: the host cannot be read, the address cannot be bound
+  2  wrong usage or configuration, or a Python older than 3.11: to start it again does not help
+  3  failure: the host cannot be read, the address cannot be bound, no scout can be started
 """
 
 _LS_EXAMPLES = """\

@@ -99,6 +99,7 @@ def _serve(config: Config) -> int:
 
     for warning in config.warnings:
         log.warning("%s", warning)
+    _host(config)
     starter, files = split(config)
     from agent.serve.daemon import run  # noqa: PLC0415
     from agent.web.server import CannotListenError  # noqa: PLC0415
@@ -168,7 +169,12 @@ def _check(parsed: Namespace) -> int:
     from agent.cli import check  # noqa: PLC0415
 
     config = _quiet_config(parsed)
-    checks = check.run(_host(config), _take_once(config, parsed.timeout))
+    host, snapshot, problem = _host(config), None, ""
+    try:
+        snapshot = _take_once(config, parsed.timeout)
+    except CommandError as error:
+        problem = str(error)
+    checks = check.run(host, snapshot, problem)
     if parsed.json:
         _write_json([one.as_object() for one in checks])
     else:
@@ -189,13 +195,23 @@ def _scan(config: Config, timeout: float) -> Snapshot:
 
 def _host(config: Config) -> HostFS:
     """Open the host's filesystems in this process as well, to report a wrong path plainly."""
-    return HostFS(config.path.procfs, config.path.sysfs, config.path.rootfs)
+    host = HostFS(config.path.procfs, config.path.sysfs, config.path.rootfs)
+    if not any(name.isdigit() for name in host.proc.listdir(".", 1 << 16)):
+        raise CommandError(
+            f"{config.path.procfs} shows no processes, so no proc filesystem is mounted there; "
+            "set --path.procfs to the host's /proc"
+        )
+    return host
 
 
 def _take_once(config: Config, timeout: float) -> Snapshot | None:
-    from agent.serve.supervisor import take_once  # noqa: PLC0415 - starts processes
+    # Starts processes.
+    from agent.serve.supervisor import NoScoutError, take_once  # noqa: PLC0415
 
-    return take_once(config, deadline=timeout)
+    try:
+        return take_once(config, deadline=timeout)
+    except NoScoutError as error:
+        raise CommandError(f"this host could not be scanned: {error}") from error
 
 
 def _report_gaps(snapshot: Snapshot) -> None:

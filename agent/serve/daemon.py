@@ -27,7 +27,7 @@ from agent.serve.handover import Handover
 from agent.serve.notify import Notifier, Reporter, answers, summary
 from agent.serve.reload import Reloader
 from agent.serve.starter import LauncherGone, ScoutStarter
-from agent.serve.supervisor import Supervisor
+from agent.serve.supervisor import NoScoutError, Supervisor
 from agent.web.app import make_app
 from agent.web.guard import Guard
 from agent.web.server import WebServer
@@ -200,7 +200,10 @@ def _import_all(config: Config) -> None:
 
 
 class Listener(threading.Thread):
-    """Runs the supervisor; when no scout can be started any more, the agent ends."""
+    """Runs the supervisor; when no scout can be started any more, the agent ends.
+
+    It would show nothing, or the same for ever, and look like a service that runs.
+    """
 
     def __init__(self, supervisor: Supervisor, server: WebServer) -> None:
         super().__init__(name="supervisor", daemon=True)
@@ -213,9 +216,17 @@ class Listener(threading.Thread):
         try:
             self._supervisor.run()
         except LauncherGone as error:
-            log.critical("%s: no scout can be started without it; the agent ends", error)
-            self.exit_code = _FAILED
-            self._server.stop()
+            self._end(f"{error}: no scout can be started without it")
+        except NoScoutError as error:
+            self._end(str(error))
+        except Exception:
+            log.exception("the scout's supervisor has failed")
+            self._end("no scout can be started any more")
+
+    def _end(self, reason: str) -> None:
+        log.critical("%s; the agent ends", reason)
+        self.exit_code = _FAILED
+        self._server.stop()
 
 
 def _on(number: signal.Signals, action: Callable[[], object], name: str) -> None:

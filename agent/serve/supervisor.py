@@ -32,12 +32,20 @@ _BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _ATTEMPTS = 5
 """Most scouts that a one-shot run may start: after each that hung, one more subject is skipped."""
 
+_FRUITLESS = 6
+"""After so many scouts that ended before one had seen the whole host, and that nothing had hung,
+the agent ends: whoever runs services sees that then, and starts it again. It is half a minute."""
+
 _STEADY_SECONDS = 60.0
 """After a scout that ran for so long, the back-off begins anew."""
 
 _PIPE_BYTES = 1 << 16
 
 Receiver = Callable[[wire.Update], None]
+
+
+class NoScoutError(Exception):
+    """No scout sees the host; the message says why, in one line."""
 
 
 class Supervisor:
@@ -64,11 +72,18 @@ class Supervisor:
         self.restarts = 0
         """How many scouts were replaced because they had died or hung."""
         self._last_heard = time.monotonic()
+        self._has_seen_all = False
+        self._has_hung = False
         self.exit_code: int | None = None
+        self.problem = ""
+        """Why the last scout has ended, or was none; empty if it hung, or was stopped."""
 
     def run(self) -> None:
-        """Run one scout after the other until ``stop``. Blocks."""
-        failures = 0
+        """Run one scout after the other until ``stop``. Blocks.
+
+        Raises ``LauncherGone``, and ``NoScoutError`` when none has ever seen the whole host.
+        """
+        failures = fruitless = 0
         while not self._stopping.is_set():
             started = time.monotonic()
             self._renewed.clear()
@@ -76,12 +91,17 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             if self._renewed.is_set():
+                fruitless = 0
                 continue
+            fruitless = 0 if self._has_seen_all or self._has_hung else fruitless + 1
+            if fruitless == _FRUITLESS:
+                raise NoScoutError(f"{fruitless} times in a row {self.problem}")
             age = time.monotonic() - started
             failures = 1 if age > _STEADY_SECONDS else failures + 1
             self.restarts += 1
             wait = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS)) - 1]
-            log.warning("the scout ended; a new one starts in %g s", wait)
+            why = self.problem or "the scout hung"
+            log.warning("%s; a new one starts in %g s", why, wait)
             self._renewed.wait(wait)
 
     @property
@@ -121,10 +141,15 @@ class Supervisor:
     def run_one(self) -> None:
         """Start a scout and receive its updates until it ends, by itself or because it hung.
 
-        Sets ``exit_code``; a negative one is the signal that killed it. Raises ``LauncherGone``
-        when no scout can be started any more.
+        Sets ``exit_code``, None if there was no scout or it hangs in the kernel; a negative one is
+        the signal that killed it. Raises ``LauncherGone`` when no scout can be started any more.
         """
-        progress = Progress.create()
+        self.exit_code, self.problem, self._has_hung = None, "", False
+        try:
+            progress = Progress.create()
+        except OSError as error:
+            self._cannot_start(error)
+            return
         try:
             with self._lock:
                 if self.stopped:  # while there was no scout to kill
@@ -132,8 +157,8 @@ class Supervisor:
                     return
                 self._scout = scout = self._start(progress)
                 self._kill_event = kill_event = os.eventfd(0)
-        except OSError:
-            log.exception("the scout cannot be started")
+        except OSError as error:
+            self._cannot_start(error)
             progress.close()
             return
         except LauncherGone:
@@ -158,9 +183,14 @@ class Supervisor:
                 os.close(kill_event)
             progress.close()
             self.exit_code = scout.end(kill=has_sent_all or not self._once or self.stopped)
+            if self.exit_code is not None and not self._has_hung:
+                self.problem = _ending(self.exit_code)
             if self.exit_code is None and not has_sent_all:
                 # Killed, but blocked in the kernel: it ends when that call returns.
                 log.warning("the scout (pid %d) cannot be ended: it hangs in the kernel", scout.pid)
+
+    def _cannot_start(self, error: OSError) -> None:
+        self.problem = f"the scout could not be started ({error})"
 
     def _start(self, progress: Progress) -> ScoutProcess:
         now = time.monotonic()
@@ -197,6 +227,7 @@ class Supervisor:
                 if isinstance(message, wire.Update):
                     self._receive(replace(message, fresh=fresh and message.complete))
                     fresh &= not message.complete
+                    self._has_seen_all |= message.complete
                 elif isinstance(message, wire.Stuck):
                     self._quarantine_subject(message.subject)
                 elif isinstance(message, wire.Ended):
@@ -216,13 +247,20 @@ class Supervisor:
     def _quarantine_subject(self, subject: str) -> None:
         log.warning("%s hung the scout: it is skipped for a while", subject)
         self._quarantine[subject] = self._last_heard = time.monotonic()
+        self._has_hung = True
+
+
+def _ending(code: int) -> str:
+    how = f"with status {code}" if code >= 0 else f"by signal {-code}"
+    return f"the scout ended {how} before it was told to"
 
 
 def take_once(config: Config, *, deadline: float = 30.0) -> Snapshot | None:
     """Run one pass over the host and return the snapshot; None if there is none in time.
 
     ``deadline`` is in seconds for all, including scouts that hung and were replaced. Whether
-    anything could not be read is in ``complete`` and in the collectors' health.
+    anything could not be read is in ``complete`` and in the collectors' health. Raises
+    ``NoScoutError`` if the scout cannot be started, or fails before it has seen anything.
     """
     snapshot: Snapshot | None = None
 
@@ -237,8 +275,12 @@ def take_once(config: Config, *, deadline: float = 30.0) -> Snapshot | None:
     try:
         for _ in range(_ATTEMPTS):
             supervisor.run_one()
-            crashed = supervisor.exit_code is not None and supervisor.exit_code > 0
-            if (snapshot and snapshot.complete) or crashed or supervisor.stopped:
+            if (snapshot and snapshot.complete) or supervisor.stopped:
+                break
+            was_killed = supervisor.exit_code is not None and supervisor.exit_code < 0
+            if supervisor.problem and not was_killed:
+                if snapshot is None:
+                    raise NoScoutError(supervisor.problem)
                 break  # another scout would end in the same way
     finally:
         timer.cancel()

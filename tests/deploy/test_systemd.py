@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent.cli.flags import WRONG
 from tests.deploy.conftest import build_deb
 from tests.engines.harness.agent import Page
 from tests.engines.harness.guest import run_in_guest
@@ -45,6 +46,12 @@ def test_every_exception_has_its_reason() -> None:
 
     assert "PrivateNetwork" in names
     assert [name for name in names if name not in unit] == []
+
+
+def test_it_is_not_started_again_when_that_does_not_help() -> None:
+    settings = [line.partition("=")[::2] for line in UNIT.read_text().splitlines()]
+    assert ("Restart", "on-failure") in settings
+    assert ("RestartPreventExitStatus", str(WRONG)) in settings
 
 
 def make_report() -> dict[str, Any]:

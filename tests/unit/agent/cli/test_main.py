@@ -14,6 +14,7 @@ from agent import __version__
 from agent.cli import main as cli
 from agent.config import Config
 from agent.model import Snapshot
+from agent.serve.supervisor import NoScoutError
 from tests.support.certificates import Authority
 from tests.support.snapshots import BROKEN, EVIL, HEALTHY, LEGACY, WEB, picture
 
@@ -99,11 +100,43 @@ def test_a_host_that_cannot_be_looked_at(
     assert err.startswith("tallyman: this host could not be scanned within 2 s; allow more")
 
 
+def test_a_scout_that_fails_is_no_matter_of_time(
+    look: Look, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    look(None)
+
+    def take_once(_: Config, *, deadline: float) -> Snapshot | None:
+        raise NoScoutError(f"the scout could not be started within {deadline:g} s")
+
+    monkeypatch.setattr("agent.serve.supervisor.take_once", take_once)
+    assert cli.main(["ls", "--timeout=9s"]) == 3
+    assert capsys.readouterr().err == (
+        "tallyman: this host could not be scanned: the scout could not be started within 9 s\n"
+    )
+    assert cli.main(["check", "--json"]) == 1
+    (found,) = [c for c in json.loads(capsys.readouterr().out) if c["name"] == "first scan"]
+    assert "the scout could not be started" in found["found"]
+    assert "standard error" in found["remedy"]
+
+
 def test_a_wrong_procfs(look: Look, capsys: pytest.CaptureFixture[str]) -> None:
     look(WELL)
     assert cli.main(["ls", "--path.procfs=/nonexistent"]) == 3
     assert capsys.readouterr().err == (
         "tallyman: /nonexistent: No such file or directory; set --path.procfs to the host's /proc\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["ls", "check", "serve"])
+def test_a_procfs_that_is_not_mounted(
+    look: Look, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    look(WELL)
+    (tmp_path / "cmdline").touch()
+    assert cli.main([command, f"--path.procfs={tmp_path}"]) == 3
+    assert capsys.readouterr().err == (
+        f"tallyman: {tmp_path} shows no processes, so no proc filesystem is mounted there; "
+        "set --path.procfs to the host's /proc\n"
     )
 
 

@@ -6,19 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
 from agent import wire
 from agent.config import load
 from agent.exposition import Exposition, Options
 from agent.serve.daemon import Listener, State, _trouble, page_options
 from agent.serve.starter import LauncherGone
+from agent.serve.supervisor import NoScoutError
 from collectors.facts import HostFacts
 from collectors.facts import State as State_
 from collectors.hostfs import HostFS
 from tests.support.snapshots import LEGACY, WEB
 
 if TYPE_CHECKING:
-    import pytest
-
     from agent.serve.supervisor import Supervisor
     from agent.web.server import WebServer
 
@@ -133,6 +134,23 @@ def test_without_a_launcher_the_agent_ends_and_has_failed(
     thread.run()
     assert (thread.exit_code, server.stopped) == (3, True)
     assert "the launcher has ended: no scout can be started without it" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NoScoutError("6 times in a row it ended"), "6 times in a row it ended; the agent ends"),
+        (ValueError("a mistake"), "no scout can be started any more; the agent ends"),
+    ],
+)
+def test_without_a_scout_the_agent_ends_and_has_failed(
+    caplog: pytest.LogCaptureFixture, error: Exception, said: str
+) -> None:
+    server = Server()
+    thread = listener(Scouts(error), server)
+    thread.run()
+    assert (thread.exit_code, server.stopped) == (3, True)
+    assert said in caplog.text
 
 
 def test_a_supervisor_that_was_stopped_is_no_failure() -> None:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import pytest
+
 from agent.config import load
 from agent.scout.progress import Progress
 from agent.serve.starter import LocalStarter
-from agent.serve.supervisor import Supervisor
+from agent.serve.supervisor import NoScoutError, Supervisor, take_once
 
 if TYPE_CHECKING:
     from agent import wire
@@ -141,3 +145,89 @@ def test_no_scout_is_started_once_it_was_stopped() -> None:
     supervisor = Supervisor(NoMore(load("")), lambda _: None)
     supervisor.stop()
     supervisor.run_one()
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the next scout without a pause."""
+    monkeypatch.setattr("agent.serve.supervisor._BACKOFF_SECONDS", (0.0,))
+
+
+def scouts_of(tmp_path: Path, body: str) -> LocalStarter:
+    script = tmp_path / "scout.py"
+    script.write_text(SCOUT + body)
+    return LocalStarter(load(""), (sys.executable, str(script)))
+
+
+@pytest.mark.usefixtures("at_once")
+class TestWithoutAScout:
+    """An agent that never sees its host must not look like a service that runs."""
+
+    @pytest.mark.parametrize(
+        ("body", "reason"),
+        [
+            ("os._exit(7)", "the scout ended with status 7"),
+            (SAY + "os._exit(0)", "the scout ended with status 0"),
+            ("os.kill(os.getpid(), 9)", "the scout ended by signal 9"),
+        ],
+    )
+    def test_it_ends_when_none_lives_to_see_the_host(
+        self, tmp_path: Path, body: str, reason: str
+    ) -> None:
+        supervisor = Supervisor(scouts_of(tmp_path, body), lambda _: None)
+        with pytest.raises(NoScoutError, match=f"6 times in a row {reason}"):
+            supervisor.run()
+
+    def test_it_ends_when_none_can_be_started(self) -> None:
+        starter = LocalStarter(load(""), ("/nonexistent/python",))
+        with pytest.raises(NoScoutError, match=r"could not be started .*No such file"):
+            Supervisor(starter, lambda _: None).run()
+
+    def test_it_ends_when_there_is_no_memory_for_a_page(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_: str) -> NoReturn:
+            raise OSError(errno.ENOSYS, "no memfd_create(2)")
+
+        monkeypatch.setattr("agent.scout.progress.memory_file", refuse)
+        with pytest.raises(NoScoutError, match=r"could not be started .*no memfd_create"):
+            Supervisor(NoMore(load("")), lambda _: None).run()
+
+    def test_it_goes_on_once_a_scout_has_seen_it_all(self, tmp_path: Path) -> None:
+        whole = "wire.send(out, wire.Update(host=HostFacts(), complete=True))\n"
+        body = (
+            f"first = not os.path.exists({str(tmp_path / 'seen')!r})\n"
+            f"if first: open({str(tmp_path / 'seen')!r}, 'w'); {whole}" + SAY + "os._exit(1)"
+        )
+        assert len(supervise(tmp_path, body, updates=10)) == 10
+
+    def test_one_that_hung_is_no_failure(self, tmp_path: Path) -> None:
+        body = SAY + (
+            "number = len(orders.quarantine)\n"
+            "wire.send(out, wire.Stuck(f'process {number} 1')); os._exit(0)"
+        )
+        assert len(supervise(tmp_path, body, updates=9)) == 9
+
+    def test_new_configuration_is_another_chance(self, tmp_path: Path) -> None:
+        supervisor = Supervisor(scouts_of(tmp_path, "os._exit(1)"), lambda _: None)
+        real, started = supervisor.run_one, 0
+
+        def run_one() -> None:
+            nonlocal started
+            real()
+            started += 1
+            if started == 5:
+                supervisor._renewed.set()
+
+        supervisor.run_one = run_one  # type: ignore[method-assign]
+        with pytest.raises(NoScoutError):
+            supervisor.run()
+        assert started == 5 + 6
+
+    def test_a_single_look_says_why_it_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(_: str) -> NoReturn:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        monkeypatch.setattr("agent.scout.progress.memory_file", refuse)
+        with pytest.raises(NoScoutError, match="Too many open files"):
+            take_once(load(""), deadline=PATIENCE)
