@@ -6,7 +6,7 @@ for each application, is given a name.
 
 from __future__ import annotations
 
-from dashboards.promql import END, WHO, total
+from dashboards.promql import END
 from dashboards.recordings import recorded
 
 APP = "app"
@@ -43,9 +43,9 @@ def by_unit(expression: str, how: str = "sum") -> str:
 
 
 def of_chosen(shown: str) -> str:
-    """Return rows of those containers that belong to the chosen applications."""
+    """Keep those containers that belong to the chosen applications."""
     chosen = _named(f"count by (${{by:raw}}) ({shown})")
-    return total(WHO, f"{shown} and on (${{by:raw}}) {chosen}")
+    return f"{shown} and on (${{by:raw}}) {chosen}"
 
 
 def top_units(rule: str, how: str = "sum", only: str = "") -> str:

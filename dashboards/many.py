@@ -75,10 +75,10 @@ def findings(title: str, *hidden: str, style: str = "$style") -> table.Panel:
 def ended(title: str, style: str, *hidden: str) -> table.Panel:
     """List containers that do not run, the last to end first."""
     state = f"{WHO}, state"
-    ranked = total(state, recorded(ENDED, style))
+    ranked = recorded(ENDED, style)
 
     def shown(rule: str) -> str:
-        return beside(total(state, recorded(rule, style)), ranked)
+        return total(state, beside(recorded(rule, style), ranked))
 
     keys = container_keys(*hidden)
     return rows(
@@ -95,7 +95,7 @@ def ended(title: str, style: str, *hidden: str) -> table.Panel:
                 width=65,
             ),
             Column("Lived", shown(LIVED), unit="s", decimals=1, width=90),
-            ago("Ended", top_rows(ranked)),
+            ago("Ended", total(state, top_rows(ranked))),
         ),
         sort="Ended",
         empty="no container has ended",

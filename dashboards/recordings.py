@@ -78,6 +78,14 @@ def beside(expression: str, ranked: str, on: str = ID) -> str:
     return f"{expression} and on ({on}) {top_rows(ranked)}"
 
 
+def row_beside(series: str, ranked: str) -> str:
+    """Return another column of a table with a row for each container: of the ranked ones only.
+
+    Both are series as recorded: only the few that are shown are summed up by what a row has.
+    """
+    return total(WHO, beside(series, ranked))
+
+
 def leading(rule: str, style: str = "$style") -> str:
     """Return lines of those containers where it was largest, and for longest, over the range."""
     series = recorded(rule, style)

@@ -26,7 +26,7 @@ from dashboards.links import drill
 from dashboards.many import ended, findings, kills, oom_kills, running
 from dashboards.many import throttled as throttled_now
 from dashboards.panels import BAD_IF_ANY, WATCH_IF_ANY, Figure, figures, graph, query, states
-from dashboards.promql import END, ID, NAMED, WHO, host, total, zero
+from dashboards.promql import END, ID, NAMED, host, total, zero
 from dashboards.recordings import (
     CPU,
     DISK,
@@ -47,9 +47,9 @@ from dashboards.recordings import (
     UNHEALTHY,
     WRITTEN,
     beside,
-    by_row,
     happened,
     recorded,
+    row_beside,
     top_rows,
 )
 from dashboards.tables import Key, rows
@@ -150,6 +150,12 @@ _APPLICATIONS = rows(
 )
 
 _BUSIEST = of_chosen(f"({series(CPU)} or 0 * {series(RUNNING)})")
+
+
+def _of_busiest(shown: str) -> str:
+    return row_beside(shown, _BUSIEST)
+
+
 _CONTAINERS = row(
     "Their containers",
     line(
@@ -159,17 +165,17 @@ _CONTAINERS = row(
             "The busiest containers of all applications, or of the one chosen above.",
             container_keys("engine", "style"),
             (
-                cpu(beside(by_row(CPU, APP), _BUSIEST), gauge=False),
-                memory(beside(by_row(MEMORY, APP), _BUSIEST)),
-                share("Of limit", beside(by_row(MEMORY_SHARE, APP), _BUSIEST), 75),
-                throttled(beside(by_row(THROTTLED, APP), _BUSIEST)),
+                cpu(_of_busiest(recorded(CPU, APP)), gauge=False),
+                memory(_of_busiest(recorded(MEMORY, APP))),
+                share("Of limit", _of_busiest(recorded(MEMORY_SHARE, APP)), 75),
+                throttled(_of_busiest(recorded(THROTTLED, APP))),
                 count(
                     "Restarts",
-                    beside(total(WHO, happened(RESTARTS, APP)), _BUSIEST),
+                    _of_busiest(happened(RESTARTS, APP)),
                     75,
                     WORTH_A_LOOK,
                 ),
-                ago("Started", beside(by_row(STARTED, APP), _BUSIEST)),
+                ago("Started", _of_busiest(recorded(STARTED, APP))),
             ),
             sort="CPU",
             empty=_NOBODY,

@@ -37,6 +37,7 @@ from dashboards.recordings import (
     by_row,
     happened,
     recorded,
+    row_beside,
     top_rows,
 )
 from dashboards.tables import Column, Key, rows
@@ -377,7 +378,7 @@ _ATTENTION = line(
     ),
 )
 
-_BUSIEST = by_row(CPU)
+_BUSIEST = recorded(CPU)
 _INVENTORY = row(
     "Inventory",
     line(
@@ -387,10 +388,10 @@ _INVENTORY = row(
             "The containers that use most CPU now.",
             container_keys(),
             (
-                cpu(top_rows(_BUSIEST)),
-                memory(beside(by_row(MEMORY), _BUSIEST)),
-                share("Of limit", beside(by_row(MEMORY_SHARE), _BUSIEST)),
-                throttled(beside(by_row(THROTTLED), _BUSIEST)),
+                cpu(total(WHO, top_rows(_BUSIEST))),
+                memory(row_beside(recorded(MEMORY), _BUSIEST)),
+                share("Of limit", row_beside(recorded(MEMORY_SHARE), _BUSIEST)),
+                throttled(row_beside(recorded(THROTTLED), _BUSIEST)),
             ),
             sort="CPU",
             empty="no recording rules, or no containers",

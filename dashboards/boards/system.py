@@ -19,7 +19,7 @@ from dashboards.many import (
     turns,
 )
 from dashboards.panels import BAD_IF_ANY, Figure, figures, graph, query, states
-from dashboards.promql import END, ID, NAMED, WHO, total, zero
+from dashboards.promql import END, ID, NAMED, total, zero
 from dashboards.recordings import (
     CPU,
     DISK,
@@ -39,11 +39,11 @@ from dashboards.recordings import (
     STARTED,
     SWAP_SHARE,
     beside,
-    by_row,
     closest,
     happened,
     leading,
     recorded,
+    row_beside,
     top_rows,
 )
 from dashboards.tables import Column, Key, rows
@@ -92,11 +92,11 @@ _OVERVIEW = line(
     ),
 )
 
-_RANKED = total(WHO, f"({_recorded(MEMORY)} or 0 * {_recorded(RUNNING)})")
+_RANKED = f"({_recorded(MEMORY)} or 0 * {_recorded(RUNNING)})"
 
 
 def _rows(rule: str) -> str:
-    return beside(by_row(rule, _SYSTEM), _RANKED)
+    return row_beside(_recorded(rule), _RANKED)
 
 
 _SERVERS = rows(
@@ -108,7 +108,7 @@ _SERVERS = rows(
     (
         Column(
             "Up for",
-            beside(f"time() - {by_row(STARTED, _SYSTEM)}", _RANKED),
+            f"time() - {_rows(STARTED)}",
             unit="s",
             decimals=1,
             width=90,
