@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dashboards.panels import Query, Steps
 
 _OUTSIDE = 'style="none"'
+_IN_NO_CONTAINER = "in no container"
 _WHERE = "{{name}} on {{instance}}"
 EXIT = ((None, GREEN), (1, ORANGE))
 CALCS = ("mean", "max")
@@ -72,7 +73,7 @@ def to_look_at(mismatches: str, to_agent: tuple[str, str]) -> stat.Panel:
 def by_style(
     title: str, about: str, shown: Query, *more: Query, unit: str, empty: str = "no containers"
 ) -> timeseries.Panel:
-    """Draw something by style, stacked; a series named "there is" is drawn as a limit."""
+    """Draw something by style, stacked; a series named "capacity" is drawn as a limit."""
     return graph(
         title,
         about,
@@ -80,15 +81,15 @@ def by_style(
         *more,
         unit=unit,
         stacked=True,
-        colours={**STYLE_COLOURS, "there is": RED},
-        dashed=("there is",),
+        colours={**STYLE_COLOURS, _IN_NO_CONTAINER: STYLE_COLOURS["none"], "capacity": RED},
+        dashed=("capacity",),
         empty=empty,
     )
 
 
 def outside(metric: str) -> Query:
     """Ask for what runs outside containers."""
-    return query(f"sum({host(metric, _OUTSIDE)})", "none")
+    return query(f"sum({host(metric, _OUTSIDE)})", _IN_NO_CONTAINER)
 
 
 def pressure(title: str, about: str, matchers: str, empty: str) -> timeseries.Panel:
