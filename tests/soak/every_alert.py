@@ -7,7 +7,7 @@ until the condition held for Prometheus (``pending``), what ``for:`` adds to tha
 the receiver got it. The exit status is 1 if an alert was not told.
 
 It takes forty minutes, as every ``for:`` is waited out. Only what looks back for an hour looks back
-for five minutes. With ``--hurry`` minutes of waiting are seconds; no range of a rate is shorter.
+for a quarter of it. With ``--hurry`` minutes of waiting are seconds; no range of a rate is shorter.
 OpenVZ needs its own kernel: there it is a real agent on the files of a node that was captured, with
 numbers changed as its kernel would change them. Needs root, docker.io, busybox-static, mmdebstrap,
 mkfs.ext4, setpriv, prometheus and prometheus-alertmanager.
@@ -53,10 +53,11 @@ if TYPE_CHECKING:
 
 _MIB = 1 << 20
 _SLEEP = ("sleep", "86400")
-_WAITED = (("offset 1h", "offset 5m"), ("[30m:1m]", "[4m:1m]"), ("> 3600", "> 300"))
+_WAITED = (("offset 1h", "offset 15m"), ("[30m:1m]", "[4m:1m]"), ("> 3600", "> 300"))
+"""What is new is new for longer than its ``for:`` of ten minutes."""
 _HURRIED = (
     *((f"for: {n}m\n", f"for: {n}s\n") for n in (1, 2, 5, 10, 15, 30)),
-    ("offset 1h", "offset 20s"),
+    ("offset 1h", "offset 1m"),
     ("[30m:1m]", "[10s:1s]"),
     ("> 3600", "> 20"),
     ("seconds > 600", "seconds > 20"),
@@ -365,7 +366,7 @@ def main(minutes: float, *, hurry: bool, write: bool) -> bool:
         table = Table(causes, server, manager)
         scene.begin()
         begin = time.monotonic()
-        later = 40 if hurry else 390
+        later = 80 if hurry else 960
         changed = False
         while time.monotonic() < begin + minutes * 60:
             scene.keep_stale()
