@@ -134,7 +134,8 @@ ENGINES = (
         inner_cgroups=("init",),  # its script for Docker in Docker on cgroup v2
         detect_virt=("docker", rf"(?:.*/)?docker[/-]{_ID}"), keepers=("containerd-shim.*",),
         builders=("dockerd",), runtimes=("docker-runc",),
-        sockets=("/docker.sock", "/dockershim.sock"), folders=("var/lib/docker/containers",)),
+        sockets=("/docker.sock", "/dockershim.sock"), folders=("var/lib/docker/containers",
+            "var/snap/docker/common/var-lib-docker/containers")),
     EngineInfo("podman", "podman", _APP, title="podman", rank=3, health_checks=True,
         cgroups=(rf"libpod-{_ID}(\.scope)?",), helper_cgroups=(rf"libpod-conmon-{_ID}(\.scope)?",),
         detect_virt=("podman", r"(?:.*/)?libpod[/-]"), keepers=("conmon.*",),
@@ -144,7 +145,9 @@ ENGINES = (
         folders=("var/lib/containers/storage",)),
     EngineInfo("containerd", "containerd", _APP, title="containerd",
         cgroups=(rf"cri-containerd-{_ID}\.scope", rf"nerdctl-{_ID}\.scope"),
-        keepers=("containerd-shim.*",), sockets=("/containerd.sock",), folders=("run/containerd",)),
+        keepers=("containerd-shim.*",), sockets=("/containerd.sock",),
+        folders=("run/containerd", "run/k3s/containerd", "run/k0s/containerd",
+            "var/snap/microk8s/common/run/containerd")),
     # Kubernetes's containers are containerd's or CRI-O's: no collector gives this name.
     EngineInfo("kubernetes", "containerd", _APP,
         detect_virt=("container-other", r"(?:.*/)?kubepods[./-]")),
@@ -173,7 +176,7 @@ ENGINES = (
         cgroups=(r"machine-[^/]+\.scope", r"systemd-nspawn@[^/]+\.service"),
         inner_cgroups=("payload", "supervisor"),
         detect_virt=("systemd-nspawn", r"machine\.slice/machine-[^/]*\.scope"),
-        keepers=("systemd-nspawn",), folders=("var/lib/machines",)),
+        keepers=("systemd-nspawn",), folders=("var/lib/machines", "var/lib/nixos-containers")),
     # Proxmox's containers are LXC's: its collector adds to what LXC's knows.
     EngineInfo("proxmox", "proxmox", _SYSTEM, title="Proxmox", inner_cgroups=("ns",),
         folders=("etc/pve",)),

@@ -2,6 +2,7 @@
 
 A containerd is found by its process (command line and configuration), and by its shims, which
 outlive it: a shim's working directory is its bundle, and that links to the persistent directory.
+One that does not run is found where it usually is: alone, or as a part of a Kubernetes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,19 @@ TASKS = ("io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux")
 
 _STATE = "/run/containerd"
 _ROOT = "/var/lib/containerd"
+_MICROK8S = "/var/snap/microk8s/common"
+_USUAL = {
+    _ROOT: _STATE,
+    "/var/lib/rancher/k3s/agent/containerd": "/run/k3s/containerd",
+    "/var/lib/rancher/rke2/agent/containerd": "/run/k3s/containerd",  # as it is k3s inside
+    "/var/lib/k0s/containerd": "/run/k0s/containerd",
+    f"{_MICROK8S}/var/lib/containerd": f"{_MICROK8S}/run/containerd",
+}
+"""State directory by persistent directory, as containerd and each Kubernetes has them."""
+
+_K3S = "k3s"
+"""One binary for everything, which is called containerd where it is that."""
+
 _CONFIGURATION = "/etc/containerd/config.toml"
 _CONFIGURATION_LIMIT = 1 << 18
 
@@ -64,18 +78,20 @@ def engine_processes(ctx: Context) -> dict[str, list[Process]]:
     """
     found: dict[str, list[Process]] = {}
     for process in ctx.processes:
-        if claimed_name(process) == "containerd" or _is_shim(process):
+        if _is_containerd(process) or _is_shim(process):
             found.setdefault(owner_of(ctx, process), []).append(process)
     return found
 
 
 def find_installations(ctx: Context, processes: Collection[Process]) -> list[Installation]:
-    """Return each installation that is root's own: the usual one, and those of its processes."""
-    default = Installation(state=_STATE, root=_ROOT)
+    """Return each installation that is root's own: of its processes, and the usual ones.
+
+    What a process says holds: another persistent directory goes with the usual state directory.
+    """
     installations: dict[str, Installation] = {}
     pids = {process.pid for process in processes}
     running = set()
-    for installation in (default, *installations_of(ctx, processes)):
+    for installation in (*installations_of(ctx, processes), *_usual(ctx)):
         other = installations.get(installation.name)
         if other is None or (not other.root and installation.root):
             installations[installation.name] = installation
@@ -84,6 +100,14 @@ def find_installations(ctx: Context, processes: Collection[Process]) -> list[Ins
         if engine is not None and not _is_shim(engine) and engine.ppid not in pids:
             running.add(installation.name)
     return [replace(found, is_running=name in running) for name, found in installations.items()]
+
+
+def _usual(ctx: Context) -> Iterator[Installation]:
+    for root, state in _USUAL.items():
+        if ctx.host.root.exists(root):
+            yield Installation(state=state, root=root)
+    # Where it has just begun, or its persistent directory cannot be seen.
+    yield Installation(state=_STATE, root=_ROOT)
 
 
 def installations_of(ctx: Context, processes: Iterable[Process]) -> Iterator[Installation]:
@@ -104,6 +128,13 @@ def installations_of(ctx: Context, processes: Iterable[Process]) -> Iterator[Ins
         installation = _of_shim(ctx, process, seen)
         if installation is not None:
             yield installation
+
+
+def _is_containerd(process: Process) -> bool:
+    name = claimed_name(process)
+    return name == "containerd" or (
+        name == _K3S and posixpath.basename(next(iter(process.argv), "")) == "containerd"
+    )
 
 
 def _is_shim(process: Process) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from collectors.engines.docker.container import CgroupRule
 from collectors.engines.docker.sockets import is_listening, listening_paths, server_of
-from collectors.engines.shared.files import homes, read_object
+from collectors.engines.shared.files import home_of, read_object
 from collectors.engines.shared.processes import binary_name, claimed_name
 from collectors.engines.shared.turns import Turns, owner_of
 from collectors.engines.shared.views import instance_prefix, on_host, open_root, shortest
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SOCKET = "/run/docker.sock"
 DEFAULT_DATA_ROOT = "/var/lib/docker"
+_SNAPS_DATA_ROOT = "/var/snap/docker/common/var-lib-docker"
 _CONFIGURATION = "/etc/docker/daemon.json"
 _UNTRUSTED_LIMIT = 64
 _LOCAL_TCP = re.compile(r"tcp://(?:127\.0\.0\.1|0\.0\.0\.0|localhost|\[::1?\])?(?::(\d{1,5}))?")
@@ -138,7 +139,16 @@ class DaemonFinder:
         for key, daemon in self._silent_turns.read(readers, ctx.wake, first=ctx.first):
             if self._roots.setdefault(key, daemon.data_root) == daemon.data_root:
                 yield daemon
-        yield Daemon(instance=DEFAULT_SOCKET, rule=CgroupRule(systemd=is_systemd_default(ctx)))
+        yield from _usual(ctx)
+
+
+def _usual(ctx: Context) -> Iterator[Daemon]:
+    """Return the usual daemon, and that of the snap, which listens on the same socket."""
+    rule = CgroupRule(systemd=is_systemd_default(ctx))
+    usual = Daemon(instance=DEFAULT_SOCKET, rule=rule)
+    snaps = replace(usual, data_root=_SNAPS_DATA_ROOT)
+    here = [daemon for daemon in (usual, snaps) if ctx.host.root.exists(daemon.data_root)]
+    yield from here or [usual]
 
 
 def _describe_all(
@@ -234,7 +244,7 @@ def _daemon(ctx: Context, process: Process) -> Daemon | None:
 def _configuration(ctx: Context, process: Process, root: Dir) -> JsonObject:
     path = option_value(process.argv, "--config-file") or _CONFIGURATION
     if process.uid not in (0, None) and path == _CONFIGURATION:
-        path = f"{homes(ctx).get(process.uid or 0)}/.config/docker/daemon.json"
+        path = f"{home_of(ctx, process.uid or 0)}/.config/docker/daemon.json"
     try:
         with root.open_dir(posixpath.dirname(path), confined=True) as folder:
             return read_object(folder, posixpath.basename(path)) or JsonObject()
@@ -248,7 +258,7 @@ def _data_root(ctx: Context, process: Process, config: JsonObject) -> str:
     if path.startswith("/"):
         return posixpath.normpath(path)
     if process.uid not in (0, None):
-        return f"{homes(ctx).get(process.uid or 0)}/.local/share/docker"
+        return f"{home_of(ctx, process.uid or 0)}/.local/share/docker"
     return DEFAULT_DATA_ROOT
 
 

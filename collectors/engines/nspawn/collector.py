@@ -201,12 +201,12 @@ def _stopped(root: Dir, image: Image) -> Sighting:
         engine="nspawn",
         engine_id=name,
         name=name,
-        state=State.EXITED,
+        state=State.EXITED if image.has_run else State.CREATED,
         image="" if image.is_tree else f"{name}.raw",
-        cgroup=f"/machine.slice/systemd-nspawn@{name}.service",
+        cgroup=f"/machine.slice/{image.unit or f'systemd-nspawn@{name}.service'}",
         hostname=settings.hostname or name,
         created=made_at(root, path.lstrip("/")) if image.is_tree else None,
-        # The unit has --boot, which the .nspawn file may override.
+        # The unit has --boot, which the .nspawn file may override; NixOS's boot without it.
         boots=settings.boot is not False,
         command=settings.command,
         rootfs=path if image.is_tree else "",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.shared.conmon import exit_command, is_conmon, is_of_podman
 from collectors.engines.shared.containers_storage import root_locations, user_locations
-from collectors.engines.shared.files import homes
+from collectors.engines.shared.files import home_of
 from collectors.engines.shared.turns import owner_of
 from collectors.engines.shared.views import instance_prefix, on_host, shortest
 from collectors.formats.command_line import option_value
@@ -66,8 +66,8 @@ def stores_of(ctx: Context, monitors: Iterable[Process], uid: int = 0) -> list[S
 
     A stranger's files may block the caller.
     """
-    home = homes(ctx).get(uid) if uid else None
-    stores = [_user_store(ctx, uid, home)] if home is not None else []
+    home = home_of(ctx, uid) if uid else ""
+    stores = [_user_store(ctx, uid, home)] if home else []
     stores += filter(None, (_store_of_monitor(ctx, p) for p in monitors))
     return list({store.instance: store for store in reversed(stores)}.values())
 

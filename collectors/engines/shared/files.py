@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from collectors.formats.documents import JsonObject, parse_object
 from collectors.formats.numbers import parse_decimal
-from collectors.hostfs import HostReadError
+from collectors.hostfs import HostReadError, or_none
 from collectors.syscalls import birth_time
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 CONFIG_LIMIT = 4 << 20
 """Largest bundle, state or container file of an engine that is read, in bytes."""
+
+_OLDEST = 5
+"""Processes of a user that are asked for his home: his session's manager is the first."""
 
 _Stamp = tuple[int, int, int, int, int]
 
@@ -99,6 +102,24 @@ def _birth_time(fd: int) -> float | None:
         return birth_time(fd)
     except OSError:  # a kernel or libc older than statx(2)
         return None
+
+
+def home_of(ctx: Context, uid: int) -> str:
+    """Return the home directory of a user, also of one from LDAP or systemd-homed; "" unknown.
+
+    Whom /etc/passwd does not list, his oldest processes tell. They may say anything: what lies
+    there must be his own. To read them may block the caller.
+    """
+    home = homes(ctx).get(uid, "")
+    if home:
+        return home
+    his = sorted((p for p in ctx.processes if p.uid == uid), key=lambda p: p.id.start_ticks)
+    for process in his[:_OLDEST]:
+        environment = or_none(ctx.host.proc.read, f"{process.pid}/environ") or b""
+        for entry in environment.split(b"\0"):
+            if entry.startswith(b"HOME=/"):
+                return entry.removeprefix(b"HOME=").decode("utf-8", "replace")
+    return ""
 
 
 def homes(ctx: Context) -> dict[int, str]:

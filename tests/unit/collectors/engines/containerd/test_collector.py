@@ -242,6 +242,54 @@ def test_a_containerd_in_a_container_with_a_fuse_mount_is_not_read(host: EngineH
     assert not any(instance.startswith("/docker/kind:") for instance in instances)
 
 
+ELSEWHERE = [
+    ("/run/k3s/containerd", "/var/lib/rancher/k3s/agent/containerd"),
+    ("/run/k3s/containerd", "/var/lib/rancher/rke2/agent/containerd"),
+    ("/run/k0s/containerd", "/var/lib/k0s/containerd"),
+    (
+        "/var/snap/microk8s/common/run/containerd",
+        "/var/snap/microk8s/common/var/lib/containerd",
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "root"), ELSEWHERE)
+def test_what_a_kubernetes_has_left_when_it_does_not_run(
+    tmp_path: Path, state: str, root: str
+) -> None:
+    host = EngineHost(tmp_path)
+    furnish(host, state, root)
+    found = seen(host)
+    assert {name: (s.state, s.instance) for name, s in found.items() if "shop" in name} == {
+        "shop/web-0": (State.EXITED, f"{state}/k8s.io"),
+        "shop/web-0/app": (State.EXITED, f"{state}/k8s.io"),
+    }
+
+
+def test_k3s_is_its_containerd_itself(tmp_path: Path) -> None:
+    host = EngineHost(tmp_path)
+    state, root = "/run/k3s/containerd", "/srv/k3s/agent/containerd"  # with --data-dir
+    furnish(host, state, root)
+    words = ("containerd", "-c", "/etc/none", "--state", state, "--root", root)
+    binary = "/srv/k3s/data/current/bin/k3s"
+    server = process(70, exe=binary, argv=("/usr/local/bin/k3s server",))
+    assert seen(host, server) == {}
+    daemon = process(71, 70, exe=binary, argv=words)
+    assert seen(host, server, daemon)["shop/web-0/app"].instance == f"{state}/k8s.io"
+    context = host.context(server, daemon)
+    ContainerdCollector().collect(context)
+    assert context.daemons == {("containerd", state): True}
+
+
+def test_a_configured_persistent_directory_goes_with_the_usual_state(tmp_path: Path) -> None:
+    host = EngineHost(tmp_path)
+    furnish(host, STATE, "/srv/images")
+    host.write(f"{ROOT}/old", "")
+    host.write("/etc/containerd/config.toml", 'root = "/srv/images"\n')
+    daemon = process(60, exe="/usr/bin/containerd", argv=("containerd",))
+    assert set(seen(host, daemon)) >= {"web", "ctr-created", "shop/web-0"}
+
+
 def test_a_shim_tells_of_its_containerd(tmp_path: Path) -> None:
     host = EngineHost(tmp_path)
     host.link("proc:3300/cwd", f"/srv/state/{TASKS}/default/ctr-running")

@@ -165,6 +165,14 @@ def test_a_users_daemon(host: EngineHost) -> None:
     assert found.data_root == "/home/u/.local/share/docker"
 
 
+def test_the_daemon_of_a_user_whom_no_file_of_this_host_lists(host: EngineHost) -> None:
+    listens(host, 50, "/run/user/70000/docker.sock")
+    host.write("proc:50/environ", b"LANG=C\0HOME=/net/ldap\0")
+    host.write("/net/ldap/.config/docker/daemon.json", {"exec-opts": []})
+    (found,) = find(host, dockerd(uid=70000))
+    assert found.data_root == "/net/ldap/.local/share/docker"
+
+
 def test_a_daemon_in_a_container(host: EngineHost) -> None:
     listens(host, 50, "/var/run/docker.sock")
     host.write("/inner/etc/docker/daemon.json", {"data-root": "/data"})
@@ -316,6 +324,19 @@ def test_a_shim_tells_of_a_daemon_that_is_dead(host: EngineHost) -> None:
 
 def test_without_shims_only_the_usual_place_is_looked_at(host: EngineHost) -> None:
     assert [d.instance for d in DaemonFinder().find_silent(host.context())] == ["/run/docker.sock"]
+
+
+def test_the_snap_has_a_usual_place_too(host: EngineHost) -> None:
+    snaps = "/var/snap/docker/common/var-lib-docker"
+
+    def silent() -> list[tuple[str, str]]:
+        found = DaemonFinder().find_silent(host.context())
+        return [(daemon.instance, daemon.data_root) for daemon in found]
+
+    host.write(f"{snaps}/containers/x", "")
+    assert silent() == [("/run/docker.sock", snaps)]
+    host.write("/var/lib/docker/containers/x", "")
+    assert silent() == [("/run/docker.sock", "/var/lib/docker"), ("/run/docker.sock", snaps)]
 
 
 def test_the_table_of_sockets() -> None:

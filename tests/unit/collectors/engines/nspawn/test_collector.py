@@ -134,6 +134,28 @@ def test_only_what_was_set_up_is_a_stopped_machine(tmp_path: Path) -> None:
     assert sightings["disk"].rootfs == ""
 
 
+def test_a_stopped_container_of_nixos(tmp_path: Path) -> None:
+    files = {
+        **{f"root/etc/nixos-containers/{n}.conf": "AUTO_START=1\n" for n in ("web", "new")},
+        "root/var/lib/nixos-containers/web/etc/x": "",
+    }
+    sightings = by_id(NspawnCollector().collect(context(tmp_path, HOST, [], files)))
+    assert {n: (s.state, s.cgroup, s.rootfs, s.boots) for n, s in sightings.items()} == {
+        "web": (
+            State.EXITED,
+            "/machine.slice/container@web.service",
+            "/var/lib/nixos-containers/web",
+            True,
+        ),
+        "new": (
+            State.CREATED,
+            "/machine.slice/container@new.service",
+            "/var/lib/nixos-containers/new",
+            True,
+        ),
+    }
+
+
 def test_what_runs_is_not_stopped_as_well(tmp_path: Path) -> None:
     outside = process(10, exe="/usr/bin/systemd-nspawn", argv=("systemd-nspawn", "-bM", "web"))
     init = process(

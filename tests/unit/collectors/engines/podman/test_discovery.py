@@ -71,3 +71,16 @@ def test_a_podman_in_a_container_is_that_containers(host: EngineHost) -> None:
     (store,) = stores_of(context, [inside])
     assert store.instance == "/docker/box:/var/lib/containers/storage"
     assert store.monitor == inside
+
+
+def test_a_user_of_ldap_has_his_store_where_his_processes_say(host: EngineHost) -> None:
+    host.write("proc:9/environ", b"HOME=/elsewhere\0")
+    host.write("proc:8/environ", b"LANG=C\0HOME=/net/ada\0")
+    manager, later, anothers = (
+        process(8, exe="/usr/lib/systemd/systemd", uid=70000),
+        process(9, exe="/bin/sh", uid=70000),
+        process(7, exe="/bin/sh", uid=70001),
+    )
+    (store,) = stores_of(host.context(later, manager, anothers), [], 70000)
+    assert (store.instance, store.uid) == ("/net/ada/.local/share/containers/storage", 70000)
+    assert stores_of(host.context(manager), [], 70002) == []
