@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _HOLDERS = frozenset(
     {Role.MANAGER, Role.SUPERVISOR, Role.REAPER, Role.WRAPPER, Role.SHELL, Role.SESSION}
 )
+_DAEMONS = range(1, 1000)
+"""User numbers of a system's accounts: SYS_UID_MIN and SYS_UID_MAX in login.defs(5)."""
 _LOGIN = frozenset({"sshd", "telnetd", "rlogin", "getty"})
 """Families whose children are the sessions of users."""
 
@@ -132,7 +134,11 @@ class _Walker:
         info = self.tree.identity[child.pid].info
         daemon = child.session == child.pid
         if info is None:
-            return program is self.tree.init and daemon and not same_binary(child, program)
+            if program is not self.tree.init or same_binary(child, program):
+                return False
+            # An inetd, say, starts no such program: a script did before. A cron has jobs.
+            serves = self.tree.identity[program.pid].role is Role.OS and family != "cron"
+            return daemon or serves
         if info.family == family:
             return False
         if info.role is Role.OS:
@@ -161,9 +167,13 @@ class _Walker:
     def _is_of_an_ended_login(self, child: Process, service: Process) -> bool:
         """Return whether it belongs to the session of a login that has ended.
 
-        So does a daemon that has forked twice (fail2ban); what serves the system is no user's.
+        So does a daemon that has forked twice (fail2ban); what serves the system is no user's, nor
+        what runs as an account that is a daemon's.
         """
-        if self.tree.identity[child.pid].role is Role.OS:
+        start = (
+            service.uid or 0
+        )  # of a user namespace, as an sshd that is the first process is root
+        if self.tree.identity[child.pid].role is Role.OS or (child.uid or 0) - start in _DAEMONS:
             return False
         return child.session not in (child.pid, service.session)
 

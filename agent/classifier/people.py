@@ -26,13 +26,16 @@ def has_people(scene: Scene) -> bool:
 
     Else by the accounts: root or somebody has a password to type, two people or more have a shell,
     or cron runs the jobs of two. One account without a password may be the product's, and the one
-    as which it runs is.
+    as which it runs is; what runs as several are the sites of those who rent them.
     """
     if scene.left_running or people_with_jobs(scene) or _somebody_is_at_a_shell(scene):
         return True
     root = scene.subject.root
     accounts = [a for a in (root.accounts if root is not None else ()) if _has_a_shell(a)]
-    people = [account for account in accounts if not _is_of_the_product(account, scene)]
+    running = [account for account in accounts if _runs_as(account, scene)]
+    if len(running) > 1:
+        return True
+    people = [a for a in accounts if a not in running and not _is_of_a_base_image(a)]
     unlocked = any(not account.locked for account in people)
     return unlocked or sum(account.uid != 0 for account in people) > 1
 
@@ -51,13 +54,15 @@ def _has_a_shell(account: Account) -> bool:
     return account.uid == 0 or account.uid in PEOPLE
 
 
-def _is_of_the_product(account: Account, scene: Scene) -> bool:
-    """Return whether an application runs as an account, or a base image brought it."""
-    if account.uid == 0:
-        return False
+def _runs_as(account: Account, scene: Scene) -> bool:
+    """Return whether an application runs as the account of a person."""
     isolation, init = scene.subject.container.isolation, scene.init
     # In a user namespace the numbers begin where its root is, as which the first process starts.
     mapped = isolation.user_mapped and init is not None
     start = (init.uid or 0) if mapped and init is not None else 0
     runs = {q.uid for group in scene.applications for p in group for q in p.processes}
-    return start + account.uid in runs or (account.locked and account.name in _OF_BASE_IMAGES)
+    return account.uid != 0 and start + account.uid in runs
+
+
+def _is_of_a_base_image(account: Account) -> bool:
+    return account.locked and account.name in _OF_BASE_IMAGES

@@ -90,7 +90,7 @@ def read_tree(subject: Subject) -> ProcessTree:
         children=children,
         init=init,
         units=frozenset(_units(own.values(), init)),
-        supervisors=frozenset(_supervisors_by_behaviour(children, identity)),
+        supervisors=frozenset(_supervisors_by_behaviour(init, children, identity)),
         wrappers=frozenset(_wrappers_by_behaviour(own, children, identity)),
     )
 
@@ -139,14 +139,19 @@ def _units(processes: Iterable[Process], init: Process | None) -> Iterator[str]:
 
 
 def _supervisors_by_behaviour(
-    children: Mapping[int, Sequence[Process]], identity: Mapping[int, Identity]
+    init: Process | None,
+    children: Mapping[int, Sequence[Process]],
+    identity: Mapping[int, Identity],
 ) -> Iterator[int]:
     """Find supervisors by what they do.
 
     They are unknown programs, or run code of one's own, and their children are services of at
-    least two families. Shells do not count: they start programs and do not look after them.
+    least two families. Shells do not count: they start programs and do not look after them. Nor do
+    daemons below the first process: it may be an application that has adopted them, as its script
+    started them before.
     """
-    for pid, started in children.items():
+    for pid, below in children.items():
+        started = [c for c in below if init is None or pid != init.pid or c.session != c.pid]
         parent = identity.get(pid)
         if parent is None or parent.role is not Role.APPLICATION:
             continue

@@ -131,7 +131,7 @@ def _is_somebodys_product(program: Program) -> bool:
 
 def _has_unread_inetd(scene: Scene) -> bool:
     """Return whether an inetd makes a server of an application, and what it serves is not known."""
-    if scene.managed or len(scene.applications) != 1:
+    if scene.managed or len(scene.applications) > 1 or scene.services < 2:
         return False
     own = scene.subject.network is not None and scene.subject.container.network == "own"
     inetd = any(program.family == "inetd" for program in scene.os_services)

@@ -22,6 +22,7 @@ from tests.corpus.images import (
     PHPDIR,
     POSTFIX,
     RSYSLOG,
+    SNMPDIR,
     after,
     program,
 )
@@ -129,7 +130,7 @@ _BY_HAND = (
     system("hard-dev-editor", "a developer's box: an editor's server and an sshd, both for the one who works there, by a key", *after(program("/usr/lib/editor/bin/editor") + "useradd -m -s /bin/bash dev; ", supervised("ide=chpst -u dev /usr/lib/editor/bin/editor 8080", SSHD)), sure=False),
     system("hard-notebook-keys", "a researcher's box: a notebook and an sshd, with a key and no password", *after(program("/opt/conda/bin/notebook") + "useradd -m -s /bin/bash jo; ", supervised("nb=chpst -u jo /opt/conda/bin/notebook 8888", SSHD)), sure=False),
     system("hard-web-ssh-root", "nginx and an sshd with a password for root, by a script", *sh(SSH + "echo root:secret | chpasswd; /usr/sbin/sshd; exec nginx -g 'daemon off;'"), findings=_OPEN),
-    system("hard-lxc-booted", "somebody's server in LXC for one program: systemd with sshd, cron and nginx", *booted("ssh", "cron", "nginx", mask=NO_LOGIN), **{**_LXC, "wait": 12}),
+    system("hard-lxc-booted", "somebody's server in LXC for one program: systemd with sshd, cron and nginx", *after("rm -f /etc/rc?.d/*; ", booted("ssh", "cron", "nginx", mask=NO_LOGIN)), **{**_LXC, "wait": 12}),
     system("hard-lxc-by-hand", "somebody's server in LXC: a script over redis, sshd and cron", *sh(SSH + "/usr/sbin/sshd; cron; exec redis-server"), **_LXC),
 )  # fmt: skip
 """Servers that somebody made by hand, for themselves or for others."""
@@ -140,7 +141,7 @@ _MONITORS = (
     app("hard-nrpe", "nginx, and NRPE by which it is watched, under supervisord", *after("mkdir -p /run/nagios; chown nagios /run/nagios; ", supervised(NGINX, "nrpe=/usr/sbin/nrpe -n -f -c /etc/nagios/nrpe.cfg")), absent=_OPEN),
     app("hard-nrpe-xinetd", "nginx, and NRPE by xinetd, by a script", *sh(_NRPE + "xinetd; exec nginx -g 'daemon off;'"), absent=_OPEN),
     system("hard-xinetd-telnet", "nginx and cron, and xinetd for telnet, by a script", *sh(_TELNET + "xinetd; cron; exec nginx -g 'daemon off;'")),
-    app("hard-agents", "munin's node and snmpd beside postfix, with rsyslog, by a script", *sh("mkdir -p /run/munin; rsyslogd -iNONE; munin-node; snmpd; exec postfix start-fg"), absent=_OPEN),
+    app("hard-agents", "munin's node and snmpd beside postfix, with rsyslog, by a script", *sh("mkdir -p /run/munin /var/log/munin; " + SNMPDIR + "rsyslogd -iNONE; munin-node; snmpd; exec postfix start-fg"), absent=_OPEN),
 )  # fmt: skip
 """Monitors, and those who are watched."""
 
@@ -161,8 +162,8 @@ _JOBS = (
     system("hard-runner-people", "a build machine of three people: a runner, sshd and cron, under supervisord", *after(program("/usr/local/bin/runner") + _people("ann", "bob", "cyd"), supervised("run=/usr/local/bin/runner 8093", SSHD, CRON)), findings=_OPEN),
     system("hard-systemd-cron", "systemd over nginx, with systemd-cron in place of a cron", *after("rm -f /etc/rc?.d/*; ", booted("nginx", "cron.target", mask=BARE)), options=SYSTEMD, sure=False, wait=12),
     system("hard-systemd-cron-ssh", "systemd over nginx and sshd, with systemd-cron in place of a cron", *after("rm -f /etc/rc?.d/*; ", booted("nginx", "ssh", "cron.target", mask=BARE)), options=SYSTEMD, wait=12),
-    app("hard-mail-web", "a mail server with its webmail in LXC, told to run a script: postfix, dovecot, nginx, php-fpm, cron and rsyslog", *sh("mkdir -p /run/php; rsyslogd -iNONE; cron; postfix start; dovecot; php-fpm8.2; exec nginx -g 'daemon off;'"), **{**_LXC, "wait": 9}),
-    system("hard-mail-booted", "a mail server with its webmail in LXC: systemd over postfix, dovecot, nginx, php-fpm, mariadb, cron and rsyslog", *booted("postfix", "dovecot", "nginx", "php8.2-fpm", "mariadb", "cron", "rsyslog", mask=NO_LOGIN), **{**_LXC, "wait": 16}),
+    app("hard-mail-web", "a mail server with its webmail in LXC, told to run a script: postfix, dovecot, nginx, php-fpm, cron and rsyslog", *sh("ip link set lo up; mkdir -p /run/php; rsyslogd -iNONE; cron; postfix start; dovecot; php-fpm8.2; exec nginx -g 'daemon off;'"), **{**_LXC, "wait": 9}),
+    system("hard-mail-booted", "a mail server with its webmail in LXC: systemd over postfix, dovecot, nginx, php-fpm, mariadb, cron and rsyslog", *after("rm -f /etc/rc?.d/*; ", booted("postfix", "dovecot", "nginx", "php8.2-fpm", "mariadb", "cron", "rsyslog", mask=NO_LOGIN)), **{**_LXC, "wait": 16}),
     app("hard-lxc-product", "a product in LXC that was told to run it: a script over its program below /opt, and cron", *sh("mkdir -p /opt/reef/bin; cp /prog /opt/reef/bin/reef; cron; exec /opt/reef/bin/reef 8080"), **_LXC),
 )  # fmt: skip
 """Builders, jobs, and what runs in LXC."""

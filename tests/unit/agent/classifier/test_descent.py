@@ -13,6 +13,7 @@ from tests.support.subjects import (
     REDIS,
     SSHD,
     booted,
+    evidence_of,
     run,
     subject,
     verdict_of,
@@ -69,3 +70,16 @@ def test_a_service_that_forked_twice_is_no_program_that_users_left_running() -> 
     scene = read_scene(subject(run("sshd", run("rsyslogd"), banning, args="-D")))
     assert scene.left_running == ()
     assert {p.name for p in scene.os_services} == {"fail2ban-server", "rsyslogd", "sshd"}
+
+
+def test_below_what_serves_a_system_an_unknown_program_is_one_that_a_script_started() -> None:
+    assert verdict_of(subject(run("/usr/sbin/xinetd", run("/opt/watch/core"), CRON))).services == 3
+    assert verdict_of(subject(run("cron", run("/opt/job"), args="-f"))).services == 1
+
+
+def test_a_daemon_of_the_system_is_nobodys_who_has_logged_out() -> None:
+    """It has forked twice: it is in a session whose head has ended."""
+    proxy = run("/usr/bin/tinyproxy", uid=103, session=77)
+    assert "users.residents" not in evidence_of(subject(run("sshd", proxy)))
+    bot = run("/home/ann/bot", uid=1001, session=77)
+    assert "users.residents" in evidence_of(subject(run("sshd", bot)))

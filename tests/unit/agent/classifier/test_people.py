@@ -32,6 +32,13 @@ def test_the_account_as_which_a_product_runs_is_its_own() -> None:
     assert known(account("a", 1001, locked=False))
 
 
+def test_where_programs_run_as_several_people_they_rent_it() -> None:
+    pool = run("php-fpm", run("php-fpm", uid=1001), run("php-fpm", uid=1002))
+    container = subject(run("supervisord", run("/opt/panel/panel"), pool, SSHD))
+    accounts = (account("shop", 1001), account("club", 1002))
+    assert has_people(read_scene(replace(container, root=RootFacts(accounts=accounts))))
+
+
 def test_numbers_are_those_of_the_user_namespace() -> None:
     assert not known(account("git", 1000, locked=False), mapped=100_000)
     assert known(account("ann", 1001, locked=False), mapped=100_000)

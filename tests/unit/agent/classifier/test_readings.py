@@ -66,6 +66,15 @@ def test_a_product_of_whom_nobody_has_heard_may_have_an_sshd_of_its_own(
         assert " gives people a shell, or only what " in verdict_of(container).unseen[-1]
 
 
+@pytest.mark.parametrize("beside", [(SYSLOG,), (CRON, SYSLOG), (NGINX, CRON)])
+def test_so_may_one_that_is_the_first_process_and_adopted_what_its_script_started(
+    beside: tuple[Node, ...],
+) -> None:
+    assert is_open(replace(subject(OAK, SSHD, *beside), root=RootFacts(accounts=(ROOT, GIT))))
+    held = run("/usr/local/bin/keep", SSHD, NGINX, CRON, SYSLOG)
+    assert is_surely_a_server(known(held))  # it has started them: a supervisor
+
+
 def test_its_parts_are_still_one_product() -> None:
     assert is_open(known(run("supervisord", NGINX, PHP, REDIS, SSHD), GIT))
 
@@ -118,6 +127,7 @@ def test_and_where_they_are_at_work() -> None:
 def test_an_inetd_whose_network_was_not_read_may_let_people_in() -> None:
     tree = subject(run("sh", run("/opt/watch/core"), CRON, run("/usr/sbin/xinetd")))
     assert is_open(tree)
+    assert is_open(subject(run("/usr/sbin/xinetd", CRON)))
     assert is_open(replace(listening(tree, 22), container=replace(tree.container, network="host")))
     assert verdict_of(listening(tree, 6556)).style is Style.APP
     assert is_open(listening(tree, 22))
