@@ -176,4 +176,50 @@ _PANELS = (
 )  # fmt: skip
 """What is rented out, and a base image that somebody made a server of."""
 
-SCENARIOS = (*_PRODUCTS, *_BY_HAND, *_MONITORS, *_FILES, *_JOBS, *_PANELS)
+_JAVA = "/opt/maple/jre/bin/java -jar /opt/maple/maple.war"
+_STARTS = (
+    'mkdir -p /srv/forge; printf \'import subprocess as s\\nfor c in (["/usr/sbin/sshd","-D"],'
+    '["/usr/bin/python3","/srv/forge/worker.py"]): s.Popen(c)\\n'
+    "import time\\nwhile 1: time.sleep(9)\\n' > /srv/forge/start.py; "
+    "printf 'import time\\nwhile 1: time.sleep(9)\\n' > /srv/forge/worker.py; "
+)
+
+_AGAIN_APPS = (
+    app("again-forge-java", "a forge in a JVM below its prefix, its mariadb, and an sshd for git, under supervisord", *after(program("/opt/maple/jre/bin/java") + DBDIR + ADD_GIT, supervised(f"maple=chpst -u git {_JAVA} 8080", DB, SSHD)), absent=_OPEN, wait=8),
+    app("again-forge-exec", "a forge that its script becomes when it has started sshd and cron", *sh(SSH + program("/usr/local/bin/pined") + ADD_GIT + "/usr/sbin/sshd; cron; exec chpst -u git /usr/local/bin/pined 3000"), absent=_OPEN),
+    app("again-forge-holds", "a forge in python that starts its worker and the sshd for its repositories itself", *sh(SSH + ADD_GIT + _STARTS + "exec python3 /srv/forge/start.py"), absent=_OPEN),
+    app("again-git-pages", "pages of repositories in python, nginx before them, and an sshd whose one account has git's shell", *after(WEB + "useradd -m -s /usr/bin/git-shell git; ", supervised(NGINX, "web=gunicorn --chdir /app web:app", SSHD)), absent=_OPEN),
+    app("again-site-uploads", "a site, and an sshd by which one account without a shell uploads it, by a rule for that account", *after("useradd -m -s /usr/sbin/nologin deploy; printf 'Match User deploy\\n ForceCommand internal-sftp\\n' >> /etc/ssh/sshd_config; ", supervised(NGINX, SSHD)), absent=_OPEN),
+    app("again-backups", "a place for backups: sshd, rsync's daemon and the cron that prunes, by a script", *sh(SSH + "useradd -m -s /bin/bash keep; printf '[x]\\npath=/srv\\n' > /etc/rsyncd.conf; rsync --daemon; cron; exec /usr/sbin/sshd -D -e"), absent=_OPEN),
+    app("again-metrics-tunnel", "a store of metrics below /opt, and an sshd for tunnels, whose account has no shell", *after(program("/opt/meter/bin/meter") + "useradd -m -s /usr/sbin/nologin tunnel; ", supervised("m=/opt/meter/bin/meter 9090", SSHD)), absent=_OPEN),
+    app("again-systemd-product", "systemd over one product below /opt and nothing else", *after("rm -f /etc/rc?.d/*; " + program("/opt/reef/bin/reef") + "printf '[Service]\\nExecStart=/opt/reef/bin/reef 8080\\n[Install]\\nWantedBy=multi-user.target\\n' > /etc/systemd/system/reef.service; ", booted("reef", mask=BARE)), options=SYSTEMD, wait=12, findings=("single_app_in_system_container",)),
+    app("again-workers", "three workers in python with cron and rsyslog, under supervisord", *after(WEB, supervised(f"a={WORKER}", f"b={WORKER}", f"c={WORKER}", CRON, RSYSLOG)), absent=_OPEN),
+    app("again-product-ftp", "a product below /opt and the FTP server through which it is fed, with cron, under supervisord", *after(program("/opt/reef/bin/reef") + _vsftpd(), supervised("reef=/opt/reef/bin/reef 8080", _FTP, CRON)), absent=_OPEN),
+    app("again-name-panel", "a name server with its pages in python, snmpd and cron, under supervisord", *after(WEB + SNMPDIR, supervised("dns=named -g -u bind", "web=gunicorn --chdir /app -b 0.0.0.0:8000 web:app", "snmp=snmpd -f -Lo", CRON)), absent=_OPEN),
+    app("again-watch-ssh", "a monitoring appliance: its core below /opt, apache, postfix, cron, xinetd and an sshd, by a script", *sh(SSH + _CORE + _AGENT + "useradd -m -s /bin/bash site; apache2ctl start; postfix start; cron; xinetd; /usr/sbin/sshd; exec chpst -u site /opt/watch/bin/core 6557"), absent=_OPEN, wait=9),
+    app("again-gateway", "a gateway for browsers below /opt, and an sshd for the same people's tunnels", *sh(SSH + program("/opt/gate/bin/gate") + "/usr/sbin/sshd; exec /opt/gate/bin/gate 8443"), absent=_OPEN),
+    app("again-database-kept", "mariadb with cron and rsyslog, under runit", *after(DBDIR, runit(DB, CRON, RSYSLOG)), absent=_OPEN, wait=8),
+    app("again-inetd-ftp", "an FTP server by xinetd, and cron, by a script", *sh("mkdir -p /run/vsftpd/empty; printf 'service ftp\\n{\\n port = 21\\n socket_type = stream\\n wait = no\\n user = root\\n server = /usr/sbin/vsftpd\\n}\\n' > /etc/xinetd.d/ftp; cron; exec xinetd -dontfork"), absent=_OPEN),
+    app("again-board", "a bulletin board that people reach by telnet: its program below /opt, and xinetd, by a script", *sh("printf 'service telnet\\n{\\n port = 23\\n socket_type = stream\\n wait = no\\n user = nobody\\n server = /opt/board/bin/door\\n}\\n' > /etc/xinetd.d/telnet; " + program("/opt/board/bin/board") + "xinetd; exec /opt/board/bin/board 8080"), absent=_OPEN),
+)  # fmt: skip
+"""A second draw, labelled and built when the rules had been revised for the first one."""
+
+_AGAIN_SYSTEMS = (
+    system("again-home", "somebody's program, which runs in their home as them, and an sshd for them, by a key", *after("useradd -m -s /bin/bash ann; mkdir -p /home/ann/app; cp /prog /home/ann/app/server; ", supervised("a=chpst -u ann /home/ann/app/server 8000", SSHD)), sure=False),
+    system("again-students", "a machine for five students: sshd, cron and a program that all of them use", *sh(SSH + WEB + _people("a1", "a2", "a3", "a4", "a5") + "/usr/sbin/sshd; cron; exec gunicorn --chdir /app -b 0.0.0.0:8000 web:app"), findings=_OPEN),
+    system("again-lamp-root", "apache with php, mariadb, cron, and an sshd with a password for root, by a script", *sh(SSH + DBDIR + "echo root:secret | chpasswd; mariadbd --user=mysql & /usr/sbin/sshd; cron; exec apache2ctl -D FOREGROUND"), findings=_OPEN, wait=8),
+    system("again-names-time", "a name server and a time server, and dropbear for who looks after both", *sh("mkdir -p /etc/dropbear; dropbear -R; chronyd -x; exec named -g -u bind")),
+    system("again-lxc-lemp", "somebody's web server in LXC by a script: nginx, php-fpm, mariadb, sshd and cron", *sh(SSH + DBDIR + PHPDIR + "ip link set lo up; echo root:secret | chpasswd; /usr/sbin/sshd; cron; php-fpm8.2; mariadbd --user=mysql & exec nginx -g 'daemon off;'"), **{**_LXC, "wait": 9}),
+    system("again-systemd-ssh", "systemd over one product below /opt, and sshd", *after("rm -f /etc/rc?.d/*; " + program("/opt/reef/bin/reef") + "printf '[Service]\\nExecStart=/opt/reef/bin/reef 8080\\n[Install]\\nWantedBy=multi-user.target\\n' > /etc/systemd/system/reef.service; ", booted("reef", "ssh", mask=BARE)), options=SYSTEMD, wait=12),
+    system("again-mail-ssh", "a mail server, its log, and an sshd for who looks after it, by a script", *sh(SSH + "rsyslogd -iNONE; postfix start; dovecot; exec /usr/sbin/sshd -D -e"), wait=8),
+    system("again-two-sites", "the sites of two people: nginx, a program of each that runs as them, and sshd", *after(WEB + "useradd -m -s /bin/bash ann; useradd -m -s /bin/bash bob; ", supervised(NGINX, "a=chpst -u ann gunicorn --chdir /app -b 127.0.0.1:8001 web:app", "b=chpst -u bob gunicorn --chdir /app -b 127.0.0.1:8002 web:app", SSHD)), findings=_OPEN),
+    system("again-build-farm", "a builder that answers others, and an sshd with a password for its owner", *sh(SSH + program("/usr/local/bin/builderd") + _people("ann") + "/usr/sbin/sshd; exec /usr/local/bin/builderd 3632"), findings=_OPEN),
+    system("again-replica", "mariadb and the sshd by which its copies are made, under supervisord", *after(DBDIR, supervised(DB, SSHD)), wait=8),
+    system("again-games", "a game in a screen that a script started, cron, and an sshd for who looks after it", *sh(SSH + program("/home/game/srv") + "useradd -d /home/game -s /bin/bash game; chown -R game /home/game; mkdir -p -m 777 /run/screen; su game -c 'export TERM=xterm; screen -dmS g /home/game/srv 27015'; cron; exec /usr/sbin/sshd -D -e"), sure=False),
+)  # fmt: skip
+"""Servers of the second draw."""
+
+SCENARIOS = (
+    *(*_PRODUCTS, *_BY_HAND, *_MONITORS, *_FILES, *_JOBS, *_PANELS),
+    *(*_AGAIN_APPS, *_AGAIN_SYSTEMS),
+)
