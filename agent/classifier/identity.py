@@ -145,6 +145,8 @@ def _plain(process: Process, name: str, info: ProgramInfo | None, claimed: str) 
 
 _OPTIONS_ONLY = frozenset({"sshd", "cron", "syslog"})
 """Families of services that are started with options only, never with an operand."""
+TOLD_OF_TABLES = frozenset({"supercronic", "go-cron", "go-crond", "yacron"})
+"""Crons that are given their table as an operand, or what they run and when."""
 _MODES = {"socklog": ("unix", "inet", "ucspi")}
 """The exceptions, with the operands that they take."""
 
@@ -161,6 +163,8 @@ def contradicts_itself(process: Process, identity: Identity) -> bool:
     if identity.role is Role.MANAGER:
         return _has_operand(process.argv, ()) and len(process.argv[1]) > 1
     family = identity.info.family if identity.info else ""
+    if identity.name in TOLD_OF_TABLES:
+        return any(word.isdigit() for word in process.argv[1:2])
     return family in _OPTIONS_ONLY and _has_operand(process.argv, _MODES.get(identity.name, ()))
 
 

@@ -11,7 +11,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from agent.classifier.identity import identify
+from agent.classifier.identity import TOLD_OF_TABLES, identify
 from agent.classifier.programs import Role, lookup
 from collectors.kernel.service_files import SSHD_CONFIG
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from agent.classifier.scene import Scene
     from collectors.facts import Account, CronJob, Process, SshdRules
 
-_TOLD_OF_TABLES = frozenset({"supercronic", "go-cron", "go-crond", "yacron"})
-"""Crons that are given their table as an operand."""
 _MOST_TABLES = 4
 
 PEOPLE = range(1000, 60000)
@@ -149,7 +147,7 @@ def _told(process: Process) -> Iterator[str]:
     """Return the tables that a cron's arguments name."""
     name = identify(process).name
     words = [word for word in process.argv[1:] if word]
-    if name in _TOLD_OF_TABLES:
+    if name in TOLD_OF_TABLES:
         yield from (word for word in words if posixpath.isabs(word))
     else:
         # busybox' and dcron's crond: the directory of the tables. Of the others -c is none.

@@ -194,3 +194,32 @@ def test_what_holds_one_of_its_kind_that_works_is_believed_too() -> None:
     assert (found.name, found.doubt, len(found.processes)) == ("syslog-ng", "", 2)
     refuted = replace(tree, descriptors=dict.fromkeys(known, idle))
     assert read_scene(refuted).os_services == ()
+
+
+@pytest.mark.parametrize(
+    ("exe", "argv", "links", "directory"),
+    [
+        ("/usr/sbin/crond", ("-f", "-l", "8"), (), "/var/spool/cron/crontabs"),  # dcron
+        ("/usr/sbin/fcron", ("-f",), ("socket:[9]", "/run/fcron.pid"), "/var/spool/fcron"),
+        ("/usr/local/bin/supercronic", ("/etc/crontab",), (_LOOP, "pipe:[9]"), "/"),
+        ("/usr/local/bin/supercronic", ("jobs",), (_LOOP,), "/app"),
+        ("/usr/local/bin/go-crond", ("/etc/crontab", "--allow-unprivileged"), (_LOOP,), "/"),
+        ("/usr/sbin/metalog", ("-N",), (_SOCKET, "/var/log/everything/current"), "/"),
+        ("/usr/sbin/metalog", ("[KERNEL]",), ("/proc/kmsg", "pipe:[9]"), "/"),
+        ("/usr/sbin/rsyslogd", ("-n", "-iNONE"), (_SOCKET, _LOOP), "/"),
+        ("/usr/sbin/crond", ("-n",), ("/run/crond.pid", "anon_inode:inotify"), "/"),  # cronie
+    ],
+)
+def test_every_cron_and_syslog_is_believed_wholly_with_its_own_arguments(
+    exe: str, argv: tuple[str, ...], links: tuple[str, ...], directory: str
+) -> None:
+    """As their sources call and open things; not all of them can be installed everywhere."""
+    first = f"{exe} {argv[0]}" if argv[0].startswith("[") else exe
+    one = process(10, exe=exe, argv=(first, *(argv if first == exe else ())))
+    what = examined(one, identify(one), opened(*links, directory=directory))
+    assert (what.trust, what.believed_by_half) == (1.0, True)
+
+
+def test_a_number_is_no_table() -> None:
+    one = process(10, exe="/opt/r/supercronic", argv=("/opt/r/supercronic", "86400"))
+    assert examined(one, identify(one), None).info is IDLE
