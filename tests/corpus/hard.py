@@ -219,7 +219,31 @@ _AGAIN_SYSTEMS = (
 )  # fmt: skip
 """Servers of the second draw."""
 
+_HOLDS = (
+    'printf \'import subprocess as s\\nfor c in (["/usr/sbin/sshd","-D"],["cron","-f"],'
+    '["gunicorn","--chdir","/app","web:app"]): s.Popen(c)\\n'
+    "import time\\nwhile 1: time.sleep(9)\\n' > /start.py; "
+)
+
+_LAST = (
+    app("last-forge-users", "a forge whose web part and whose store run as accounts of their own, with an sshd", *after(program("/opt/yew/web") + program("/opt/yew/store") + "useradd -m -s /bin/bash yew; useradd -m -s /bin/bash yewdb; ", supervised("w=chpst -u yew /opt/yew/web 3000", "s=chpst -u yewdb /opt/yew/store 5500", SSHD)), absent=_OPEN),
+    app("last-forge-package", "a forge as a package of a distribution, with a postfix that only sends, sshd and cron", *sh(SSH + program("/usr/bin/larchd") + ADD_GIT + "postfix start; cron; /usr/sbin/sshd; exec chpst -u git /usr/bin/larchd 3000"), absent=_OPEN, wait=8),
+    app("last-files-web", "files of partners: a browser for them in python, and an sshd for uploads whose accounts have no shell", *sh(SSH + WEB + "".join(f"useradd -m -s /bin/false {n}; " for n in ("p1", "p2", "p3")) + "/usr/sbin/sshd; exec gunicorn --chdir /app -b 0.0.0.0:8000 web:app"), absent=_OPEN),
+    app("last-repositories", "repositories: git's daemon to read them and an sshd to write them, by a script", *sh(SSH + ADD_GIT + "/usr/sbin/sshd; exec git daemon --reuseaddr --base-path=/srv"), absent=_OPEN),
+    app("last-watched", "apache, and the agents that watch it, with cron, under supervisord", *after(SNMPDIR, supervised(APACHE, "snmp=snmpd -f -Lo", "nrpe=/usr/sbin/nrpe -n -f -c /etc/nagios/nrpe.cfg", CRON)), absent=_OPEN),
+    app("last-forge-inetd", "a forge, and an sshd for each connection, by xinetd", *sh(SSH + program("/opt/fir/bin/fir") + ADD_GIT + "printf 'service ssh\\n{\\n port = 22\\n socket_type = stream\\n wait = no\\n user = root\\n server = /usr/sbin/sshd\\n server_args = -i\\n}\\n' > /etc/xinetd.d/ssh; xinetd; exec chpst -u git /opt/fir/bin/fir 3000"), absent=_OPEN),
+    app("last-mirror", "a mirror: rsync's daemon and nginx, by a script", *sh("printf '[x]\\npath=/srv\\n' > /etc/rsyncd.conf; rsync --daemon; exec nginx -g 'daemon off;'"), absent=_OPEN),
+    app("last-mail-kept", "postfix and dovecot with rsyslog, cron and fail2ban, by a script", *sh(JAIL + "rsyslogd -iNONE; cron; fail2ban-server -b; dovecot; exec postfix start-fg"), absent=_OPEN, wait=8),
+    system("last-office", "a small office's server: apache, postfix and an sshd, by which two people look after it with keys", *sh(SSH + "useradd -m -s /bin/bash ann; useradd -m -s /bin/bash bob; postfix start; /usr/sbin/sshd; exec apache2ctl -D FOREGROUND"), findings=_OPEN, wait=8),
+    system("last-holds", "a python program that starts sshd, cron and a web application, with a password for root", *sh(SSH + WEB + _HOLDS + "echo root:secret | chpasswd; exec python3 /start.py"), findings=_OPEN),
+    system("last-lxc-product-ssh", "somebody's server in LXC for one product: a script over it, sshd, with a password for root, and cron", *sh(SSH + "mkdir -p /opt/reef/bin; cp /prog /opt/reef/bin/reef; echo root:secret | chpasswd; ip link set lo up; /usr/sbin/sshd; cron; exec /opt/reef/bin/reef 8080"), **_LXC),
+    system("last-tmux", "an sshd and a program of one's own, and a tmux that its owner left in it", *sh(SSH + WEB + "/usr/sbin/sshd; exec gunicorn --chdir /app -b 0.0.0.0:8000 web:app"), then=(*add_users("ann"), f"docker exec $NAME {SSH_TO}ann@127.0.0.1 tmux new -d")),
+    system("last-telnet", "busybox' telnetd, crond and syslogd beside nginx, by a script", *sh(BOXDIR + "busybox telnetd -l /bin/login; busybox crond -b -c /etc/boxcron; busybox syslogd; exec nginx -g 'daemon off;'")),
+    system("last-systemd-forge", "systemd over a forge, its sshd and cron", *after("rm -f /etc/rc?.d/*; " + program("/opt/yew/web") + ADD_GIT + "printf '[Service]\\nUser=git\\nExecStart=/opt/yew/web 3000\\n[Install]\\nWantedBy=multi-user.target\\n' > /etc/systemd/system/yew.service; ", booted("yew", "ssh", "cron", mask=BARE)), options=SYSTEMD, sure=False, wait=12),
+)  # fmt: skip
+"""A third draw, when the rules had been revised for the second one, too."""
+
 SCENARIOS = (
     *(*_PRODUCTS, *_BY_HAND, *_MONITORS, *_FILES, *_JOBS, *_PANELS),
-    *(*_AGAIN_APPS, *_AGAIN_SYSTEMS),
+    *(*_AGAIN_APPS, *_AGAIN_SYSTEMS, *_LAST),
 )
