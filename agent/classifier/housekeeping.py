@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.classifier.jobs import configuration, gives_no_shell
-from agent.classifier.listening import lets_people_in, takes_messages
+from agent.classifier.listening import (
+    has_read_network,
+    lets_people_in,
+    serves_others,
+    takes_messages,
+)
 from agent.classifier.names import ADMINISTRATION
 from agent.classifier.programs import families
 
@@ -39,10 +44,11 @@ def keeps_house(scene: Scene) -> bool:
     forge = _is_forge(scene) or sshd_gives_no_shell(scene)
     if not forge and lets_people_in(scene.subject):
         return False
-    own = scene.subject.network is not None and scene.subject.container.network == "own"
-    serves = own and bool(scene.applications)
+    inetd = has_read_network(scene.subject) and (
+        bool(scene.applications) or serves_others(scene.subject)
+    )
     if not all(
-        tends(program, inetd=serves) or (forge and program.family in _LOGIN) for program in services
+        tends(program, inetd=inetd) or (forge and program.family in _LOGIN) for program in services
     ):
         return False
     syslog = [program for program in services if program.family == "syslog"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.classifier.combine import DISPUTABLE, combine
+from agent.classifier.combine import DISPUTABLE, Combined, combine
 from agent.classifier.convention import expected_style
 from agent.classifier.readings import is_disputable, two_readings
 from agent.classifier.rules import apply
@@ -26,12 +26,9 @@ SURE = 0.5
 
 def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
     """Judge one container. Pure, total, and independent of the order of its processes."""
-    evidence = [piece for rule in RULES if (piece := apply(rule, scene)) is not None]
-    unseen, visible = _visibility(scene)
-    # An init that has started nothing says no more than the engine says by itself.
-    seen = scene.seen and scene.init_kind is not InitKind.BARE
-    at_most = DISPUTABLE if is_disputable(scene) else 1.0
-    combined = combine(evidence, CHEAP, seen=seen, visible=visible, at_most=at_most)
+    evidence = _evidence(scene)
+    unseen, _ = _visibility(scene)
+    combined = weigh(scene, evidence, DISPUTABLE if is_disputable(scene) else 1.0)
     question = two_readings(scene)
     if question:
         combined = replace(combined, style=Style.UNKNOWN, confidence=0.0)
@@ -62,10 +59,25 @@ def classify(scene: Scene, overrides: Iterable[Override] = ()) -> Verdict:
     return verdict
 
 
+def weigh(
+    scene: Scene, evidence: Iterable[Evidence] | None = None, at_most: float = 1.0
+) -> Combined:
+    """Return what the evidence alone adds up to, without what else holds a verdict back."""
+    pieces = _evidence(scene) if evidence is None else evidence
+    _, visible = _visibility(scene)
+    # An init that has started nothing says no more than the engine says by itself.
+    seen = scene.seen and scene.init_kind is not InitKind.BARE
+    return combine(pieces, CHEAP, seen=seen, visible=visible, at_most=at_most)
+
+
 def is_mismatch(verdict: Verdict, expected: Style) -> bool:
     """Return whether a verdict is sure and differs from the expected style."""
     decided = Style.UNKNOWN not in (verdict.style, expected)
     return decided and verdict.style is not expected and verdict.confidence >= SURE
+
+
+def _evidence(scene: Scene) -> list[Evidence]:
+    return [piece for rule in RULES if (piece := apply(rule, scene)) is not None]
 
 
 def _is_booted_by_its_engine(scene: Scene) -> bool:

@@ -38,6 +38,20 @@ def is_outward(listener: Listener) -> bool:
     return listener.protocol.startswith(("tcp", "udp")) and not local
 
 
+def has_read_network(subject: Subject) -> bool:
+    """Return whether a container has a network of its own, in which all that listens is known."""
+    return subject.network is not None and subject.container.network == "own"
+
+
+def serves_others(subject: Subject) -> bool:
+    """Return whether something listens on TCP for other hosts in a container's own network."""
+    network = subject.network if has_read_network(subject) else None
+    return network is not None and any(
+        listener.protocol.startswith("tcp") and is_outward(listener)
+        for listener in network.listeners
+    )
+
+
 def lets_people_in(subject: Subject, ports: Collection[int] = LOGINS) -> bool:
     """Return whether something listens for logins from other hosts, whatever it is called."""
     if subject.network is None or subject.container.network != "own":

@@ -15,9 +15,10 @@ from agent.classifier.housekeeping import (
     sshd_gives_no_shell,
     tends,
 )
+from agent.classifier.identity import product_directory
 from agent.classifier.jobs import people_with_jobs
-from agent.classifier.listening import TELNET, lets_people_in
-from agent.classifier.people import has_people
+from agent.classifier.listening import TELNET, has_read_network, lets_people_in
+from agent.classifier.people import has_accounts_without_a_shell, has_people
 from agent.classifier.programs import Part
 from agent.classifier.wording import application_names, listed
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from agent.classifier.scene import Program, Scene
 
 _FILE_SERVERS = frozenset({"ftp", "tftp", "rsync", "samba"})
+_GIVES_FILES = frozenset({"ftp", "rsync"})
 _KNOWN_LOGINS = frozenset({"sshd", "telnetd", "inetd", "git server"})
 _SSH_BY = frozenset({"sshd", "inetd"})
+_NAMED = 4
 _OF_VENDORS = ("/opt/", "/app/")
 """Where a maker's image has what a distribution does not."""
 
@@ -47,8 +50,8 @@ def two_readings(scene: Scene) -> str:
     """Return the question that decides between two fair readings, if it cannot be answered."""
     if len(people_with_jobs(scene)) > 1 and keeps_house(scene):
         return "whether the people whose jobs cron runs are those of the application"
-    if _is_shown_files(scene):
-        return "whether its file server is for what its web server shows, or for people's files"
+    if fed := _fed_by_a_file_server(scene):
+        return f"whether its file server is for {fed}, or for people's files"
     if (
         scene.services == 1
         and scene.sessions
@@ -71,20 +74,24 @@ def two_readings(scene: Scene) -> str:
     return ""
 
 
-def _is_shown_files(scene: Scene) -> bool:
-    """Return whether a file server runs beside one web application, as to fill it with files.
+def _fed_by_a_file_server(scene: Scene) -> str:
+    """Return the name of the one web application or product that a file server runs beside.
 
-    A hosting server has both, too, but mail or a name server besides.
+    It may serve to fill it with files. A hosting server has both, too, but mail or a name server
+    besides.
     """
     if scene.managed or len(scene.applications) != 2 or not (scene.supervised or scene.os_services):
-        return False
+        return ""
     if not all(map(tends, scene.os_services)) or lets_people_in(scene.subject):
-        return False
+        return ""
     alone = [group[0] for group in scene.applications if len(group) == 1]
     files = [program for program in alone if program.family in _FILE_SERVERS]
     others = [p for group in scene.applications for p in group if p not in files]
     parts = {program.part for program in others}
-    return len(files) == 1 and Part.WEB_SERVER in parts and Part.STANDALONE not in parts
+    fed = Part.WEB_SERVER in parts or any(map(_has_a_place_of_its_own, others))
+    if len(files) != 1 or not fed or Part.STANDALONE in parts:
+        return ""
+    return "+".join(program.name for program in others[:_NAMED])
 
 
 def _is_way_in(scene: Scene) -> bool:
@@ -107,8 +114,9 @@ def _products_own_login(scene: Scene) -> str:
     """Return the name of an sshd that may be the one application's own, as a forge's is.
 
     The application is somebody's product: its code, or all that is below its maker's prefix. What a
-    distribution has (nginx, a database) brings no sshd. Nobody is known who would log in for a
-    shell, and beside the sshd only that runs which keeps house.
+    distribution has (nginx, a database) brings no sshd, but what gives out files may have one for
+    them, and an account without a shell was made for an sshd that gives none. Nobody is known who
+    would log in for a shell, and beside the sshd only that runs which keeps house.
     """
     if scene.managed or len(scene.applications) != 1 or keeps_house(scene):
         return ""
@@ -119,9 +127,14 @@ def _products_own_login(scene: Scene) -> str:
     application = scene.applications[0]
     if any(program.family == "sshd" for program in application):
         return ""  # it has one of its own: the system's is for somebody else
-    if has_people(scene) or not any(map(_is_somebodys_product, application)):
+    its_own = any(p.family in _GIVES_FILES or _is_somebodys_product(p) for p in application)
+    if has_people(scene) or not (its_own or has_accounts_without_a_shell(scene)):
         return ""
     return listed(program.name for program in ways_in)
+
+
+def _has_a_place_of_its_own(program: Program) -> bool:
+    return program.part is Part.RUNTIME and bool(product_directory(program.identity.directory))
 
 
 def _is_somebodys_product(program: Program) -> bool:
@@ -133,6 +146,7 @@ def _has_unread_inetd(scene: Scene) -> bool:
     """Return whether an inetd makes a server of an application, and what it serves is not known."""
     if scene.managed or len(scene.applications) > 1 or scene.services < 2:
         return False
-    own = scene.subject.network is not None and scene.subject.container.network == "own"
+    if has_read_network(scene.subject):
+        return False
     inetd = any(program.family == "inetd" for program in scene.os_services)
-    return inetd and not own and all(tends(p, inetd=True) for p in scene.os_services)
+    return inetd and all(tends(p, inetd=True) for p in scene.os_services)

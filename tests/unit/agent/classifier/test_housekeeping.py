@@ -104,6 +104,13 @@ def test_a_login_port_is_a_login_service_whatever_it_is_called() -> None:
     assert not is_kept(listening(tree, 80, 22))
 
 
+def test_an_inetd_that_serves_is_an_application_of_its_own() -> None:
+    tree = subject(run("/usr/sbin/xinetd", CRON))
+    assert is_kept(listening(tree, 21))
+    assert not is_kept(listening(tree, 23))
+    assert not is_kept(listening(tree))
+
+
 def test_a_syslog_for_other_hosts_is_no_housekeeping() -> None:
     tree = subject(run("supervisord", NGINX, SYSLOG))
     assert is_kept(listening(tree, 80))

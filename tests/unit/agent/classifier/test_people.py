@@ -37,6 +37,9 @@ def test_where_programs_run_as_several_people_they_rent_it() -> None:
     container = subject(run("supervisord", run("/opt/panel/panel"), pool, SSHD))
     accounts = (account("shop", 1001), account("club", 1002))
     assert has_people(read_scene(replace(container, root=RootFacts(accounts=accounts))))
+    parts = (run("/opt/oak/web", uid=1001), run("/opt/oak/db/db", uid=1002), SSHD)
+    product = subject(run("supervisord", *parts))
+    assert not has_people(read_scene(replace(product, root=RootFacts(accounts=accounts))))
 
 
 def test_numbers_are_those_of_the_user_namespace() -> None:

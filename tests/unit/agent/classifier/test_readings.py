@@ -124,6 +124,22 @@ def test_and_where_they_are_at_work() -> None:
     assert is_surely_a_server(replace(container, files=ServiceFiles(jobs=jobs)))
 
 
+@pytest.mark.parametrize("server", ["/usr/bin/rsync", "/usr/sbin/vsftpd"])
+def test_what_gives_out_files_may_have_an_sshd_for_them(server: str) -> None:
+    keep = Account(name="keep", uid=1000, shell="/bin/bash")
+    assert is_open(known(run("sh", run(server), SSHD, CRON, args="-c x"), keep))
+
+
+def test_an_account_without_a_shell_was_made_for_an_sshd_that_gives_none() -> None:
+    deploy = Account(name="deploy", uid=1000, shell="/usr/sbin/nologin")
+    site = run("supervisord", run("nginx", uid=33), SSHD)
+    assert is_open(known(site, deploy))
+    ann = Account(name="ann", uid=1001, shell="/bin/bash", locked=False)
+    assert is_surely_a_server(known(site, deploy, ann))
+    own = run("supervisord", run("nginx", uid=1000), SSHD)
+    assert is_surely_a_server(known(own, deploy))  # nginx runs as it
+
+
 def test_an_inetd_whose_network_was_not_read_may_let_people_in() -> None:
     tree = subject(run("sh", run("/opt/watch/core"), CRON, run("/usr/sbin/xinetd")))
     assert is_open(tree)
@@ -165,6 +181,10 @@ def test_a_site_and_the_way_its_files_get_there_can_be_read_in_two_ways() -> Non
         assert verdict.style is Style.UNKNOWN
         assert verdict.confidence == 0
         assert verdict.unseen[-1].startswith("whether its file server is for")
+    for product in ("/opt/reef/bin/reef", "/usr/bin/python3.11 python3 /srv/reef/main.py"):
+        fed = subject(run("supervisord", run(product), ftp, CRON))
+        assert is_open(fed)
+        assert verdict_of(fed).unseen[-1].startswith("whether its file server is for")
     hosting = verdict_of(subject(run("supervisord", NGINX, PHP, ftp, CRON, named)))
     assert (hosting.style, hosting.confidence > 0.5) == (Style.SYSTEM, True)
     with_shells = verdict_of(subject(run("supervisord", NGINX, PHP, ftp, CRON, SSHD)))
