@@ -147,7 +147,8 @@ class _Walker:
             return False
         if info.role is Role.APPLICATION and info.part in SERVERS:
             return True
-        return daemon and info.role in (Role.APPLICATION, Role.SUPERVISOR, Role.MANAGER)
+        held = (Role.APPLICATION, Role.SUPERVISOR, Role.MANAGER, Role.SESSION)
+        return daemon and info.role in held
 
     def _logins(self, service: Process) -> None:
         """Sort the children of a login service: logins, and what it adopted as first process."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agent.classifier.scene import Program, Scene
 
 _FILE_SERVERS = frozenset({"ftp", "tftp", "rsync", "samba"})
-_GIVES_FILES = frozenset({"ftp", "rsync"})
+_GIVES_FILES = frozenset({"ftp", "rsync", "git"})
 _KNOWN_LOGINS = frozenset({"sshd", "telnetd", "inetd", "git server"})
 _SSH_BY = frozenset({"sshd", "inetd"})
 _NAMED = 4

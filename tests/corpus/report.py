@@ -7,13 +7,17 @@ docs/verdict.md shows; ``python -m agent.classifier.manual > docs/verdict.md`` c
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections import Counter
 from pathlib import Path
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from agent.classifier import classify, read_scene
-from agent.classifier.judge import SURE
+from agent.classifier.combine import DISPUTABLE
+from agent.classifier.judge import SURE, weigh
+from agent.classifier.readings import is_disputable
 from agent.classifier.scene import InitKind
 from agent.model import Style
 from tests.corpus.codec import loads
@@ -65,46 +69,80 @@ def lines(judged: Sequence[Judged]) -> Iterator[str]:
 
 def _share(judged: Sequence[Judged]) -> str:
     """Return how many of those verdicts are right that have a style."""
-    styled = [j for j in judged if j[1].style is not Style.UNKNOWN]
+    styled = _styled(judged)
     return f"{100 * sum(map(right, styled)) / len(styled):.1f} %" if styled else "-"
 
 
+def _styled(judged: Sequence[Judged]) -> list[Judged]:
+    return [j for j in judged if j[1].style is not Style.UNKNOWN]
+
+
 def _unknown(judged: Sequence[Judged]) -> int:
-    return sum(verdict.style is Style.UNKNOWN for _, verdict in judged)
+    return len(judged) - len(_styled(judged))
+
+
+def wilson(successes: int, number: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share, Wilson (1927): what so small a number can tell."""
+    z = NormalDist().inv_cdf(0.975)
+    middle = (successes + z * z / 2) / (number + z * z)
+    share = successes / number
+    half = z / (number + z * z) * math.sqrt(number * share * (1 - share) + z * z / 4)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def reliability(judged: Sequence[Judged]) -> Iterator[str]:
     """Return the tables of docs/verdict.md: what verdicts claim, and how often they are right."""
-    yield "| confidence | containers | claims to be right in | is right in |"
-    yield "| --- | ---: | ---: | ---: |"
+    styled = _styled(judged)
+    open_ = [j for j in styled if is_disputable(read_scene(j[0].subject))]
+    rest = [j for j in styled if j not in open_]
+    yield "| confidence | containers | claim | evidence alone | right |"
+    yield "| --- | ---: | ---: | ---: | ---: |"
     for low, high in itertools.pairwise(_BUCKETS):
-        within = [
-            (case, verdict)
-            for case, verdict in judged
-            if low <= verdict.confidence < high and verdict.style is not Style.UNKNOWN
-        ]
-        claimed = sum((1 + v.confidence) / 2 for _, v in within) / max(1, len(within))
-        yield (
-            f"| {low:.2f} to {min(high, 1):.2f} | {len(within)} | {100 * claimed:.0f} % "
-            f"| {_share(within)} |"
-        )
-    yield f"| `unknown` | {_unknown(judged)} | - | - |"
+        within = [j for j in rest if low <= j[1].confidence < high]
+        yield _row(f"{low:.2f} to {min(high, 1):.2f}", within)
+        if high == SURE:
+            yield _row(f"at most {DISPUTABLE}, as there is room", open_)
+    yield f"| `unknown` | {_unknown(judged)} | - | - | - |"
     yield ""
     yield from _by("engine", lambda case: case.subject.container.engine, judged)
     yield ""
     yield from _by("first process", _first_process, judged)
 
 
+def _row(title: str, judged: Sequence[Judged]) -> str:
+    alone = [weigh(read_scene(case.subject)).confidence for case, _ in judged]
+    return (
+        f"| {title} | {len(judged)} | {_claim([v.confidence for _, v in judged])} "
+        f"| {_claim(alone)} | {_with_interval(judged)} |"
+    )
+
+
+def _claim(confidences: Sequence[float]) -> str:
+    """Return in how many cases verdicts of these confidences claim to be right."""
+    if not confidences:
+        return "-"
+    return f"{100 * sum((1 + c) / 2 for c in confidences) / len(confidences):.0f} %"
+
+
+def _with_interval(judged: Sequence[Judged]) -> str:
+    styled = _styled(judged)
+    if not styled:
+        return "-"
+    low, high = wilson(sum(map(right, styled)), len(styled))
+    return f"{_share(styled)} ({100 * low:.0f} to {100 * high:.0f})"
+
+
 def _by(title: str, key: Callable[[Case], str], judged: Sequence[Judged]) -> Iterator[str]:
-    yield f"| {title} | containers | sure verdicts | right | not sure | right | `unknown` |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield f"| {title} | containers | sure | right | not sure | claim | right | `unknown` |"
+    yield "| --- |" + " ---: |" * 7
     for name in sorted({key(case) for case, _ in judged}):
         of_it = [j for j in judged if key(j[0]) == name]
         sure = [j for j in of_it if j[1].confidence >= SURE]
-        others = [j for j in of_it if j[1].confidence < SURE and j[1].style is not Style.UNKNOWN]
+        others = [j for j in _styled(of_it) if j[1].confidence < SURE]
         yield (
-            f"| {name} | {len(of_it)} | {len(sure)} | {_share(sure)} "
-            f"| {len(others)} | {_share(others)} | {_unknown(of_it)} |"
+            f"| {name} | {len(of_it)} | {len(sure)} | {_with_interval(sure)} | {len(others)} "
+            f"| {_claim([v.confidence for _, v in others])} | {_with_interval(others)} "
+            f"| {_unknown(of_it)} |"
         )
 
 

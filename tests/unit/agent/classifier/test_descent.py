@@ -77,6 +77,12 @@ def test_below_what_serves_a_system_an_unknown_program_is_one_that_a_script_star
     assert verdict_of(subject(run("cron", run("/opt/job"), args="-f"))).services == 1
 
 
+def test_what_a_user_left_running_is_theirs_though_an_application_has_adopted_it() -> None:
+    left = subject(run("/opt/oak/oak", SSHD), run("tmux", run("bash", uid=1001), uid=1001))
+    assert "users.residents" in evidence_of(left)
+    assert verdict_of(left).style is Style.SYSTEM
+
+
 def test_a_daemon_of_the_system_is_nobodys_who_has_logged_out() -> None:
     """It has forked twice: it is in a session whose head has ended."""
     proxy = run("/usr/bin/tinyproxy", uid=103, session=77)

@@ -124,7 +124,7 @@ def test_and_where_they_are_at_work() -> None:
     assert is_surely_a_server(replace(container, files=ServiceFiles(jobs=jobs)))
 
 
-@pytest.mark.parametrize("server", ["/usr/bin/rsync", "/usr/sbin/vsftpd"])
+@pytest.mark.parametrize("server", ["/usr/bin/rsync", "/usr/sbin/vsftpd", "/usr/bin/git"])
 def test_what_gives_out_files_may_have_an_sshd_for_them(server: str) -> None:
     keep = Account(name="keep", uid=1000, shell="/bin/bash")
     assert is_open(known(run("sh", run(server), SSHD, CRON, args="-c x"), keep))
