@@ -113,8 +113,10 @@ def test_the_sentence_says_what_cron_runs() -> None:
     )
     said = evidence_of(told(NGINX, PHP, CRON, jobs=jobs))["services.housekeeping"].sentence
     assert said.endswith("; cron's tables run logrotate, php and run-parts")
-    jobs = (*jobs, *(CronJob(user="root", command=f"/opt/x/job-{n}") for n in range(9)))
-    said = evidence_of(told(NGINX, PHP, CRON, jobs=jobs))["services.housekeeping"].sentence
+    more = tuple(CronJob(user="root", command=f"/opt/x/job-{n}") for n in range(9))
+    said = evidence_of(told(NGINX, PHP, CRON, jobs=(*jobs, *more)))[
+        "services.housekeeping"
+    ].sentence
     assert said.endswith("; cron's tables run job-0, job-1, job-2 and 9 more")
     said = evidence_of(told(NGINX, PHP, CRON, jobs=()))["services.housekeeping"].sentence
     assert said.endswith("; cron's tables run nothing")
