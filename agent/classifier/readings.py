@@ -63,8 +63,8 @@ def two_readings(scene: Scene) -> str:
     if cron and _is_way_in(scene) and not keeps_house(scene):
         return "whether its sshd gives people a shell, or only what it keeps"
     if _has_unread_inetd(scene):
-        return "whether its inetd lets people in, as its network was not read"
-    if login := _products_own_login(scene):
+        return "whether its inetd lets people in: what it listens on is not known"
+    if login := products_own_login(scene):
         application = listed(application_names(scene))
         return f"whether its {login} gives people a shell, or only what {application} keeps"
     known = any(program.family in _KNOWN_LOGINS for program in scene.programs)
@@ -72,6 +72,29 @@ def two_readings(scene: Scene) -> str:
     if several and not known and lets_people_in(scene.subject):
         return "which of its programs lets people in, and whether it gives them a shell"
     return ""
+
+
+def products_own_login(scene: Scene) -> str:
+    """Return the name of an sshd that may be the one application's own, as a forge's is.
+
+    The application is somebody's product: its code, or all that is below its maker's prefix. What a
+    distribution has (nginx, a database) brings no sshd, but what gives out files may have one for
+    them, and an account without a shell was made for an sshd that gives none. Nobody is known who
+    would log in for a shell, and beside the sshd only that runs which keeps house.
+    """
+    if scene.managed or len(scene.applications) != 1 or keeps_house(scene):
+        return ""
+    ways_in = [program for program in scene.os_services if program.family in _SSH_BY]
+    others = [program for program in scene.os_services if program not in ways_in]
+    if not ways_in or not all(map(tends, others)) or lets_people_in(scene.subject, {TELNET}):
+        return ""
+    application = scene.applications[0]
+    if any(program.family == "sshd" for program in application):
+        return ""  # it has one of its own: the system's is for somebody else
+    its_own = any(p.family in _GIVES_FILES or _is_somebodys_product(p) for p in application)
+    if has_people(scene) or not (its_own or has_accounts_without_a_shell(scene)):
+        return ""
+    return listed(program.name for program in ways_in)
 
 
 def _fed_by_a_file_server(scene: Scene) -> str:
@@ -108,29 +131,6 @@ def _is_way_in(scene: Scene) -> bool:
     first = {p.family for p in scene.os_services if scene.init in p.processes}
     made_for_it = bool(scene.supervisor) or "sshd" in first
     return families <= {"sshd", "syslog", *TENDING, *(("cron",) if made_for_it else ())}
-
-
-def _products_own_login(scene: Scene) -> str:
-    """Return the name of an sshd that may be the one application's own, as a forge's is.
-
-    The application is somebody's product: its code, or all that is below its maker's prefix. What a
-    distribution has (nginx, a database) brings no sshd, but what gives out files may have one for
-    them, and an account without a shell was made for an sshd that gives none. Nobody is known who
-    would log in for a shell, and beside the sshd only that runs which keeps house.
-    """
-    if scene.managed or len(scene.applications) != 1 or keeps_house(scene):
-        return ""
-    ways_in = [program for program in scene.os_services if program.family in _SSH_BY]
-    others = [program for program in scene.os_services if program not in ways_in]
-    if not ways_in or not all(map(tends, others)) or lets_people_in(scene.subject, {TELNET}):
-        return ""
-    application = scene.applications[0]
-    if any(program.family == "sshd" for program in application):
-        return ""  # it has one of its own: the system's is for somebody else
-    its_own = any(p.family in _GIVES_FILES or _is_somebodys_product(p) for p in application)
-    if has_people(scene) or not (its_own or has_accounts_without_a_shell(scene)):
-        return ""
-    return listed(program.name for program in ways_in)
 
 
 def _has_a_place_of_its_own(program: Program) -> bool:

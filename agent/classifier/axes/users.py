@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.classifier.housekeeping import has_own_login, keeps_house
 from agent.classifier.jobs import people_with_jobs
+from agent.classifier.readings import products_own_login
 from agent.classifier.rules import Hit, RuleSet
 from agent.classifier.wording import application_names, listed, plural, proc, tree
 from agent.model import Axis
@@ -90,6 +91,22 @@ def _own_login(scene: Scene) -> Hit | None:
     if keeps_house(scene) or not has_own_login(scene):
         return None
     return Hit({"application": listed(application_names(scene))}, source=tree(scene))
+
+
+@RULES.rule(
+    "users.nobody",
+    -1.5,
+    when="An sshd runs beside one product, and nobody is known to log in for a shell: it may be "
+    "the product's own. The style is then `unknown`.",
+    sentence="nobody is known to log in for a shell: its {login} may be a part of {application}",
+    cheap=True,
+)
+def _nobody(scene: Scene) -> Hit | None:
+    login = products_own_login(scene)
+    if not login:
+        return None
+    values = {"login": login, "application": listed(application_names(scene))}
+    return Hit(values, source=proc(scene, "root/etc/passwd"))
 
 
 def _can_log_in(shell: str) -> bool:

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 from agent.model import Style
 from collectors.facts import Account, RootFacts
-from tests.support.subjects import NGINX, evidence_of, run, session, subject, verdict_of
+from tests.support.subjects import (
+    NGINX,
+    SSHD,
+    evidence_of,
+    run,
+    session,
+    subject,
+    verdict_of,
+)
 
 
 def test_users_who_left_programs_running_make_it_a_system_and_a_session_does_not() -> None:
@@ -45,3 +53,11 @@ def test_login_records() -> None:
     evidence = evidence_of(replace(subject(NGINX), root=RootFacts(sessions=2)))
     assert evidence["users.utmp"].sentence == "its login records (utmp) list 2 sessions"
     assert "users.utmp" not in evidence_of(replace(subject(NGINX), root=RootFacts(sessions=0)))
+
+
+def test_nobody_who_logs_in_speaks_for_a_products_own_sshd() -> None:
+    product = run("sh", run("/opt/oak/oakd"), SSHD, args="-c x")
+    assert evidence_of(subject(product))["users.nobody"].sentence == (
+        "nobody is known to log in for a shell: its sshd may be a part of oakd"
+    )
+    assert "users.nobody" not in evidence_of(subject(run("sh", NGINX, SSHD, args="-c x")))
