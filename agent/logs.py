@@ -72,8 +72,12 @@ def configure(
 
 
 def catch_threads() -> None:
-    """Log what ends a thread as any other record; Python writes it past the log, and unbounded."""
+    """Log what ends a thread, or is ignored, as any other record.
+
+    Python writes both past the log, and unbounded.
+    """
     threading.excepthook = _log_end
+    sys.unraisablehook = _log_ignored
 
 
 def _log_end(end: threading.ExceptHookArgs) -> None:
@@ -85,6 +89,21 @@ def _log_end(end: threading.ExceptHookArgs) -> None:
         name,
         exc_info=(end.exc_type, end.exc_value, end.exc_traceback),
     )
+
+
+def _log_ignored(ignored: sys.UnraisableHookArgs) -> None:
+    """Log an exception that nobody can catch, as that of a deallocator.
+
+    Since Python 3.13 a file says in that way that what was left to write could not be written: to a
+    client that has gone, which any client can cause.
+    """
+    value = ignored.exc_value
+    if value is None:
+        return
+    level = logging.DEBUG if isinstance(value, OSError) else logging.ERROR
+    where = ignored.err_msg or "Exception ignored in"
+    error = (ignored.exc_type, value, ignored.exc_traceback)
+    log.log(level, "%s %r", where, ignored.object, exc_info=error)
 
 
 def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:

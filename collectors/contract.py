@@ -33,6 +33,8 @@ read instead, and a late answer brings a pass of its own."""
 class Options:
     """What is configured about where engines are; the defaults find most of them."""
 
+    engine_sockets: bool = True
+    """Engines may be asked. If not, what they keep on disk is read."""
     docker_hosts: tuple[str, ...] = ()
     """Docker endpoints besides those discovered, for instance ``unix:///srv/docker.sock``."""
     docker_timeout: float = 3.0

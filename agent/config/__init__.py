@@ -108,6 +108,7 @@ class Config:
     def options(self, environment: Mapping[str, str] = os.environ) -> Options:
         """Return the part of the configuration that collectors need."""
         return Options(
+            engine_sockets=self.process.engine_sockets,
             docker_hosts=self.docker.hosts,
             docker_timeout=self.docker.timeout,
             vzlist_command=self.openvz.vzlist_command,

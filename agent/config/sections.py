@@ -119,7 +119,7 @@ class Web:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """The process that talks to the network."""
+    """What the agent's processes may do."""
 
     user: str = key(
         "",
@@ -127,6 +127,13 @@ class Process:
         "user of the process that talks to the network, if the agent is started as root "
         "(default: tallyman if that user exists, otherwise nobody)",
         flag="--process.user",
+    )
+    engine_sockets: bool = key(
+        default=True,
+        kind=BOOLEAN,
+        help_text="ask Docker, Incus and LXD through their sockets, which is as good as root; "
+        "if not, the agent can open no unix socket, and names come from disk",
+        flag="--process.engine-sockets",
     )
 
 

@@ -11,7 +11,7 @@ from agent import logs, wire
 from agent.config import load
 from agent.scout.progress import Progress
 from agent.scout.scout import Scout
-from collectors.syscalls import set_parent_death_signal
+from collectors.syscalls import forbid_unix_sockets, set_parent_death_signal
 
 
 def _end_with_parent() -> None:
@@ -35,6 +35,8 @@ def main() -> int:
     config = load(orders.file, orders.flags, orders.text)
     logs.configure(config.log.level, config.log.format)
     logs.catch_threads()
+    if not config.process.engine_sockets:
+        forbid_unix_sockets()
     # What a library prints must not get between the messages.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

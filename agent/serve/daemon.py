@@ -33,7 +33,7 @@ from agent.web.guard import Guard
 from agent.web.server import WebServer
 from collectors.facts import HostFacts
 from collectors.hostfs import HostFS
-from collectors.syscalls import limit_malloc_arenas
+from collectors.syscalls import forbid_unix_sockets, limit_malloc_arenas
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -136,6 +136,8 @@ def run(config: Config, starter: ScoutStarter, files: WebFiles) -> int:
         if not privileges.readable_by_all(__file__, os.__file__):
             _import_all(config)
         privileges.drop(config, host)
+    if not config.process.engine_sockets:
+        forbid_unix_sockets()  # serve needs none, but may be root where it cannot be anybody else
     supervisor = Supervisor(starter, state.receive)
     listener = Listener(supervisor, server)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -24,7 +24,7 @@ from agent.config import Config, ConfigError
 from agent.memory_file import memory_file
 from agent.serve.privileges import permitted
 from agent.serve.starter import LauncherGone, LocalStarter
-from collectors.syscalls import set_thread_name
+from collectors.syscalls import forbid_unix_sockets, set_thread_name
 
 if TYPE_CHECKING:
     from agent.serve.starter import LocalScout, ScoutStarter
@@ -141,6 +141,9 @@ def _run_launcher(link: socket.socket, starter: LocalStarter) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):
         set_thread_name("tallyman-launch")
+    if not starter.config.process.engine_sockets:
+        # Before the first scout: what it cannot do, no scout can.
+        forbid_unix_sockets()
     handler = _RequestHandler(starter)
     try:
         while True:

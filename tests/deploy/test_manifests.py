@@ -152,6 +152,22 @@ class TestCompose:
         for flag in agent["command"]:
             assert flag in script
 
+    def test_no_engines_socket_is_used_unless_asked_for(self, tmp_path: Path) -> None:
+        agent = yaml.safe_load(self.file.read_text())["services"]["agent"]
+        assert "--no-process.engine-sockets" in agent["command"]
+        image = (DEPLOY / "container/Dockerfile").read_text()
+        assert '"--no-process.engine-sockets"' in image
+        docker = tmp_path / "docker"
+        docker.write_text('#!/bin/sh\necho "$@"\n')
+        docker.chmod(0o755)
+        env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        usual, asked = (
+            run(DEPLOY / "container/run", *words, "--log.level=debug", env=env).split()
+            for words in ((), ("--with-docker-socket",))
+        )
+        assert usual[-5:] == ["--no-process.engine-sockets", *usual[-4:-1], "--log.level=debug"]
+        assert asked[-5:] == ["--process.engine-sockets", *usual[-4:]]
+
     def test_prometheus_takes_its_configuration(self, tmp_path: Path) -> None:
         need("promtool")
         for file in (DEPLOY / "prometheus").glob("*.yml"):

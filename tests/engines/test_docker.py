@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engines.harness.agent import assert_found_once, ls, tallyman
+from tests.engines.harness.agent import assert_found_once, ls, running_agent, tallyman
 from tests.engines.harness.dockerd import SYSTEMD, Docker
 from tests.engines.harness.made import unique
+from tests.engines.harness.programs import descendants
 from tests.engines.harness.prometheus import promtool_objections
 
 if TYPE_CHECKING:
@@ -108,6 +110,18 @@ def test_ls_needs_no_agent(fleet: Fleet, dockerd: Docker) -> None:
         assert_found_once(rows, made, style=fleet.styles()[made.name])
     # This agent never saw it run, so it remembers no verdict.
     assert assert_found_once(rows, fleet.stopped, state="exited").style in ("app", "unknown")
+
+
+def test_names_come_from_disk_where_no_socket_may_be_used(fleet: Fleet, dockerd: Docker) -> None:
+    refused = f"--collector.docker.host={dockerd.endpoint}"  # is not asked either
+    with running_agent("--no-process.engine-sockets", refused) as agent:
+        agent.wait_row(fleet.system, style="system")
+        agent.wait_row(fleet.stopped, state="exited")
+        page = agent.scrape()
+        for pid in (agent.pid, *descendants(agent.pid)):
+            assert "\nSeccomp:\t2\n" in Path(f"/proc/{pid}/status").read_text()
+    assert page.value("tallyman_collector_success", collector="docker") == 1
+    assert page.value("tallyman_collector_denied_total", collector="docker") in (None, 0)
 
 
 def test_explain_gives_reasons(fleet: Fleet, dockerd: Docker) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from collectors.engines.shared.turns import Turns, owner_of
 from collectors.hostfs import Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from collectors.contract import Context
     from collectors.facts import Sighting
@@ -40,6 +40,17 @@ _MOST_INSTANCES = 100
 
 _Place = tuple[str, int | None, str]
 """Prefix of the container around a daemon, its user, data root; root's own has no prefix and 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the daemons have answered."""
+
+    own: list[Sighting] = field(default_factory=list)
+    untrusted: list[Sighting] = field(default_factory=list)
+    late: list[Daemon] = field(default_factory=list)
+    """Those that have not."""
+    failures: list[str] = field(default_factory=list)
 
 
 class DockerCollector:
@@ -80,17 +91,14 @@ class DockerCollector:
             )
 
         running = self._finder.find(ctx)
-        running += operators_daemons(ctx, running)
-        failures = [
-            f"{path}: configured, but nobody listens" for path in absent_hosts(ctx, running)
-        ]
-        for daemon in running:
-            reader = reader_of(daemon)
-            if not self._is_read_still(ctx, daemon):
-                reader.begin(ctx, daemon)
-        own, late = self._read_all(ctx, [d for d in running if not d.is_untrusted], failures)
-        untrusted, others = self._read_all(ctx, [d for d in running if d.is_untrusted], failures)
-        late += others
+        asked = _Asked(late=[*running])
+        if ctx.options.engine_sockets:
+            running += operators_daemons(ctx, running)
+            asked = self._ask(ctx, running, reader_of)
+        else:
+            for daemon in running:
+                reader_of(daemon)
+        own, untrusted, late, failures = asked.own, asked.untrusted, asked.late, asked.failures
         for daemon in self._silent(ctx, running):
             reader = reader_of(daemon)
             if not self._is_read_still(ctx, daemon):
@@ -112,6 +120,21 @@ class DockerCollector:
         if failures:
             raise PartlySeen("; ".join(failures), tuple(sightings))
         return sightings
+
+    def _ask(
+        self, ctx: Context, running: list[Daemon], reader_of: Callable[[Daemon], DaemonReader]
+    ) -> _Asked:
+        """Ask the daemons that run, root's own first."""
+        failures = [
+            f"{path}: configured, but nobody listens" for path in absent_hosts(ctx, running)
+        ]
+        for daemon in running:
+            reader = reader_of(daemon)
+            if not self._is_read_still(ctx, daemon):
+                reader.begin(ctx, daemon)
+        own, late = self._read_all(ctx, [d for d in running if not d.is_untrusted], failures)
+        untrusted, others = self._read_all(ctx, [d for d in running if d.is_untrusted], failures)
+        return _Asked(own, untrusted, late + others, failures)
 
     def _is_read_still(self, ctx: Context, daemon: Daemon) -> bool:
         """Return whether a thread still reads the files of a stranger's daemon."""

@@ -99,7 +99,7 @@ class IncusCollector:
 
     def _ask(self, ctx: Context, daemon: Daemon, seen: frozenset[str]) -> _Answer:
         """Ask the API in a full pass, and when other containers are seen than the last time."""
-        if daemon.process is None:
+        if daemon.process is None or not ctx.options.engine_sockets:
             self._answers.pop(daemon.directory, None)
             self._asked.pop(daemon.directory, None)
             return _Answer()

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -253,6 +254,7 @@ def test_an_error_that_ends_a_thread_is_a_record(
     bounded: Bounded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     monkeypatch.setattr(logs, "log", bounded.log)
     logs.catch_threads()
     for _ in range(50):
@@ -262,3 +264,27 @@ def test_an_error_that_ends_a_thread_is_a_record(
     lines = bounded.lines()
     assert lines[0] == "<3>x: thread warm-up was ended by an error"
     assert len(lines) < 30
+
+
+def test_an_error_that_nobody_can_catch_is_a_record(
+    bounded: Bounded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def __init__(self, error: Exception) -> None:
+            self._error = error
+
+        def __del__(self) -> None:
+            raise self._error
+
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(logs, "log", bounded.log)
+    logs.catch_threads()
+    for _ in range(50):
+        Broken(BrokenPipeError("the client has gone"))
+    for _ in range(50):
+        Broken(ValueError("a mistake"))
+    # What is for debugging alone has priority 7.
+    lines = [line for line in bounded.lines() if not line.startswith("<7>")]
+    assert "Broken.__del__" in lines[0]
+    assert len([line for line in lines if "a mistake" in line]) <= 12

@@ -239,3 +239,26 @@ def test_a_libc_without_a_call_is_said_as_a_kernel_without_it(
     with pytest.raises(OSError, match="statx") as caught:
         syscalls.birth_time(0)
     assert caught.value.errno == errno.ENOSYS
+
+
+def test_without_unix_sockets_only_those_of_others_are_out_of_reach() -> None:
+    program = """
+import os, socket, subprocess, sys, threading
+forbid_unix_sockets()
+def can(*kind):
+    try:
+        socket.socket(*kind).close()
+    except OSError as error:
+        return error.errno
+    return 0
+found = [can(socket.AF_INET), can(socket.AF_NETLINK, socket.SOCK_RAW), can(socket.AF_UNIX)]
+found.append(can(socket.AF_UNIX, socket.SOCK_DGRAM))
+one, other = socket.socketpair()
+thread = threading.Thread(target=lambda: found.append(can(socket.AF_UNIX)))
+thread.start(); thread.join()
+code = "import socket; socket.socket(socket.AF_UNIX)"
+found.append(subprocess.run([sys.executable, "-c", code], capture_output=True).returncode)
+print(found)
+"""
+    refused = errno.EACCES
+    assert run(program) == str([0, 0, refused, refused, refused, 1])

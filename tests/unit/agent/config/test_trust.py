@@ -7,6 +7,7 @@ import pytest
 
 from agent.config import ConfigError, load
 from agent.config.trust import UntrustedFileError, read_trusted
+from tests.support.as_root import AS_ROOT
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_the_directory_that_a_link_leads_to_counts(file: Path, tmp_path: Path) -
         read_trusted(str(link))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@AS_ROOT
 def test_a_file_of_another_user(file: Path) -> None:
     os.chown(file, 4711, 0)
     assert read_trusted(str(file)).warnings == (
@@ -87,7 +88,7 @@ def test_a_file_of_another_user(file: Path) -> None:
     )
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+@AS_ROOT
 def test_a_directory_of_another_user(file: Path) -> None:
     os.chown(file.parent, 4711, 0)
     assert read_trusted(str(file)).warnings == (
@@ -133,6 +134,7 @@ def test_a_vzlist_that_others_may_write_is_refused(file: Path) -> None:
         load(str(file), flags)
 
 
+@AS_ROOT
 def test_a_vzlist_of_another_users_is_a_warning(file: Path) -> None:
     program = file.with_name("vzlist")
     program.write_text("#!/bin/sh\n")

@@ -15,6 +15,7 @@ from collectors.engines.containerd.metadata import parse_go_time, runtime_name
 from collectors.engines.containerd.reader import InstallationReader
 from collectors.facts import Process, ProcessId, Sighting, State
 from collectors.hostfs import Dir
+from tests.support.as_root import AS_ROOT
 from tests.support.engine_host import FIXTURES, EngineHost, by_name, contained, patient
 from tests.support.processes import process
 
@@ -389,6 +390,7 @@ def give(host: EngineHost, uid: int, *paths: str) -> None:
         os.chown(host.at(path), uid, uid)
 
 
+@AS_ROOT
 def test_a_users_containerd_is_read_where_its_directories_are_his(tmp_path: Path) -> None:
     host = EngineHost(tmp_path)
     furnish(host, "/home/eve/state", "/home/eve/root")
@@ -399,6 +401,7 @@ def test_a_users_containerd_is_read_where_its_directories_are_his(tmp_path: Path
     assert found["web"].image == "docker.io/library/busybox:lab"
 
 
+@AS_ROOT
 def test_a_users_containerd_is_not_believed_of_what_is_not_his(host: EngineHost) -> None:
     """Neither may he name the directories of root, nor take the place of root's containerd."""
     roots = process(51, exe="/usr/bin/containerd", argv=("containerd", "--state", "/srv/state"))

@@ -770,3 +770,16 @@ def test_a_container_that_was_not_inspected_is_inspected_again(
     named = {**daemon.answers[INSPECT_WEB], "Id": "e" * 64, "Name": "/again"}
     daemon.answers[f"/containers/{'e' * 64}/json"] = named
     assert "again" in light(INIT)
+
+
+def test_a_daemon_that_must_not_be_asked_is_read_from_disk(
+    collector: DockerCollector, host: EngineHost, daemon: FakeDocker
+) -> None:
+    furnish(host, "/var/lib/docker")
+    options = Options(engine_sockets=False, docker_hosts=("unix:///nowhere.sock",))
+    context = host.context(dockerd(50), INIT, options=options)
+    found = by_name(collector.collect(context))
+    assert "web" in found
+    assert {sighting.instance for sighting in found.values()} == {SOCKET}
+    assert daemon.asked == []
+    assert context.daemons["docker", SOCKET] is True

@@ -10,6 +10,7 @@ import pytest
 from collectors.engines.docker.daemon import DaemonReader
 from collectors.engines.docker.discovery import Daemon
 from collectors.engines.docker.errors import ApiError
+from tests.support.as_root import AS_ROOT
 from tests.support.engine_host import EngineHost, by_name
 from tests.support.processes import process
 from tests.unit.collectors.engines.docker.test_disk import furnish
@@ -39,6 +40,7 @@ def test_the_files_of_a_daemon_that_does_not_answer(host: EngineHost) -> None:
     assert {s.instance for s in found.values()} == {"x"}
 
 
+@AS_ROOT
 def test_the_folder_of_containers_is_watched_where_there_are_no_events(host: EngineHost) -> None:
     watched: list[str] = []
 
@@ -56,6 +58,7 @@ def test_the_folder_of_containers_is_watched_where_there_are_no_events(host: Eng
     assert watched == [f"{STORE}/containers"]
 
 
+@AS_ROOT
 def test_a_user_is_believed_of_a_data_root_of_his_own_only(host: EngineHost) -> None:
     """His daemon can name any: what is in that of root, or of another user, is not his."""
     os.chown(host.at(STORE), 1001, 1001)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collectors.contract import CollectorError
+from collectors.contract import CollectorError, Options
 from collectors.engines.incus import collector as incus
 from collectors.engines.incus.collector import IncusCollector
 from collectors.facts import Process, State
@@ -52,6 +52,15 @@ def answer(monkeypatch: pytest.MonkeyPatch, instances: list[Mapping[str, Any]]) 
 
 def daemon(pid: int = 5, **more: Any) -> Process:
     return process(pid, exe="/usr/bin/incusd", argv=("incusd", "--group", "incus-admin"), **more)
+
+
+def test_a_real_lxd_that_must_not_be_asked(tmp_path: Path, asked: list[str]) -> None:
+    facts, processes = captured("lxd.json")
+    ctx = context(tmp_path, facts, processes, LXD_FILES)
+    ctx = dataclasses.replace(ctx, options=Options(engine_sockets=False))
+    assert set(by_id(IncusCollector().collect(ctx))) == {"one", "frozen", "team-a_two", "off"}
+    assert asked == []
+    assert ctx.host.tally.malformed == {}
 
 
 def test_a_real_lxd_whose_api_is_silent(tmp_path: Path, asked: list[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from collectors.contract import Options
 from collectors.engines.lxc.collector import LxcCollector
 from collectors.facts import State
+from tests.support.as_root import AS_ROOT
 from tests.support.processes import HOST, inner, process
 from tests.support.system_host import by_id, captured, context, fixture
 
@@ -93,6 +94,7 @@ def test_guest_with_cgroup_v2(tmp_path: Path) -> None:
     assert joe.cgroup.endswith(".scope/lxc.payload.jc")
 
 
+@AS_ROOT
 def test_stopped_containers_come_from_their_configuration(tmp_path: Path) -> None:
     files = {
         "root/etc/lxc/lxc.conf": "lxc.lxcpath = /srv/containers\n",
@@ -129,6 +131,7 @@ def test_stopped_containers_come_from_their_configuration(tmp_path: Path) -> Non
     assert sightings["mine"].cgroup == "/x/y"
 
 
+@AS_ROOT
 def test_a_users_path_is_remembered_and_its_links_stay_inside(tmp_path: Path) -> None:
     home = "/home/joe/.local/share/lxc"
     monitor = process(10, exe="/usr/bin/lxc-start", argv=(f"[lxc monitor] {home} jc",), uid=1000)

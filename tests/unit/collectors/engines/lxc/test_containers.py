@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from collectors.engines.lxc.containers import Containers, read_containers
 from collectors.engines.lxc.discovery import Lxcpath, find_lxcpaths
+from tests.support.as_root import AS_ROOT
 from tests.support.processes import HOST, process
 from tests.support.system_host import context
 
@@ -22,6 +23,7 @@ def read(ctx: Context, lxcpath: Lxcpath) -> Containers:
     return containers
 
 
+@AS_ROOT
 def test_a_directory_with_a_configuration_is_a_container(tmp_path: Path) -> None:
     files = {
         "root/var/lib/lxc/web/config": "lxc.uts.name = web\n",
@@ -33,6 +35,7 @@ def test_a_directory_with_a_configuration_is_a_container(tmp_path: Path) -> None
     assert containers.owned_by_root
 
 
+@AS_ROOT
 def test_links_out_of_a_users_lxcpath_are_not_followed(tmp_path: Path) -> None:
     files = {
         "root/etc/secret": "lxc.uts.name = stolen\n",
@@ -60,6 +63,7 @@ def test_the_file_that_a_container_was_started_with_is_read_where_it_has_no_othe
     assert containers.created == {}
 
 
+@AS_ROOT
 def test_a_users_lxcpath_and_file_that_are_not_his_are_not_read(tmp_path: Path) -> None:
     """Whoever starts a program called lxc-start can name any path."""
     argv = ("lxc-start", "-n", "web", "-f", "/etc/secret.conf", "-P", "/root/lxc")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from collectors.engines.runc.collector import OciCollector
 from collectors.facts import Process, ProcessId, State
+from tests.support.as_root import AS_ROOT
 from tests.support.engine_host import EngineHost, by_name, contained
 
 RUNC_INIT = ProcessId(20691, 172017)
@@ -13,6 +14,7 @@ def runc_init() -> Process:
     return contained(20691, "/a-runc", id=RUNC_INIT)
 
 
+@AS_ROOT
 def test_a_state_directory_that_only_a_gone_runtime_knew(tmp_path: Path) -> None:
     """Beside the bundle, and remembered as long as it is there."""
     host = EngineHost(tmp_path)
