@@ -120,10 +120,15 @@ def test_where_the_binary_is_hidden_the_name_and_memory_tell(tmp_path: Path) -> 
 def test_on_this_kernel(after: str) -> None:
     """A shell that waits, then executes another program: one of another binary, or its own."""
     with subprocess.Popen(
-        ["/bin/sh", "-c", f"read x; exec {after}"], stdin=subprocess.PIPE
+        ["/bin/sh", "-c", f"echo; read x; exec {after}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as child:
         try:
-            host = HostFS()  # the child has executed the shell: Popen waits for that
+            # Popen returns while the kernel still sets the program up: a line tells that it runs.
+            assert child.stdout
+            assert child.stdout.readline()
+            host = HostFS()
             reader = ProcessReader(host)
             found = reader.read()
             execs = ProcessExecs(host, reader.mark)
