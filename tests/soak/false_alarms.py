@@ -42,6 +42,7 @@ _STEP = 6.0
 """Seconds between two things that happen."""
 _UPDATE_OF_AGENT, _UPDATE_OF_ENGINE, _REBOOT = 1400.0, 900.0, 1900.0
 """How often, in seconds: while no agent answers, what an alert waits for begins anew."""
+_ATTEMPTS = 3
 _SERVER = 'trap "exit 0" TERM; while :; do sleep 1; done'
 _LOOP = "TallymanContainerRestarting"
 _SOONER = (("offset 1h", "offset 10m"), ("> 3600", "> 600"))
@@ -181,10 +182,20 @@ class Host:
         self.agent.daemon = Daemon(*old.process.args, log=old.log)  # type: ignore[misc]
 
     def _start_docker(self) -> None:
-        """Start dockerd; on a machine that is busy it may answer late."""
-        with suppress(AssertionError):
-            self.docker.start()
-        wait_until(self.docker.answers, "dockerd's answer", 300)
+        """Start dockerd; on a busy machine it may be late, or give up and be started again."""
+        for _ in range(_ATTEMPTS):
+            with suppress(AssertionError):
+                self.docker.start()
+            with suppress(AssertionError):
+                wait_until(self._has_answered_or_ended, "dockerd's answer", 300)
+            if self.docker.answers():
+                return
+        assert self.docker.daemon
+        raise AssertionError(f"dockerd does not answer:\n{self.docker.daemon.output()}")
+
+    def _has_answered_or_ended(self) -> bool:
+        assert self.docker.daemon
+        return self.docker.daemon.process.poll() is not None or self.docker.answers()
 
     def _serve(self, name: str, *options: str) -> None:
         signals = self._random.choice((_SERVER, "exec sleep 86400"))

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import posixpath
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from collectors.engines.shared.files import read_object
+from collectors.engines.shared.background import wake_after
+from collectors.engines.shared.files import CONFIG_LIMIT, read_object
 from collectors.engines.shared.processes import binary_name, started_at
 from collectors.hostfs import HostReadError
 from collectors.kernel.processes import read_mounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from collectors.contract import Context
@@ -38,16 +40,30 @@ _DIRECTORIES = 3000
 _BREADTH = 200
 _FIFO = "exec.fifo"
 _FILES = (("state.json", "init_process_pid"), ("state.json", "pid"), ("status", "pid"))
-
+_LARGEST = {"state.json": CONFIG_LIMIT, "status": 1 << 16}
+"""Bytes: dpkg has a ``status``, too, of some megabytes."""
 
 _SETTLED_SECONDS = 5.0
 
+_FIRST_SECONDS, _SECONDS = 3.0, 0.2
+"""For which one pass, the first and a later one, searches for the state of root's orphans."""
+
+_PAUSE = 0.5
+"""Seconds until the pass that goes on with a search."""
+
 
 class StateSearch:
-    """Searches for each orphan until its process is a few seconds old, and then no more."""
+    """Searches for each orphan when it is seen first, and again when it is a few seconds old.
+
+    A search goes on in the next pass where one has no time for it: anybody can fill /tmp, and what
+    becomes a daemon in a chroot is an orphan of no runtime.
+    """
 
     def __init__(self) -> None:
         self._done: frozenset[ProcessId] = frozenset()
+        self._searched: dict[ProcessId, float] = {}
+        """Root's own that a search has looked for, and when it began."""
+        self._walk: _Walk | None = None
 
     def find(
         self, ctx: Context, known: AbstractSet[ProcessId]
@@ -60,9 +76,6 @@ class StateSearch:
         orphans = [p for p in ctx.processes if p.id not in known and _is_orphan(ctx, p)]
         new = [p for p in orphans if p.id not in self._done]
         settled = ctx.now - _SETTLED_SECONDS
-        self._done = frozenset(
-            p.id for p in orphans if p.id in self._done or (started_at(ctx, p) or 0.0) < settled
-        )
         owners: dict[str, int] = {}
         own: list[Process] = []
         of_users: dict[int, list[Process]] = {}
@@ -73,19 +86,45 @@ class StateSearch:
                 own.append(process)
             elif not waiting:
                 of_users.setdefault(process.uid or 0, []).append(process)
-        if own:
-            walk = _Walk(own, only_roots=True)
-            for _ in walk.everywhere(ctx, own):
-                pass
-            owners |= walk.owners
+        owners |= self._search_own(ctx, own)
+        unfinished = {p.id for p in own if self._is_wanted(ctx, p)}
+        self._done = frozenset(
+            p.id
+            for p in orphans
+            if p.id in self._done
+            or ((started_at(ctx, p) or 0.0) < settled and p.id not in unfinished)
+        )
         return owners, of_users
+
+    def _is_wanted(self, ctx: Context, process: Process) -> bool:
+        """Return whether an orphan is to be searched for now."""
+        begun = self._searched.get(process.id)
+        settles = (started_at(ctx, process) or 0.0) + _SETTLED_SECONDS
+        return begun is None or begun < settles <= ctx.now
+
+    def _search_own(self, ctx: Context, own: list[Process]) -> Mapping[str, int]:
+        """Search for root's own orphans for a while; return what was found until now."""
+        here = {process.id for process in own}
+        self._searched = {p: begun for p, begun in self._searched.items() if p in here}
+        if self._walk is None:
+            wanted = [process for process in own if self._is_wanted(ctx, process)]
+            if not wanted:
+                return {}
+            self._walk = _Walk(ctx, wanted, only_roots=True)
+        walk = self._walk
+        if walk.go_on(_FIRST_SECONDS if ctx.first else _SECONDS):
+            self._walk = None
+            self._searched |= dict.fromkeys(walk.orphans & here, walk.begun)
+        else:
+            wake_after(_PAUSE, ctx.wake)
+        return walk.owners
 
 
 def search(ctx: Context, orphans: Sequence[Process], owners: dict[str, int]) -> Iterator[None]:
     """Search for the state of users' orphans, a directory at a time; add to ``owners``."""
     if orphans:
-        walk = _Walk(orphans, only_roots=False)
-        yield from walk.everywhere(ctx, orphans)
+        walk = _Walk(ctx, orphans, only_roots=False)
+        yield from walk.steps
         owners |= walk.owners
 
 
@@ -123,7 +162,10 @@ class _Walk:
     It stays on the mount that it begins on: another may be untrusted FUSE, and never answer.
     """
 
-    def __init__(self, orphans: Iterable[Process], *, only_roots: bool) -> None:
+    def __init__(self, ctx: Context, orphans: Sequence[Process], *, only_roots: bool) -> None:
+        self.begun = ctx.now
+        self.orphans = {process.id for process in orphans}
+        self.steps = self._everywhere(ctx, orphans)
         self._pids = {process.pid for process in orphans}
         self._only_roots = only_roots
         """What users wrote is not parsed: there may be any amount of it in /tmp."""
@@ -132,7 +174,12 @@ class _Walk:
         self.owners: dict[str, int] = {}
         """Owner by state directory, of those that were found."""
 
-    def everywhere(self, ctx: Context, orphans: Iterable[Process]) -> Iterator[None]:
+    def go_on(self, seconds: float) -> bool:
+        """Search for so many seconds; return whether that was the end."""
+        until = monotonic() + seconds
+        return all(monotonic() < until for _ in self.steps)
+
+    def _everywhere(self, ctx: Context, orphans: Iterable[Process]) -> Iterator[None]:
         """Search around the root filesystems of the orphans, and in the usual places."""
         for path in dict.fromkeys(p for process in orphans for p in _around_root(ctx, process)):
             with suppress(HostReadError), ctx.host.root.open_below(path.lstrip("/")) as directory:
@@ -166,7 +213,7 @@ class _Walk:
         if self._only_roots and child.stat().st_uid != 0:
             return False
         for file, key in _FILES:
-            if child.exists(file):
+            if child.exists(file) and child.stat(file).st_size <= _LARGEST[file]:
                 document = read_object(child, file)
                 if document is not None and document.integer(key) in self._pids:
                     return True
