@@ -10,7 +10,7 @@ It takes forty minutes, as every ``for:`` is waited out. Only what looks back fo
 for a quarter of it. With ``--hurry`` minutes of waiting are seconds; no range of a rate is shorter.
 OpenVZ needs its own kernel: there it is a real agent on the files of a node that was captured, with
 numbers changed as its kernel would change them. Needs root, docker.io, busybox-static, mmdebstrap,
-mkfs.ext4, setpriv, prometheus and prometheus-alertmanager.
+mkfs.ext4, setpriv, prometheus and prometheus-alertmanager, and a Python that nobody may execute.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Scene:
         self.stale = self._agent()
         self.blind = self._agent(
             f"--collector.docker.host=unix://{place}/nobody.sock",
-            command=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", _tallyman()),
+            command=(*_AS_NOBODY, _tallyman()),
         )
         self.down = self._agent()
         for number in range(2):
@@ -268,6 +268,7 @@ class Scene:
         return name
 
 
+_AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 _WAITS = "mkfifo /ready; read x < /ready; exec /sbin/init"
 
 
@@ -341,6 +342,8 @@ captured files of a node, in which numbers were changed.
 
 def main(minutes: float, *, hurry: bool, write: bool) -> bool:
     """Fire every alert; return whether all were told."""
+    # setpriv itself still has root's rights to find a program; what it has started has not.
+    run(*_AS_NOBODY, "sh", "-c", f"exec {sys.executable} -c ''")
     causes = Causes()
     with ExitStack() as stack:
         place = stack.enter_context(workplace("every"))
