@@ -19,6 +19,7 @@ import argparse
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
@@ -172,8 +173,11 @@ class Scene:
         """Do what needs no history."""
         note, busy = self._causes.note, ("sh", "-c", "while :; do :; done")
         limit = ("--memory=64m", "--shm-size=64m")
-        name = self._run("greedy", "tail", "/dev/zero", options=("--memory=12m",))
-        note("TallymanContainerOomKilled", "`docker run --memory=12m … tail /dev/zero`", name=name)
+        # It is scraped once before: else nobody knows its limit.
+        words = "sleep 40; exec tail /dev/zero"
+        name = self._run("greedy", "sh", "-c", words, options=("--memory=12m",))
+        what = "`docker run --memory=12m … 'sleep 40; tail /dev/zero'`"
+        note("TallymanContainerOomKilled", what, name=name)
         fill = "busybox dd if=/dev/zero of=/dev/shm/x bs=1M count=61; exec sleep 86400"
         name = self._run("fills", "sh", "-c", fill, options=limit)
         what = "61 MiB in /dev/shm of a container with `--memory=64m`"
@@ -316,6 +320,7 @@ class Table:
             told = self._told(alert)
             text = told.text if told else "not told"
             text = _STRANGE.sub(r"\1", text).replace("127.0.0.1:", "h:")
+            text = text.replace(tempfile.gettempdir(), "…")
             wait = f" + {rule['for']}" if "for" in rule else ""
             lines.append(f"| {alert} | {what} | {seconds}{wait} | {text} |")
         return "\n".join(lines) + "\n"
@@ -334,10 +339,11 @@ class Table:
 RUNBOOKS = ROOT / "docs/runbooks.md"
 _HEADING = "## Each alert, made to fire"
 _INTRODUCTION = """\
-What `python -m tests.soak.every_alert` did on a real host, the seconds until Prometheus saw the
-condition, what `for` adds to that, and the text as Alertmanager's receiver got it. OpenVZ is the
+What `python -m tests.soak.every_alert%s` did on a real host, the seconds until Prometheus saw the
+condition, what `for` adds to that%s, and the text as Alertmanager's receiver got it. OpenVZ is the
 captured files of a node, in which numbers were changed.
 """
+_HURRY = (" --hurry", " (in that run its minutes were seconds)")
 
 
 def main(minutes: float, *, hurry: bool, write: bool) -> bool:
@@ -383,7 +389,8 @@ def main(minutes: float, *, hurry: bool, write: bool) -> bool:
         sys.stdout.write(table.text())
         if write and not table.missing():
             page = RUNBOOKS.read_text().partition(f"\n{_HEADING}\n")[0]
-            RUNBOOKS.write_text(f"{page}\n{_HEADING}\n{_INTRODUCTION}\n{table.text()}")
+            introduction = _INTRODUCTION % (_HURRY if hurry else ("", ""))
+            RUNBOOKS.write_text(f"{page}\n{_HEADING}\n{introduction}\n{table.text()}")
         for alert in table.missing():
             sys.stdout.write(f"MISSING {alert}\n")
         return not table.missing()
