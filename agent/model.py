@@ -77,6 +77,68 @@ class Verdict:
     sessions: int | None = None
 
 
+class Task(StrEnum):
+    """What a process does in its container."""
+
+    INIT = "init"
+    """The first process, where it starts and reaps the others, or only waits."""
+    SUPERVISOR = "supervisor"
+    """Starts services, or holds one: a supervisor, a script, su."""
+    SERVICE = "service"
+    """The process that heads a service."""
+    WORKER = "worker"
+    """What a service has forked."""
+    SESSION = "session"
+    """Of a person: a login, what it left running, a shell that an engine's exec put in."""
+    JOB = "job"
+    """What comes to an end by itself: cron's jobs, what a script waits for, an engine's exec."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Socket:
+    """A TCP or UDP socket of a container on which something can arrive, and whose it is."""
+
+    protocol: str
+    """tcp or udp."""
+    address: str
+    port: int
+    program: str = ""
+    """Empty where it is not known which process has it open."""
+    pid: int | None = None
+    """That process, in the host's numbering."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessEntry:
+    """One process of a container, as it is shown."""
+
+    pid: int
+    """In the host's numbering, as ``parent``."""
+    parent: int
+    inner_pid: int
+    """In the container's own numbering."""
+    start_ticks: int
+    program: str
+    exe: str = ""
+    """Path of its binary as the container sees it; empty where it cannot be read."""
+    task: Task
+    uid: int | None = None
+    """Effective user in the host's numbering."""
+    arguments: tuple[str, ...] | None = None
+    """Without the program, and with secrets masked; None where they are not to be shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What is shown of one container alone: its processes, parents first, and its mounts."""
+
+    processes: tuple[ProcessEntry, ...] = ()
+    more_processes: int = 0
+    """How many were left out."""
+    mounts: tuple[Mount, ...] = ()
+    more_mounts: int = 0
+
+
 class Severity(StrEnum):
     """How much a finding matters. Least first."""
 
@@ -128,6 +190,8 @@ class Container(EngineFacts):
     default_route: bool | None = None
     """Its own network namespace has a default route; None where that was not read."""
     listeners: int | None = None
+    sockets: tuple[Socket, ...] = ()
+    """Of those on which something can arrive, the ones of TCP and UDP: a limited number."""
     processes: int | None = None
     expected_style: Style = Style.UNKNOWN
     """The style that its engine is made for, or was told to run: a prior, never the answer."""
@@ -161,6 +225,7 @@ def as_gone(container: Container, when: float) -> Container:
         state=State.DEAD,
         init=None,
         processes=None,
+        sockets=(),
         cgroups={},
         last_seen=when,
     )
@@ -253,3 +318,5 @@ class Snapshot:
     event_lag_seconds: float | None = None
     dropped: int = 0
     """Containers that were left out because of containers.max."""
+    details: Mapping[str, bytes] = field(default_factory=dict)
+    """By container, of those that run: packed, as few of them are ever looked at. See wire.py."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO
 
-from agent.model import CollectorHealth, Container, LookAlike, Snapshot
+from agent.model import CollectorHealth, Container, Details, LookAlike, Snapshot
 from collectors.facts import HostFacts  # noqa: TC001 - pickle and mypy both want it
 
 _HEAD = struct.Struct("!I")
@@ -36,6 +37,8 @@ class Update:
     as_of: float = 0.0
     event_lag_seconds: float | None = None
     dropped: int = 0
+    details: Mapping[str, bytes] = field(default_factory=dict)
+    """Packed details by container, of those that changed; empty bytes where there are none now."""
     fresh: bool = False
     """The first complete update of a new scout: what serve knows from the scout before it, and is
     not in ``everyone``, is gone. Parts may have been sent before. Set by the supervisor."""
@@ -92,6 +95,38 @@ class Ended:
     """
 
 
+_PACKED_BYTES = 16 << 10
+"""Most bytes that the details of one container take; what a stranger calls his processes and mounts
+compresses badly if he wants it to."""
+
+
+def pack(details: Details) -> bytes:
+    """Return details as bytes, with fewer processes and mounts where they would be too many."""
+    while True:
+        packed = zlib.compress(pickle.dumps(details, protocol=pickle.HIGHEST_PROTOCOL), 1)
+        if len(packed) <= _PACKED_BYTES:
+            return packed
+        details = _halved(details)
+
+
+def unpack(packed: bytes) -> Details:
+    """Return the details that ``pack`` was given."""
+    details: Details = pickle.loads(zlib.decompress(packed))  # noqa: S301 - see above
+    return details
+
+
+def _halved(details: Details) -> Details:
+    processes, mounts = details.processes, details.mounts
+    kept = processes[: len(processes) // 2], mounts[: len(mounts) // 2]
+    return replace(
+        details,
+        processes=kept[0],
+        more_processes=details.more_processes + len(processes) - len(kept[0]),
+        mounts=kept[1],
+        more_mounts=details.more_mounts + len(mounts) - len(kept[1]),
+    )
+
+
 def send(stream: IO[bytes], message: object) -> None:
     """Write one message and flush it. Raises BrokenPipeError when serve has ended."""
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
@@ -134,6 +169,10 @@ def apply(snapshot: Snapshot | None, update: Update) -> Snapshot:
     if look_alikes is None:
         look_alikes = snapshot.look_alikes if snapshot is not None else ()
     base = snapshot if snapshot is not None else Snapshot(host=update.host, containers={})
+    details = base.details
+    if update.details or update.removed or update.fresh:
+        merged = {**({} if update.fresh else details), **update.details}
+        details = {k: packed for k, packed in merged.items() if packed and k in containers}
     return replace(
         base,
         host=update.host,
@@ -144,4 +183,5 @@ def apply(snapshot: Snapshot | None, update: Update) -> Snapshot:
         as_of=update.as_of,
         event_lag_seconds=update.event_lag_seconds,
         dropped=update.dropped,
+        details=details,
     )

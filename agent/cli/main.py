@@ -159,7 +159,7 @@ def _explain(parsed: Namespace) -> int:
             _complain(f"  {printable(container.id)}  ({engine}, {name})")
         return NO
     if parsed.json:
-        _write_json(json_output.explained(containers[0]))
+        _write_json(json_output.explained(containers[0], snapshot))
     else:
         _write(explain.as_text(containers[0], snapshot, screen))
     return DONE

@@ -68,8 +68,10 @@ def _user(value: Any) -> str:
 
 def _telemetry_path(value: Any) -> str:
     text: str = TEXT.check(value)
-    if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", text) or text.startswith(("/-/", "/containers/")):
-        raise ValueError('must be a path such as "/metrics", not below /-/ or /containers/')
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", text) or text.startswith(
+        ("/-/", "/containers/", "/api/")
+    ):
+        raise ValueError('must be a path such as "/metrics", not below /-/, /api/ or /containers/')
     return text
 
 
@@ -114,6 +116,12 @@ class Web:
         kind=BOOLEAN,
         help_text="POST /-/reload reloads the configuration, as SIGHUP does",
         flag="--web.enable-lifecycle",
+    )
+    show_arguments: bool = key(
+        default=False,
+        kind=BOOLEAN,
+        help_text="the API shows the arguments of processes; what looks like a secret is masked",
+        flag="--web.show-arguments",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.clock import Clock
@@ -29,6 +30,21 @@ if TYPE_CHECKING:
 
 _WARM_UP_BATCH = 20
 """New containers that are read at once, before a scrape may come in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The counters of all containers at one moment, for those who watch them."""
+
+    as_of: float
+    """Seconds since the epoch."""
+    at: float
+    """The same moment on a clock that cannot be set."""
+    cost: float
+    """How many seconds it took to read them."""
+    host: Counters
+    containers: Mapping[str, tuple[Container, Counters]]
+    """By id, of those that run."""
 
 
 class _Inventory:
@@ -137,6 +153,22 @@ class Exposition:
     def render(self, *, openmetrics: bool = False) -> Iterator[bytes]:
         """Read the counters, or share the reading under way, and return the page in pieces."""
         return self._pages.get().pieces(openmetrics=openmetrics)
+
+    def read_counters(self) -> Reading:
+        """Read the counters, and nothing that is on the page beside them."""
+        with self._reading:
+            self._follow_clock()
+            inventory = self._inventory
+            as_of, at = self._clock(), time.monotonic()
+            readings = zip(inventory.read_rows, self._sync(inventory).read(), strict=True)
+            containers = {
+                row.container.id: (row.container, _with_all_oom_kills(row, counters))
+                for row, counters in readings
+                if counters is not None
+            }
+            host = self._host_counters.read()
+            cost = time.monotonic() - at
+        return Reading(as_of=as_of, at=at, cost=cost, host=host, containers=containers)
 
     def _follow_clock(self) -> None:
         """Shift remembered times where the wall clock was set, as the scout does."""

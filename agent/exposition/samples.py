@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.labels import orchestration
 from agent.model import Style
 from collectors.catalogue import ENGINES
 from collectors.facts import ALIVE, FilesystemUsage
@@ -19,12 +20,6 @@ Labels = tuple[tuple[str, str], ...]
 
 _HEALTH = {"healthy": 1, "starting": 0, "unhealthy": 0}
 _HAS_HEALTH_CHECKS = frozenset(engine.name for engine in ENGINES if engine.health_checks)
-_INFO_LABELS = {
-    "compose_project": ("com.docker.compose.project", "io.podman.compose.project"),
-    "compose_service": ("com.docker.compose.service", "io.podman.compose.service"),
-    "swarm_service": ("com.docker.swarm.service.name",),
-    "swarm_stack": ("com.docker.stack.namespace",),
-}
 _OPENVZ_STATUSES = ("running", "stopped", "mounted", "suspended", "paused", "unknown")
 
 
@@ -63,10 +58,7 @@ def container_samples(container: Container, *, all_beancounters: bool = False) -
 
 def _info(c: Container) -> Sample:
     namespaces = ",".join(sorted(c.isolation.shared_namespaces))
-    from_labels = tuple(
-        (name, next((c.labels[key] for key in keys if key in c.labels), ""))
-        for name, keys in _INFO_LABELS.items()
-    )
+    from_labels = tuple(orchestration(c).items())
     versions = {"2" if controller == "" else "1" for controller in c.cgroups}
     return Sample(
         "tallyman_container_info",

@@ -7,19 +7,23 @@ kept while the container's processes stay the same, and is read again only now a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.classifier.claims import claimants, unproven
+from agent.classifier.identity import identify
 from agent.classifier.jobs import cron_tables, sshd_configuration
+from agent.classifier.programs import Role
 from agent.scout.limits import LimitReader
+from agent.scout.sockets import shown_sockets
 from collectors.facts import (
     Descriptors,
     FileId,
     FilesystemUsage,
     Isolation,
     Limits,
+    Listener,
     Mount,
     NetworkFacts,
     Process,
@@ -27,23 +31,24 @@ from collectors.facts import (
     ServiceFiles,
 )
 from collectors.hostfs import HostReadError, or_none
-from collectors.kernel.descriptors import read_descriptors, sockets_elsewhere
+from collectors.kernel.descriptors import read_descriptors, socket_owners
 from collectors.kernel.filesystem import (
     read_container_filesystem,
     read_host_mounts,
     upper_directory,
 )
 from collectors.kernel.isolation import read_isolation
-from collectors.kernel.network import read_network
+from collectors.kernel.network import read_listeners, read_network
 from collectors.kernel.processes import read_mounts
 from collectors.kernel.rootfs import read_root
 from collectors.kernel.service_files import read_cron_jobs, read_sshd_rules
 
 if TYPE_CHECKING:
     from agent.inventory.groups import Group
-    from agent.model import Container
+    from agent.model import Container, Socket
     from collectors.facts import HostFacts, ProcessId
     from collectors.hostfs import HostFS
+    from collectors.kernel.descriptors import SocketOwners
 
 _REFRESH = 600.0
 """Seconds after which everything is read again though nothing seems to have changed."""
@@ -91,6 +96,8 @@ class CachedEvidence:
     """By pid, of the processes whose descriptors can refute what they claim to be."""
     files: ServiceFiles = field(default_factory=ServiceFiles)
     """What the tables of its cron and the configuration of its sshd say."""
+    sockets: tuple[Socket, ...] = ()
+    """Its sockets of TCP and UDP on which something can arrive, also in the host's network."""
     changed_at: float = 0.0
     """When its processes were last seen to have changed; 0 where that was not seen."""
 
@@ -120,6 +127,7 @@ class EvidenceReader:
         self._host_mounts: Mapping[str, Mount] | None = None
         self._roots: dict[FileId, RootFacts] = {}
         self._networks: dict[int, NetworkFacts] = {}
+        self._host_listeners: tuple[Listener, ...] | None = None
 
     def mounts(self, pid: int) -> tuple[Mount, ...] | None:
         """Read the mounts of a process, once for each pass; None when they cannot be read."""
@@ -198,7 +206,7 @@ class EvidenceReader:
         for kept in (self._mounts, self._roots, self._networks):
             kept.clear()
         self.limits.end_pass()
-        self._host_mounts = None
+        self._host_mounts = self._host_listeners = None
         self._first_due = min((e.due for e in self._cache.values()), default=_NEVER)
 
     def _read(
@@ -216,6 +224,7 @@ class EvidenceReader:
         leader = group.leader
         subject = _subject(group)
         mounts = root = network = None
+        sockets: tuple[Socket, ...] = ()
         isolation = Isolation()
         descriptors: Mapping[int, Descriptors] = {}
         files = ServiceFiles()
@@ -223,7 +232,7 @@ class EvidenceReader:
             self._begin(subject)
             mounts = self.mounts(leader.pid)
             root = self._root(leader, mounts)
-            network = self._network(group, facts)
+            network, sockets = self._network(group, facts)
             isolation = read_isolation(self._host, facts, leader, mounts or ())
             descriptors = self._descriptors(group)
             files = self._service_files(group)
@@ -242,6 +251,7 @@ class EvidenceReader:
             isolation=isolation,
             descriptors=descriptors,
             files=files,
+            sockets=sockets,
             changed_at=changed_at,
         )
 
@@ -293,30 +303,50 @@ class EvidenceReader:
             self._roots[leader.root] = root
         return root
 
-    def _network(self, group: Group, facts: HostFacts) -> NetworkFacts | None:
+    def _network(
+        self, group: Group, facts: HostFacts
+    ) -> tuple[NetworkFacts | None, tuple[Socket, ...]]:
         """Read the network namespace, with the sockets that the container itself has open.
 
-        It is read once for all that share it; None for the host's own.
+        It is read once for all that share it. Of the host's own there are only the sockets.
         """
         leader = group.leader
         namespace = leader.namespaces.net
-        if namespace is None or namespace == facts.namespaces.net:
-            return None
+        if namespace is None:
+            return None, ()
+        if namespace == facts.namespaces.net:
+            return None, self._sockets_in_host_network(group)
         if namespace not in self._networks:
             try:
                 self._networks[namespace] = read_network(self._host, leader.pid)
             except HostReadError:
-                return None
+                return None, ()
         network = self._networks[namespace]
-        inodes = [s.inode for s in network.listeners if s.inode is not None]
-        pids = [leader.pid, *(p.pid for p in group.members if p is not leader)]
-        elsewhere = sockets_elsewhere(self._host, pids, inodes)
+        owners = self._owners(group, network.listeners)
         own = tuple(
             s
             for s in network.listeners
-            if s.inode not in elsewhere and s.address != _NAME_SERVER_OF_DOCKER
+            if s.inode not in owners.elsewhere and s.address != _NAME_SERVER_OF_DOCKER
         )
-        return replace(network, listeners=own)
+        return replace(network, listeners=own), shown_sockets(own, owners.pids, group.members)
+
+    def _sockets_in_host_network(self, group: Group) -> tuple[Socket, ...]:
+        """Return its sockets among those of the host: those of which the owner is seen."""
+        if self._host_listeners is None:
+            pid = group.leader.pid
+            self._host_listeners = or_none(read_listeners, self._host, pid) or ()
+        owners = self._owners(group, self._host_listeners)
+        own = [s for s in self._host_listeners if s.inode in owners.pids]
+        return shown_sockets(own, owners.pids, group.members)
+
+    def _owners(self, group: Group, listeners: Iterable[Listener]) -> SocketOwners:
+        leader = group.leader
+        pids = [p.pid for p in group.members if p is not leader]
+        # A service manager holds the sockets of its services as well (systemd.socket(5)).
+        is_manager = identify(leader).role is Role.MANAGER
+        pids.insert(len(pids) if is_manager else 0, leader.pid)
+        inodes = [s.inode for s in listeners if s.inode is not None]
+        return socket_owners(self._host, pids, inodes)
 
 
 def _subject(group: Group) -> str:

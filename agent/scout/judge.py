@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from agent.classifier import expected_style
 from agent.model import Container, Subject, Verdict
+from agent.scout.details import details_of
 from agent.scout.evidence import unreaped
 from agent.scout.openvz import with_openvz_limits
+from agent.wire import pack
 from collectors.kernel.cpu_weight import shares_of_weight
 
 if TYPE_CHECKING:
+    from agent.classifier.scene import Scene
     from agent.inventory.inventory import InventoryPass
     from agent.scout.evidence import CachedEvidence, EvidenceReader
     from agent.scout.verdicts import Verdicts
@@ -27,14 +30,23 @@ class Judge:
     """Judges no more often than it must: a verdict stands until its evidence is read again."""
 
     def __init__(
-        self, evidence: EvidenceReader, verdicts: Verdicts, walk: DiskWalk | None = None
+        self,
+        evidence: EvidenceReader,
+        verdicts: Verdicts,
+        walk: DiskWalk | None = None,
+        *,
+        show_arguments: bool = False,
     ) -> None:
         """Judge by evidence; ``walk`` measures writable layers, where that is configured."""
+        self._show_arguments = show_arguments
         self._evidence = evidence
         self._verdicts = verdicts
         self._walk = walk
         self._judged: dict[str, tuple[CachedEvidence, Container]] = {}
         self._logged: set[str] = set()
+        self.details: Mapping[str, bytes] = {}
+        """Of each container that runs, packed; another object when they have changed."""
+        self._changed_details: dict[str, bytes] = {}
         self.failed = 0
         """Containers that could not be judged in the last pass over all."""
 
@@ -65,6 +77,7 @@ class Judge:
             if key in inventory.containers
         }
         self._evidence.end_pass()
+        self._publish_details()
         return {**judged, **again}
 
     def judge_all(
@@ -86,6 +99,9 @@ class Judge:
         self._evidence.retain(inventory.groups.keys())
         self._verdicts.retain(there)
         self._judged = {key: kept for key, kept in self._judged.items() if key in inventory.groups}
+        self._publish_details()
+        if not self.details.keys() <= inventory.groups.keys():
+            self.details = {k: d for k, d in self.details.items() if k in inventory.groups}
         self._logged &= there
         if self._walk is not None:
             self._walk.want(self._evidence.unmeasured())
@@ -133,6 +149,7 @@ class Judge:
             os_version=root.os_version if root is not None else "",
             default_route=network.default_route if network is not None else None,
             listeners=len(network.listeners) if network is not None else None,
+            sockets=evidence.sockets,
         )
         judged_on, last = self._judged.get(container.id, (None, container))
         if judged_on is evidence and not self._verdicts.is_turning(container.id):
@@ -153,7 +170,20 @@ class Judge:
         )
         judged = self._verdicts.judge(subject)
         self._judged[container.id] = evidence, judged
+        scene = self._verdicts.scene
+        if scene is not None and scene.subject is subject:
+            self._keep_details(container.id, scene)
         return judged
+
+    def _keep_details(self, key: str, scene: Scene) -> None:
+        packed = pack(details_of(scene, show_arguments=self._show_arguments))
+        if self.details.get(key) != packed:
+            self._changed_details[key] = packed
+
+    def _publish_details(self) -> None:
+        if self._changed_details:
+            self.details = {**self.details, **self._changed_details}
+            self._changed_details.clear()
 
     def _written(self, container: Container) -> int | None:
         measured = self._walk.size(container.id) if self._walk is not None else None

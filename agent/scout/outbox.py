@@ -31,6 +31,7 @@ class Outbox:
         self._dropped = 0
         self.sent: Mapping[str, Container] = {}
         """The containers that serve knows, by id."""
+        self._details: Mapping[str, bytes] = {}
         self.lag: float | None = None
         """Seconds from the last start or end of a container until it was seen."""
 
@@ -50,8 +51,13 @@ class Outbox:
         health: tuple[CollectorHealth, ...],
         now: float,
         inventory: InventoryPass | None = None,
+        *,
+        details: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Send what changed of the containers; with a new ``inventory`` also the look-alikes."""
+        """Send what changed of the containers; with a new ``inventory`` also the look-alikes.
+
+        ``details`` are those of the containers that run, packed; None if they are as before.
+        """
         changed = tuple(c for key, c in judged.items() if self.sent.get(key) != c)
         removed = tuple(key for key in self.sent if key not in judged)
         first = not self._complete
@@ -63,6 +69,7 @@ class Outbox:
             self._out,
             wire.Update(
                 host=host,
+                details=self._changed_details(details),
                 changed=changed,
                 removed=removed,
                 everyone=frozenset(judged) if first else frozenset(),
@@ -74,6 +81,14 @@ class Outbox:
                 dropped=self._dropped,
             ),
         )
+
+    def _changed_details(self, details: Mapping[str, bytes] | None) -> Mapping[str, bytes]:
+        before = self._details
+        if details is None or details is before:
+            return {}
+        self._details = details
+        changed = {key: packed for key, packed in details.items() if before.get(key) != packed}
+        return changed | {key: b"" for key in before if key not in details}
 
     def ended(self) -> None:
         """Send that this was all."""

@@ -88,7 +88,12 @@ class Scout:
         self._evidence = EvidenceReader(self.host, skip=skip_containers, begin=progress.begin)
         budget = config.inventory.walk
         self._walk = DiskWalk(self.host.with_tally(), budget) if budget else None
-        self._judge = Judge(self._evidence, Verdicts(config.overrides()), self._walk)
+        self._judge = Judge(
+            self._evidence,
+            Verdicts(config.overrides()),
+            self._walk,
+            show_arguments=config.web.show_arguments,
+        )
         self._inventory = Inventory(
             retention=config.containers.retention,
             retained=config.containers.max_retained,
@@ -412,7 +417,10 @@ class Scout:
     def _send(
         self, judged: Mapping[str, Container], now: float, inventory: InventoryPass | None = None
     ) -> None:
-        self._outbox.containers(judged, self.facts, self._health(judged, now), now, inventory)
+        health = self._health(judged, now)
+        self._outbox.containers(
+            judged, self.facts, health, now, inventory, details=self._judge.details
+        )
 
     def _health(self, judged: Mapping[str, Container], now: float) -> tuple[CollectorHealth, ...]:
         processes, evidence = self._processes_host.tally, self._evidence.tally

@@ -17,6 +17,7 @@ from agent.classifier import (
 )
 
 if TYPE_CHECKING:
+    from agent.classifier.scene import Scene
     from agent.model import Container, Subject
     from agent.patterns import Override
 
@@ -29,11 +30,13 @@ class Verdicts:
     def __init__(self, overrides: Sequence[Override] = ()) -> None:
         self._overrides = tuple(overrides)
         self._held: dict[str, HeldVerdict] = {}
+        self.scene: Scene | None = None
+        """Of the container that was judged last."""
 
     def judge(self, subject: Subject) -> Container:
         """Return the container of a subject with the verdict that stands, and its findings."""
         container = subject.container
-        scene = read_scene(subject)
+        self.scene = scene = read_scene(subject)
         held = hold(
             self._held.get(container.id),
             classify(scene, self._overrides),

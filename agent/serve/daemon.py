@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from agent import logs, wire
 from agent.config import ConfigError
-from agent.exposition import Exposition, Options
+from agent.exposition import Exposition, Options, Reading
 from agent.metrics.groups import GROUPS
 from agent.model import Container, Snapshot
 from agent.serve import privileges
@@ -61,6 +61,7 @@ class State:
         self._options: Options | None = None
         self._parts: dict[str, Container] = {}
         self._snapshot = Snapshot(host=HostFacts(), containers={})
+        self._follower: Callable[[Snapshot, Snapshot], None] | None = None
 
     def receive(self, update: wire.Update) -> None:
         """Apply what the scout has sent; called by one thread."""
@@ -80,6 +81,9 @@ class State:
         self._snapshot = snapshot
         if snapshot.complete and not before.complete:
             log.info("the inventory is complete: %d containers", len(snapshot.containers))
+        follower = self._follower
+        if follower is not None:
+            follower(before, snapshot)
 
     def configure(self, options: Options) -> None:
         """Change the page when the next scout's first inventory is complete, and not before."""
@@ -93,6 +97,14 @@ class State:
     def ready(self) -> bool:
         """Whether the first inventory is complete."""
         return self._snapshot.complete
+
+    def read_counters(self) -> Reading:
+        """Read the counters now, for those who watch."""
+        return self._exposition.read_counters()
+
+    def follow(self, follower: Callable[[Snapshot, Snapshot], None] | None) -> None:
+        """Have somebody told of each new snapshot, or nobody any more."""
+        self._follower = follower
 
     def metrics(self, openmetrics: bool) -> Iterator[bytes]:
         """Return the page for Prometheus in pieces."""
@@ -193,7 +205,7 @@ def _import_all(config: Config) -> None:
 
     A Python or a clone in root's home can be read by root alone.
     """
-    modules = ["agent.web.page", "agent.classifier"]
+    modules = ["agent.web.page", "agent.web.api", "agent.classifier"]
     if config.web.config_file:
         modules += ["agent.web.tls", "bcrypt"]
     for name in modules:

@@ -1,8 +1,9 @@
-"""The WSGI application: the page of metrics for Prometheus, and HTML pages without JavaScript."""
+"""The WSGI application: the page of metrics, HTML pages without JavaScript, the API."""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,26 +11,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from prometheus_client.exposition import choose_encoder
 
 from agent.exposition import OPENMETRICS_TYPE, TEXT_TYPE, compressed
+from agent.web.answers import accepts_gzip, preferences, start
 
 if TYPE_CHECKING:
     from agent.config import Config
+    from agent.exposition import Reading
     from agent.model import Snapshot
+    from agent.web.answers import StartResponse
+    from agent.web.api import Api
 
 log = logging.getLogger(__name__)
 
-Headers = list[tuple[str, str]]
-StartResponse = Callable[[str, Headers], object]
-
 _SLOT_SECONDS = 1.0
 """How long a scrape waits for another one to end before it is answered with 503."""
-
-_SECURITY_HEADERS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cache-Control", "no-store"),
-)
-_NOTHING_ALLOWED = "default-src 'none'; frame-ancestors 'none'"
 
 Reload = Callable[[], Sequence[str]]
 """Reloads the configuration and returns what is wrong with it."""
@@ -51,6 +45,12 @@ class PageSource(Protocol):
     def metrics(self, openmetrics: bool) -> Iterator[bytes]:
         """Return the page of metrics in pieces."""
 
+    def read_counters(self) -> Reading:
+        """Read the counters now."""
+
+    def follow(self, follower: Callable[[Snapshot, Snapshot], None] | None) -> None:
+        """Have somebody told of each new snapshot, or nobody any more."""
+
 
 class App:
     """The WSGI application, PEP 3333."""
@@ -61,11 +61,20 @@ class App:
         self._telemetry_path = config.web.telemetry_path
         self._max_scrapes = config.web.max_requests
         self._slots = threading.BoundedSemaphore(self._max_scrapes)
+        self._api: Api | None = None
+        self._changing = threading.Lock()
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer one request."""
+        if environ["PATH_INFO"].startswith("/api/"):
+            raw = environ["PATH_INFO"].encode("latin-1")
+            try:
+                path = raw.decode("utf-8", "surrogatepass")
+            except UnicodeDecodeError:
+                path = os.fsdecode(raw)
+            return self._with_api().answer(environ, path, start_response)
         reloads = environ["PATH_INFO"] == "/-/reload"
         methods = ("POST", "PUT") if reloads else ("GET", "HEAD")
         if environ["REQUEST_METHOD"] not in methods:
@@ -82,6 +91,21 @@ class App:
             return self._scrape(environ, start_response)
         body = self._page(path, start_response)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else body
+
+    def close(self) -> None:
+        """End the event streams, which have no end of their own."""
+        with self._changing:
+            if self._api is not None:
+                self._api.close()
+
+    def _with_api(self) -> Api:
+        # Imported here: the API takes no memory until it is used.
+        from agent.web.api import Api  # noqa: PLC0415
+
+        with self._changing:
+            if self._api is None:
+                self._api = Api(self._source)
+            return self._api
 
     def _page(self, path: str, start_response: StartResponse) -> list[bytes]:
         match path:
@@ -130,7 +154,7 @@ class App:
         if gzip:
             headers.append(("Content-Encoding", "gzip"))
         if environ["REQUEST_METHOD"] == "HEAD":
-            _start(start_response, _OK, headers)
+            start(start_response, _OK, headers)
             return []
         if not self._slots.acquire(timeout=_SLOT_SECONDS):
             log.warning("a scrape was refused: %d are already running", self._max_scrapes)
@@ -143,7 +167,7 @@ class App:
         except BaseException:
             self._slots.release()
             raise
-        _start(start_response, _OK, headers)
+        start(start_response, _OK, headers)
         return _Scrape(pieces, self._slots.release)
 
 
@@ -179,7 +203,7 @@ def accepts_openmetrics(accept: str) -> bool:
     """
     wanted = [
         (quality, part)
-        for part, quality in _preferences(accept)
+        for part, quality in preferences(accept)
         if quality > 0 and part.partition(";")[0] in _FORMATS
     ]
     best = max((quality for quality, _ in wanted), default=0.0)
@@ -188,32 +212,6 @@ def accepts_openmetrics(accept: str) -> bool:
     except (TypeError, ValueError):  # a version that is not a number
         return False
     return kind.startswith("application/openmetrics-text; version=1.0.0")
-
-
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether a client accepts gzip, RFC 9110 section 12.5.3."""
-    codings = {part.partition(";")[0]: quality for part, quality in _preferences(accept_encoding)}
-    return codings.get("gzip", codings.get("*", 0.0)) > 0
-
-
-def _preferences(header: str) -> Iterator[tuple[str, float]]:
-    """Split a header into what is accepted, in lower case, and its quality."""
-    for part in header.lower().split(","):
-        words = [word.strip() for word in part.split(";")]
-        quality = next((word[2:] for word in words if word.startswith("q=")), "1")
-        try:
-            yield ";".join(words), float(quality)
-        except ValueError:
-            yield ";".join(words), 0.0
-
-
-def _start(
-    start_response: StartResponse,
-    status: str,
-    headers: Iterable[tuple[str, str]],
-    policy: str = _NOTHING_ALLOWED,
-) -> None:
-    start_response(status, [*headers, ("Content-Security-Policy", policy), *_SECURITY_HEADERS])
 
 
 def plain(
@@ -226,7 +224,7 @@ def plain(
     """Answer with a line of text, by default the status itself."""
     body = f"{text or status}\n".encode()
     kind = ("Content-Type", "text/plain; charset=utf-8")
-    _start(start_response, status, [kind, ("Content-Length", str(len(body))), *headers])
+    start(start_response, status, [kind, ("Content-Length", str(len(body))), *headers])
     return [body]
 
 
@@ -236,5 +234,5 @@ def _html(start_response: StartResponse, html: str) -> list[bytes]:
     body = html.encode()
     kind = ("Content-Type", "text/html; charset=utf-8")
     length = ("Content-Length", str(len(body)))
-    _start(start_response, _OK, [kind, length], CONTENT_SECURITY_POLICY)
+    start(start_response, _OK, [kind, length], CONTENT_SECURITY_POLICY)
     return [body]

@@ -18,7 +18,7 @@ from agent.web.webconfig import read_files
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.web.app import Headers, StartResponse
+    from agent.web.answers import Headers, StartResponse
     from agent.web.tls import Gate
     from agent.web.webconfig import WebFiles
 

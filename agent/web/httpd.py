@@ -1,8 +1,8 @@
 """cheroot with limits for slow, silent and malicious clients.
 
-This subclasses five internal classes of cheroot (HeaderReader, HTTPRequest, HTTPConnection,
-ThreadPool and the server) and relies on their methods and attributes: that is why pyproject.toml
-requires cheroot below 12. Read those classes before raising that limit.
+This subclasses six internal classes of cheroot (HeaderReader, HTTPRequest, HTTPConnection,
+ThreadPool, the gateway and the server) and relies on their methods and attributes: that is why
+pyproject.toml requires cheroot below 12. Read those classes before raising that limit.
 
 Importing this takes 12 MB: only serve does.
 """
@@ -10,17 +10,20 @@ Importing this takes 12 MB: only serve does.
 from __future__ import annotations
 
 import logging
+import queue
 import re
 import socket
 import sys
 import threading
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cheroot import errors, wsgi
 from cheroot.makefile import MakeFile
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
+from cheroot.workers import threadpool
 from cheroot.workers.threadpool import ThreadPool, WorkerThread
 
 if TYPE_CHECKING:
@@ -53,8 +56,14 @@ _HEADER_LIMIT = 16 << 10
 _BODY_LIMIT = 16 << 10
 """No request here needs a body; a small one is read and dropped."""
 
+_STREAM_BUFFER = 32 << 10
+"""Bytes of a stream of events that the kernel keeps for a client that does not read them."""
+
 _STOP_SECONDS = 5
 """Time for running requests to end when the server is stopped."""
+
+_END_OF_THREAD = vars(threadpool)["_SHUTDOWNREQUEST"]
+"""In the queue of requests: the thread that takes it ends."""
 
 _NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^`|~-]+")
 """Name of a header, RFC 9110 section 5.6.2, without the underscore: WSGI makes a dash one too."""
@@ -158,6 +167,8 @@ class Connection(HTTPConnection):
 
     RequestHandlerClass = Request
     _is_entered = False
+    _is_lent = False
+    """Its request was one without an end, after which it is closed."""
     is_cut_off = False
     """It exceeded a deadline; its thread may need a while to notice."""
 
@@ -167,7 +178,8 @@ class Connection(HTTPConnection):
         busy[self] = (now + _HEADER_SECONDS, now + _REQUEST_SECONDS)
         self.server.wanted.set()
         try:
-            return self._enter() and bool(super().communicate())  # type: ignore[no-untyped-call]
+            stays = self._enter() and bool(super().communicate())  # type: ignore[no-untyped-call]
+            return stays and not self._is_lent
         finally:
             busy.pop(self, None)
 
@@ -185,6 +197,21 @@ class Connection(HTTPConnection):
         deadlines = self.server.busy.get(self)
         if deadlines is not None:
             self.server.busy[self] = (deadlines[1], deadlines[1])
+
+    def lend(self) -> Callable[[], None]:
+        """Make its request one without an end: no deadline but that of each write applies.
+
+        Another thread is started in place of the one that this takes; what is returned ends one
+        again. Raises RuntimeError where there can be no more threads.
+        """
+        threads: _Threads = self.server.requests
+        threads.lend()
+        self._is_lent = True
+        self.server.busy.pop(self, None)
+        with suppress(OSError):
+            # What a client does not read is kept by the kernel, up to this.
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _STREAM_BUFFER)
+        return threads.take_back
 
     def _enter(self) -> bool:
         """Do the TLS handshake where it is still to be done; return whether it succeeded.
@@ -225,12 +252,44 @@ class Connection(HTTPConnection):
 class _Threads(ThreadPool):
     """Threads that start in ``begin``, after the process has dropped its privileges."""
 
+    def __init__(self, server: Server, threads: int) -> None:
+        super().__init__(
+            server,
+            min=threads,
+            max=threads,
+            accepted_queue_size=_WAITING,
+            # The thread that accepts never waits for those that answer.
+            accepted_queue_timeout=0,
+        )
+        self._waiting: queue.Queue[Any] = vars(self)["_queue"]
+        self._running: list[WorkerThread] = vars(self)["_threads"]
+        self._lending = threading.Lock()
+        self._owed = 0
+        """Threads more than there should be."""
+
     def start(self) -> None:
         """Do nothing: cheroot calls this as soon as it listens."""
 
     def begin(self) -> None:
         """Start the threads."""
         super().start()
+
+    def lend(self) -> None:
+        """Start another thread, in place of one that is kept busy for long."""
+        with self._lending:
+            self._running[:] = [t for t in self._running if t.is_alive()]
+            if self._owed:
+                self._owed -= 1
+            else:
+                self._running.append(self._spawn_worker())
+
+    def take_back(self) -> None:
+        """Have one thread end."""
+        with self._lending:
+            try:
+                self._waiting.put_nowait(_END_OF_THREAD)
+            except queue.Full:
+                self._owed += 1
 
     def _spawn_worker(self) -> WorkerThread:
         """Start one thread. None keeps a process from ending whose main thread has ended.
@@ -243,6 +302,15 @@ class _Threads(ThreadPool):
         worker.daemon = True
         worker.start()
         return worker
+
+
+class _Gateway(wsgi.Gateway_10):
+    """Tells the application, besides what WSGI says, how an answer becomes one without an end."""
+
+    def get_environ(self) -> Any:
+        """Return the environment of a request."""
+        environ: Any = super().get_environ()  # type: ignore[no-untyped-call]
+        return {**environ, "tallyman.stream": self.req.conn.lend}
 
 
 class Server(wsgi.Server):
@@ -272,14 +340,8 @@ class Server(wsgi.Server):
             timeout=_SILENCE_SECONDS,
             shutdown_timeout=_STOP_SECONDS,
         )
-        self.requests = _Threads(
-            self,
-            min=threads,
-            max=threads,
-            accepted_queue_size=_WAITING,
-            # The thread that accepts never waits for those that answer.
-            accepted_queue_timeout=0,
-        )
+        self.gateway = _Gateway
+        self.requests = _Threads(self, threads)
         self.guard = guard
         self.busy: dict[Connection, tuple[float, float]] = {}
         """Deadlines by busy connection: of its current step, and of the whole request."""

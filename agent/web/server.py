@@ -32,6 +32,7 @@ class WebServer:
     ) -> None:
         self._listen_address = config.web.listen_address
         self._app = app if guard is None else guard.protect(app)
+        self._close: Callable[[], None] = getattr(app, "close", lambda: None)
         self._guard = guard
         self._threads = config.web.max_requests + _MARGIN_THREADS
         self._server: Any = None
@@ -87,6 +88,7 @@ class WebServer:
 
     def stop(self) -> None:
         """Stop listening, give running requests some seconds to end, and end the threads."""
+        self._close()
         if self._server is not None:
             self._server.stop()
 

@@ -5,13 +5,13 @@ Only the links are read, which cannot block, whatever they point to.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.facts import Descriptors
 from collectors.hostfs import Gone, HostReadError, or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from collectors.hostfs import HostFS
 
@@ -20,6 +20,15 @@ DESCRIPTORS_KEPT = 64
 
 _SOCKETS_SOUGHT = 2000
 """Descriptors that are read of all processes of a container together in search of sockets."""
+
+
+class SocketOwners(NamedTuple):
+    """To which processes some sockets belong."""
+
+    pids: Mapping[int, int]
+    """By inode; whose pid is not there, is not known."""
+    elsewhere: frozenset[int]
+    """Those that none of the processes has open."""
 
 
 def read_descriptors(host: HostFS, pid: int, limit: int = DESCRIPTORS_KEPT) -> Descriptors:
@@ -36,13 +45,14 @@ def read_descriptors(host: HostFS, pid: int, limit: int = DESCRIPTORS_KEPT) -> D
         )
 
 
-def sockets_elsewhere(host: HostFS, pids: Iterable[int], inodes: Iterable[int]) -> frozenset[int]:
-    """Return those of some sockets that none of some processes has open.
+def socket_owners(host: HostFS, pids: Iterable[int], inodes: Iterable[int]) -> SocketOwners:
+    """Return which of some processes has each of some sockets open: the first that has.
 
     Reads no further than to the last socket that is theirs. Where there are too many descriptors,
-    or they may not be read, nothing is known, and the answer is empty.
+    or they may not be read, it is not known which sockets are none of theirs.
     """
     sought = set(inodes)
+    owners: dict[int, int] = {}
     left = _SOCKETS_SOUGHT
     for pid in pids:
         if not sought or left <= 0:
@@ -52,9 +62,10 @@ def sockets_elsewhere(host: HostFS, pids: Iterable[int], inodes: Iterable[int]) 
         except Gone:
             continue  # it has ended, and its sockets with it
         except HostReadError:
-            return frozenset()
+            return SocketOwners(owners, frozenset())
         left -= len(found.links)
+        owners |= dict.fromkeys(sought & found.sockets, pid)
         sought -= found.sockets
         if not found.whole:
-            return frozenset()
-    return frozenset(sought) if left > 0 else frozenset()
+            return SocketOwners(owners, frozenset())
+    return SocketOwners(owners, frozenset(sought) if left > 0 else frozenset())

@@ -31,9 +31,7 @@ def read_network(host: HostFS, pid: int) -> NetworkFacts:
     """Read the network namespace of a process. Raises ``HostReadError`` when it is not readable."""
     with host.process(pid) as process:
         listeners = [
-            *_tcp_listeners(host, process, pid),
-            *parse_inet(_optional(process, "net/udp"), "udp", _UDP_OPEN),
-            *parse_inet(_optional(process, "net/udp6"), "udp6", _UDP_OPEN),
+            *_inet_listeners(host, process, pid),
             *parse_unix(_optional(process, "net/unix")),
         ]
         routes = parse_routes(_optional(process, "net/route"))
@@ -47,6 +45,23 @@ def read_network(host: HostFS, pid: int) -> NetworkFacts:
             firewall_rules=count_rules(host, pid),
             listeners=tuple(listeners[:_LISTENERS_KEPT]),
         )
+
+
+def read_listeners(host: HostFS, pid: int) -> tuple[Listener, ...]:
+    """Read the sockets of TCP and UDP in the network namespace of a process, and nothing else.
+
+    Raises ``HostReadError`` when it is not readable.
+    """
+    with host.process(pid) as process:
+        return tuple(_inet_listeners(host, process, pid))
+
+
+def _inet_listeners(host: HostFS, process: Dir, pid: int) -> list[Listener]:
+    return [
+        *_tcp_listeners(host, process, pid),
+        *parse_inet(_optional(process, "net/udp"), "udp", _UDP_OPEN),
+        *parse_inet(_optional(process, "net/udp6"), "udp6", _UDP_OPEN),
+    ]
 
 
 def _tcp_listeners(host: HostFS, process: Dir, pid: int) -> list[Listener]:

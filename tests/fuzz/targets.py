@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from agent.sanitize import escape_bytes, printable
-from agent.web.app import accepts_gzip, accepts_openmetrics
+from agent.web.answers import accepts_gzip
+from agent.web.app import accepts_openmetrics
 from collectors.engines.docker.sockets import parse_listening
 from collectors.engines.incus.instance import parse_backup
 from collectors.engines.libvirt_lxc.domain import parse_domain

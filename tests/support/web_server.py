@@ -5,15 +5,17 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.config import load
+from agent.exposition import Reading
 from agent.web.app import make_app
 from agent.web.server import WebServer
-from tests.support.snapshots import picture
+from collectors.kernel.counters import Counters, Scalar
+from tests.support.snapshots import NOW, picture
 
 if TYPE_CHECKING:
     from agent.model import Snapshot
@@ -28,9 +30,19 @@ class FakePages:
     ready: bool = True
     asked: list[bool] = field(default_factory=list)
     broken: bool = False
+    read: int = 0
+    follower: Callable[[Snapshot, Snapshot], None] | None = None
 
     def snapshot(self) -> Snapshot:
         return picture()
+
+    def read_counters(self) -> Reading:
+        self.read += 1
+        counters = Counters((None,) * len(Scalar), {})
+        return Reading(as_of=NOW, at=time.monotonic(), cost=0.0, host=counters, containers={})
+
+    def follow(self, follower: Callable[[Snapshot, Snapshot], None] | None) -> None:
+        self.follower = follower
 
     def metrics(self, openmetrics: bool) -> Iterator[bytes]:
         self.asked.append(openmetrics)

@@ -15,17 +15,18 @@ HEAVY = frozenset(
 )
 
 # Each process of the command, also the scout that it starts, writes what it has loaded when it
-# ends. The scout leaves by os._exit, so that alone is where it can be asked.
+# ends. The scout is killed as soon as it has said that it has sent all, so it writes before that.
 HOOK = """
-import os, sys
-leave = os._exit
+import os, pickle, sys
+dumps = pickle.dumps
 def write():
     with open(os.path.join(os.environ["LOADED"], str(os.getpid())), "w") as file:
         file.write("\\n".join(sys.orig_argv) + "\\n\\n" + "\\n".join(sys.modules))
-def left(code):
-    write()
-    leave(code)
-os._exit = left
+def send(message, *more, **named):
+    if type(message).__name__ == "Ended":
+        write()
+    return dumps(message, *more, **named)
+pickle.dumps = send
 import atexit
 atexit.register(write)
 """

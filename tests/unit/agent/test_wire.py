@@ -1,11 +1,21 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from random import Random
 
 import pytest
 
 from agent import wire
-from agent.model import CollectorHealth, Container, LookAlike, Snapshot
+from agent.model import (
+    CollectorHealth,
+    Container,
+    Details,
+    LookAlike,
+    ProcessEntry,
+    Snapshot,
+    Task,
+)
 from collectors.facts import HostFacts
 
 HOST = HostFacts(nodename="h")
@@ -78,3 +88,46 @@ def test_orders_cross_as_one_line() -> None:
 def test_anything_else_is_no_orders(line: bytes) -> None:
     with pytest.raises((ValueError, KeyError)):
         wire.Orders.from_line(line)
+
+
+def entry(pid: int, name: str) -> ProcessEntry:
+    return ProcessEntry(
+        pid=pid, parent=1, inner_pid=pid, start_ticks=1, program=name, task=Task.WORKER
+    )
+
+
+def test_details_are_what_they_were() -> None:
+    details = Details(processes=(entry(7, "nginx"),), more_processes=3)
+    assert wire.unpack(wire.pack(details)) == details
+
+
+def test_details_that_do_not_compress_are_cut() -> None:
+    random = Random(7)
+    names = ("".join(random.choices("abcdefghijklmnop0123456789", k=100)) for _ in range(1000))
+    packed = wire.pack(Details(processes=tuple(entry(n, name) for n, name in enumerate(names))))
+    shown = wire.unpack(packed)
+    assert len(packed) <= 16 << 10
+    assert 50 < len(shown.processes) < 1000
+    assert len(shown.processes) + shown.more_processes == 1000
+
+
+def test_details_come_and_go_with_their_containers() -> None:
+    one, two = (Container(id=name, engine="docker") for name in ("/one", "/two"))
+    first = wire.Update(
+        host=HostFacts(),
+        changed=(one, two),
+        everyone=frozenset({"/one", "/two"}),
+        details={"/one": b"1", "/two": b"2", "/none": b"3"},
+        complete=True,
+        fresh=True,
+    )
+    shown = wire.apply(None, first)
+    assert shown.details == {"/one": b"1", "/two": b"2"}
+    later = wire.apply(shown, wire.Update(host=HostFacts(), details={"/one": b""}))
+    assert later.details == {"/two": b"2"}
+    same = wire.apply(later, wire.Update(host=HostFacts()))
+    assert same.details is later.details
+    gone = wire.apply(same, wire.Update(host=HostFacts(), removed=("/two",)))
+    assert gone.details == {}
+    again = wire.apply(shown, replace(first, details={"/two": b"4"}))
+    assert again.details == {"/two": b"4"}

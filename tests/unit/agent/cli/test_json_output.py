@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from agent.cli.json_output import container_object, explained, listed
+from agent.cli.json_output import explained, listed
 from agent.selection import Selection
 from tests.support.snapshots import BAD, INNER, LEGACY, WEB, picture
 
@@ -34,10 +34,10 @@ def test_json_has_what_is_promised() -> None:
 
 def test_json_has_the_operating_system_and_the_default_route() -> None:
     container = replace(WEB, os_name="Debian 12", os_version="12", default_route=False)
-    shown = container_object(container)
+    (shown,) = listed(picture(container), Selection())
     assert (shown["os_name"], shown["os_version"]) == ("Debian 12", "12")
     assert shown["default_route"] is False
-    assert container_object(WEB)["default_route"] is None
+    assert listed(picture(WEB), Selection())[0]["default_route"] is None
 
 
 def test_json_of_what_does_not_run() -> None:
@@ -54,14 +54,14 @@ def test_json_of_what_is_not_a_container() -> None:
 
 
 def test_json_is_valid_whatever_containers_are_called() -> None:
-    for value in (listed(picture(), Selection()), explained(BAD)):
+    for value in (listed(picture(), Selection()), explained(BAD, picture())):
         text = json.dumps(value)
         assert text.isascii()
         assert "\\ud" not in text.replace("\\ud83d", "")
 
 
 def test_json_has_the_evidence() -> None:
-    found = explained(LEGACY)
+    found = explained(LEGACY, picture())
     assert found["style"] == "system"
     assert found["axes"] == {"init": 0.95, "provenance": -0.2}
     assert isinstance(found["evidence"], list)

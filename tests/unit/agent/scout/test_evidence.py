@@ -31,6 +31,7 @@ from collectors.facts import (
     State,
 )
 from collectors.hostfs import Denied, HostFS
+from collectors.kernel.descriptors import SocketOwners
 from tests.support.processes import HOST, mount, process
 
 NOW = 1_700_000_000.0
@@ -318,11 +319,11 @@ def test_a_socket_that_none_of_its_processes_has_open_is_not_its_own(
     monkeypatch.setattr(evidence, "read_network", lambda *_: network)
     asked: list[tuple[list[int], list[int]]] = []
 
-    def elsewhere(_: HostFS, pids: list[int], inodes: list[int]) -> frozenset[int]:
+    def owners(_: HostFS, pids: list[int], inodes: list[int]) -> SocketOwners:
         asked.append((pids, inodes))
-        return frozenset({53})
+        return SocketOwners({80: 11}, frozenset({53}))
 
-    monkeypatch.setattr(evidence, "sockets_elsewhere", elsewhere)
+    monkeypatch.setattr(evidence, "socket_owners", owners)
     found = read(reader, inside(), inside(11)).network
     assert found is not None
     assert [s.port for s in found.listeners] == [80]

@@ -9,10 +9,11 @@ import pytest
 
 from agent.inventory.groups import Group
 from agent.inventory.inventory import InventoryPass
-from agent.model import Container, Style, Subject, Verdict
+from agent.model import Container, Style, Subject, Task, Verdict
 from agent.scout.evidence import CachedEvidence, EvidenceReader
 from agent.scout.judge import Judge
 from agent.scout.verdicts import Verdicts
+from agent.wire import unpack
 from collectors.facts import HostFacts, Isolation, Limits, NetworkFacts, RootFacts, State
 from collectors.hostfs import HostFS
 from collectors.kernel.disk_walk import DiskWalk
@@ -261,3 +262,16 @@ def test_of_those_that_could_not_be_judged_only_the_present_are_remembered(bench
     assert bench.judge._logged == {"/10"}
     bench.judge.judge_all(inventory(running=(20,)), HOST, NOW)
     assert bench.judge._logged == set()
+
+
+def test_details_are_made_when_one_is_judged_and_end_with_it(bench: Bench) -> None:
+    bench.all(inventory())
+    first = bench.judge.details
+    assert first.keys() == {"/10", "/20"}
+    (entry,) = unpack(first["/10"]).processes
+    assert (entry.pid, entry.program, entry.task) == (10, "redis-server", Task.SERVICE)
+    assert entry.arguments is None
+    bench.all(inventory())
+    assert bench.judge.details is first, "nothing was read again"
+    bench.all(inventory(running=(10,)))
+    assert bench.judge.details.keys() == {"/10"}

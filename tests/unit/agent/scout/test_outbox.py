@@ -114,3 +114,17 @@ def test_without_a_reader_sending_fails() -> None:
     os.close(reading)
     with os.fdopen(writing, "wb", buffering=0) as out, pytest.raises(BrokenPipeError):
         Outbox(out).stuck("collector docker")
+
+
+def test_details_are_sent_when_they_change_and_when_they_end(sent: Sent) -> None:
+    def details(judged: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        sent.outbox.containers({}, HOST, HEALTH, 5.0, details=judged)
+        (message,) = sent.messages()
+        assert isinstance(message, wire.Update)
+        return message.details
+
+    first = {"a": b"1", "b": b"2"}
+    assert details(first) == first
+    assert details(first) == {}
+    assert details({"a": b"1", "b": b"3"}) == {"b": b"3"}
+    assert details({"a": b"1"}) == {"b": b""}

@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.exposition import choose_encoder
 
 from agent.config import load
-from agent.web.app import App, accepts_gzip, accepts_openmetrics, make_app
+from agent.web.answers import accepts_gzip
+from agent.web.app import App, accepts_openmetrics, make_app
 from agent.web.page import link
 from tests.support.snapshots import BAD, LEGACY
 from tests.support.web_server import FakePages

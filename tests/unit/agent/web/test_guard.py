@@ -16,7 +16,7 @@ from agent.web.guard import Guard, Passwords
 from agent.web.webconfig import WebFiles, read_files
 
 if TYPE_CHECKING:
-    from agent.web.app import StartResponse
+    from agent.web.answers import StartResponse
 
 ALICE = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 USERS = {"alice": ALICE}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from collectors.hostfs import Gone, HostFS
-from collectors.kernel.descriptors import read_descriptors, sockets_elsewhere
+from collectors.kernel.descriptors import read_descriptors, socket_owners
 
 GONE = 1 << 22
 
@@ -43,14 +43,14 @@ def test_no_more_than_asked_for(tmp_path: Path) -> None:
 def test_a_process_that_is_gone() -> None:
     with pytest.raises(Gone):
         read_descriptors(HostFS(), GONE)
-    assert sockets_elsewhere(HostFS(), [GONE], [7]) == {7}
+    assert socket_owners(HostFS(), [GONE], [7]).elsewhere == {7}
 
 
 def test_sockets_that_none_of_them_has(tmp_path: Path) -> None:
     host = tree(tmp_path, p10=["/dev/null", "socket:[1]"], p11=["pipe:[3]", "socket:[2]"])
-    assert sockets_elsewhere(host, [10, 11], [1, 2, 3]) == {3}
-    assert sockets_elsewhere(host, [10], [1, 2]) == {2}
-    assert sockets_elsewhere(host, [10, 11], []) == frozenset()
+    assert socket_owners(host, [10, 11], [1, 2, 3]).elsewhere == {3}
+    assert socket_owners(host, [10], [1, 2]).elsewhere == {2}
+    assert socket_owners(host, [10, 11], []).elsewhere == frozenset()
 
 
 def test_of_too_many_descriptors_nothing_is_known(
@@ -58,6 +58,12 @@ def test_of_too_many_descriptors_nothing_is_known(
 ) -> None:
     monkeypatch.setattr("collectors.kernel.descriptors._SOCKETS_SOUGHT", 3)
     host = tree(tmp_path, p10=["/a", "/b"], p11=["/a", "socket:[1]"], p12=["/a", "/b", "/c", "/d"])
-    assert sockets_elsewhere(host, [12], [7]) == frozenset()
-    assert sockets_elsewhere(host, [10, 11], [7]) == frozenset()
-    assert sockets_elsewhere(host, [10], [7]) == {7}
+    assert socket_owners(host, [12], [7]).elsewhere == frozenset()
+    assert socket_owners(host, [10, 11], [7]).elsewhere == frozenset()
+    assert socket_owners(host, [10], [7]).elsewhere == {7}
+
+
+def test_whose_a_socket_is(tmp_path: Path) -> None:
+    host = tree(tmp_path, p10=["socket:[1]"], p11=["socket:[1]", "socket:[2]"])
+    assert socket_owners(host, [10, 11], [1, 2, 3]).pids == {1: 10, 2: 11}
+    assert socket_owners(host, [11, 10], [1, 2, 3]).pids == {1: 11, 2: 11}
