@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help run test test-hosts lint format golden bench fuzz soak dashboards demo deb pins clean
+.PHONY: help run test test-hosts lint format golden bench fuzz soak dashboards demo deb onefile release pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,6 +54,12 @@ demo: $(VENV)/dev.stamp ## a Prometheus with six hours of a made-up fleet in it 
 
 deb: ## build the Debian package in dist/ (needs debhelper and python3-venv)
 	deploy/debian/build
+
+onefile: ## build dist/tallyman-x86_64, which needs no Python on the host (half an hour the first time)
+	deploy/onefile/build $(ARGS)
+
+release: ## build all of a release in dist/, and try each part in a new root (see deploy/release/README.md)
+	deploy/release/build
 
 pins: $(VENV)/dev.stamp ## regenerate deploy/requirements.txt, with which package and image are built
 	$(PIP) install uv

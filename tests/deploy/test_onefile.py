@@ -1,4 +1,4 @@
-"""The head of the one file, with a stand-in for the tree: what it unpacks, trusts and refuses."""
+"""The one file with a stand-in for its Python: what its head unpacks, trusts and refuses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -360,3 +361,43 @@ def test_a_system_without_glibc_is_told_so(head: Path, place: Path, base: Path) 
 
 def test_a_relative_directory_is_refused(onefile: Path) -> None:
     assert "not an absolute path" in refused(onefile, Path("here"))
+
+
+def test_the_tree_has_the_agent_and_of_the_library_what_is_used(place: Path) -> None:
+    sources, wheels, tree = place / "sources", place / "wheels", place / "made.tree"
+    for name in ("os.py", "json/tool.py", "test/test_os.py", "json/tests/a.py", "idlelib/idle.py"):
+        module = sources / "python3.11/Lib" / name
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.write_text("x = 1\n")
+    (sources / "zlib/debian").mkdir(parents=True)
+    (sources / "zlib/debian/copyright").write_text("as you like")
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "some-1-py3-none-any.whl", "w") as wheel:
+        for name in ("some.py", "some-1.dist-info/METADATA", "some-1.dist-info/RECORD"):
+            wheel.writestr(name, "")
+        wheel.writestr("some-1.data/scripts/some", "")
+    program = place / "program"
+    program.write_text(PROGRAM)
+    run(
+        *(sys.executable, CLONE / "deploy/onefile/tree.py"),
+        *(program, sources, wheels, tree, sys.executable),
+    )
+    library = tree / "lib/python3.11"
+    assert (tree / "bin/tallyman").read_text() == PROGRAM
+    assert (tree / "licences/zlib").read_text() == "as you like"
+    assert sorted(path.name for path in library.rglob("*.py") if path.parent == library) == [
+        "_sysconfigdata__aarch64-linux-gnu.py",
+        "_sysconfigdata__x86_64-linux-gnu.py",
+        "os.py",
+    ]
+    assert not [path for path in library.rglob("*") if path.name in ("test", "tests", "idlelib")]
+    packages = library / "site-packages"
+    assert sorted(path.name for path in packages.iterdir() if path.name != "__pycache__") == [
+        "agent",
+        "collectors",
+        "some-1.dist-info",
+        "some.py",
+    ]
+    assert [path.name for path in (packages / "some-1.dist-info").iterdir()] == ["METADATA"]
+    (compiled_module,) = (packages / "agent/cli/__pycache__").glob("main.*.pyc")
+    assert compiled_module.read_bytes()[4:8] == b"\1\0\0\0", "unchecked, see PEP 552"
