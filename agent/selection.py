@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.model import Container, LookAlike, Severity, Style
 from agent.sanitize import printable
@@ -36,9 +36,13 @@ class Selection:
     """Only containers with findings of these names or severities; empty: with warnings; None: all
     containers."""
 
+    sort: str = ""
+    """A name in ``SORTS``, with a dash before it for the reverse; empty: by engine and name."""
+
     def containers(self, snapshot: Snapshot) -> list[tuple[int, Container]]:
         """Return the selected containers with their depth, each below the one it runs in."""
-        return [(depth, c) for depth, c in _tree(snapshot.containers) if self._fits(c)]
+        tree = _tree(snapshot.containers, self.sort)
+        return [(depth, c) for depth, c in tree if self._fits(c)]
 
     def look_alikes(self, snapshot: Snapshot) -> list[LookAlike]:
         """Return what is not a container, if that is selected."""
@@ -69,9 +73,30 @@ class Selection:
         return self.findings is None or bool(self.shown_findings(container))
 
 
-def _tree(containers: Mapping[str, Container]) -> Iterator[tuple[int, Container]]:
+def _warnings(container: Container) -> int:
+    return sum(finding.severity is Severity.WARNING for finding in container.findings)
+
+
+SORTS: Mapping[str, Callable[[Container], Any]] = {
+    "name": lambda c: c.name,
+    "engine": lambda c: c.engine,
+    "image": lambda c: c.image,
+    "state": lambda c: c.state,
+    "style": lambda c: c.verdict.style,
+    "score": lambda c: c.verdict.score,
+    "confidence": lambda c: c.verdict.confidence,
+    "warnings": _warnings,
+    "age": lambda c: -(c.started or c.created or 0.0),
+}
+"""By what containers can be sorted: those that run in another one, among themselves."""
+
+
+def _tree(containers: Mapping[str, Container], sort: str) -> Iterator[tuple[int, Container]]:
     children: dict[str, list[Container]] = {}
-    for container in sorted(containers.values(), key=lambda c: (c.engine, c.name, c.id)):
+    ordered = sorted(containers.values(), key=lambda c: (c.engine, c.name, c.id))
+    if sort:
+        ordered.sort(key=SORTS[sort.removeprefix("-")], reverse=sort.startswith("-"))
+    for container in ordered:
         parent = container.parent_id if container.parent_id in containers else ""
         children.setdefault(parent, []).append(container)
     stack = [(0, container) for container in reversed(children.pop("", []))]

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from agent import __version__
 from agent.config import DEFAULT_FILE, READERS, declared_keys
 from agent.config.keys import BOOLEAN, Key, duration, unknown
-from agent.selection import STYLES
+from agent.selection import SORTS, STYLES
 
 DONE, NO, WRONG, FAILED = 0, 1, 2, 3
 """Exit codes, explained in EXIT_CODES."""
@@ -47,6 +47,16 @@ _SERVE_TEXT = """\
 Runs in the foreground until SIGTERM or Ctrl-C. It answers at once; /-/ready is 503 until the first
 scan of the host is complete. Pages: / (HTML), /metrics (Prometheus), /-/healthy and /-/ready (for
 health checks).
+"""
+
+SHELLS = ("bash", "zsh", "fish")
+
+_COMPLETION_TEXT = """\
+It completes commands, flags, and the names of containers after `explain`. To have it in new shells:
+
+  tallyman completion bash > /etc/bash_completion.d/tallyman
+  tallyman completion zsh > /usr/share/zsh/site-functions/_tallyman
+  tallyman completion fish > /etc/fish/completions/tallyman.fish
 """
 
 SHARED = ("path.", "log.", *(f"collector.{name}." for name in READERS))
@@ -131,6 +141,11 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
     explain = command("explain", "explain the verdict on a container", usage="WHAT [flags]")
     check = command("check", "check what can be read on this host", _CHECK_TEXT)
     check_config = command("check-config", "check a configuration file", usage="[FILE]")
+    completion = command(
+        "completion", "print the completion for a shell", _COMPLETION_TEXT, usage="SHELL"
+    )
+    completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
+    names = command("names", "print the names of the containers, for completion", usage="[flags]")
     command("version", "print the version", usage="")
 
     _ls_flags(listing)
@@ -151,7 +166,8 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
         )
         _config_flags(one, lambda path: path.startswith(SHARED))
     _config_flags(serve, lambda _: True)
-    for one in (serve, listing, explain, check):
+    _config_flags(names, lambda path: path.startswith(SHARED))
+    for one in (serve, listing, explain, check, names):
         one.add_argument(
             "--config.file",
             dest="config_file",
@@ -193,6 +209,21 @@ def _ls_flags(parser: Parser) -> None:
         type=_styles,
         metavar="STYLE,…",
         help=f"only containers of these styles: {', '.join(STYLES)}",
+    )
+
+    parser.add_argument(
+        "--sort",
+        type=_sort,
+        metavar="COLUMN",
+        help=f"sort by {', '.join(SORTS)}; in reverse with a dash: --sort=-age",
+    )
+    parser.add_argument(
+        "--wide", action="store_true", help="show all columns whole, however wide the terminal is"
+    )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="show the list again whenever something changes, until Ctrl-C",
     )
 
 
@@ -237,6 +268,13 @@ def _styles(text: str) -> frozenset[str]:
     words = _words(text)
     _all_known(words, STYLES)
     return words
+
+
+def _sort(text: str) -> str:
+    name = text.removeprefix("-")
+    if name not in SORTS:
+        raise argparse.ArgumentTypeError(f"{name}: {unknown(name, SORTS, 'column')}")
+    return text
 
 
 def _all_known(words: Iterable[str], known: tuple[str, ...]) -> None:

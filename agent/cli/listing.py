@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import phrases
+from agent.api import objects
 from agent.cli.terminal import Cell, Column, Screen, table
 from agent.model import Container, LookAlike, Severity, Style
 from agent.sanitize import printable
@@ -18,16 +20,20 @@ STYLE_COLOURS = {Style.APP: "cyan", Style.SYSTEM: "magenta", Style.UNKNOWN: "yel
 
 _COLUMNS = (
     Column("NAME", 12),
-    Column("ENGINE"),
-    Column("IMAGE", 8),
-    Column("STATE"),
+    Column("ENGINE", expendable=2),
+    Column("IMAGE", 8, expendable=7),
+    Column("STATE", expendable=1),
     Column("STYLE"),
-    Column("SCORE", right=True),
-    Column("CONF", right=True),
-    Column("EXPECTED"),
-    Column("WARNINGS", right=True),
-    Column("AGE", right=True),
+    Column("SCORE", right=True, expendable=9),
+    Column("CONF", right=True, expendable=8),
+    Column("EXPECTED", expendable=6),
+    Column("WARNINGS", right=True, expendable=5),
+    Column("AGE", right=True, expendable=4),
+    Column("PORTS", 8, expendable=3),
 )
+_STYLE = 9
+_SMALL = 12 + _STYLE
+"""In a terminal of fewer columns not even the least name and the style fit."""
 
 
 def as_table(snapshot: Snapshot, selection: Selection, screen: Screen) -> Iterator[str]:
@@ -36,8 +42,13 @@ def as_table(snapshot: Snapshot, selection: Selection, screen: Screen) -> Iterat
     if not shown:
         yield "No containers."
     else:
-        rows = [_row(container, depth, snapshot.as_of) for depth, container in shown]
-        head, *body = table(_COLUMNS, rows, screen)
+        rows = [_row(container, depth, snapshot.as_of, screen) for depth, container in shown]
+        heads = list(_COLUMNS)
+        if screen.width is not None and screen.width < _SMALL:
+            heads[0] = replace(heads[0], least=max(1, screen.width - _STYLE))
+        if not any(row[-1].text for row in rows):
+            heads, rows = heads[:-1], [row[:-1] for row in rows]
+        head, *body = table(heads, rows, screen)
         yield from head
         for (depth, container), lines in zip(shown, body, strict=True):
             yield from lines
@@ -62,7 +73,7 @@ def summary(snapshot: Snapshot, selection: Selection) -> str:
     return f"{number}: {', '.join(counted)}" if counted else number
 
 
-def _row(container: Container, depth: int, now: float) -> Sequence[Cell]:
+def _row(container: Container, depth: int, now: float, screen: Screen) -> Sequence[Cell]:
     verdict = container.verdict
     judged = verdict.style is not Style.UNKNOWN
     since = container.started or container.created
@@ -78,7 +89,25 @@ def _row(container: Container, depth: int, now: float) -> Sequence[Cell]:
         Cell(f"{expected} !", "red") if container.mismatch else Cell(expected),
         Cell(_warnings(container), "yellow"),
         Cell(phrases.age(max(0.0, now - since)) if since else ""),
+        Cell(ports(container, "→" if screen.unicode else "->")),
     )
+
+
+def ports(container: Container, arrow: str = "→") -> str:
+    """Return the ways into a container from outside: ``8080→80 nginx, 53/udp dnsmasq``."""
+    shown: dict[str, None] = {}
+    for port in objects.ports(container):
+        inside = str(port.port) + ("" if port.protocol == "tcp" else f"/{port.protocol}")
+        if port.published_port is not None:
+            where = "" if port.published_address in _ANY else f"{port.published_address}:"
+            inside = f"{where}{port.published_port}{arrow}{inside}"
+        elif (port.address or "").startswith("127.") or port.address == "::1":
+            continue
+        shown[f"{inside} {port.program or ''}".rstrip()] = None
+    return printable(", ".join(shown))
+
+
+_ANY = ("", "0.0.0.0", "::", None)  # noqa: S104 - addresses that are shown
 
 
 def _warnings(container: Container) -> str:

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from agent import __version__, logs
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from agent.model import Snapshot
+    from agent.selection import Selection
 
 log = logging.getLogger(__name__)
 
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, as the shell reports other programs
 _INTERRUPTED = 130
+_COMPLETION_SECONDS = 10.0
 
 
 class CommandError(Exception):
@@ -66,18 +69,28 @@ def _run(parsed: Namespace) -> int:
         case "check":
             return _check(parsed)
         case "check-config":
-            config = load(parsed.what)
-            warnings = [*config.warnings]
-            if config.web.config_file:
-                from agent.web.guard import check  # noqa: PLC0415 - brings OpenSSL
+            _check_config(parsed)
+        case "completion":
+            from agent.cli.completion import script  # noqa: PLC0415
 
-                warnings += check(config)
-            for warning in warnings:
-                _complain(f"warning: {warning}")
-            _write([f"{config.file}: ok" if config.file else "no file: the defaults apply"])
+            _write([script(parsed.shell)])
+        case "names":
+            return _names(parsed)
         case "version":
             _write([f"tallyman {__version__}"])
     return DONE
+
+
+def _check_config(parsed: Namespace) -> None:
+    config = load(parsed.what)
+    warnings = [*config.warnings]
+    if config.web.config_file:
+        from agent.web.guard import check  # noqa: PLC0415 - brings OpenSSL
+
+        warnings += check(config)
+    for warning in warnings:
+        _complain(f"warning: {warning}")
+    _write([f"{config.file}: ok" if config.file else "no file: the defaults apply"])
 
 
 def _config(parsed: Namespace, **defaults: object) -> Config:
@@ -122,18 +135,45 @@ def _ls(parsed: Namespace) -> int:
         engines=frozenset(parsed.engine),
         styles=frozenset(parsed.style),
         findings=parsed.findings,
+        sort=parsed.sort or "",
     )
+    screen = Screen.of(sys.stdout)
+    if parsed.wide:
+        screen = replace(screen, width=None)
+    if parsed.watch:
+        if parsed.json:
+            raise ConfigError(["--watch is not for --json; the agent's /api/v1/events is"])
+        return _watch(parsed, selection, screen)
     snapshot = _scan(_quiet_config(parsed), parsed.timeout)
     if parsed.json:
         _write_json(json_output.listed(snapshot, selection))
     else:
-        screen = Screen.of(sys.stdout)
         _write(listing.as_table(snapshot, selection, screen))
-        if screen.width is not None:
+        if sys.stdout.isatty():
             _write(["", listing.summary(snapshot, selection)])
     _report_gaps(snapshot)
     has_findings = parsed.findings is not None and selection.containers(snapshot)
     return NO if has_findings else DONE
+
+
+def _watch(parsed: Namespace, selection: Selection, screen: Screen) -> int:
+    from agent.cli.watch import watch  # noqa: PLC0415
+    from agent.serve.supervisor import NoScoutError  # noqa: PLC0415
+
+    config = _quiet_config(parsed)
+    _host(config)
+    try:
+        watch(config, selection, screen, _write)
+    except NoScoutError as error:
+        raise CommandError(f"this host could not be scanned: {error}") from error
+    return DONE
+
+
+def _names(parsed: Namespace) -> int:
+    from agent.cli.completion import names  # noqa: PLC0415
+
+    _write(names(_scan(_quiet_config(parsed), _COMPLETION_SECONDS)))
+    return DONE
 
 
 def _explain(parsed: Namespace) -> int:

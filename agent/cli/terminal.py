@@ -80,6 +80,8 @@ class Column:
     right: bool = False
     wrap: bool = False
     """Wrap its text instead of cutting it; only for the last column."""
+    expendable: int = 0
+    """It is left out where not all fit, the highest first; 0: it stays."""
 
 
 def columns(text: str) -> int:
@@ -109,7 +111,11 @@ def fit(text: str, width: int) -> str:
 def table(
     heads: Sequence[Column], rows: Sequence[Sequence[Cell]], screen: Screen
 ) -> list[list[str]]:
-    """Lay out a table; return the lines of its head, then those of each row."""
+    """Lay out a table; return the lines of its head, then those of each row.
+
+    Where not all columns fit, even cut to their least widths, the most expendable are left out.
+    """
+    heads, rows = _fitting(heads, rows, screen.width)
     widths = [
         max([columns(head.head), *(columns(row[index].text) for row in rows)])
         for index, head in enumerate(heads)
@@ -118,6 +124,24 @@ def table(
         _narrow(heads, widths, screen.width)
     first = [Cell(head.head, "bold") for head in heads]
     return [list(_row(row, heads, widths, screen)) for row in (first, *rows)]
+
+
+def _fitting(
+    heads: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int | None
+) -> tuple[Sequence[Column], Sequence[Sequence[Cell]]]:
+    if room is None:
+        return heads, rows
+    least = [
+        head.least or max([columns(head.head), *(columns(row[index].text) for row in rows)])
+        for index, head in enumerate(heads)
+    ]
+    kept = list(range(len(heads)))
+    while sum(least[index] + 2 for index in kept) - 2 > room:
+        chosen = max(kept, key=lambda index: heads[index].expendable)
+        if not heads[chosen].expendable:
+            break
+        kept.remove(chosen)
+    return [heads[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
 def _narrow(heads: Sequence[Column], widths: list[int], room: int) -> None:

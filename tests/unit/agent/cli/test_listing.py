@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from agent.cli.listing import as_table, summary
-from agent.cli.terminal import Screen
-from agent.selection import Selection
-from collectors.facts import HostFacts, Namespaces, ProcessId
+from agent.cli.listing import as_table, ports, summary
+from agent.cli.terminal import Screen, columns
+from agent.model import Socket
+from agent.selection import SORTS, Selection
+from collectors.facts import HostFacts, Namespaces, ProcessId, Publish
 from collectors.kernel.virtualization import INITIAL_PID_NAMESPACE
-from tests.support.snapshots import GONE, LEGACY, NOW, WEB, picture
+from tests.support.snapshots import BAD, GONE, LEGACY, NOW, WEB, picture
 
 
 def test_the_inside_of_a_container_says_so() -> None:
@@ -65,3 +66,58 @@ def test_a_name_cannot_command_the_terminal(width: int | None) -> None:
 def test_an_age_is_never_negative() -> None:
     young = replace(WEB, started=NOW + 5, init=ProcessId(1, 1))
     assert list(as_table(picture(young), Selection(), Screen()))[1].endswith("0s")
+
+
+OPEN = replace(
+    WEB,
+    publishes=(
+        Publish("0.0.0.0", 8080, 80, "tcp"),
+        Publish("::", 8080, 80, "tcp"),
+        Publish("127.0.0.1", 8443, 443, "tcp"),
+    ),
+    sockets=(
+        Socket(protocol="udp", address="0.0.0.0", port=53, program="dnsmasq"),
+        Socket(protocol="tcp", address="0.0.0.0", port=80, program="nginx"),
+        Socket(protocol="tcp", address="::", port=80, program="nginx"),
+        Socket(protocol="tcp", address="127.0.0.1", port=9000, program="php-fpm"),
+    ),
+)
+
+
+def test_ports_are_published_then_inside_then_program() -> None:
+    assert ports(OPEN) == "8080→80 nginx, 127.0.0.1:8443→443, 53/udp dnsmasq"
+    assert ports(OPEN, "->").startswith("8080->80 nginx")
+    assert ports(WEB) == ""
+    lines = list(as_table(picture(OPEN, LEGACY), Selection(), Screen()))
+    assert lines[0].endswith("AGE  PORTS")
+    assert lines[2].endswith("2d  8080→80 nginx, 127.0.0.1:8443→443, 53/udp dnsmasq")
+    ascii_only = list(as_table(picture(OPEN), Selection(), Screen(unicode=False)))
+    assert all(line.isascii() for line in ascii_only)
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 100, 120, 200])
+def test_the_table_fits_every_terminal_and_breaks_no_line(width: int) -> None:
+    long = replace(OPEN, id="/x", name="a-very-long-name-of-a-container", image="registry/x" * 9)
+    shown = picture(long, LEGACY, BAD)
+    lines = list(as_table(shown, Selection(), Screen(width=width)))
+    assert len(lines) == 4
+    assert max(map(columns, lines)) <= width
+    assert "NAME" in lines[0]
+    assert "STYLE" in lines[0]
+    assert ("PORTS" in lines[0]) == (width >= 60)
+    assert ("SCORE" in lines[0]) == (width >= 100)
+
+
+def test_the_table_is_sorted_below_each_parent() -> None:
+    def names(sort: str) -> list[str]:
+        lines = list(as_table(picture(), Selection(sort=sort), Screen()))[1:]
+        return [line.split()[0] for line in lines if "script" not in line]
+
+    assert names("name") == ["legacy", "inner", "web"]
+    assert names("-name") == ["web", "legacy", "inner"]
+    assert names("-score") == ["legacy", "inner", "web"]
+    assert names("age") == ["legacy", "inner", "web"]
+    assert names("-age") == ["web", "legacy", "inner"]
+    assert names("-warnings")[0] == "legacy"
+    for sort in SORTS:
+        assert len(names(sort)) == 3
