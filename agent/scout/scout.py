@@ -199,15 +199,18 @@ class Scout:
         table = self._read_processes(full=task is Task.FULL_PASS)
         if self._schedule.asks_engines(task, time.monotonic()):
             self._ask_engines(table, now, full=task is Task.FULL_PASS, patience=patience)
-        if any(
+        is_missing = any(
             s.state in ALIVE and s.init and s.init.pid not in table.by_pid for s in self._sightings
-        ) or (
-            self._schedule.takes_inventory(task, time.monotonic())
-            and (self._forget_ended(table) or read_pulse(self._processes_host) != self._pulse)
-        ):
+        )
+        takes_inventory = self._schedule.takes_inventory(task, time.monotonic())
+        has_ended = takes_inventory and self._forget_ended(table)
+        is_old = takes_inventory and read_pulse(self._processes_host) != self._pulse
+        if is_missing or has_ended or is_old:
             # What has ended since is unknown to its engine, and what has started may be known.
             self._pulse = read_pulse(self._processes_host)
             table = self._read_processes(full=False)
+            if self._forget_replaced(table):
+                table = self._read_processes(full=False)
         if now > self._inventory.expires:
             self._schedule.containers_changed()
         if self._schedule.takes_inventory(task, time.monotonic()):
@@ -290,19 +293,33 @@ class Scout:
     def _forget_ended(self, table: ProcessTable) -> bool:
         """Have the processes read anew by which containers are known, if they have ended.
 
-        Those are the first ones, all that are new, and all whose mounts a new one shares: that may
-        be of another container.
+        Those are the first ones, and all that are new.
         """
         groups = self._last_pass.groups.values() if self._last_pass is not None else ()
         known = {process.id for group in groups for process in group.members}
         first = {group.leader.id for group in groups}
-        mounts = {process.namespaces.mnt for process in self._reader.appeared}
         outside = (None, self.facts.namespaces.mnt)
         ended = self._reader.ended(
             process.pid
             for process in table
             if process.namespaces.mnt not in outside
-            and (process.id in first or process.id not in known or process.namespaces.mnt in mounts)
+            and (process.id in first or process.id not in known)
+        )
+        self._reader.forget(ended)
+        return self._forget_replaced(table) or bool(ended)
+
+    def _forget_replaced(self, table: ProcessTable) -> bool:
+        """Have those read anew that have ended, and whose mounts a new process shares.
+
+        The kernel has given the number of their namespace to another container.
+        """
+        new = {process.id for process in self._reader.appeared}
+        mounts = {process.namespaces.mnt for process in self._reader.appeared}
+        mounts -= {None, self.facts.namespaces.mnt}
+        ended = self._reader.ended(
+            process.pid
+            for process in table
+            if process.namespaces.mnt in mounts and process.id not in new
         )
         self._reader.forget(ended)
         return bool(ended)

@@ -13,9 +13,11 @@ import pytest
 from agent import wire
 from agent.clock import Clock
 from agent.config import load
+from agent.model import is_running
 from agent.scout.progress import Progress
 from agent.scout.schedule import Task
 from agent.scout.scout import Scout
+from collectors.facts import ProcessId, Sighting, State
 from collectors.hostfs import HostFS
 from collectors.kernel.filesystem import read_host_mounts
 from collectors.kernel.processes import read_pulse
@@ -120,6 +122,50 @@ def test_a_container_that_died_without_an_event_is_seen_by_the_next_glance(
     watched.sent()
     assert watched.snapshot is not None
     assert watched.snapshot.containers[found].gone or not watched.snapshot.containers[found].init
+
+
+def test_a_container_that_has_the_namespace_of_one_that_has_just_ended_is_another(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel gives a number again at once; what is found by a second reading has it, too."""
+    key, pid = a_container(watched)
+    old = watched.proc / str(pid)
+    new = watched.proc / "99999"
+    stat = (old / "stat").read_text()
+    told = Sighting(
+        collector="docker",
+        engine="docker",
+        instance="/run/docker.sock",
+        engine_id="f" * 64,
+        name="job",
+        state=State.RUNNING,
+        init=ProcessId(99999, int(stat.rpartition(")")[2].split()[19])),
+    )
+
+    first = watched.scout._table.by_pid[pid].id
+    runs = Sighting(
+        collector="runc", engine="crun", engine_id="other", state=State.RUNNING, init=first
+    )
+
+    def ask(*_: object, **__: object) -> None:
+        """Docker knows it, as it was started after the processes were read."""
+        shutil.copytree(old, new, symlinks=True)
+        (new / "stat").write_text(stat.replace(f"{pid} (", "99999 (", 1))
+        (new / "cgroup").write_text(f"0::/docker/{'f' * 64}\n")
+        fields = stat.rpartition(") ")
+        (old / "stat").write_text(f"{fields[0]}) Z{fields[2][1:]}")
+        watched.scout._sightings = [told, runs]
+        watched.scout._schedule.containers_changed()
+
+    monkeypatch.setattr(watched.scout, "_ask_engines", ask)
+    watched.scout.run_pass(Task.EVENT_PASS)
+
+    watched.sent()
+    assert watched.snapshot is not None
+    found = {c.name: c for c in watched.snapshot.containers.values()}
+    assert found["job"].id == f"/docker/{'f' * 64}"
+    assert found["job"].init == told.init
+    assert not is_running(watched.snapshot.containers[key])
 
 
 def test_a_container_that_came_without_an_event_is_seen_by_the_next_glance(
