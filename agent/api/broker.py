@@ -24,6 +24,9 @@ connection misses nothing."""
 _SAME_KILL = 10.0
 """Seconds in which the kernel's counter and an engine's word are taken for one kill."""
 
+_JUST_ENDED = 60.0
+"""Seconds since its end in which a container that was not known ended just now."""
+
 PER_ADDRESS = 64
 STREAMS = 128
 
@@ -136,7 +139,13 @@ def _told_kills(before: Snapshot, after: Snapshot) -> Iterator[tuple[Container, 
         return
     for key, new in after.containers.items():
         old = before.containers.get(key)
-        if old is None or old is new:
+        if old is new:
+            continue
+        if old is None:
+            # It came and went between two looks.
+            killed = new.oom_killed or new.oom_events
+            if killed and abs(after.as_of - max(new.finished or 0, new.started or 0)) < _JUST_ENDED:
+                yield new, 1
             continue
         more = (new.oom_events or 0) > (old.oom_events or 0) and old.oom_events is not None
         if more or (new.oom_killed and not old.oom_killed):

@@ -90,6 +90,11 @@ def _of_one(old: Container | None, new: Container, now: float) -> Iterator[schem
 
 def _life(old: Container, new: Container, now: float) -> Iterator[schema.Event]:
     ran, runs = is_running(old), is_running(new)
+    between = not ran and not runs and None not in (new.started, new.finished)
+    if between and new.started != old.started:
+        # A whole life between two looks.
+        yield _event("started", new, now)
+        yield _event("stopped", new, now, exit_code=new.exit_code)
     another = old.init is not None and new.init is not None and old.init != new.init
     if ran and (not runs or another):
         yield _event("stopped", new, now, exit_code=new.exit_code)

@@ -41,7 +41,7 @@ class Reading:
     at: float
     """The same moment on a clock that cannot be set."""
     cost: float
-    """How many seconds it took to read them."""
+    """How many seconds of CPU time it took to read them."""
     host: Counters
     containers: Mapping[str, tuple[Container, Counters]]
     """By id, of those that run."""
@@ -159,7 +159,7 @@ class Exposition:
         with self._reading:
             self._follow_clock()
             inventory = self._inventory
-            as_of, at = self._clock(), time.monotonic()
+            as_of, at, spent = self._clock(), time.monotonic(), time.thread_time()
             readings = zip(inventory.read_rows, self._sync(inventory).read(), strict=True)
             containers = {
                 row.container.id: (row.container, _with_all_oom_kills(row, counters))
@@ -167,7 +167,7 @@ class Exposition:
                 if counters is not None
             }
             host = self._host_counters.read()
-            cost = time.monotonic() - at
+            cost = time.thread_time() - spent
         return Reading(as_of=as_of, at=at, cost=cost, host=host, containers=containers)
 
     def _follow_clock(self) -> None:

@@ -13,7 +13,7 @@ from agent.api.changes import reset_event
 from agent.api.events import KEPT, EventLog
 from agent.api.watch import Pair
 from collectors.facts import State
-from tests.support.snapshots import NOW, WEB, picture
+from tests.support.snapshots import LEGACY, NOW, WEB, picture
 from tests.support.web_server import FakePages
 from tests.unit.agent.api.test_uses import counted, taken
 
@@ -83,6 +83,20 @@ def test_one_kill_that_two_sources_tell_is_one_event(engine_first: bool) -> None
     clock.now += 11
     broker._see_reading(pair)
     assert kinds(broker) == ["oom", "oom"]
+
+
+def test_one_that_was_killed_before_it_was_seen() -> None:
+    pages = FakePages()
+    broker = Broker(pages, "e")
+    broker.join("::1")
+    assert pages.follower is not None
+    killed = replace(WEB, state=State.EXITED, init=None, oom_killed=True, finished=NOW - 1)
+    pages.follower(picture(LEGACY), picture(LEGACY, killed))
+    assert kinds(broker) == ["created", "oom"]
+    # Whose end is long ago is only listed again, as by an engine that was away.
+    old = replace(killed, id="/old", finished=NOW - 86400)
+    pages.follower(picture(LEGACY, killed), picture(LEGACY, killed, old))
+    assert kinds(broker) == ["created", "oom", "created"]
 
 
 def test_streams_have_an_end_for_each_address_and_in_all() -> None:

@@ -53,6 +53,13 @@ def test_a_restart_between_two_looks() -> None:
     assert kinds((WEB,), (again,)) == ["stopped", "started"]
 
 
+def test_a_whole_life_between_two_looks() -> None:
+    created = replace(WEB, state=State.CREATED, init=None, started=None)
+    ended = replace(STOPPED, started=NOW - 2, finished=NOW - 1)
+    assert kinds((created,), (ended,)) == ["started", "stopped"]
+    assert kinds((ended,), (replace(ended, name="other"),)) == ["changed"]
+
+
 def test_a_first_process_that_could_not_be_seen_before_is_no_restart() -> None:
     hidden = replace(WEB, init=None)
     assert "started" not in kinds((hidden,), (WEB,))
