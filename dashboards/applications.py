@@ -7,7 +7,7 @@ for each application, is given a name.
 from __future__ import annotations
 
 from dashboards.promql import END
-from dashboards.recordings import recorded
+from dashboards.recordings import RUNNING, recorded
 
 APP = "app"
 NO_INFRA = 'role!="infra"'
@@ -43,8 +43,8 @@ def by_unit(expression: str, how: str = "sum") -> str:
 
 
 def of_chosen(shown: str) -> str:
-    """Keep those containers that belong to the chosen applications."""
-    chosen = _named(f"count by (${{by:raw}}) ({shown})")
+    """Keep those running containers that belong to the chosen applications."""
+    chosen = _named(f"count by (${{by:raw}}) ({series(RUNNING)})")
     return f"{shown} and on (${{by:raw}}) {chosen}"
 
 
