@@ -89,7 +89,6 @@ class Watcher:
         return next((h for h in tuple(self.handles) if any(h in place for place in places)), None)
 
 
-@pytest.mark.churn
 def test_each_is_there_once_while_it_is_created_and_started(docker: Docker) -> None:
     image = docker.busybox()
     prefix = unique("moment")

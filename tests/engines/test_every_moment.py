@@ -126,7 +126,6 @@ def watched(mark: str, engine: str, kept: set[str]) -> Iterator[Agent]:
         assert {what for what, _ in watcher.rows} == {"page", "ls"}
 
 
-@pytest.mark.churn
 def test_containerd() -> None:
     need("containerd", "ctr", "busybox")
     with oci.containerd_alone() as engine:
@@ -154,7 +153,6 @@ def test_containerd() -> None:
         assert (states[name], states[f"{mark}-new"]) == ("unknown", "created")
 
 
-@pytest.mark.churn
 def test_runc(tmp_path: Path) -> None:
     need("runc", "busybox")
     mark = unique("moment")
@@ -175,7 +173,6 @@ def test_runc(tmp_path: Path) -> None:
                 run("runc", "delete", "--force", name)
 
 
-@pytest.mark.churn
 def test_podman() -> None:
     need("podman", "runc", "busybox")
     with podman.podman() as engine:

@@ -105,7 +105,8 @@ class DockerDriver(Driver):
                 do=self._do("rm", "--force"),
                 of=ANY_STATE | {RESTLESS},
                 removes=True,
-                via=frozenset({EXITED, "removing", "dead"}),
+                # A paused one is thawed to be killed.
+                via=frozenset({RUNNING, EXITED, "removing", "dead"}),
             ),
         }
 

@@ -60,7 +60,10 @@ class OciDriver(Driver):
             "resume": Action(do=self._do("resume"), of=frozenset({PAUSED}), to=RUNNING, weight=6),
             "update": Action(do=self._update, of=ALIVE, weight=3),
             "kill": Action(do=self._kill, of=running, to=EXITED),
-            "remove": Action(do=self.remove, of=ANY_STATE, removes=True, via=frozenset({EXITED})),
+            # A paused one is thawed to be killed.
+            "remove": Action(
+                do=self.remove, of=ANY_STATE, removes=True, via=frozenset({RUNNING, EXITED})
+            ),
         }
 
     def truths(self) -> Mapping[str, Truth]:

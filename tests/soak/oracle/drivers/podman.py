@@ -96,7 +96,11 @@ class PodmanDriver(Driver):
             "sicken": Action(do=self._sicken, of=running, only=frozenset({"checked"}), weight=4),
             "oom": Action(do=self._oom, of=running, only=frozenset({"limited"}), weight=4),
             "remove": Action(
-                do=self._remove, of=ANY_STATE, removes=True, via=frozenset({EXITED, "removing"})
+                do=self._remove,
+                of=ANY_STATE,
+                removes=True,
+                # A paused one is thawed to be killed.
+                via=frozenset({RUNNING, EXITED, "removing"}),
             ),
         }
 
