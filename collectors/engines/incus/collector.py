@@ -60,6 +60,8 @@ class IncusCollector:
     def __init__(self) -> None:
         self._directories: dict[str, str] = dict(DIRECTORIES)
         self._answers: dict[str, _Answer] = {}
+        self._linked: dict[str, frozenset[str]] = {}
+        """The containers that have, or had, a link in a daemon's directory, and that it names."""
         self._asked: dict[str, Background[_Answer]] = {}
         self._turns: Turns[Sighting] = Turns()
 
@@ -76,7 +78,8 @@ class IncusCollector:
             if daemon.prefix:
                 nested.setdefault(daemon.prefix, []).append(daemon)
                 continue
-            seen = dict.fromkeys([*daemon.monitors, *list_names(ctx, daemon)])
+            links = list_names(ctx, daemon)
+            seen = dict.fromkeys([*daemon.monitors, *links])
             # A link is made and removed with its container, of which no process need tell.
             ctx.watch(f"{daemon.directory}/containers", files=True)
             if seen or daemon.process is not None:
@@ -84,13 +87,17 @@ class IncusCollector:
             told = self._ask(ctx, daemon, frozenset(seen))
             answer = told.instances
             left_out = {name for name, i in answer.items() if i.kind != "container"}
-            left_out |= told.seen - seen.keys()  # removed since
+            # A daemon that removes one names it for a while after its link is gone.
+            linked = self._linked.get(daemon.directory, frozenset()).union(links)
+            self._linked[daemon.directory] = linked & (seen.keys() | answer.keys())
+            left_out |= linked - seen.keys()
             names = [name for name in seen | dict.fromkeys(answer) if name not in left_out]
             sightings += [_sighting(ctx, daemon, name, answer.get(name)) for name in names]
             if names or daemon.process is not None:
                 ctx.daemons[daemon.engine, daemon.directory] = daemon.process is not None
         here = {daemon.directory for daemon in daemons}
         self._answers = {path: answer for path, answer in self._answers.items() if path in here}
+        self._linked = {path: linked for path, linked in self._linked.items() if path in here}
         readers = {prefix: partial(_read_files, ctx, found) for prefix, found in nested.items()}
         return sightings + self._turns.read(readers, ctx.wake, first=ctx.first)
 

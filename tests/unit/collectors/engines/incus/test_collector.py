@@ -153,8 +153,12 @@ def test_a_container_that_is_gone_from_its_directory_is_asked_about_at_once(
     assert names(full=True, files=files) == {"a", "b"}
     assert ("/var/lib/incus/containers", True) in watched
     (tmp_path / "root/var/lib/incus/containers/b").unlink()
-    del instances[1]
     assert names(full=False, files={}) == {"a"}
+    assert names(full=True, files={}) == {"a"}, "the daemon goes on naming it for a while"
+    del instances[1]
+    assert names(full=True, files={}) == {"a"}
+    instances.append({"name": "b", "type": "container", "project": "default"})
+    assert names(full=True, files={"root/var/lib/incus/containers/b": "->/x"}) == {"a", "b"}
 
 
 def test_a_daemon_that_is_late_is_read_from_disk_until_it_answers(
