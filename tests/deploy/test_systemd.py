@@ -121,7 +121,7 @@ class TestInAGuest:
         said = [e for e in report["journal"] if "the clock was set by" in str(e["MESSAGE"])]
         assert {entry["PRIORITY"] for entry in said} == {"4"}
         assert any("by +" in entry["MESSAGE"] for entry in said)
-        assert not [e for e in report["journal"] if "the scout ended" in str(e["MESSAGE"])]
+        assert not [e for e in report["journal"] if "a new one starts in" in str(e["MESSAGE"])]
 
     def test_the_journal_knows_priorities(self, report: dict[str, Any]) -> None:
         own = [e for e in report["journal"] if e.get("SYSLOG_IDENTIFIER") == "tallyman"]

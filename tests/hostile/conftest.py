@@ -39,7 +39,7 @@ class Neighbour:
 
     def scouts_ended(self) -> int:
         """Return how many scouts have died or were killed so far."""
-        return self.agent.daemon.output().count("; a new one starts in ")
+        return self.agent.daemon.output().count("a new one starts in")
 
     def wait_row(self, made: Made, *, style: str = "", seconds: float = 60) -> Row:
         """Wait until the page shows the hostile container, and return its row."""

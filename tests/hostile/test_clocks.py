@@ -92,7 +92,7 @@ def _assert_sane(page: Page, names: set[str]) -> None:
 
 
 def _assert_quiet(agent: Agent) -> None:
-    assert "the scout ended" not in agent.daemon.output()
+    assert "a new one starts in" not in agent.daemon.output()
     assert "Traceback" not in agent.daemon.output()
 
 

@@ -136,7 +136,7 @@ def test_thousands_of_starts(neighbour: Neighbour) -> None:
             return all(now[what] <= before[what] + 8 for what in before)
 
         wait_until(given_back, f"{before} to be held again", 60)
-        assert "the scout ended" not in agent.daemon.output()
+        assert "a new one starts in" not in agent.daemon.output()
 
 
 def holds(agent: Agent) -> dict[str, int]:

@@ -145,7 +145,7 @@ def test_strangers_that_call_themselves_engines_cost_only_themselves(docker: Doc
                 assert agent.wait_row(bare).engine == "runc"
             docker.cli("rm", "--force", made.name)
             assert_all_succeed(agent)
-        assert "the scout ended" not in agent.daemon.output()
+        assert "a new one starts in" not in agent.daemon.output()
 
 
 def assert_all_succeed(agent: Agent) -> None:

@@ -147,7 +147,7 @@ def soak(minutes: float) -> bool:
             one.churn()
             lost, doubled = one.judge()
             held = holds(agent.pid)
-            scouts = agent.daemon.output().count("the scout ended")
+            scouts = agent.daemon.output().count("a new one starts in")
             _print((number, fault.__name__, *held.values(), scouts, lost, doubled))
             lost_in_all += lost
             doubled_in_all += doubled
